@@ -1,0 +1,99 @@
+/*
+ * Kelpie's public interface for actor classes.
+ *
+ * A class is a table of callbacks. Every callback runs on the node's loop thread, one at a time per
+ * actor, and must return soon: a handler that runs longer than the node's lease costs the node its
+ * lease. What a callback changes in the actor's state is committed in one transaction with the
+ * reply and the request id; if the callback fails, or the commit does, the changes are dropped.
+ */
+#ifndef KELPIE_KELPIE_H
+#define KELPIE_KELPIE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "kelpie/error.h"
+
+/* Grows when this header changes incompatibly. A class of another version is refused when loaded. */
+#define KELPIE_ABI_VERSION 1
+
+#define KELPIE_STATE_BYTES_MAX (256u * 1024) /* keys and values of one actor together */
+#define KELPIE_STATE_VALUE_MAX (32u * 1024)
+#define KELPIE_STATE_KEY_MAX 128
+#define KELPIE_STATE_KEYS_MAX 512
+#define KELPIE_BODY_MAX (1024u * 1024)
+#define KELPIE_REPLY_MAX (1024u * 1024)
+#define KELPIE_METHOD_MAX 64
+
+struct kelpie_actor; /* one activation; valid in the callbacks it is given to */
+
+/* Where a class's actors are placed when they are first called. */
+enum kelpie_placement {
+    KELPIE_PLACE_LEAST_LOADED, /* the less loaded of two active nodes chosen at random */
+    KELPIE_PLACE_LOCAL,        /* on the node that was asked */
+    KELPIE_PLACE_ROUND_ROBIN,  /* on the active nodes in turn */
+};
+
+struct kelpie_message {
+    const char *method;     /* NUL-terminated */
+    const char *request_id; /* NUL-terminated, never empty */
+    const uint8_t *body;
+    size_t body_len;
+};
+
+struct kelpie_class {
+    uint32_t abi; /* KELPIE_ABI_VERSION */
+    const char *type;
+    enum kelpie_placement placement;
+    uint32_t idle_ms; /* passivated after this long without a message; 0: the node's default */
+
+    /* All may be NULL but receive. activate: the state is loaded; returns 0, or an error code, and
+     * then the actor does not become active and the waiting calls get that error. What it writes is
+     * committed with the first message that writes. */
+    int (*activate)(struct kelpie_actor *actor);
+    /* Returns 0, KELPIE_E_UNKNOWN_METHOD, KELPIE_E_INVALID (the body is wrong; see
+     * kelpie_reply_text for a sentence), or KELPIE_E_HANDLER_FAILED. */
+    int (*receive)(struct kelpie_actor *actor, const struct kelpie_message *message);
+    /* Before the activation ends in an orderly way: passivation, hand-over, shutdown. Not called
+     * when the node lost its lease or dies. State can be read, not written. */
+    void (*deactivate)(struct kelpie_actor *actor);
+};
+
+const char *kelpie_actor_type(const struct kelpie_actor *actor);
+const char *kelpie_actor_id(const struct kelpie_actor *actor);
+/* Memory of the class's own for this activation: set in activate, freed in deactivate. It is lost,
+ * without deactivate, when the lease is lost: take it from kelpie_actor_alloc. */
+void kelpie_actor_set_data(struct kelpie_actor *actor, void *data);
+void *kelpie_actor_data(const struct kelpie_actor *actor);
+/* Memory that ends with the activation, however that ends. Never NULL. */
+void *kelpie_actor_alloc(struct kelpie_actor *actor, size_t size);
+
+/* State: a small ordered map of the actor's own. Values are borrowed until the next write of that
+ * key or the end of the callback. Returns false (get, next) when there is no such key. */
+bool kelpie_state_get(struct kelpie_actor *actor, const void *key, size_t key_len,
+                      const uint8_t **value, size_t *value_len);
+/* 0, KELPIE_E_STATE_FULL (a bound above; names are in the log), KELPIE_E_INVALID (empty or too long
+ * key). */
+int kelpie_state_put(struct kelpie_actor *actor, const void *key, size_t key_len,
+                     const void *value, size_t value_len);
+/* 0 also when there was no such key. */
+int kelpie_state_delete(struct kelpie_actor *actor, const void *key, size_t key_len);
+/* The first key greater than `after` (after_len 0: the first of all). */
+bool kelpie_state_next(struct kelpie_actor *actor, const void *after, size_t after_len,
+                       const uint8_t **key, size_t *key_len, const uint8_t **value,
+                       size_t *value_len);
+
+/* Sets the reply's body (copied). 0, or KELPIE_E_TOO_LARGE. */
+int kelpie_reply(struct kelpie_actor *actor, const void *body, size_t len);
+int kelpie_reply_text(struct kelpie_actor *actor, const char *text);
+/* One line in the node's log, with the actor's name. */
+void kelpie_log(struct kelpie_actor *actor, const char *text);
+
+/*
+ * A shared object for `kelpied --actors FILE` exports this one symbol: an array of classes that
+ * ends with NULL. Classes stay valid while the program runs.
+ */
+extern const struct kelpie_class *const kelpie_classes[];
+
+#endif

@@ -1,0 +1,82 @@
+/*
+ * The actor floor: activations with their mailboxes and state, and calls to actors from this node,
+ * wherever they run.
+ */
+#ifndef KELPIE_ACTOR_ACTOR_H
+#define KELPIE_ACTOR_ACTOR_H
+
+#include "cluster/cluster.h"
+#include "kelpie/kelpie.h"
+#include "rpc/rpc.h"
+
+#define ACTIVATIONS_MAX_DEFAULT 100000
+#define MAILBOX_MAX 256
+#define REQUESTS_KEPT 256
+#define CALLS_MAX 65536 /* calls under way that started on this node */
+#define DIRECTORY_MAX 65536 /* cached placements */
+#define CALL_DEADLINE_MS_DEFAULT 5000
+#define CALL_DEADLINE_MS_MAX 600000
+#define IDLE_MS_DEFAULT 300000
+
+struct actors;
+
+struct actors_config {
+    const struct kelpie_class *const *classes; /* ends with NULL */
+    uint32_t activations_max;
+    uint32_t idle_ms;
+};
+
+struct actors *actors_new(const struct env *env, struct rpc *rpc, struct cluster *cluster,
+                          const struct actors_config *config);
+/* All completions must have run: actors_idle. */
+void actors_free(struct actors *a);
+/* Ends every call with CANCELLED and stops taking new ones. */
+void actors_close(struct actors *a);
+bool actors_idle(const struct actors *a);
+
+/* From the cluster's events. */
+void actors_suspend(struct actors *a); /* drop every activation now, tell the store nothing */
+void actors_resume(struct actors *a);
+void actors_view_changed(struct actors *a, const struct view *view, const struct member *gone,
+                         size_t gone_count);
+void actors_primary_changed(struct actors *a, uint64_t term);
+/* Hands every activation over to other active nodes (or, when there is none, releases it), and
+ * releases placements of this incarnation that have no activation; then calls cluster_drained(). */
+void actors_drain(struct actors *a);
+
+struct actor_call;
+/* status: 0 with the reply, or an error code with a sentence as reply (may be empty). */
+typedef void actor_call_fn(void *arg, int status, struct bytes reply);
+
+/* Calls an actor from this node: finds or places it, sends the message there, tries again with the
+ * same request id while the deadline lasts. Everything is copied. `done` runs exactly once, from
+ * the loop, never inside this call. An error of the arguments is a status too. `request_id` empty:
+ * one is made. */
+void actors_call(struct actors *a, const char *type, const char *id, const char *method,
+                 const char *request_id, struct bytes body, uint32_t deadline_ms,
+                 actor_call_fn *done, void *arg);
+
+/* Where an actor is placed, as the store says now. */
+typedef void actor_locate_fn(void *arg, int status, const struct placement_record *placement);
+void actors_locate(struct actors *a, const char *type, const char *id, actor_locate_fn *done,
+                   void *arg);
+
+struct actors_stats {
+    uint64_t activations, /* now */
+        activated, deactivated, suspended, calls_local, calls_forwarded, calls_received, replays,
+        commits, commit_conflicts, fenced, placements, migrations, retries, swept;
+    size_t memory_bytes; /* of activations, roughly */
+};
+const struct actors_stats *actors_stats(const struct actors *a);
+
+/* One running activation, for checkers and listings: calls fn for each in order of (type, id).
+ * `running`: a handler may act for it (its lease permitting). */
+void actors_each(const struct actors *a,
+                 void (*fn)(void *arg, const char *type, const char *id, uint64_t generation),
+                 void *arg);
+
+/* The built-in classes: counter and echo. */
+extern const struct kelpie_class kelpie_class_counter;
+extern const struct kelpie_class kelpie_class_echo;
+
+#endif

@@ -1,0 +1,17 @@
+/* Assertions that stay on in release builds: a broken invariant ends the process, never the data. */
+#ifndef KELPIE_BASE_CHECK_H
+#define KELPIE_BASE_CHECK_H
+
+/* Writes one line to stderr and aborts. */
+_Noreturn void check_failed(const char *expr, const char *file, int line);
+
+#define CHECK(expr) ((expr) ? (void)0 : check_failed(#expr, __FILE__, __LINE__))
+
+#define MUST_USE __attribute__((warn_unused_result))
+#define PRINTF_LIKE(fmt, args) __attribute__((format(printf, fmt, args)))
+#define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
+
+/* The struct that contains `member` at `ptr`. */
+#define CONTAINER_OF(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
+
+#endif

@@ -1,0 +1,130 @@
+/*
+ * The cluster floor: this node's membership, its lease, the view, the primary.
+ *
+ * All of it runs on the node's loop. The rules are pure functions (rules.h); this object decides
+ * when to run them, and what the node may do: cluster_may_act() is the one question that the floors
+ * above ask before anything leaves the node.
+ */
+#ifndef KELPIE_CLUSTER_CLUSTER_H
+#define KELPIE_CLUSTER_CLUSTER_H
+
+#include "base/list.h"
+#include "cluster/timing.h"
+#include "env/env.h"
+#include "record/keys.h"
+#include "record/records.h"
+#include "rpc/rpc.h"
+
+struct cluster;
+
+/* A member of the view, as this node holds it. */
+struct member {
+    char node_id[NODE_ID_MAX + 1];
+    uint64_t incarnation;
+    struct uuid boot;
+    char addr[NET_ADDR_SIZE];
+};
+
+struct view {
+    uint64_t number; /* 0: none */
+    size_t count;
+    struct member *members; /* sorted by id */
+};
+
+struct cluster_config {
+    struct keyspace ks;
+    char node_id[NODE_ID_MAX + 1];
+    char addr[NET_ADDR_SIZE];
+    char http_addr[NET_ADDR_SIZE];
+    struct uuid boot;
+    struct timing timing;
+    uint32_t class_count;
+    const char *const *classes;
+};
+
+/* What the cluster tells the floors above; runs on the loop. Any may be NULL. */
+struct cluster_events {
+    /* The lease ran out or this life was declared failed: stop acting now, drop every activation
+     * without a word to the store (spec: Notice; NodeRecover follows when it was failed). */
+    void (*suspend)(void *arg);
+    /* The node may act (again): it is Active or Leaving with a running lease. */
+    void (*resume)(void *arg);
+    /* The view changed. `gone`: boot ids that are no longer in it. */
+    void (*view_changed)(void *arg, const struct view *view, const struct member *gone,
+                         size_t gone_count);
+    /* This node became primary with that term, or (term 0) stopped being it. */
+    void (*primary_changed)(void *arg, uint64_t term);
+    /* The node is Leaving: hand over the actors, then call cluster_drained(). */
+    void (*drain)(void *arg);
+    /* The node has left for good (after cluster_leave): it can be closed. */
+    void (*left)(void *arg);
+    /* Another live process has this node's id; `addr` says where. The process should end. */
+    void (*twin)(void *arg, const char *addr);
+    /* For the event feed and the log: a snake_case name and key=value fields. */
+    void (*event)(void *arg, const char *name, const char *fields);
+    /* The load written into heartbeats. */
+    uint64_t (*load)(void *arg);
+};
+
+struct cluster *cluster_new(const struct env *env, struct rpc *rpc,
+                            const struct cluster_config *config,
+                            const struct cluster_events *events, void *arg);
+/* Starts joining; from then on the node does by itself whatever makes it Active. */
+void cluster_start(struct cluster *c);
+/* Leaves: Active -> Leaving, `drain`, … `left`. Refused (REFUSED, sentence in why) for the last
+ * active node unless `even_last`: then its actors are released. */
+int cluster_leave(struct cluster *c, bool even_last, char *why, size_t why_size) MUST_USE;
+/* The floors above have nothing placed here any more. */
+void cluster_drained(struct cluster *c);
+/* Cancels what is under way; `cluster_idle` is true once all completions have run. */
+void cluster_close(struct cluster *c);
+bool cluster_idle(const struct cluster *c);
+void cluster_free(struct cluster *c);
+
+/* True when this node, by a clock read inside this call, holds its lease and is Active or Leaving.
+ * When the lease has just run out this call itself suspends the node (events->suspend). */
+bool cluster_may_act(struct cluster *c);
+/* Also Active: may become host of further actors. */
+bool cluster_may_host(struct cluster *c);
+
+enum node_state cluster_state(const struct cluster *c);
+uint64_t cluster_incarnation(const struct cluster *c);
+const struct view *cluster_view(const struct cluster *c);
+const struct cluster_config *cluster_config_of(const struct cluster *c);
+struct uuid cluster_id(const struct cluster *c);
+/* The term that this node claims, 0 when it is not primary. */
+uint64_t cluster_claim(const struct cluster *c);
+/* The primary as last read: false when vacant or unknown. */
+bool cluster_primary(const struct cluster *c, struct primary_record *out);
+/* Nanoseconds of lease left, 0 when it is not running. */
+uint64_t cluster_lease_left_ns(const struct cluster *c);
+/* Why the node is not Active or may not act: the last refusal; "" when it is well. */
+const char *cluster_reason(const struct cluster *c);
+/* Latest load of a member as read from its heartbeat; 0 when unknown. */
+uint64_t cluster_member_load(const struct cluster *c, const char *node_id);
+const struct member *view_find(const struct view *v, const char *node_id);
+
+/* Operators' actions, run by this node against the store. `done` runs once with 0 or an error and a
+ * sentence. */
+typedef void cluster_op_fn(void *arg, int status, const char *why);
+void cluster_forget(struct cluster *c, const char *node_id, bool force, cluster_op_fn *done,
+                    void *arg);
+
+struct cluster_stats {
+    uint64_t heartbeats, heartbeat_retries, elections_won, elections_tried, step_downs, suspends,
+        joins, failures_declared, view_changes_seen;
+};
+const struct cluster_stats *cluster_stats(const struct cluster *c);
+
+/*
+ * DeclareDead, for a supervisor: one transaction, tried until it succeeds. It knows that the
+ * process with `boot` is dead. Works on an env of its own; no cluster object is needed.
+ */
+struct declare_dead;
+struct declare_dead *declare_dead_start(const struct env *env, const struct keyspace *ks,
+                                        const char *node_id, struct uuid boot,
+                                        void (*done)(void *arg, int status, const char *why),
+                                        void *arg);
+void declare_dead_free(struct declare_dead *d); /* after done */
+
+#endif

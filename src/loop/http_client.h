@@ -1,0 +1,30 @@
+/* A small HTTP/1.1 client on evhttp with kept-alive connections, for the command and benches. */
+#ifndef KELPIE_LOOP_HTTP_CLIENT_H
+#define KELPIE_LOOP_HTTP_CLIENT_H
+
+#include "base/bytes.h"
+#include "loop/loop.h"
+
+struct http_client;
+
+struct http_response {
+    int error;  /* 0, or KELPIE_E_UNREACHABLE (refused, reset), KELPIE_E_TIMEOUT, KELPIE_E_PROTOCOL */
+    int status; /* HTTP status when error is 0 */
+    struct bytes body; /* borrowed for the callback */
+};
+
+typedef void http_response_fn(void *arg, const struct http_response *response);
+
+struct http_client *http_client_new(struct loop *loop, struct mem mem, const char *addr);
+void http_client_free(struct http_client *c);
+/* One request; `request_id` may be NULL, `body` empty. `fn` runs once from the loop, never inside
+ * the call. Several may be outstanding: each takes a connection of its own from a pool. */
+void http_client_send(struct http_client *c, const char *method, const char *path,
+                      const char *request_id, struct bytes body, uint64_t timeout_ms,
+                      http_response_fn *fn, void *arg);
+/* A streamed GET: `chunk` for each piece of the body, `fn` at its end. */
+void http_client_stream(struct http_client *c, const char *path,
+                        void (*chunk)(void *arg, struct bytes data), http_response_fn *fn,
+                        void *arg);
+
+#endif

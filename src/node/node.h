@@ -1,0 +1,53 @@
+/*
+ * A node: cluster + registry + actors + rpc on one env. kelpied, the tests and the simulator all
+ * make exactly this object; many of them live in one simulator process.
+ */
+#ifndef KELPIE_NODE_NODE_H
+#define KELPIE_NODE_NODE_H
+
+#include "actor/actor.h"
+#include "cluster/cluster.h"
+#include "env/env.h"
+
+struct node;
+
+struct node_config {
+    struct cluster_config cluster;
+    struct actors_config actors;
+};
+
+struct node_events {
+    void (*left)(void *arg);                   /* after node_leave: close it */
+    void (*twin)(void *arg, const char *addr); /* a live node has this id: end the process */
+    void (*alive)(void *arg);                  /* each turn of the node's heartbeat timer: a sign of
+                                                  life for a watchdog */
+    /* The event feed: `seq` grows by one; fields are key=value pairs. */
+    void (*event)(void *arg, uint64_t seq, const char *name, const char *fields);
+};
+
+/* `env` (initialised) and `events` outlive the node. The config is copied; classes stay valid. */
+struct node *node_new(const struct env *env, const struct node_config *config,
+                      const struct node_events *events, void *arg);
+void node_start(struct node *n);
+/* See cluster_leave. */
+int node_leave(struct node *n, bool even_last, char *why, size_t why_size) MUST_USE;
+/* Cancels everything; `closed` runs, from the loop, when the node may be freed. */
+void node_close(struct node *n, void (*closed)(void *arg), void *arg);
+void node_free(struct node *n);
+
+struct cluster *node_cluster(struct node *n);
+struct actors *node_actors(struct node *n);
+struct rpc *node_rpc(struct node *n);
+const struct env *node_env(const struct node *n);
+const struct keyspace *node_keyspace(const struct node *n);
+
+/* Reads a range of rows once (for listings), at most `limit` rows; `done` runs once. Rows are
+ * borrowed for the call. */
+typedef void node_rows_fn(void *arg, int status, const struct store_row *rows, size_t count,
+                          bool more);
+void node_read_rows(struct node *n, const struct key_range *range, uint32_t limit,
+                    node_rows_fn *done, void *arg);
+/* node_leave() on another node, by RPC. */
+void node_drain_other(struct node *n, const char *node_id, cluster_op_fn *done, void *arg);
+
+#endif

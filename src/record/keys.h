@@ -1,0 +1,124 @@
+/*
+ * Every key of the store is made here (docs/schema.md): FoundationDB tuples under a prefix.
+ *
+ *   (prefix, "cluster", "format")                         record version, cluster id
+ *   (prefix, "cluster", "nodes", id)
+ *   (prefix, "cluster", "heartbeats", id)
+ *   (prefix, "cluster", "probes", id)
+ *   (prefix, "cluster", "membership_view")
+ *   (prefix, "cluster", "primary")
+ *   (prefix, "cluster", "primary_term")
+ *   (prefix, "cluster", "view_changes", number)
+ *   (prefix, "registry", "actors", type, id)
+ *   (prefix, "registry", "by_node", id, incarnation, type, id)
+ *   (prefix, "registry", "migrations", type, id)
+ *   (prefix, "state", type, id, "k", key)                 the actor's own state
+ *   (prefix, "state", type, id, "r", slot)                its last request ids and replies
+ */
+#ifndef KELPIE_RECORD_KEYS_H
+#define KELPIE_RECORD_KEYS_H
+
+#include "base/bytes.h"
+#include "base/check.h"
+#include "env/store.h"
+
+#define KEY_PREFIX_MAX 16
+#define NODE_ID_MAX 128
+#define ACTOR_TYPE_MAX 64
+#define ACTOR_ID_MAX 192
+#define STATE_KEY_MAX 128
+
+/* A key by value: made on the stack, copied into transactions. */
+struct key {
+    size_t len;
+    uint8_t data[STORE_KEY_MAX];
+};
+
+static inline struct bytes key_bytes(const struct key *k)
+{
+    return bytes_of(k->data, k->len);
+}
+
+struct keyspace {
+    char prefix[KEY_PREFIX_MAX + 1];
+};
+
+/* Returns 0, or KELPIE_E_INVALID for an empty or too long prefix, one with NUL or not UTF-8. */
+int keyspace_init(struct keyspace *ks, const char *prefix) MUST_USE;
+
+struct key key_format(const struct keyspace *ks);
+struct key key_node(const struct keyspace *ks, const char *node_id);
+struct key key_heartbeat(const struct keyspace *ks, const char *node_id);
+struct key key_probe(const struct keyspace *ks, const char *node_id);
+struct key key_view(const struct keyspace *ks);
+struct key key_primary(const struct keyspace *ks);
+struct key key_term(const struct keyspace *ks);
+struct key key_view_change(const struct keyspace *ks, uint64_t number);
+struct key key_actor(const struct keyspace *ks, const char *type, const char *id);
+struct key key_by_node(const struct keyspace *ks, const char *node_id, uint64_t incarnation,
+                       const char *type, const char *id);
+struct key key_migration(const struct keyspace *ks, const char *type, const char *id);
+struct key key_state(const struct keyspace *ks, const char *type, const char *id,
+                     struct bytes state_key);
+struct key key_request_slot(const struct keyspace *ks, const char *type, const char *id,
+                            uint32_t slot);
+
+/* Ranges [begin, end) of everything under a folder. */
+struct key_range {
+    struct key begin;
+    struct key end;
+};
+
+struct key_range keys_all(const struct keyspace *ks);
+struct key_range keys_nodes(const struct keyspace *ks);
+struct key_range keys_heartbeats(const struct keyspace *ks);
+struct key_range keys_probes(const struct keyspace *ks);
+/* Changes with number > after. */
+struct key_range keys_view_changes_after(const struct keyspace *ks, uint64_t after);
+/* Changes with number <= last. */
+struct key_range keys_view_changes_upto(const struct keyspace *ks, uint64_t last);
+struct key_range keys_actors(const struct keyspace *ks);
+struct key_range keys_actors_of_type(const struct keyspace *ks, const char *type);
+struct key_range keys_by_node_all(const struct keyspace *ks);
+struct key_range keys_by_node(const struct keyspace *ks, const char *node_id);
+struct key_range keys_by_incarnation(const struct keyspace *ks, const char *node_id,
+                                     uint64_t incarnation);
+/* All of one actor's state: state keys and request slots. */
+struct key_range keys_state(const struct keyspace *ks, const char *type, const char *id);
+
+/* Which family a key belongs to, and its parts: for store check, dump, the simulator's checkers. */
+enum key_family {
+    KEY_UNKNOWN,
+    KEY_FORMAT,
+    KEY_NODE,
+    KEY_HEARTBEAT,
+    KEY_PROBE,
+    KEY_VIEW,
+    KEY_PRIMARY,
+    KEY_TERM,
+    KEY_VIEW_CHANGE,
+    KEY_ACTOR,
+    KEY_BY_NODE,
+    KEY_MIGRATION,
+    KEY_STATE,
+    KEY_REQUEST_SLOT,
+};
+
+struct key_parts {
+    enum key_family family;
+    char node_id[NODE_ID_MAX + 1];
+    char type[ACTOR_TYPE_MAX + 1];
+    char id[ACTOR_ID_MAX + 1];
+    uint64_t number; /* incarnation, view number or slot */
+    size_t state_key_len;
+    uint8_t state_key[STATE_KEY_MAX];
+};
+
+/* Returns 0, or KELPIE_E_INVALID for a key that this file does not make under this prefix. */
+int key_parse(const struct keyspace *ks, struct bytes key, struct key_parts *out) MUST_USE;
+
+/* Ids as users give them: 1..max bytes of UTF-8 without NUL. Returns 0 or KELPIE_E_INVALID with a
+ * sentence in `why` that names `what` and the value's fault. */
+int id_check(const char *what, struct bytes value, size_t max, char *why, size_t why_size) MUST_USE;
+
+#endif

@@ -1,0 +1,147 @@
+/*
+ * The values of the store's rows: tuples with a record version first and a CRC-32C (over key and
+ * the rest of the value) last, so a flipped bit and a value under the wrong key are both found when
+ * the record is read, and never acted on.
+ *
+ * decode functions return 0, KELPIE_E_STORE_CORRUPT, or KELPIE_E_STORE_NEWER.
+ */
+#ifndef KELPIE_RECORD_RECORDS_H
+#define KELPIE_RECORD_RECORDS_H
+
+#include "base/buf.h"
+#include "base/uuid.h"
+#include "env/net.h"
+#include "record/keys.h"
+
+#define RECORD_VERSION 1
+#define CLASS_COUNT_MAX 32 /* actor classes of one node */
+#define NODES_MAX 1024     /* rows under nodes/ that one cluster may have */
+
+enum node_state { NODE_LEFT, NODE_JOINING, NODE_ACTIVE, NODE_LEAVING, NODE_FAILED };
+
+/* "Left", "Joining", … as the specification spells them. */
+const char *node_state_name(enum node_state s);
+
+struct format_record {
+    uint64_t version;
+    struct uuid cluster_id;
+};
+
+struct node_record {
+    enum node_state state;
+    uint64_t incarnation;
+    struct uuid boot;
+    uint64_t gone_view; /* number of the view that dropped it (spec: gone) */
+    uint64_t touched;   /* grows with each rewrite by DeclareDead, so that the row changes */
+    char addr[NET_ADDR_SIZE];
+    char http_addr[NET_ADDR_SIZE];
+    uint32_t lease_ms;
+    uint32_t class_count; /* actor types that it hosts */
+    char classes[CLASS_COUNT_MAX][ACTOR_TYPE_MAX + 1];
+};
+
+struct heartbeat_record {
+    uint64_t incarnation;
+    struct uuid boot;
+    uint64_t counter;
+    uint64_t ack;  /* number of the view it holds (spec: ack); 0: none */
+    uint64_t load; /* activations */
+    uint32_t unreachable_count; /* peers that it cannot reach */
+};
+
+struct probe_record {
+    struct uuid boot;
+    uint64_t counter;
+};
+
+struct view_record {
+    uint64_t number;
+    uint64_t count;        /* members */
+    uint64_t hash_hi, hash_lo; /* of the sorted member ids and incarnations */
+};
+
+struct primary_record {
+    bool vacant;
+    char node_id[NODE_ID_MAX + 1];
+    uint64_t incarnation;
+    struct uuid boot;
+    uint64_t term;
+};
+
+struct term_record {
+    uint64_t term;
+};
+
+enum view_change_kind { VIEW_ADD, VIEW_REMOVE };
+
+struct view_change_record {
+    enum view_change_kind kind;
+    char node_id[NODE_ID_MAX + 1];
+    uint64_t incarnation;
+    struct uuid boot;
+    char addr[NET_ADDR_SIZE];
+};
+
+struct placement_record {
+    bool placed; /* false: released, nothing hosts it */
+    char node_id[NODE_ID_MAX + 1];
+    uint64_t incarnation;
+    struct uuid boot;
+    uint64_t generation;
+};
+
+struct by_node_record {
+    uint64_t generation;
+};
+
+struct migration_record {
+    char source[NODE_ID_MAX + 1];
+    char target[NODE_ID_MAX + 1];
+    uint64_t generation;
+};
+
+struct state_record {
+    struct bytes value; /* borrowed from the decoder's scratch */
+};
+
+#define REPLY_KEPT_MAX (16u * 1024)
+#define REQUEST_ID_MAX 64
+
+struct request_record {
+    char request_id[REQUEST_ID_MAX + 1];
+    uint64_t sequence; /* of the actor's commits; slot = sequence mod REQUESTS_KEPT */
+    uint64_t generation;
+    int32_t status;
+    bool reply_kept;
+    struct bytes reply; /* borrowed from the decoder's scratch */
+};
+
+/* encode: clears `out`, writes the value. `key` is the row's key, covered by the checksum.
+ * decode: strings are copied into the record; struct bytes are borrowed from `scratch`, which is
+ * appended to. */
+#define RECORD_CODEC(name)                                                                         \
+    void name##_encode(const struct name *r, struct bytes key, struct buf *out);                   \
+    int name##_decode(struct bytes key, struct bytes value, struct buf *scratch, struct name *r)   \
+        MUST_USE;
+
+RECORD_CODEC(format_record)
+RECORD_CODEC(node_record)
+RECORD_CODEC(heartbeat_record)
+RECORD_CODEC(probe_record)
+RECORD_CODEC(view_record)
+RECORD_CODEC(primary_record)
+RECORD_CODEC(term_record)
+RECORD_CODEC(view_change_record)
+RECORD_CODEC(placement_record)
+RECORD_CODEC(by_node_record)
+RECORD_CODEC(migration_record)
+RECORD_CODEC(state_record)
+RECORD_CODEC(request_record)
+
+/* The checksum and version alone, whatever the record: for store check. */
+int record_verify(struct bytes key, struct bytes value) MUST_USE;
+/* Appends a readable line of a row of known family, or of its raw tuple: for store dump. */
+void record_to_text(const struct keyspace *ks, struct bytes key, struct bytes value,
+                    struct buf *out);
+
+#endif

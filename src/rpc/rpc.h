@@ -1,0 +1,109 @@
+/*
+ * Calls between nodes: request matching, deadlines, and the identity of who speaks.
+ *
+ * Every message carries the sender's cluster id, node id, incarnation, boot id and address, and
+ * (requests) the boot id it is meant for: a request that reaches another life of a node is answered
+ * NOT_HERE, one of another cluster STORE_FOREIGN. Messages are best effort (env/net.h): a call ends
+ * with an answer, at its deadline, or when a view without the target says it is gone; what it did
+ * there is then not known, and callers repeat it with the same request id.
+ */
+#ifndef KELPIE_RPC_RPC_H
+#define KELPIE_RPC_RPC_H
+
+#include "base/buf.h"
+#include "base/list.h"
+#include "base/map.h"
+#include "base/uuid.h"
+#include "env/env.h"
+
+#define RPC_NODE_ID_MAX 128
+#define RPC_CALLS_MAX 65536 /* outstanding calls of one node */
+
+/* Who a node is; set again when it joins as a new incarnation. */
+struct rpc_identity {
+    struct uuid cluster_id; /* zero until known: matches any */
+    struct uuid boot;
+    uint64_t incarnation; /* 0: not joined */
+    char node_id[RPC_NODE_ID_MAX + 1];
+    char addr[NET_ADDR_SIZE];
+};
+
+enum rpc_kind { RPC_PING = 1, RPC_ACTOR_CALL = 2, RPC_ADMIN = 3, RPC_KIND_COUNT = 8 };
+
+struct rpc;
+struct rpc_call;
+/* status: 0 with the answer's payload (borrowed), the error code that the handler replied with,
+ * KELPIE_E_TIMEOUT, KELPIE_E_UNREACHABLE, KELPIE_E_CANCELLED, KELPIE_E_LIMIT. */
+typedef void rpc_done_fn(struct rpc_call *call, int status, struct bytes payload);
+
+/* Owned by the caller, from rpc_start until `done` ran. */
+struct rpc_call {
+    rpc_done_fn *done;
+    void *arg;
+    /* Filled in before `done` when an answer came: who answered. */
+    struct rpc_identity from;
+    uint64_t sent_ns;
+
+    /* Private. */
+    struct rpc *rpc;
+    uint64_t id;
+    struct map_node node;
+    uint8_t id_key[8];
+    struct uuid target_boot;
+    char addr[NET_ADDR_SIZE];
+    struct timer timer;
+    int status;
+};
+
+/* A request to answer, once, now or later. */
+struct rpc_request {
+    struct rpc_identity from;
+    uint64_t id;
+    uint64_t deadline_ns; /* on this node's clock: receipt + what the caller still had */
+    struct bytes payload; /* borrowed until the handler returns */
+};
+
+typedef void rpc_handler_fn(void *arg, const struct rpc_request *request);
+
+struct rpc {
+    const struct env *env;
+    struct rpc_identity self;
+    struct map calls;
+    uint64_t next_id;
+    struct {
+        rpc_handler_fn *fn;
+        void *arg;
+    } handlers[RPC_KIND_COUNT];
+    struct buf out;
+    struct buf scratch;
+    /* A frame or message was dropped; `why` is a sentence. May be NULL. */
+    void (*on_bad)(void *arg, const char *from, int error, const char *why);
+    void *on_bad_arg;
+    uint64_t sent, received, dropped; /* messages, for metrics */
+};
+
+/* Registers itself as the receiver of env->net. `rpc` stays where it is until rpc_deinit. */
+void rpc_init(struct rpc *rpc, const struct env *env);
+/* All outstanding calls must have completed (rpc_cancel_all, then a turn of the loop). */
+void rpc_deinit(struct rpc *rpc);
+void rpc_set_identity(struct rpc *rpc, const struct rpc_identity *self);
+void rpc_serve(struct rpc *rpc, enum rpc_kind kind, rpc_handler_fn *fn, void *arg);
+
+/* Sends a request to `addr`, meant for the process with `target_boot` (zero: whoever is there).
+ * `done` runs exactly once, from the loop, never inside this call. A zero timeout is an error of
+ * the caller (asserted). */
+void rpc_start(struct rpc *rpc, struct rpc_call *call, const char *addr, struct uuid target_boot,
+               enum rpc_kind kind, struct bytes payload, uint64_t timeout_ns, rpc_done_fn *done,
+               void *arg);
+/* Completes `call` soon with KELPIE_E_CANCELLED; harmless when it is not under way. */
+void rpc_cancel(struct rpc_call *call);
+void rpc_cancel_all(struct rpc *rpc);
+/* Completes (soon) every call outstanding to that boot id as UNREACHABLE (a view without it). */
+void rpc_fail_boot(struct rpc *rpc, struct uuid boot);
+size_t rpc_outstanding(const struct rpc *rpc);
+
+/* Answers a request: status 0 or an error code, payload borrowed. The request may be a copy that
+ * outlived its handler (its payload may not). Answers after the deadline are not sent. */
+void rpc_reply(struct rpc *rpc, const struct rpc_request *request, int status, struct bytes payload);
+
+#endif
