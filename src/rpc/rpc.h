@@ -104,6 +104,7 @@ size_t rpc_outstanding(const struct rpc *rpc);
 
 /* Answers a request: status 0 or an error code, payload borrowed. The request may be a copy that
  * outlived its handler (its payload may not). Answers after the deadline are not sent. */
-void rpc_reply(struct rpc *rpc, const struct rpc_request *request, int status, struct bytes payload);
+void rpc_reply(struct rpc *rpc, const struct rpc_request *request, int status,
+               struct bytes payload);
 
 #endif
