@@ -182,8 +182,8 @@ static void on_crash(int sig)
         fwrite(current_data, 1, current_len, f);
         fclose(f);
     }
-    fprintf(stderr, "fuzz: signal %d in run %" PRIu64 " of seed %" PRIu64 ", see ./crash-input\n", sig,
-            current_run, seed);
+    fprintf(stderr, "fuzz: signal %d in run %" PRIu64 " of seed %" PRIu64 ", see ./crash-input\n",
+            sig, current_run, seed);
     signal(sig, SIG_DFL);
     raise(sig);
 }
