@@ -6,6 +6,10 @@
 #include "base/check.h"
 #include "base/mem.h"
 
+/* A buffer holds at most this much. Whoever fills one from outside has a bound of its own, far
+ * below, and an error for it; reaching this one is a bug and asserts. */
+#define BUF_LEN_MAX ((size_t)1 << 30)
+
 struct buf {
     struct mem mem;
     uint8_t *data;
@@ -21,8 +25,10 @@ static inline void buf_clear(struct buf *b)
 {
     b->len = 0;
 }
-/* Room for `extra` bytes more; returns where they begin. Does not change len. */
+/* Room for `extra` bytes more; returns where they begin (never NULL). Does not change len. What
+ * was in the buffer may move. */
 uint8_t *buf_reserve(struct buf *b, size_t extra);
+/* `data` is not part of this buffer. */
 void buf_append(struct buf *b, const void *data, size_t len);
 void buf_append_bytes(struct buf *b, struct bytes bytes);
 void buf_append_u8(struct buf *b, uint8_t v);

@@ -2,6 +2,8 @@
 #ifndef KELPIE_BASE_CHECK_H
 #define KELPIE_BASE_CHECK_H
 
+#include <stddef.h>
+
 /* Writes one line to stderr and aborts. */
 _Noreturn void check_failed(const char *expr, const char *file, int line);
 

@@ -12,6 +12,7 @@ struct hash128 {
 
 struct hash128 hash128_start(void);
 void hash128_u64(struct hash128 *h, uint64_t v);
+/* The length counts too: "ab" then "c" is not "a" then "bc". */
 void hash128_bytes(struct hash128 *h, struct bytes bytes);
 /* The value with its last mixing applied; `h` goes on unchanged. */
 struct hash128 hash128_value(const struct hash128 *h);

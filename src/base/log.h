@@ -15,18 +15,21 @@ struct log_ops {
 };
 
 struct log {
-    const struct log_ops *ops;
+    const struct log_ops *ops; /* NULL: nothing is logged */
     void *ctx;
     enum log_level min;
 };
 
 #define LOG_LINE_MAX 1024
 
-/* Longer lines are cut at LOG_LINE_MAX bytes. Values with blanks or quotes: use %s of a
- * log_quote()d string. */
+/* The fields of one event are at most LOG_LINE_MAX bytes with their NUL; longer ones are cut, at
+ * the end of a character. Control characters become '?'. Values with blanks or quotes: use %s of
+ * a log_quote()d string. */
 void log_event(const struct log *log, enum log_level level, const char *event, const char *fmt, ...)
     PRINTF_LIKE(4, 5);
-/* Writes `s` quoted and escaped for a field value; returns out. */
+/* Writes `s` quoted and escaped for a field value; returns out. What does not fit in `out_size`
+ * bytes (at least 3) is left out, the closing quote and the NUL never. Bytes that are no UTF-8
+ * become \xNN. */
 const char *log_quote(const char *s, char *out, unsigned long out_size);
 
 #define log_debug(log, ...) log_event((log), LOG_DEBUG, __VA_ARGS__)

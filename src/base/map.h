@@ -20,7 +20,7 @@ struct map {
 };
 
 void map_init(struct map *m);
-/* Inserts `node` under `key`. Returns the node that was there before, and then inserts nothing. */
+/* Inserts `node` (whose content before does not matter) under `key`. Returns the node that was there before, and then inserts nothing. */
 struct map_node *map_insert(struct map *m, struct map_node *node, struct bytes key);
 struct map_node *map_find(const struct map *m, struct bytes key);
 /* The first node whose key is >= `key` (map_after: > `key`), or NULL. */
@@ -30,6 +30,7 @@ struct map_node *map_first(const struct map *m);
 struct map_node *map_last(const struct map *m);
 struct map_node *map_next(const struct map_node *node);
 struct map_node *map_prev(const struct map_node *node);
+/* `node` is in the map; afterwards it is all zero. The next one in an iteration: ask before. */
 void map_remove(struct map *m, struct map_node *node);
 
 #define MAP_ENTRY(node, type, member) \

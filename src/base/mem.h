@@ -26,10 +26,12 @@ struct mem {
     void *ctx;
 };
 
+/* All of these take a size of 0 and still return a pointer that is not NULL, to be freed. */
 void *mem_alloc(struct mem mem, size_t size);
 /* Zeroed. Asserts that count * size does not overflow. */
 void *mem_zalloc(struct mem mem, size_t count, size_t size);
 void *mem_resize(struct mem mem, void *ptr, size_t size);
+/* `ptr` may be NULL. */
 void mem_free(struct mem mem, void *ptr);
 /* A NUL-terminated copy of `len` bytes. */
 char *mem_strndup(struct mem mem, const char *s, size_t len);

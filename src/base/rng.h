@@ -14,7 +14,7 @@ void rng_seed(struct rng *r, uint64_t seed, uint64_t stream);
 uint64_t rng_u64(struct rng *r);
 /* Uniform in 0 .. bound-1; bound > 0. */
 uint64_t rng_below(struct rng *r, uint64_t bound);
-/* True in `num` of `den` cases. */
+/* True in `num` of `den` cases; num <= den, den > 0. */
 bool rng_chance(struct rng *r, uint64_t num, uint64_t den);
 
 #endif

@@ -6,6 +6,7 @@
 #define KELPIE_BASE_TUPLE_H
 
 #include "base/buf.h"
+#include "base/utf8.h"
 #include "base/uuid.h"
 
 enum tuple_type {
@@ -19,46 +20,61 @@ enum tuple_type {
     TUPLE_UUID,
 };
 
-/* Packing appends to `b`. */
+/* Packing appends to `b`; what is appended is not part of `b`. */
 void tuple_pack_null(struct buf *b);
 void tuple_pack_bytes(struct buf *b, struct bytes v);
+/* Well-formed UTF-8, NUL allowed (asserted: what is packed can be read back). Text from outside is
+ * tested first, with utf8_valid. */
 void tuple_pack_string(struct buf *b, struct bytes utf8);
 void tuple_pack_str(struct buf *b, const char *s);
 void tuple_pack_int(struct buf *b, int64_t v);
 void tuple_pack_uint(struct buf *b, uint64_t v);
-/* The integer whose magnitude is `magnitude` and whose sign is negative: reaches -(2^64 - 1). */
+/* The integer whose magnitude is `magnitude` and whose sign is negative: reaches -(2^64 - 1).
+ * `magnitude` > 0. */
 void tuple_pack_negative(struct buf *b, uint64_t magnitude);
 void tuple_pack_bool(struct buf *b, bool v);
 void tuple_pack_uuid(struct buf *b, struct uuid v);
-/* Between begin and end everything packed belongs to the nested tuple. Nesting depth is bounded by
- * TUPLE_DEPTH_MAX; the inner tuple is packed into a buffer of its own first. */
+/* The inner tuple is packed into a buffer of its own first. Asserts that it is a packed tuple, and
+ * that the new element is not nested deeper than TUPLE_DEPTH_MAX. */
 void tuple_pack_nested(struct buf *b, struct bytes packed_inner);
 
+/* So many nested tuples may lie in each other; the outermost tuple does not count. */
 #define TUPLE_DEPTH_MAX 8
 
 /* One decoded element. */
 struct tuple_item {
     enum tuple_type type;
-    bool negative;      /* TUPLE_INT below INT64_MIN keeps its magnitude in `u` */
-    int64_t i;          /* TUPLE_INT */
-    uint64_t u;         /* TUPLE_UINT, or TUPLE_INT when >= 0 */
+    bool negative;      /* TUPLE_INT: below 0 */
+    int64_t i;          /* TUPLE_INT; INT64_MIN for one below INT64_MIN, see `u` */
+    uint64_t u;         /* TUPLE_UINT, TUPLE_INT: the magnitude, the value when not negative */
     bool b;             /* TUPLE_BOOL */
     struct uuid uuid;   /* TUPLE_UUID */
     struct bytes bytes; /* BYTES, STRING: unescaped; NESTED: the packed inner tuple */
 };
 
-/* Reads a packed tuple from bytes that nobody vouches for. Unescaped data lives in `scratch`,
- * which the caller owns and which must not be cleared while items are in use. */
+/*
+ * Reads a packed tuple from bytes that nobody vouches for. There is one packed form of a tuple:
+ * an integer with a needless leading byte, a string that is not UTF-8 and a type code that is not
+ * listed above are refused, and so is deeper nesting than TUPLE_DEPTH_MAX.
+ *
+ * The bytes of an item lie in the packed tuple itself, or, when something had to be unescaped, in
+ * `scratch`. The caller owns it and does not clear it while items are in use. One scratch may serve
+ * a reader and the readers of its nested items (each read once): what they unescape does not move
+ * as long as nothing else is put there. The reader of another tuple takes another scratch, or
+ * begins when the earlier items are no longer needed.
+ */
 struct tuple_reader {
     struct bytes rest;
     struct buf *scratch;
     bool ok;
+    bool reserved; /* scratch has room for all that is left */
 };
 
 struct tuple_reader tuple_reader_of(struct bytes packed, struct buf *scratch);
 /* True with the next element in `out`; false at the end or (then ok is false) on bad input. */
 bool tuple_next(struct tuple_reader *r, struct tuple_item *out) MUST_USE;
-/* Typed reads: the value, or 0/empty with r->ok = false when the next element is not of that type. */
+/* Typed reads: the value, or 0/empty with r->ok = false when the next element is not of that type
+ * or does not fit. */
 uint64_t tuple_next_uint(struct tuple_reader *r);
 int64_t tuple_next_int(struct tuple_reader *r);
 bool tuple_next_bool(struct tuple_reader *r);
@@ -66,14 +82,13 @@ struct uuid tuple_next_uuid(struct tuple_reader *r);
 struct bytes tuple_next_bytes(struct tuple_reader *r);
 struct bytes tuple_next_string(struct tuple_reader *r);
 struct bytes tuple_next_nested(struct tuple_reader *r);
+/* True when everything was read, nothing is left and nothing was wrong. */
 bool tuple_at_end(const struct tuple_reader *r);
-/* A printable form such as ("kelpie", 7, b"\x00"), for errors and dumps; appends to `out`. */
+/* A printable form such as ("kelpie", 7, b"\x00"), for errors and dumps; appends to `out`. What
+ * cannot be decoded is shown as ?"..." with its bytes in hexadecimal. */
 void tuple_to_text(struct bytes packed, struct buf *out);
 /* The smallest key that is greater than every key that begins with `prefix`: prefix + 0xff is the
  * end of a tuple's children, as tuple.range() gives it. */
 #define TUPLE_RANGE_END 0xff
-
-/* Well-formed UTF-8 without NUL. */
-bool utf8_valid(struct bytes s);
 
 #endif

@@ -1,0 +1,12 @@
+/* Well-formed UTF-8 (RFC 3629): no overlong forms, no surrogates, nothing above U+10FFFF. */
+#ifndef KELPIE_BASE_UTF8_H
+#define KELPIE_BASE_UTF8_H
+
+#include "base/bytes.h"
+
+/* The length (1 to 4) of the well-formed character at the start of `s`, or 0 when there is none. */
+size_t utf8_char_len(struct bytes s);
+/* Well-formed UTF-8 without NUL. */
+bool utf8_valid(struct bytes s);
+
+#endif
