@@ -30,8 +30,8 @@ struct txn;
 /* What a rule sees and says. Rows are borrowed for the call; writes and refusal are copied. */
 struct rule_ctx {
     struct txn *txn;
-    struct mem mem;      /* for scratch memory; the rule frees what it takes */
     struct buf *scratch; /* cleared before each run of the rule; lives until the next run */
+    int error;           /* set by rule_corrupt */
 };
 
 /* Pure: rows and `arg` in, verdict and writes out; no clock, no randomness, no I/O. */
@@ -72,11 +72,17 @@ struct txn {
     /* Private. */
     struct store_req req;
     struct store_read reads[STORE_READS_MAX];
+    size_t key_at[STORE_READS_MAX]; /* where in `keys` each read's key and end begin */
+    size_t end_at[STORE_READS_MAX];
     size_t read_count;
+    size_t asked_count;    /* reads whose rows are in hand; the rest the rule has just asked for */
     size_t own_read_count; /* those asked for before start; the rest came from rule_more */
     struct buf keys;       /* bytes of the keys of reads */
     struct buf scratch;
-    struct buf write_bytes;
+    struct buf write_bytes; /* keys and values of the writes */
+    struct txn_write_at {
+        size_t key_at, value_at; /* where in `write_bytes` they begin */
+    } *write_at;
     struct store_write *writes;
     size_t write_count, write_cap;
     struct timer timer;    /* attempt time-out, or back-off, or deferred completion */

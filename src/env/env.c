@@ -1,0 +1,7 @@
+#include "env/env.h"
+
+void env_init(struct env *env)
+{
+    list_init(&env->txn_list);
+    env->txns = &env->txn_list;
+}
