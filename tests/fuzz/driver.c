@@ -163,13 +163,23 @@ static size_t mutate(uint8_t *buf, size_t len, size_t len_max)
     if (len == 0)
         return mutate_insert(buf, len, len_max);
     switch (rng_below(7)) {
-    case 0: buf[rng_below(len)] ^= (uint8_t)(1U << rng_below(8)); return len;
-    case 1: buf[rng_below(len)] = edges[rng_below(sizeof edges)]; return len;
-    case 2: buf[rng_below(len)] = (uint8_t)rng_next(); return len;
-    case 3: return mutate_insert(buf, len, len_max);
-    case 4: return mutate_remove(buf, len);
-    case 5: return mutate_splice(buf, len, len_max);
-    default: return rng_below(len + 1);
+    case 0:
+        buf[rng_below(len)] ^= (uint8_t)(1U << rng_below(8));
+        return len;
+    case 1:
+        buf[rng_below(len)] = edges[rng_below(sizeof edges)];
+        return len;
+    case 2:
+        buf[rng_below(len)] = (uint8_t)rng_next();
+        return len;
+    case 3:
+        return mutate_insert(buf, len, len_max);
+    case 4:
+        return mutate_remove(buf, len);
+    case 5:
+        return mutate_splice(buf, len, len_max);
+    default:
+        return rng_below(len + 1);
     }
 }
 
