@@ -26,7 +26,9 @@
 #define NODE_ID_MAX 128
 #define ACTOR_TYPE_MAX 64
 #define ACTOR_ID_MAX 192
-#define STATE_KEY_MAX 128
+/* Any bytes. Each NUL takes two in a tuple, so this is what fits a store key whatever the bytes are:
+ * KELPIE_STATE_KEY_MAX must not be greater. */
+#define STATE_KEY_MAX 96
 
 /* A key by value: made on the stack, copied into transactions. */
 struct key {
@@ -46,6 +48,8 @@ struct keyspace {
 /* Returns 0, or KELPIE_E_INVALID for an empty or too long prefix, one with NUL or not UTF-8. */
 int keyspace_init(struct keyspace *ks, const char *prefix) MUST_USE;
 
+/* Ids and types are 1..max bytes long and without NUL: asserted here, so test what users give with
+ * id_check first. */
 struct key key_format(const struct keyspace *ks);
 struct key key_node(const struct keyspace *ks, const char *node_id);
 struct key key_heartbeat(const struct keyspace *ks, const char *node_id);
@@ -58,6 +62,7 @@ struct key key_actor(const struct keyspace *ks, const char *type, const char *id
 struct key key_by_node(const struct keyspace *ks, const char *node_id, uint64_t incarnation,
                        const char *type, const char *id);
 struct key key_migration(const struct keyspace *ks, const char *type, const char *id);
+/* `state_key`: 1..STATE_KEY_MAX bytes, asserted. */
 struct key key_state(const struct keyspace *ks, const char *type, const char *id,
                      struct bytes state_key);
 struct key key_request_slot(const struct keyspace *ks, const char *type, const char *id,
@@ -116,6 +121,9 @@ struct key_parts {
 
 /* Returns 0, or KELPIE_E_INVALID for a key that this file does not make under this prefix. */
 int key_parse(const struct keyspace *ks, struct bytes key, struct key_parts *out) MUST_USE;
+/* Appends the key as a path such as registry/actors/session/42, without the prefix: '/', '%' and
+ * what is not printable in an id as %XX. A key that key_parse refuses: its raw tuple. */
+void key_to_text(const struct keyspace *ks, struct bytes key, struct buf *out);
 
 /* Ids as users give them: 1..max bytes of UTF-8 without NUL. Returns 0 or KELPIE_E_INVALID with a
  * sentence in `why` that names `what` and the value's fault. */

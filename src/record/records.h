@@ -116,9 +116,12 @@ struct request_record {
     struct bytes reply; /* borrowed from the decoder's scratch */
 };
 
-/* encode: clears `out`, writes the value. `key` is the row's key, covered by the checksum.
+/* encode: clears `out`, writes the value. `key` is the row's key, covered by the checksum. What
+ * decode would refuse is asserted: strings within their bounds, UTF-8, not empty where the record
+ * must name something, enums within range.
  * decode: strings are copied into the record; struct bytes are borrowed from `scratch`, which is
- * appended to. */
+ * appended to: they stay until it is cleared or grows, as it may in the next decode. After an error
+ * the record holds nothing to be used. */
 #define RECORD_CODEC(name)                                                                         \
     void name##_encode(const struct name *r, struct bytes key, struct buf *out);                   \
     int name##_decode(struct bytes key, struct bytes value, struct buf *scratch, struct name *r)   \

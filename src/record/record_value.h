@@ -1,0 +1,31 @@
+/*
+ * The frame that every record's value has: a tuple (version, fields..., checksum). The checksum is
+ * the CRC-32C of the row's key followed by the value's bytes before the checksum.
+ */
+#ifndef KELPIE_RECORD_RECORD_VALUE_H
+#define KELPIE_RECORD_RECORD_VALUE_H
+
+#include "base/tuple.h"
+
+/* Clears `out` and packs the version; the fields follow. */
+void value_begin(struct buf *out);
+/* Packs the checksum. */
+void value_end(struct bytes key, struct buf *out);
+/* A string of min..max bytes of UTF-8 without NUL: asserted. */
+void value_pack_text(struct buf *out, const char *s, size_t min, size_t max);
+
+/* Verifies the checksum, then the version. Returns 0 and the fields in `fields`, or
+ * KELPIE_E_STORE_CORRUPT or KELPIE_E_STORE_NEWER. `scratch` is used by the fields' reader only. */
+int value_open(struct bytes key, struct bytes value, struct buf *scratch,
+               struct tuple_reader *fields) MUST_USE;
+/* Copies a string of min..max bytes to `out`, which has room for max + 1. */
+void value_take_text(struct tuple_reader *fields, char *out, size_t min, size_t max);
+uint32_t value_take_u32(struct tuple_reader *fields);
+/* An enum's number, at most `last`. */
+unsigned value_take_enum(struct tuple_reader *fields, unsigned last);
+/* Bytes of at most `max`, always in the reader's scratch. The last field that is read. */
+struct bytes value_take_bytes(struct tuple_reader *fields, size_t max);
+/* 0 when every field was read and right and none is left over, else KELPIE_E_STORE_CORRUPT. */
+int value_close(const struct tuple_reader *fields) MUST_USE;
+
+#endif

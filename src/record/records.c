@@ -1,0 +1,350 @@
+/*
+ * One encode and one decode a record; docs/schema.md lists the fields in this order. A change here
+ * is a change of RECORD_VERSION.
+ */
+#include "record/records.h"
+
+#include "kelpie/error.h"
+#include "record/record_value.h"
+
+const char *node_state_name(enum node_state s)
+{
+    static const char *const names[] = {
+        [NODE_LEFT] = "Left",       [NODE_JOINING] = "Joining", [NODE_ACTIVE] = "Active",
+        [NODE_LEAVING] = "Leaving", [NODE_FAILED] = "Failed",
+    };
+    CHECK((size_t)s < ARRAY_LEN(names));
+    return names[s];
+}
+
+void format_record_encode(const struct format_record *r, struct bytes key, struct buf *out)
+{
+    value_begin(out);
+    tuple_pack_uint(out, r->version);
+    tuple_pack_uuid(out, r->cluster_id);
+    value_end(key, out);
+}
+
+int format_record_decode(struct bytes key, struct bytes value, struct buf *scratch,
+                         struct format_record *r)
+{
+    struct tuple_reader f;
+    int rc = value_open(key, value, scratch, &f);
+    if (rc)
+        return rc;
+    r->version = tuple_next_uint(&f);
+    r->cluster_id = tuple_next_uuid(&f);
+    return value_close(&f);
+}
+
+void node_record_encode(const struct node_record *r, struct bytes key, struct buf *out)
+{
+    CHECK(r->state <= NODE_FAILED);
+    CHECK(r->class_count <= CLASS_COUNT_MAX);
+    value_begin(out);
+    tuple_pack_uint(out, r->state);
+    tuple_pack_uint(out, r->incarnation);
+    tuple_pack_uuid(out, r->boot);
+    tuple_pack_uint(out, r->gone_view);
+    tuple_pack_uint(out, r->touched);
+    value_pack_text(out, r->addr, 0, sizeof(r->addr) - 1);
+    value_pack_text(out, r->http_addr, 0, sizeof(r->http_addr) - 1);
+    tuple_pack_uint(out, r->lease_ms);
+    tuple_pack_uint(out, r->class_count);
+    for (uint32_t i = 0; i < r->class_count; i++)
+        value_pack_text(out, r->classes[i], 1, ACTOR_TYPE_MAX);
+    value_end(key, out);
+}
+
+int node_record_decode(struct bytes key, struct bytes value, struct buf *scratch,
+                       struct node_record *r)
+{
+    struct tuple_reader f;
+    int rc = value_open(key, value, scratch, &f);
+    if (rc)
+        return rc;
+    r->state = value_take_enum(&f, NODE_FAILED);
+    r->incarnation = tuple_next_uint(&f);
+    r->boot = tuple_next_uuid(&f);
+    r->gone_view = tuple_next_uint(&f);
+    r->touched = tuple_next_uint(&f);
+    value_take_text(&f, r->addr, 0, sizeof(r->addr) - 1);
+    value_take_text(&f, r->http_addr, 0, sizeof(r->http_addr) - 1);
+    r->lease_ms = value_take_u32(&f);
+    r->class_count = value_take_u32(&f);
+    if (r->class_count > CLASS_COUNT_MAX)
+        return KELPIE_E_STORE_CORRUPT;
+    memset(r->classes, 0, sizeof(r->classes));
+    for (uint32_t i = 0; i < r->class_count; i++)
+        value_take_text(&f, r->classes[i], 1, ACTOR_TYPE_MAX);
+    return value_close(&f);
+}
+
+void heartbeat_record_encode(const struct heartbeat_record *r, struct bytes key, struct buf *out)
+{
+    value_begin(out);
+    tuple_pack_uint(out, r->incarnation);
+    tuple_pack_uuid(out, r->boot);
+    tuple_pack_uint(out, r->counter);
+    tuple_pack_uint(out, r->ack);
+    tuple_pack_uint(out, r->load);
+    tuple_pack_uint(out, r->unreachable_count);
+    value_end(key, out);
+}
+
+int heartbeat_record_decode(struct bytes key, struct bytes value, struct buf *scratch,
+                            struct heartbeat_record *r)
+{
+    struct tuple_reader f;
+    int rc = value_open(key, value, scratch, &f);
+    if (rc)
+        return rc;
+    r->incarnation = tuple_next_uint(&f);
+    r->boot = tuple_next_uuid(&f);
+    r->counter = tuple_next_uint(&f);
+    r->ack = tuple_next_uint(&f);
+    r->load = tuple_next_uint(&f);
+    r->unreachable_count = value_take_u32(&f);
+    return value_close(&f);
+}
+
+void probe_record_encode(const struct probe_record *r, struct bytes key, struct buf *out)
+{
+    value_begin(out);
+    tuple_pack_uuid(out, r->boot);
+    tuple_pack_uint(out, r->counter);
+    value_end(key, out);
+}
+
+int probe_record_decode(struct bytes key, struct bytes value, struct buf *scratch,
+                        struct probe_record *r)
+{
+    struct tuple_reader f;
+    int rc = value_open(key, value, scratch, &f);
+    if (rc)
+        return rc;
+    r->boot = tuple_next_uuid(&f);
+    r->counter = tuple_next_uint(&f);
+    return value_close(&f);
+}
+
+void view_record_encode(const struct view_record *r, struct bytes key, struct buf *out)
+{
+    value_begin(out);
+    tuple_pack_uint(out, r->number);
+    tuple_pack_uint(out, r->count);
+    tuple_pack_uint(out, r->hash_hi);
+    tuple_pack_uint(out, r->hash_lo);
+    value_end(key, out);
+}
+
+int view_record_decode(struct bytes key, struct bytes value, struct buf *scratch,
+                       struct view_record *r)
+{
+    struct tuple_reader f;
+    int rc = value_open(key, value, scratch, &f);
+    if (rc)
+        return rc;
+    r->number = tuple_next_uint(&f);
+    r->count = tuple_next_uint(&f);
+    r->hash_hi = tuple_next_uint(&f);
+    r->hash_lo = tuple_next_uint(&f);
+    return value_close(&f);
+}
+
+/* A vacant row may keep who held it last. */
+void primary_record_encode(const struct primary_record *r, struct bytes key, struct buf *out)
+{
+    value_begin(out);
+    tuple_pack_bool(out, r->vacant);
+    value_pack_text(out, r->node_id, r->vacant ? 0 : 1, NODE_ID_MAX);
+    tuple_pack_uint(out, r->incarnation);
+    tuple_pack_uuid(out, r->boot);
+    tuple_pack_uint(out, r->term);
+    value_end(key, out);
+}
+
+int primary_record_decode(struct bytes key, struct bytes value, struct buf *scratch,
+                          struct primary_record *r)
+{
+    struct tuple_reader f;
+    int rc = value_open(key, value, scratch, &f);
+    if (rc)
+        return rc;
+    r->vacant = tuple_next_bool(&f);
+    value_take_text(&f, r->node_id, r->vacant ? 0 : 1, NODE_ID_MAX);
+    r->incarnation = tuple_next_uint(&f);
+    r->boot = tuple_next_uuid(&f);
+    r->term = tuple_next_uint(&f);
+    return value_close(&f);
+}
+
+void term_record_encode(const struct term_record *r, struct bytes key, struct buf *out)
+{
+    value_begin(out);
+    tuple_pack_uint(out, r->term);
+    value_end(key, out);
+}
+
+int term_record_decode(struct bytes key, struct bytes value, struct buf *scratch,
+                       struct term_record *r)
+{
+    struct tuple_reader f;
+    int rc = value_open(key, value, scratch, &f);
+    if (rc)
+        return rc;
+    r->term = tuple_next_uint(&f);
+    return value_close(&f);
+}
+
+void view_change_record_encode(const struct view_change_record *r, struct bytes key,
+                               struct buf *out)
+{
+    CHECK(r->kind <= VIEW_REMOVE);
+    value_begin(out);
+    tuple_pack_uint(out, r->kind);
+    value_pack_text(out, r->node_id, 1, NODE_ID_MAX);
+    tuple_pack_uint(out, r->incarnation);
+    tuple_pack_uuid(out, r->boot);
+    value_pack_text(out, r->addr, 0, sizeof(r->addr) - 1);
+    value_end(key, out);
+}
+
+int view_change_record_decode(struct bytes key, struct bytes value, struct buf *scratch,
+                              struct view_change_record *r)
+{
+    struct tuple_reader f;
+    int rc = value_open(key, value, scratch, &f);
+    if (rc)
+        return rc;
+    r->kind = value_take_enum(&f, VIEW_REMOVE);
+    value_take_text(&f, r->node_id, 1, NODE_ID_MAX);
+    r->incarnation = tuple_next_uint(&f);
+    r->boot = tuple_next_uuid(&f);
+    value_take_text(&f, r->addr, 0, sizeof(r->addr) - 1);
+    return value_close(&f);
+}
+
+/* A released placement may keep which node had it. */
+void placement_record_encode(const struct placement_record *r, struct bytes key, struct buf *out)
+{
+    value_begin(out);
+    tuple_pack_bool(out, r->placed);
+    value_pack_text(out, r->node_id, r->placed ? 1 : 0, NODE_ID_MAX);
+    tuple_pack_uint(out, r->incarnation);
+    tuple_pack_uuid(out, r->boot);
+    tuple_pack_uint(out, r->generation);
+    value_end(key, out);
+}
+
+int placement_record_decode(struct bytes key, struct bytes value, struct buf *scratch,
+                            struct placement_record *r)
+{
+    struct tuple_reader f;
+    int rc = value_open(key, value, scratch, &f);
+    if (rc)
+        return rc;
+    r->placed = tuple_next_bool(&f);
+    value_take_text(&f, r->node_id, r->placed ? 1 : 0, NODE_ID_MAX);
+    r->incarnation = tuple_next_uint(&f);
+    r->boot = tuple_next_uuid(&f);
+    r->generation = tuple_next_uint(&f);
+    return value_close(&f);
+}
+
+void by_node_record_encode(const struct by_node_record *r, struct bytes key, struct buf *out)
+{
+    value_begin(out);
+    tuple_pack_uint(out, r->generation);
+    value_end(key, out);
+}
+
+int by_node_record_decode(struct bytes key, struct bytes value, struct buf *scratch,
+                          struct by_node_record *r)
+{
+    struct tuple_reader f;
+    int rc = value_open(key, value, scratch, &f);
+    if (rc)
+        return rc;
+    r->generation = tuple_next_uint(&f);
+    return value_close(&f);
+}
+
+void migration_record_encode(const struct migration_record *r, struct bytes key, struct buf *out)
+{
+    value_begin(out);
+    value_pack_text(out, r->source, 1, NODE_ID_MAX);
+    value_pack_text(out, r->target, 1, NODE_ID_MAX);
+    tuple_pack_uint(out, r->generation);
+    value_end(key, out);
+}
+
+int migration_record_decode(struct bytes key, struct bytes value, struct buf *scratch,
+                            struct migration_record *r)
+{
+    struct tuple_reader f;
+    int rc = value_open(key, value, scratch, &f);
+    if (rc)
+        return rc;
+    value_take_text(&f, r->source, 1, NODE_ID_MAX);
+    value_take_text(&f, r->target, 1, NODE_ID_MAX);
+    r->generation = tuple_next_uint(&f);
+    return value_close(&f);
+}
+
+void state_record_encode(const struct state_record *r, struct bytes key, struct buf *out)
+{
+    value_begin(out);
+    tuple_pack_bytes(out, r->value);
+    value_end(key, out);
+}
+
+int state_record_decode(struct bytes key, struct bytes value, struct buf *scratch,
+                        struct state_record *r)
+{
+    struct tuple_reader f;
+    int rc = value_open(key, value, scratch, &f);
+    if (rc)
+        return rc;
+    r->value = value_take_bytes(&f, STORE_VALUE_MAX);
+    return value_close(&f);
+}
+
+void request_record_encode(const struct request_record *r, struct bytes key, struct buf *out)
+{
+    CHECK(r->reply.len <= REPLY_KEPT_MAX);
+    CHECK(r->reply_kept || r->reply.len == 0);
+    value_begin(out);
+    value_pack_text(out, r->request_id, 1, REQUEST_ID_MAX);
+    tuple_pack_uint(out, r->sequence);
+    tuple_pack_uint(out, r->generation);
+    tuple_pack_int(out, r->status);
+    tuple_pack_bool(out, r->reply_kept);
+    tuple_pack_bytes(out, r->reply);
+    value_end(key, out);
+}
+
+int request_record_decode(struct bytes key, struct bytes value, struct buf *scratch,
+                          struct request_record *r)
+{
+    struct tuple_reader f;
+    int rc = value_open(key, value, scratch, &f);
+    if (rc)
+        return rc;
+    value_take_text(&f, r->request_id, 1, REQUEST_ID_MAX);
+    r->sequence = tuple_next_uint(&f);
+    r->generation = tuple_next_uint(&f);
+    int64_t status = tuple_next_int(&f);
+    if (status < INT32_MIN || status > INT32_MAX)
+        return KELPIE_E_STORE_CORRUPT;
+    r->status = (int32_t)status;
+    r->reply_kept = tuple_next_bool(&f);
+    r->reply = value_take_bytes(&f, r->reply_kept ? REPLY_KEPT_MAX : 0);
+    return value_close(&f);
+}
+
+int record_verify(struct bytes key, struct bytes value)
+{
+    struct tuple_reader fields;
+    return value_open(key, value, NULL, &fields);
+}
