@@ -1,6 +1,6 @@
 #include "rpc/rpc_message.h"
 
-#include "base/tuple.h"
+#include "base/utf8.h"
 #include "kelpie/error.h"
 
 #define FLAG_ANSWER 1
