@@ -133,10 +133,18 @@ static void take_parts(struct cursor *c, const char *parts, struct key_parts *ou
 {
     for (const char *p = parts; *p != '\0'; p++) {
         switch (*p) {
-        case 'n': take_id(c, out->node_id, NODE_ID_MAX); break;
-        case '#': out->number = take_uint(c); break;
-        case 't': take_id(c, out->type, ACTOR_TYPE_MAX); break;
-        default: take_id(c, out->id, ACTOR_ID_MAX); break;
+        case 'n':
+            take_id(c, out->node_id, NODE_ID_MAX);
+            break;
+        case '#':
+            out->number = take_uint(c);
+            break;
+        case 't':
+            take_id(c, out->type, ACTOR_TYPE_MAX);
+            break;
+        default:
+            take_id(c, out->id, ACTOR_ID_MAX);
+            break;
         }
     }
 }
@@ -232,8 +240,7 @@ int id_check(const char *what, struct bytes value, size_t max, char *why, size_t
         return KELPIE_E_INVALID;
     }
     if (!utf8_valid(value)) {
-        (void)snprintf(why, why_size, "%s %s is not UTF-8; encode it so", what,
-                       shown(value, text));
+        (void)snprintf(why, why_size, "%s %s is not UTF-8; encode it so", what, shown(value, text));
         return KELPIE_E_INVALID;
     }
     if (why_size > 0)

@@ -44,8 +44,8 @@ struct heartbeat_record {
     uint64_t incarnation;
     struct uuid boot;
     uint64_t counter;
-    uint64_t ack;  /* number of the view it holds (spec: ack); 0: none */
-    uint64_t load; /* activations */
+    uint64_t ack;               /* number of the view it holds (spec: ack); 0: none */
+    uint64_t load;              /* activations */
     uint32_t unreachable_count; /* peers that it cannot reach */
 };
 
@@ -56,7 +56,7 @@ struct probe_record {
 
 struct view_record {
     uint64_t number;
-    uint64_t count;        /* members */
+    uint64_t count;            /* members */
     uint64_t hash_hi, hash_lo; /* of the sorted member ids and incarnations */
 };
 

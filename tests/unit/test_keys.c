@@ -1,0 +1,644 @@
+/* Keys of the store: bytes, order, ranges, and the way back. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "base/rng.h"
+#include "base/tuple.h"
+#include "kelpie/error.h"
+#include "record/keys.h"
+
+#define B(s) bytes_of("" s, sizeof(s) - 1)
+
+static void *heap_resize(void *ctx, void *ptr, size_t size)
+{
+    (void)ctx;
+    void *p = realloc(ptr, size);
+    CHECK(p);
+    return p;
+}
+
+static void *heap_alloc(void *ctx, size_t size)
+{
+    return heap_resize(ctx, NULL, size);
+}
+
+static void heap_release(void *ctx, void *ptr)
+{
+    (void)ctx;
+    free(ptr);
+}
+
+static const struct mem_ops heap_ops = {heap_alloc, heap_resize, heap_release};
+static const struct mem heap = {&heap_ops, NULL};
+
+static struct keyspace space(const char *prefix)
+{
+    struct keyspace ks;
+    assert_int_equal(keyspace_init(&ks, prefix), 0);
+    return ks;
+}
+
+/* --- bytes ---------------------------------------------------------------------------------- */
+
+static void assert_hex(struct key k, const char *hex)
+{
+    char text[2 * STORE_KEY_MAX + 1] = "";
+    for (size_t i = 0; i < k.len; i++)
+        (void)snprintf(text + 2 * i, 3, "%02x", k.data[i]);
+    assert_string_equal(text, hex);
+}
+
+#define P "026b00"                     /* "k" */
+#define CLUSTER P "02636c757374657200" /* "cluster" */
+#define REGISTRY P "02726567697374727900"
+#define STATE P "02737461746500"
+
+static void golden_bytes(void **unused)
+{
+    (void)unused;
+    struct keyspace ks = space("k");
+    assert_hex(key_format(&ks), CLUSTER "02666f726d617400");
+    assert_hex(key_node(&ks, "n1"), CLUSTER "026e6f64657300"
+                                            "026e3100");
+    assert_hex(key_heartbeat(&ks, "n1"), CLUSTER "026865617274626561747300"
+                                                 "026e3100");
+    assert_hex(key_probe(&ks, "n1"), CLUSTER "0270726f62657300"
+                                             "026e3100");
+    assert_hex(key_view(&ks), CLUSTER "026d656d626572736869705f7669657700");
+    assert_hex(key_primary(&ks), CLUSTER "027072696d61727900");
+    assert_hex(key_term(&ks), CLUSTER "027072696d6172795f7465726d00");
+    assert_hex(key_view_change(&ks, 258), CLUSTER "02766965775f6368616e67657300"
+                                                  "160102");
+    assert_hex(key_actor(&ks, "t", "\xc3\xa9"), REGISTRY "026163746f727300"
+                                                         "027400"
+                                                         "02c3a900");
+    assert_hex(key_by_node(&ks, "n1", 0, "t", "a"), REGISTRY "0262795f6e6f646500"
+                                                             "026e3100"
+                                                             "14"
+                                                             "027400"
+                                                             "026100");
+    assert_hex(key_migration(&ks, "t", "a"), REGISTRY "026d6967726174696f6e7300"
+                                                      "027400"
+                                                      "026100");
+    assert_hex(key_state(&ks, "t", "a", B("x\0\xff")), STATE "027400"
+                                                             "026100"
+                                                             "026b00"
+                                                             "017800ffff00");
+    assert_hex(key_request_slot(&ks, "t", "a", 255), STATE "027400"
+                                                           "026100"
+                                                           "027200"
+                                                           "15ff");
+}
+
+/* An element for the reference packer: a string, or a number, or bytes. */
+struct element {
+    const char *s;
+    uint64_t u;
+    struct bytes b;
+};
+
+/* What base/tuple.h makes of the elements; `kinds` says of what kind each is. */
+static void assert_packed(struct key k, const char *kinds, const struct element *elements)
+{
+    struct buf b;
+    buf_init(&b, heap);
+    for (size_t i = 0; kinds[i] != '\0'; i++) {
+        if (kinds[i] == 's')
+            tuple_pack_str(&b, elements[i].s);
+        else if (kinds[i] == 'u')
+            tuple_pack_uint(&b, elements[i].u);
+        else
+            tuple_pack_bytes(&b, elements[i].b);
+    }
+    assert_int_equal(k.len, b.len);
+    assert_memory_equal(k.data, b.data, b.len);
+    buf_deinit(&b);
+}
+
+static const uint64_t numbers[] = {
+    0,
+    1,
+    127,
+    128,
+    255,
+    256,
+    65535,
+    65536,
+    0xffffff,
+    0x1000000,
+    UINT32_MAX,
+    UINT64_C(1) << 32,
+    0xffffffffff,
+    UINT64_C(1) << 40,
+    UINT64_C(1) << 48,
+    UINT64_C(1) << 56,
+    INT64_MAX,
+    (uint64_t)INT64_MAX + 1,
+    UINT64_MAX - 1,
+    UINT64_MAX,
+};
+
+static void same_as_the_tuple_layer(void **unused)
+{
+    (void)unused;
+    struct keyspace ks = space("kelpie");
+    static const struct bytes keys[] = {
+        {(const uint8_t *)"a", 1},
+        {(const uint8_t *)"\0", 1},
+        {(const uint8_t *)"\0\0", 2},
+        {(const uint8_t *)"a\0\xff"
+                          "b",
+         4},
+        {(const uint8_t *)"\xff\0", 2},
+        {(const uint8_t *)"\0\xff\0", 3},
+    };
+#define S(text) {.s = (text)}
+#define U(v)                                                                                       \
+    {                                                                                              \
+        .u = (v)                                                                                   \
+    }
+    assert_packed(key_format(&ks), "sss",
+                  (struct element[]){S("kelpie"), S("cluster"), S("format")});
+    assert_packed(key_node(&ks, "n\xc3\xbc"), "ssss",
+                  (struct element[]){S("kelpie"), S("cluster"), S("nodes"), S("n\xc3\xbc")});
+    for (size_t i = 0; i < ARRAY_LEN(numbers); i++) {
+        assert_packed(
+            key_view_change(&ks, numbers[i]), "sssu",
+            (struct element[]){S("kelpie"), S("cluster"), S("view_changes"), U(numbers[i])});
+        assert_packed(key_by_node(&ks, "n", numbers[i], "t", "i"), "ssssuss",
+                      (struct element[]){S("kelpie"), S("registry"), S("by_node"), S("n"),
+                                         U(numbers[i]), S("t"), S("i")});
+    }
+    for (size_t i = 0; i < ARRAY_LEN(keys); i++)
+        assert_packed(
+            key_state(&ks, "t", "i", keys[i]), "sssssb",
+            (struct element[]){S("kelpie"), S("state"), S("t"), S("i"), S("k"), {.b = keys[i]}});
+    assert_packed(
+        key_request_slot(&ks, "t", "i", UINT32_MAX), "sssssu",
+        (struct element[]){S("kelpie"), S("state"), S("t"), S("i"), S("r"), U(UINT32_MAX)});
+}
+
+/* --- lengths -------------------------------------------------------------------------------- */
+
+static char *repeated(char *out, size_t n)
+{
+    memset(out, 'x', n);
+    out[n] = '\0';
+    return out;
+}
+
+static void the_longest_keys_fit(void **unused)
+{
+    (void)unused;
+    char prefix[KEY_PREFIX_MAX + 1], node[NODE_ID_MAX + 1], type[ACTOR_TYPE_MAX + 1];
+    char id[ACTOR_ID_MAX + 1];
+    uint8_t nuls[STATE_KEY_MAX] = {0};
+    struct keyspace ks = space(repeated(prefix, KEY_PREFIX_MAX));
+    struct key_parts parts;
+    repeated(node, NODE_ID_MAX);
+    repeated(type, ACTOR_TYPE_MAX);
+    repeated(id, ACTOR_ID_MAX);
+
+    struct key state = key_state(&ks, type, id, bytes_of(nuls, sizeof(nuls)));
+    assert_int_equal(state.len, 482);
+    assert_int_equal(key_parse(&ks, key_bytes(&state), &parts), 0);
+    assert_int_equal(parts.state_key_len, STATE_KEY_MAX);
+    struct key by_node = key_by_node(&ks, node, UINT64_MAX, type, id);
+    assert_int_equal(by_node.len, 436);
+    assert_int_equal(key_parse(&ks, key_bytes(&by_node), &parts), 0);
+    assert_string_equal(parts.node_id, node);
+    assert_string_equal(parts.type, type);
+    assert_string_equal(parts.id, id);
+
+    /* The ends of ranges are longer by one. */
+    assert_true(keys_state(&ks, type, id).end.len <= STORE_KEY_MAX);
+    assert_true(keys_by_incarnation(&ks, node, UINT64_MAX).end.len <= STORE_KEY_MAX);
+    assert_true(key_migration(&ks, type, id).len <= STORE_KEY_MAX);
+    assert_true(key_request_slot(&ks, type, id, UINT32_MAX).len <= STORE_KEY_MAX);
+    assert_true(key_heartbeat(&ks, node).len <= STORE_KEY_MAX);
+}
+
+/* --- order, ranges and the way back --------------------------------------------------------- */
+
+/* Keys of one keyspace in ascending order; ids are prefixes of each other on purpose. */
+static size_t all_keys(const struct keyspace *ks, struct key *k)
+{
+    size_t n = 0;
+    k[n++] = key_format(ks);
+    k[n++] = key_heartbeat(ks, "a");
+    k[n++] = key_heartbeat(ks, "ab");
+    k[n++] = key_heartbeat(ks, "b");
+    k[n++] = key_view(ks);
+    k[n++] = key_node(ks, "\x01");
+    k[n++] = key_node(ks, "a");
+    k[n++] = key_node(ks, "a\x01");
+    k[n++] = key_node(ks, "\xf4\x8f\xbf\xbf");
+    k[n++] = key_primary(ks);
+    k[n++] = key_term(ks);
+    k[n++] = key_probe(ks, "a");
+    for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
+        k[n++] = key_view_change(ks, numbers[i]);
+    k[n++] = key_actor(ks, "t", "a");
+    k[n++] = key_actor(ks, "t", "aa");
+    k[n++] = key_actor(ks, "t", "b");
+    k[n++] = key_actor(ks, "tt", "a");
+    k[n++] = key_by_node(ks, "a", 0, "t", "x");
+    k[n++] = key_by_node(ks, "a", 1, "t", "x");
+    k[n++] = key_by_node(ks, "a", 1, "u", "a");
+    k[n++] = key_by_node(ks, "a", 256, "t", "x");
+    k[n++] = key_by_node(ks, "a", UINT64_MAX, "t", "x");
+    k[n++] = key_by_node(ks, "ab", 1, "t", "x");
+    k[n++] = key_migration(ks, "t", "a");
+    k[n++] = key_state(ks, "t", "a", B("\0"));
+    k[n++] = key_state(ks, "t", "a", B("\0\0"));
+    k[n++] = key_state(ks, "t", "a", B("\0\x01"));
+    k[n++] = key_state(ks, "t", "a", B("\x01"));
+    k[n++] = key_state(ks, "t", "a", B("\xff"));
+    k[n++] = key_state(ks, "t", "a", B("\xff\xff"));
+    k[n++] = key_request_slot(ks, "t", "a", 0);
+    k[n++] = key_request_slot(ks, "t", "a", 255);
+    k[n++] = key_request_slot(ks, "t", "a", 256);
+    k[n++] = key_state(ks, "t", "ab", B("x"));
+    return n;
+}
+
+#define KEYS_MAX 100
+
+static void keys_sort_as_their_elements(void **unused)
+{
+    (void)unused;
+    static struct key k[KEYS_MAX];
+    struct keyspace ks = space("kelpie");
+    size_t n = all_keys(&ks, k);
+    assert_true(n <= KEYS_MAX);
+    for (size_t i = 1; i < n; i++)
+        assert_true(bytes_compare(key_bytes(&k[i - 1]), key_bytes(&k[i])) < 0);
+}
+
+static bool in_range(const struct key_range *r, const struct key *k)
+{
+    return bytes_compare(key_bytes(k), key_bytes(&r->begin)) >= 0 &&
+           bytes_compare(key_bytes(k), key_bytes(&r->end)) < 0;
+}
+
+/* Asserts that of all keys, of this keyspace and of ones beside it, exactly those lie in the range
+ * that are of this family and of these parts (NULL: any; the number within lo..hi). */
+static void assert_range(struct key_range r, enum key_family family, const char *node_id,
+                         const char *type, uint64_t lo, uint64_t hi)
+{
+    static struct key k[KEYS_MAX];
+    static const char *const spaces[] = {"j", "kelpi", "kelpie", "kelpie\x01", "l"};
+    size_t found = 0;
+    assert_true(bytes_compare(key_bytes(&r.begin), key_bytes(&r.end)) < 0);
+    for (size_t s = 0; s < ARRAY_LEN(spaces); s++) {
+        struct keyspace ks = space(spaces[s]);
+        size_t n = all_keys(&ks, k);
+        for (size_t i = 0; i < n; i++) {
+            struct key_parts p;
+            assert_int_equal(key_parse(&ks, key_bytes(&k[i]), &p), 0);
+            bool child = s == 2 && p.family == family &&
+                         (!node_id || !strcmp(p.node_id, node_id)) &&
+                         (!type || !strcmp(p.type, type)) && p.number >= lo && p.number <= hi;
+            assert_int_equal(in_range(&r, &k[i]), child);
+            found += child;
+        }
+    }
+    assert_true(found > 0);
+}
+
+static void ranges_hold_exactly_their_children(void **unused)
+{
+    (void)unused;
+    struct keyspace ks = space("kelpie");
+    assert_range(keys_nodes(&ks), KEY_NODE, NULL, NULL, 0, UINT64_MAX);
+    assert_range(keys_heartbeats(&ks), KEY_HEARTBEAT, NULL, NULL, 0, UINT64_MAX);
+    assert_range(keys_probes(&ks), KEY_PROBE, NULL, NULL, 0, UINT64_MAX);
+    assert_range(keys_actors(&ks), KEY_ACTOR, NULL, NULL, 0, UINT64_MAX);
+    assert_range(keys_actors_of_type(&ks, "t"), KEY_ACTOR, NULL, "t", 0, UINT64_MAX);
+    assert_range(keys_actors_of_type(&ks, "tt"), KEY_ACTOR, NULL, "tt", 0, UINT64_MAX);
+    assert_range(keys_by_node_all(&ks), KEY_BY_NODE, NULL, NULL, 0, UINT64_MAX);
+    assert_range(keys_by_node(&ks, "a"), KEY_BY_NODE, "a", NULL, 0, UINT64_MAX);
+    assert_range(keys_by_node(&ks, "ab"), KEY_BY_NODE, "ab", NULL, 0, UINT64_MAX);
+    assert_range(keys_by_incarnation(&ks, "a", 0), KEY_BY_NODE, "a", NULL, 0, 0);
+    assert_range(keys_by_incarnation(&ks, "a", 1), KEY_BY_NODE, "a", NULL, 1, 1);
+    assert_range(keys_by_incarnation(&ks, "a", UINT64_MAX), KEY_BY_NODE, "a", NULL, UINT64_MAX,
+                 UINT64_MAX);
+    for (size_t i = 0; i < ARRAY_LEN(numbers); i++) {
+        uint64_t v = numbers[i];
+        assert_range(keys_view_changes_upto(&ks, v), KEY_VIEW_CHANGE, NULL, NULL, 0, v);
+        if (v < UINT64_MAX)
+            assert_range(keys_view_changes_after(&ks, v), KEY_VIEW_CHANGE, NULL, NULL, v + 1,
+                         UINT64_MAX);
+    }
+    struct key_range none = keys_view_changes_after(&ks, UINT64_MAX);
+    struct key last = key_view_change(&ks, UINT64_MAX);
+    assert_false(in_range(&none, &last));
+}
+
+static void ranges_of_several_families(void **unused)
+{
+    (void)unused;
+    static struct key k[KEYS_MAX];
+    struct keyspace ks = space("kelpie");
+    struct keyspace other = space("kelpie2");
+    struct key_range all = keys_all(&ks);
+    struct key_range state = keys_state(&ks, "t", "a");
+    size_t n = all_keys(&ks, k);
+    for (size_t i = 0; i < n; i++) {
+        struct key_parts p;
+        assert_true(in_range(&all, &k[i]));
+        assert_int_equal(key_parse(&ks, key_bytes(&k[i]), &p), 0);
+        bool own = (p.family == KEY_STATE || p.family == KEY_REQUEST_SLOT) && !strcmp(p.id, "a");
+        assert_int_equal(in_range(&state, &k[i]), own);
+    }
+    n = all_keys(&other, k);
+    for (size_t i = 0; i < n; i++)
+        assert_false(in_range(&all, &k[i]) || in_range(&state, &k[i]));
+}
+
+/* The key that the parts name: what key_parse() must invert. */
+static struct key rebuilt(const struct keyspace *ks, const struct key_parts *p)
+{
+    switch (p->family) {
+    case KEY_FORMAT:
+        return key_format(ks);
+    case KEY_NODE:
+        return key_node(ks, p->node_id);
+    case KEY_HEARTBEAT:
+        return key_heartbeat(ks, p->node_id);
+    case KEY_PROBE:
+        return key_probe(ks, p->node_id);
+    case KEY_VIEW:
+        return key_view(ks);
+    case KEY_PRIMARY:
+        return key_primary(ks);
+    case KEY_TERM:
+        return key_term(ks);
+    case KEY_VIEW_CHANGE:
+        return key_view_change(ks, p->number);
+    case KEY_ACTOR:
+        return key_actor(ks, p->type, p->id);
+    case KEY_BY_NODE:
+        return key_by_node(ks, p->node_id, p->number, p->type, p->id);
+    case KEY_MIGRATION:
+        return key_migration(ks, p->type, p->id);
+    case KEY_STATE:
+        return key_state(ks, p->type, p->id, bytes_of(p->state_key, p->state_key_len));
+    case KEY_REQUEST_SLOT:
+        return key_request_slot(ks, p->type, p->id, (uint32_t)p->number);
+    case KEY_UNKNOWN:
+        break;
+    }
+    fail_msg("unknown family");
+    return key_format(ks);
+}
+
+static void every_family_parses_back(void **unused)
+{
+    (void)unused;
+    static struct key k[KEYS_MAX];
+    struct keyspace ks = space("kelpie");
+    size_t n = all_keys(&ks, k);
+    unsigned seen = 0;
+    for (size_t i = 0; i < n; i++) {
+        struct key_parts p;
+        assert_int_equal(key_parse(&ks, key_bytes(&k[i]), &p), 0);
+        struct key again = rebuilt(&ks, &p);
+        assert_true(bytes_equal(key_bytes(&again), key_bytes(&k[i])));
+        seen |= 1u << p.family;
+    }
+    assert_int_equal(seen, (1u << (KEY_REQUEST_SLOT + 1)) - 2);
+}
+
+static void parts_are_the_ones_given(void **unused)
+{
+    (void)unused;
+    struct keyspace ks = space("kelpie");
+    struct key_parts p;
+    struct key k = key_by_node(&ks, "n1", 77, "room", "lobby");
+    assert_int_equal(key_parse(&ks, key_bytes(&k), &p), 0);
+    assert_int_equal(p.family, KEY_BY_NODE);
+    assert_string_equal(p.node_id, "n1");
+    assert_int_equal(p.number, 77);
+    assert_string_equal(p.type, "room");
+    assert_string_equal(p.id, "lobby");
+    k = key_state(&ks, "room", "lobby", B("a\0b"));
+    assert_int_equal(key_parse(&ks, key_bytes(&k), &p), 0);
+    assert_int_equal(p.family, KEY_STATE);
+    assert_int_equal(p.state_key_len, 3);
+    assert_memory_equal(p.state_key, "a\0b", 3);
+}
+
+/* --- refused -------------------------------------------------------------------------------- */
+
+static void assert_refused(const struct keyspace *ks, struct bytes key)
+{
+    struct key_parts p;
+    memset(&p, 0xaa, sizeof(p));
+    assert_int_equal(key_parse(ks, key, &p), KELPIE_E_INVALID);
+    assert_int_equal(p.family, KEY_UNKNOWN);
+}
+
+static bool is_key(const struct key *k, size_t n, struct bytes key)
+{
+    for (size_t i = 0; i < n; i++)
+        if (bytes_equal(key_bytes(&k[i]), key))
+            return true;
+    return false;
+}
+
+static void cut_and_longer_keys_are_refused(void **unused)
+{
+    (void)unused;
+    static struct key k[KEYS_MAX];
+    struct keyspace ks = space("kelpie");
+    size_t n = all_keys(&ks, k);
+    for (size_t i = 0; i < n; i++) {
+        /* A state key cut behind an escape's NUL ends well: it is another state key. */
+        for (size_t len = 0; len < k[i].len; len++)
+            if (!is_key(k, n, bytes_of(k[i].data, len)))
+                assert_refused(&ks, bytes_of(k[i].data, len));
+        struct key longer = k[i];
+        for (unsigned byte = 0; byte < 256; byte++) {
+            longer.data[k[i].len] = (uint8_t)byte;
+            assert_refused(&ks, bytes_of(longer.data, k[i].len + 1));
+        }
+    }
+}
+
+static void refused(void **unused)
+{
+    (void)unused;
+    struct keyspace ks = space("k");
+    struct key foreign;
+    struct keyspace beside = space("kk");
+    foreign = key_format(&beside);
+    assert_refused(&ks, key_bytes(&foreign));
+#define NODES                                                                                      \
+    "\x02k\0\x02"                                                                                  \
+    "cluster\0\x02"                                                                                \
+    "nodes\0"
+#define CHANGES                                                                                    \
+    "\x02k\0\x02"                                                                                  \
+    "cluster\0\x02"                                                                                \
+    "view_changes\0"
+#define SLOT                                                                                       \
+    "\x02k\0\x02"                                                                                  \
+    "state\0\x02t\0\x02i\0\x02r\0"
+#define STATE_KEY                                                                                  \
+    "\x02k\0\x02"                                                                                  \
+    "state\0\x02t\0\x02i\0\x02k\0"
+    assert_refused(&ks, B(NODES "\x02\0")); /* empty id */
+    assert_refused(&ks, B(NODES "\x02"
+                                "a\0\xff\0"));  /* NUL */
+    assert_refused(&ks, B(NODES "\x02\xc3\0")); /* not UTF-8 */
+    assert_refused(&ks, B(NODES "\x01"
+                                "a\0"));          /* bytes, not a string */
+    assert_refused(&ks, B(NODES "\x15\x01"));     /* a number */
+    assert_refused(&ks, B(CHANGES "\x16\0\x01")); /* a needless leading byte */
+    assert_refused(&ks, B(CHANGES "\x13\xfe"));   /* negative */
+    assert_refused(&ks, B(CHANGES "\x1d\x01\x01\x01\x01\x01\x01\x01\x01\x01"));
+    assert_refused(&ks, B(SLOT "\x19\x01\0\0\0\0")); /* above 32 bits */
+    assert_refused(&ks, B(STATE_KEY "\x01\0"));      /* empty */
+    assert_refused(&ks, B(STATE_KEY "\x02"
+                                    "a\0")); /* a string, not bytes */
+    assert_refused(&ks, B("\x02k\0\x02"
+                          "state\0\x02t\0\x02i\0\x02x\0\x15\x01"));
+    assert_refused(&ks, B("\x02k\0\x02"
+                          "cluster\0\x02other\0"));
+    assert_refused(&ks, B("\x02k\0\x02"
+                          "registry\0\x02nodes\0\x02"
+                          "a\0"));
+    uint8_t long_key[sizeof(STATE_KEY) + STATE_KEY_MAX + 3] = STATE_KEY;
+    size_t at = sizeof(STATE_KEY) - 1;
+    long_key[at] = 1;
+    memset(long_key + at + 1, 'x', STATE_KEY_MAX + 1);
+    assert_refused(&ks, bytes_of(long_key, at + 1 + STATE_KEY_MAX + 2));
+}
+
+/* Whatever is accepted is what the builders make of the parts. */
+static void accepts_nothing_else(void **unused)
+{
+    (void)unused;
+    static struct key k[KEYS_MAX];
+    struct keyspace ks = space("kelpie");
+    struct rng rng;
+    size_t n = all_keys(&ks, k);
+    size_t accepted = 0;
+    rng_seed(&rng, 7, 1);
+    for (unsigned i = 0; i < 200000; i++) {
+        struct key m = k[rng_below(&rng, n)];
+        m.data[rng_below(&rng, m.len)] = (uint8_t)rng_below(&rng, 256);
+        struct key_parts p;
+        if (key_parse(&ks, key_bytes(&m), &p) != 0)
+            continue;
+        struct key again = rebuilt(&ks, &p);
+        assert_true(bytes_equal(key_bytes(&again), key_bytes(&m)));
+        accepted++;
+    }
+    assert_true(accepted > 1000);
+}
+
+static void prefixes(void **unused)
+{
+    (void)unused;
+    struct keyspace ks;
+    assert_int_equal(keyspace_init(&ks, ""), KELPIE_E_INVALID);
+    assert_int_equal(keyspace_init(&ks, "1234567890123456"), 0);
+    assert_string_equal(ks.prefix, "1234567890123456");
+    assert_int_equal(keyspace_init(&ks, "12345678901234567"), KELPIE_E_INVALID);
+    assert_int_equal(keyspace_init(&ks, "\xff"), KELPIE_E_INVALID);
+    assert_int_equal(keyspace_init(&ks, "k\xc3\xa9"), 0);
+}
+
+static void ids(void **unused)
+{
+    (void)unused;
+    char why[200];
+    assert_int_equal(id_check("node id", B("n1"), 128, why, sizeof(why)), 0);
+    assert_string_equal(why, "");
+    assert_int_equal(id_check("node id", B("n\xc3\xa9"), 3, why, sizeof(why)), 0);
+    assert_int_equal(id_check("node id", B(""), 128, why, sizeof(why)), KELPIE_E_INVALID);
+    assert_string_equal(why, "node id is empty; give 1 to 128 bytes");
+    assert_int_equal(id_check("actor type", B("abcd"), 3, why, sizeof(why)), KELPIE_E_INVALID);
+    assert_string_equal(why, "actor type \"abcd\" is 4 bytes long; give at most 3");
+    assert_int_equal(id_check("actor id", B("a\0b"), 9, why, sizeof(why)), KELPIE_E_INVALID);
+    assert_string_equal(why, "actor id \"a\\x00b\" contains a NUL byte; leave it out");
+    assert_int_equal(id_check("actor id", B("\xed\xa0\x80"), 9, why, sizeof(why)),
+                     KELPIE_E_INVALID);
+    assert_string_equal(why, "actor id \"\\xed\\xa0\\x80\" is not UTF-8; encode it so");
+    /* A long value is shown in part, a small buffer is respected. */
+    char big[100];
+    memset(big, '\n', sizeof(big));
+    assert_int_equal(id_check("x", bytes_of(big, sizeof(big)), 9, why, sizeof(why)),
+                     KELPIE_E_INVALID);
+    assert_non_null(strstr(why, "\\x0a\"... is 100 bytes long; give at most 9"));
+    assert_int_equal(id_check("node id", B(""), 9, why, 5), KELPIE_E_INVALID);
+    assert_string_equal(why, "node");
+    assert_int_equal(id_check("node id", B(""), 9, NULL, 0), KELPIE_E_INVALID);
+    assert_int_equal(id_check("node id", B("a"), 9, NULL, 0), 0);
+}
+
+static void paths(void **unused)
+{
+    (void)unused;
+    struct keyspace ks = space("kelpie");
+    struct {
+        struct key key;
+        const char *text;
+    } table[] = {
+        {key_format(&ks), "cluster/format"},
+        {key_node(&ks, "n1"), "cluster/nodes/n1"},
+        {key_heartbeat(&ks, "a/b"), "cluster/heartbeats/a%2Fb"},
+        {key_probe(&ks, "\xc3\xa9\xc2\x9b"), "cluster/probes/\xc3\xa9%C2%9B"},
+        {key_view(&ks), "cluster/membership_view"},
+        {key_primary(&ks), "cluster/primary"},
+        {key_term(&ks), "cluster/primary_term"},
+        {key_view_change(&ks, 0), "cluster/view_changes/0"},
+        {key_actor(&ks, "room", "50%"), "registry/actors/room/50%25"},
+        {key_by_node(&ks, "n1", 3, "room", "a b"), "registry/by_node/n1/3/room/a%20b"},
+        {key_migration(&ks, "room", "x"), "registry/migrations/room/x"},
+        {key_state(&ks, "room", "x", B("\0\xff")), "state/room/x/k/%00%FF"},
+        {key_request_slot(&ks, "room", "x", 0), "state/room/x/r/0"},
+    };
+    struct buf b;
+    buf_init(&b, heap);
+    for (size_t i = 0; i < ARRAY_LEN(table); i++) {
+        buf_clear(&b);
+        key_to_text(&ks, key_bytes(&table[i].key), &b);
+        buf_append_u8(&b, 0);
+        assert_string_equal((const char *)b.data, table[i].text);
+    }
+    buf_clear(&b);
+    key_to_text(&ks, B("\x02x\0\x15\x07"), &b);
+    buf_append_u8(&b, 0);
+    assert_string_equal((const char *)b.data, "(\"x\", 7)");
+    buf_deinit(&b);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(golden_bytes),
+        cmocka_unit_test(same_as_the_tuple_layer),
+        cmocka_unit_test(the_longest_keys_fit),
+        cmocka_unit_test(keys_sort_as_their_elements),
+        cmocka_unit_test(ranges_hold_exactly_their_children),
+        cmocka_unit_test(ranges_of_several_families),
+        cmocka_unit_test(every_family_parses_back),
+        cmocka_unit_test(parts_are_the_ones_given),
+        cmocka_unit_test(cut_and_longer_keys_are_refused),
+        cmocka_unit_test(refused),
+        cmocka_unit_test(accepts_nothing_else),
+        cmocka_unit_test(prefixes),
+        cmocka_unit_test(ids),
+        cmocka_unit_test(paths),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
