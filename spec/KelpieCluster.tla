@@ -27,6 +27,7 @@ CONSTANTS Nodes, Actors, None,
           STEPWISE,        \* ForceForget: old acknowledgements do not count for a view yet to come
           RELEASED,        \* an actor whose release may land is not taken back as it was
           SETTLED,         \* nor is it loaded while a write of its generation may land
+          RESIGNED,        \* a stored primary that claims nothing resigns too
           LATE             \* search also the joins that land after their process died
 
 Left    == "Left"
@@ -359,7 +360,7 @@ ElectPrimary(n) ==
 \* waits for the primary to be vacant or silent, stays shut while it is alive.
 PrimaryStepDown(n) ==
     /\ \/ claim[n] > 0
-       \/ me[n].state = Active /\ primary.node = n /\ primary.inc = me[n].inc
+       \/ RESIGNED /\ me[n].state = Active /\ primary.node = n /\ primary.inc = me[n].inc
     /\ n \notin cutStore
     /\ ~Majority(n)
     /\ primary' = IF primary.node = n /\ (claim[n] = 0 \/ primary.term = claim[n])
