@@ -1,0 +1,48 @@
+/*
+ * The failure detector: which heartbeats has this process seen unchanged for the window, by its own
+ * clock, counting only time that its own successful commits cover (docs/protocol.md, "Leases").
+ */
+#ifndef KELPIE_CLUSTER_DETECTOR_H
+#define KELPIE_CLUSTER_DETECTOR_H
+
+#include "base/map.h"
+#include "base/mem.h"
+#include "cluster/rules.h"
+#include "cluster/timing.h"
+
+struct detector {
+    struct mem mem;
+    uint64_t window_ns;
+    uint64_t gap_max_ns;   /* half a lease */
+    uint64_t cover_since_ns;
+    uint64_t cover_last_ns; /* 0: nothing is covered */
+    struct map seen; /* node id -> struct sighting; at most NODES_MAX */
+};
+
+struct sighting {
+    struct map_node node;
+    char node_id[NODE_ID_MAX + 1];
+    struct heartbeat_record record;
+    uint64_t first_seen_ns;
+    uint64_t read_version;
+    unsigned moves;          /* changes of the counter seen within this life */
+};
+
+void detector_init(struct detector *d, struct mem mem, const struct timing *timing);
+void detector_deinit(struct detector *d);
+/* Forgets all that was seen (not the coverage). */
+void detector_clear(struct detector *d);
+/* One's own heartbeat or probe was committed, and the answer received, at `now_ns`. */
+void detector_cover(struct detector *d, uint64_t now_ns);
+/* A heartbeat row as read at `read_version`, the answer received at `now_ns`. Older reads than the
+ * last are ignored. Returns true when it is new or has changed. */
+bool detector_see(struct detector *d, const char *node_id, const struct heartbeat_record *record,
+                  uint64_t read_version, uint64_t now_ns);
+const struct sighting *detector_find(const struct detector *d, const char *node_id);
+/* True when the heartbeat of exactly this life was unchanged for the window; fills `out`. */
+bool detector_silent(const struct detector *d, const struct life *life, struct silence *out);
+/* When the covered window of this life's heartbeat would end if a commit of one's own came then; 0
+ * when it was not seen. */
+uint64_t detector_window_end_ns(const struct detector *d, const char *node_id);
+
+#endif

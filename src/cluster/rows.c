@@ -1,0 +1,119 @@
+#include "cluster/rows.h"
+
+#include "kelpie/error.h"
+
+static struct bytes key_of_read(const struct rule_ctx *ctx, size_t i)
+{
+    return ctx->txn->reads[i].key;
+}
+
+#define ROW_LOAD(name)                                                                             \
+    int load_##name(struct rule_ctx *ctx, size_t i, struct name##_record *r)                       \
+    {                                                                                              \
+        struct bytes value;                                                                        \
+        memset(r, 0, sizeof(*r));                                                                  \
+        if (!rule_row(ctx->txn, i, &value))                                                        \
+            return 0;                                                                              \
+        int err = name##_record_decode(key_of_read(ctx, i), value, ctx->scratch, r);                  \
+        if (err)                                                                                   \
+            (void)rule_corrupt(ctx, err, key_of_read(ctx, i));                                        \
+        return err ? err : 1;                                                                      \
+    }
+
+#define ROW_STORE(name)                                                                            \
+    void store_##name(struct rule_ctx *ctx, const struct key *key, const struct name##_record *r)  \
+    {                                                                                              \
+        struct buf value;                                                                          \
+        buf_init(&value, ctx->txn->env->mem);                                                      \
+        name##_record_encode(r, key_bytes(key), &value);                                           \
+        rule_put(ctx, key_bytes(key), buf_bytes(&value));                                          \
+        buf_deinit(&value);                                                                        \
+    }
+
+#define ROW_DEFINE(name) ROW_LOAD(name) ROW_STORE(name)
+
+ROW_DEFINE(format)
+ROW_DEFINE(node)
+ROW_DEFINE(heartbeat)
+ROW_DEFINE(probe)
+ROW_DEFINE(view)
+ROW_DEFINE(primary)
+ROW_DEFINE(term)
+ROW_DEFINE(view_change)
+ROW_DEFINE(placement)
+ROW_DEFINE(by_node)
+ROW_DEFINE(migration)
+
+void read_key(struct txn *t, struct key key)
+{
+    (void)txn_read(t, key_bytes(&key), false);
+}
+
+void read_range(struct txn *t, struct key_range range, uint32_t limit, bool snapshot)
+{
+    (void)txn_read_range(t, key_bytes(&range.begin), key_bytes(&range.end), limit, snapshot);
+}
+
+static int key_node_id(struct rule_ctx *ctx, const struct keyspace *ks, struct bytes key,
+                       char id[NODE_ID_MAX + 1])
+{
+    struct key_parts parts;
+    if (key_parse(ks, key, &parts)) {
+        (void)rule_corrupt(ctx, KELPIE_E_STORE_CORRUPT, key);
+        return KELPIE_E_STORE_CORRUPT;
+    }
+    memcpy(id, parts.node_id, sizeof(parts.node_id));
+    return 0;
+}
+
+int next_node(struct rule_ctx *ctx, const struct keyspace *ks, size_t i, size_t *at,
+              char id[NODE_ID_MAX + 1], struct node_record *r)
+{
+    struct store_result rows = rule_rows(ctx->txn, i);
+    if (*at >= rows.count)
+        return 0;
+    const struct store_row *row = &rows.rows[(*at)++];
+    int err = key_node_id(ctx, ks, row->key, id);
+    if (err)
+        return err;
+    memset(r, 0, sizeof(*r));
+    err = node_record_decode(row->key, row->value, ctx->scratch, r);
+    if (err)
+        (void)rule_corrupt(ctx, err, row->key);
+    return err ? err : 1;
+}
+
+/* Rows come in key order. */
+static const struct store_row *find_row(struct store_result rows, struct bytes key)
+{
+    size_t lo = 0, hi = rows.count;
+    while (lo < hi) {
+        size_t mid = lo + (hi - lo) / 2;
+        int c = bytes_compare(rows.rows[mid].key, key);
+        if (c == 0)
+            return &rows.rows[mid];
+        if (c < 0)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return NULL;
+}
+
+#define ROW_FIND(name)                                                                             \
+    int find_##name(struct rule_ctx *ctx, const struct keyspace *ks, size_t i,                     \
+                    const char *node_id, struct name##_record *r)                                  \
+    {                                                                                              \
+        struct key key = key_##name(ks, node_id);                                                  \
+        const struct store_row *row = find_row(rule_rows(ctx->txn, i), key_bytes(&key));           \
+        memset(r, 0, sizeof(*r));                                                                  \
+        if (!row)                                                                                  \
+            return 0;                                                                              \
+        int err = name##_record_decode(row->key, row->value, ctx->scratch, r);                     \
+        if (err)                                                                                   \
+            (void)rule_corrupt(ctx, err, row->key);                                                \
+        return err ? err : 1;                                                                      \
+    }
+
+ROW_FIND(heartbeat)
+ROW_FIND(node)

@@ -1,0 +1,255 @@
+/*
+ * The rules of the cluster: one operation per action of spec/KelpieCluster.tla. An operation is
+ * what goes in, what comes out, and the transaction; `X_prepare` sets the transaction up (what is
+ * read, which rule), the caller fills in the first group before and calls txn_start after.
+ *
+ * Every rule is pure and recognises its own earlier commit. docs/protocol.md argues each one.
+ */
+#ifndef KELPIE_CLUSTER_RULES_H
+#define KELPIE_CLUSTER_RULES_H
+
+#include "cluster/rows.h"
+#include "cluster/state.h"
+#include "env/txn.h"
+#include "record/records.h"
+
+/* One life of a node. */
+struct life {
+    char node_id[NODE_ID_MAX + 1];
+    uint64_t incarnation;
+    struct uuid boot;
+};
+
+/* A heartbeat that an observer saw unchanged for the window. */
+struct silence {
+    struct life life;
+    uint64_t counter;
+};
+
+struct silences {
+    const struct silence *items; /* borrowed until the operation completes */
+    size_t count;
+};
+
+/* ---- NodeJoin ---- */
+struct join_op {
+    const struct keyspace *ks;
+    const struct node_record *self;  /* addresses, classes, boot; borrowed */
+    const char *node_id;             /* borrowed */
+    uint64_t known_incarnation;      /* the last one that this process held; 0: none */
+    struct uuid new_cluster_id;      /* used where there is no format row yet */
+
+    uint64_t incarnation;
+    enum node_state state; /* Joining, or Active for the founder */
+    uint64_t view_number;  /* founder */
+    uint64_t term;         /* founder */
+    struct uuid cluster_id;
+
+    struct txn txn;
+};
+void join_prepare(struct join_op *op, const struct env *env, txn_fn *done, void *arg);
+
+/* ---- NodeJoinComplete ---- */
+struct join_complete_op {
+    const struct keyspace *ks;
+    struct life self;
+    bool has_answer; /* an Active node answered directly */
+    struct life answered;
+
+    uint64_t view_number;
+
+    struct txn txn;
+};
+void join_complete_prepare(struct join_complete_op *op, const struct env *env, txn_fn *done,
+                           void *arg);
+/* Indexes of its reads, for whoever builds the view from them. */
+enum { JOIN_COMPLETE_NODES = 0 };
+
+/* ---- NodeLeave ---- */
+struct leave_op {
+    const struct keyspace *ks;
+    struct life self;
+    bool even_last; /* also the last active node may leave */
+
+    struct txn txn;
+};
+void leave_prepare(struct leave_op *op, const struct env *env, txn_fn *done, void *arg);
+
+/* ---- NodeLeaveComplete ---- */
+struct leave_complete_op {
+    const struct keyspace *ks;
+    struct life self;
+    struct silences silent;
+
+    struct txn txn;
+};
+void leave_complete_prepare(struct leave_complete_op *op, const struct env *env, txn_fn *done,
+                            void *arg);
+
+/* ---- SendHeartbeat ---- */
+struct heartbeat_op {
+    const struct keyspace *ks;
+    struct life self;
+    uint64_t sequence;
+    uint64_t ack;
+    uint64_t load;
+    bool revives; /* the lease had lapsed: the view is read again and acknowledged */
+
+    uint64_t view_number; /* revives: of the view that was read */
+    bool not_current;     /* refused because this life is over */
+
+    struct txn txn;
+};
+void heartbeat_prepare(struct heartbeat_op *op, const struct env *env, txn_fn *done, void *arg);
+enum { HEARTBEAT_NODES = 3 };
+
+/* ---- a process that is no member yet (not in the spec: time only) ---- */
+struct probe_op {
+    const struct keyspace *ks;
+    const char *node_id; /* borrowed */
+    struct uuid boot;
+    uint64_t sequence;
+
+    struct txn txn;
+};
+void probe_prepare(struct probe_op *op, const struct env *env, txn_fn *done, void *arg);
+
+/* ---- MarkNodeFailed ---- */
+struct mark_failed_op {
+    const struct keyspace *ks;
+    struct life self;
+    uint64_t term;
+    struct silence target;
+
+    struct txn txn;
+};
+void mark_failed_prepare(struct mark_failed_op *op, const struct env *env, txn_fn *done, void *arg);
+
+/* ---- MarkDeadAll ---- */
+struct mark_dead_all_op {
+    const struct keyspace *ks;
+    const char *node_id; /* borrowed */
+    struct uuid boot;
+    struct silences silent; /* every Active node, and the target */
+    struct life target;
+
+    struct txn txn;
+};
+void mark_dead_all_prepare(struct mark_dead_all_op *op, const struct env *env, txn_fn *done,
+                           void *arg);
+
+/* ---- NodeRecover ---- */
+struct recover_op {
+    const struct keyspace *ks;
+    const char *node_id; /* borrowed */
+    struct uuid boot;
+    bool proven;         /* `past` was silent for the window */
+    struct silence past; /* one's own past life */
+    struct silences silent;
+
+    enum node_state state; /* after it: Failed or Left */
+
+    struct txn txn;
+};
+void recover_prepare(struct recover_op *op, const struct env *env, txn_fn *done, void *arg);
+
+/* ---- DeclareDead ---- */
+struct declare_dead_op {
+    const struct keyspace *ks;
+    const char *node_id; /* borrowed */
+    struct uuid boot;
+
+    bool failed; /* a life of that boot was declared failed */
+
+    struct txn txn;
+};
+void declare_dead_prepare(struct declare_dead_op *op, const struct env *env, txn_fn *done,
+                          void *arg);
+
+/* ---- Forget ---- */
+struct forget_op {
+    const struct keyspace *ks;
+    struct life self; /* the primary */
+    uint64_t term;
+    struct life target;
+    struct silences silent;
+
+    struct txn txn;
+};
+void forget_prepare(struct forget_op *op, const struct env *env, txn_fn *done, void *arg);
+
+/* ---- ForceForget ---- */
+struct force_forget_op {
+    const struct keyspace *ks;
+    const char *target; /* borrowed */
+    struct silences silent;
+
+    size_t voters_before, voters_after;
+
+    struct txn txn;
+};
+void force_forget_prepare(struct force_forget_op *op, const struct env *env, txn_fn *done,
+                          void *arg);
+
+/* ---- ElectPrimary ---- */
+struct elect_op {
+    const struct keyspace *ks;
+    struct life self;
+    uint64_t known_term;    /* of the last primary record that this node has seen */
+    struct silences silent; /* the old primary, if it was silent for the window */
+    struct silences reached; /* Active nodes that answered within a lease, with their counters */
+
+    uint64_t term;
+    size_t voters, votes;
+
+    struct txn txn;
+};
+void elect_prepare(struct elect_op *op, const struct env *env, txn_fn *done, void *arg);
+
+/* ---- PrimaryStepDown ---- */
+struct step_down_op {
+    const struct keyspace *ks;
+    struct life self;
+    uint64_t term;
+
+    struct txn txn;
+};
+void step_down_prepare(struct step_down_op *op, const struct env *env, txn_fn *done, void *arg);
+
+/* ---- view changes that every Active node has acknowledged are struck (not in the spec) ---- */
+struct trim_op {
+    const struct keyspace *ks;
+    struct life self;
+    uint64_t term;
+
+    struct txn txn;
+};
+#define VIEW_CHANGES_KEPT 64
+void trim_prepare(struct trim_op *op, const struct env *env, txn_fn *done, void *arg);
+
+/* ---- shared by the rules (rules_common.c) ---- */
+bool life_is(const struct node_record *r, const struct life *l);
+/* The primary record names that life. */
+bool primary_is(const struct primary_record *p, const char *node_id, const struct node_record *r);
+/* The next view: with or without `id`; writes the view row and the change row, returns its number. */
+uint64_t write_view(struct rule_ctx *ctx, const struct keyspace *ks, const struct view_record *view,
+                    enum view_change_kind kind, const char *id, const struct node_record *r);
+/* Spec Fail: Failed, and a view without it. */
+void write_fail(struct rule_ctx *ctx, const struct keyspace *ks, const struct view_record *view,
+                const char *id, struct node_record *r);
+void write_vacant(struct rule_ctx *ctx, const struct keyspace *ks, struct primary_record *p);
+const struct silence *silence_find(const struct silences *s, const char *node_id);
+/* Spec Acked: every Active node has acknowledged a view at or after `gone`, or was silent for the
+ * window and its heartbeat has not moved since. 1 yes, 0 no (the reason is set), < 0 corrupt.
+ * `self` (may be NULL) is a node that needs no asking. */
+int acked_by_all(struct rule_ctx *ctx, const struct keyspace *ks, size_t nodes_read,
+                 size_t heartbeats_read, const struct silences *silent, uint64_t gone) MUST_USE;
+/* Adds conflicting reads of the silent nodes' heartbeats, so that one that moves conflicts. Returns
+ * the index of the first. */
+size_t read_silent(struct txn *t, const struct keyspace *ks, const struct silences *silent);
+/* 1 when the heartbeat row is still as it was seen. */
+int still_silent(const struct heartbeat_record *h, const struct silence *s);
+/* A member's share of the view's hash; the sum over the members is the hash. */
+void member_hash(const char *node_id, uint64_t incarnation, uint64_t *hi, uint64_t *lo);
+
+#endif

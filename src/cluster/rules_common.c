@@ -1,0 +1,128 @@
+#include "base/hash128.h"
+#include "cluster/rules.h"
+#include "kelpie/error.h"
+
+bool life_is(const struct node_record *r, const struct life *l)
+{
+    return r->incarnation == l->incarnation && uuid_equal(r->boot, l->boot);
+}
+
+bool primary_is(const struct primary_record *p, const char *node_id, const struct node_record *r)
+{
+    return !p->vacant && strcmp(p->node_id, node_id) == 0 && p->incarnation == r->incarnation &&
+           uuid_equal(p->boot, r->boot);
+}
+
+void member_hash(const char *node_id, uint64_t incarnation, uint64_t *hi, uint64_t *lo)
+{
+    struct hash128 h = hash128_start();
+    hash128_bytes(&h, bytes_of_str(node_id));
+    hash128_u64(&h, incarnation);
+    h = hash128_value(&h);
+    *hi = h.hi;
+    *lo = h.lo;
+}
+
+uint64_t write_view(struct rule_ctx *ctx, const struct keyspace *ks, const struct view_record *view,
+                    enum view_change_kind kind, const char *id, const struct node_record *r)
+{
+    struct view_record next = *view;
+    uint64_t hi, lo;
+    member_hash(id, r->incarnation, &hi, &lo);
+    next.number++;
+    if (kind == VIEW_ADD) {
+        next.count++;
+        next.hash_hi += hi;
+        next.hash_lo += lo;
+    } else {
+        CHECK(next.count > 0);
+        next.count--;
+        next.hash_hi -= hi;
+        next.hash_lo -= lo;
+    }
+    struct view_change_record change = {
+        .kind = kind, .incarnation = r->incarnation, .boot = r->boot};
+    memcpy(change.node_id, id, strlen(id) + 1);
+    memcpy(change.addr, r->addr, sizeof(change.addr));
+    struct key view_key = key_view(ks), change_key = key_view_change(ks, next.number);
+    store_view(ctx, &view_key, &next);
+    store_view_change(ctx, &change_key, &change);
+    return next.number;
+}
+
+void write_fail(struct rule_ctx *ctx, const struct keyspace *ks, const struct view_record *view,
+                const char *id, struct node_record *r)
+{
+    bool in_view = r->state == NODE_ACTIVE;
+    state_move(&r->state, NODE_FAILED, false);
+    if (in_view)
+        r->gone_view = write_view(ctx, ks, view, VIEW_REMOVE, id, r);
+    struct key key = key_node(ks, id);
+    store_node(ctx, &key, r);
+}
+
+void write_vacant(struct rule_ctx *ctx, const struct keyspace *ks, struct primary_record *p)
+{
+    p->vacant = true;
+    struct key key = key_primary(ks);
+    store_primary(ctx, &key, p);
+}
+
+const struct silence *silence_find(const struct silences *s, const char *node_id)
+{
+    for (size_t i = 0; i < s->count; i++)
+        if (strcmp(s->items[i].life.node_id, node_id) == 0)
+            return &s->items[i];
+    return NULL;
+}
+
+int still_silent(const struct heartbeat_record *h, const struct silence *s)
+{
+    return h->incarnation == s->life.incarnation && uuid_equal(h->boot, s->life.boot) &&
+           h->counter == s->counter;
+}
+
+/* Room for the other reads of a rule. */
+#define SILENT_READS_MAX (STORE_READS_MAX - 16)
+
+size_t read_silent(struct txn *t, const struct keyspace *ks, const struct silences *silent)
+{
+    size_t first = t->read_count;
+    for (size_t i = 0; i < silent->count && i < SILENT_READS_MAX; i++) {
+        struct key key = key_heartbeat(ks, silent->items[i].life.node_id);
+        (void)txn_read(t, key_bytes(&key), false);
+    }
+    return first;
+}
+
+static bool excused(const struct silences *silent, const char *id, const struct node_record *r,
+                    const struct heartbeat_record *h)
+{
+    const struct silence *s = silence_find(silent, id);
+    return s && s - silent->items < SILENT_READS_MAX && life_is(r, &s->life) && still_silent(h, s);
+}
+
+int acked_by_all(struct rule_ctx *ctx, const struct keyspace *ks, size_t nodes_read,
+                 size_t heartbeats_read, const struct silences *silent, uint64_t gone)
+{
+    char id[NODE_ID_MAX + 1];
+    struct node_record r;
+    struct heartbeat_record h;
+    size_t at = 0;
+    int more;
+    while ((more = next_node(ctx, ks, nodes_read, &at, id, &r)) > 0) {
+        if (r.state != NODE_ACTIVE)
+            continue;
+        int found = find_heartbeat(ctx, ks, heartbeats_read, id, &h);
+        if (found < 0)
+            return found;
+        bool acked = found && h.incarnation == r.incarnation && uuid_equal(h.boot, r.boot) &&
+                     h.ack >= gone;
+        if (!acked && !excused(silent, id, &r, &h)) {
+            (void)rule_refuse(ctx, "node %s has not acknowledged view %llu yet", id,
+                              (unsigned long long)gone);
+            return 0;
+        }
+    }
+    return more < 0 ? more : 1;
+}

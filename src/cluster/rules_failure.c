@@ -1,0 +1,340 @@
+/* Declaring failed, and coming back from it: MarkNodeFailed, MarkDeadAll, NodeRecover, DeclareDead,
+ * Forget, ForceForget. Whatever fails a node goes through write_fail (spec: Fail). */
+#include "base/mutant.h"
+#include "cluster/rules.h"
+#include "kelpie/error.h"
+
+/* Spec Held: the primary row names `self` with that term, and self is Active in that life. */
+static enum verdict check_term(struct rule_ctx *ctx, size_t primary_read, size_t self_read,
+                               const struct life *self, uint64_t term)
+{
+    struct primary_record primary;
+    struct node_record own;
+    if (load_primary(ctx, primary_read, &primary) < 0 || load_node(ctx, self_read, &own) < 0)
+        return RULE_REFUSE;
+    if (!life_is(&own, self) || own.state != NODE_ACTIVE ||
+        !primary_is(&primary, self->node_id, &own) || primary.term != term)
+        return rule_refuse(ctx, "this node is not the primary of term %llu any more",
+                           (unsigned long long)term);
+    return RULE_COMMIT;
+}
+
+/* ---- MarkNodeFailed ---- */
+
+enum { MARK_PRIMARY, MARK_SELF, MARK_VIEW, MARK_NODE, MARK_HEARTBEAT };
+
+static enum verdict mark_failed_rule(struct rule_ctx *ctx, void *arg)
+{
+    struct mark_failed_op *op = arg;
+    const char *target = op->target.life.node_id;
+    struct node_record r;
+    struct view_record view;
+    struct heartbeat_record h;
+    enum verdict verdict = check_term(ctx, MARK_PRIMARY, MARK_SELF, &op->self, op->term);
+    if (verdict != RULE_COMMIT)
+        return verdict;
+    if (load_node(ctx, MARK_NODE, &r) < 0 || load_view(ctx, MARK_VIEW, &view) < 0 ||
+        load_heartbeat(ctx, MARK_HEARTBEAT, &h) < 0)
+        return RULE_REFUSE;
+    if (!life_is(&r, &op->target.life) || !state_is_living(r.state))
+        return RULE_DONE;
+    if (!still_silent(&h, &op->target))
+        return rule_refuse(ctx, "the heartbeat of node %s has moved", target);
+    write_fail(ctx, op->ks, &view, target, &r);
+    return RULE_COMMIT;
+}
+
+void mark_failed_prepare(struct mark_failed_op *op, const struct env *env, txn_fn *done, void *arg)
+{
+    struct txn *t = &op->txn;
+    txn_init(t, env, "MarkNodeFailed", mark_failed_rule, op, done, arg);
+    read_key(t, key_primary(op->ks));
+    read_key(t, key_node(op->ks, op->self.node_id));
+    read_key(t, key_view(op->ks));
+    read_key(t, key_node(op->ks, op->target.life.node_id));
+    read_key(t, key_heartbeat(op->ks, op->target.life.node_id));
+}
+
+/* ---- MarkDeadAll ---- */
+
+enum { DEAD_NODES, DEAD_HEARTBEATS, DEAD_VIEW };
+
+static enum verdict mark_dead_all_rule(struct rule_ctx *ctx, void *arg)
+{
+    struct mark_dead_all_op *op = arg;
+    struct node_record r, own, target;
+    struct heartbeat_record h;
+    struct view_record view;
+    char id[NODE_ID_MAX + 1];
+    size_t at = 0;
+    int more;
+    if (find_node(ctx, op->ks, DEAD_NODES, op->node_id, &own) < 0 ||
+        find_node(ctx, op->ks, DEAD_NODES, op->target.node_id, &target) < 0 ||
+        load_view(ctx, DEAD_VIEW, &view) < 0)
+        return RULE_REFUSE;
+    bool joining = own.state == NODE_JOINING && uuid_equal(own.boot, op->boot);
+    if (uuid_equal(own.boot, op->boot) && !joining && own.state != NODE_LEFT)
+        return rule_refuse(ctx, "the node is %s", node_state_name(own.state));
+    if (!life_is(&target, &op->target) || !state_hosts(target.state))
+        return RULE_DONE;
+    while ((more = next_node(ctx, op->ks, DEAD_NODES, &at, id, &r)) > 0) {
+        bool is_target = strcmp(id, op->target.node_id) == 0;
+        if (r.state != NODE_ACTIVE && !is_target)
+            continue;
+        const struct silence *s = silence_find(&op->silent, id);
+        if (find_heartbeat(ctx, op->ks, DEAD_HEARTBEATS, id, &h) < 0)
+            return RULE_REFUSE;
+        if (!s || !life_is(&r, &s->life) || !still_silent(&h, s))
+            return rule_refuse(ctx, "node %s is alive", id);
+    }
+    if (more < 0)
+        return RULE_REFUSE;
+    write_fail(ctx, op->ks, &view, op->target.node_id, &target);
+    return RULE_COMMIT;
+}
+
+/* All heartbeats with conflict: if anybody moves, nobody is failed here. */
+void mark_dead_all_prepare(struct mark_dead_all_op *op, const struct env *env, txn_fn *done,
+                           void *arg)
+{
+    struct txn *t = &op->txn;
+    txn_init(t, env, "MarkDeadAll", mark_dead_all_rule, op, done, arg);
+    read_range(t, keys_nodes(op->ks), 0, false);
+    read_range(t, keys_heartbeats(op->ks), 0, false);
+    read_key(t, key_view(op->ks));
+}
+
+/* ---- NodeRecover ---- */
+
+enum { RECOVER_NODE, RECOVER_HEARTBEAT, RECOVER_VIEW, RECOVER_PRIMARY, RECOVER_NODES,
+       RECOVER_HEARTBEATS };
+
+static enum verdict recover_past(struct rule_ctx *ctx, struct recover_op *op,
+                                 struct node_record *own)
+{
+    struct heartbeat_record h;
+    struct view_record view;
+    struct primary_record primary;
+    if (load_heartbeat(ctx, RECOVER_HEARTBEAT, &h) < 0 || load_view(ctx, RECOVER_VIEW, &view) < 0 ||
+        load_primary(ctx, RECOVER_PRIMARY, &primary) < 0)
+        return RULE_REFUSE;
+    bool proven = op->proven && life_is(own, &op->past.life) && still_silent(&h, &op->past);
+    if (!proven && !MUTANT("twin"))
+        return rule_refuse(ctx, "an earlier life of this node may still run at %s", own->addr);
+    bool was_primary = primary_is(&primary, op->node_id, own);
+    write_fail(ctx, op->ks, &view, op->node_id, own);
+    if (was_primary)
+        write_vacant(ctx, op->ks, &primary);
+    op->state = NODE_FAILED;
+    return RULE_COMMIT;
+}
+
+static enum verdict recover_rule(struct rule_ctx *ctx, void *arg)
+{
+    struct recover_op *op = arg;
+    struct node_record own;
+    if (load_node(ctx, RECOVER_NODE, &own) < 0)
+        return RULE_REFUSE;
+    op->state = own.state;
+    if (own.state == NODE_LEFT)
+        return RULE_DONE;
+    if (own.state != NODE_FAILED)
+        return recover_past(ctx, op, &own);
+    int acked = acked_by_all(ctx, op->ks, RECOVER_NODES, RECOVER_HEARTBEATS, &op->silent,
+                             own.gone_view);
+    if (acked <= 0)
+        return RULE_REFUSE;
+    state_move(&own.state, NODE_LEFT, false);
+    op->state = NODE_LEFT;
+    struct key key = key_node(op->ks, op->node_id);
+    store_node(ctx, &key, &own);
+    return RULE_COMMIT;
+}
+
+void recover_prepare(struct recover_op *op, const struct env *env, txn_fn *done, void *arg)
+{
+    struct txn *t = &op->txn;
+    txn_init(t, env, "NodeRecover", recover_rule, op, done, arg);
+    read_key(t, key_node(op->ks, op->node_id));
+    read_key(t, key_heartbeat(op->ks, op->node_id));
+    read_key(t, key_view(op->ks));
+    read_key(t, key_primary(op->ks));
+    read_range(t, keys_nodes(op->ks), 0, false);
+    read_range(t, keys_heartbeats(op->ks), 0, true);
+    (void)read_silent(t, op->ks, &op->silent);
+}
+
+/* ---- DeclareDead ---- */
+
+enum { DECLARE_NODE, DECLARE_VIEW, DECLARE_PRIMARY };
+
+/* Commits in every case: a join of that boot id still in flight read this row and conflicts. */
+static enum verdict declare_dead_rule(struct rule_ctx *ctx, void *arg)
+{
+    struct declare_dead_op *op = arg;
+    struct node_record r;
+    struct view_record view;
+    struct primary_record primary;
+    struct key key = key_node(op->ks, op->node_id);
+    if (load_node(ctx, DECLARE_NODE, &r) < 0 || load_view(ctx, DECLARE_VIEW, &view) < 0 ||
+        load_primary(ctx, DECLARE_PRIMARY, &primary) < 0)
+        return RULE_REFUSE;
+    bool matches = uuid_equal(r.boot, op->boot);
+    r.touched++;
+    if (matches && state_is_living(r.state)) {
+        bool was_primary = primary_is(&primary, op->node_id, &r);
+        write_fail(ctx, op->ks, &view, op->node_id, &r);
+        if (was_primary)
+            write_vacant(ctx, op->ks, &primary);
+        op->failed = true;
+    } else {
+        store_node(ctx, &key, &r);
+    }
+    return RULE_COMMIT;
+}
+
+void declare_dead_prepare(struct declare_dead_op *op, const struct env *env, txn_fn *done,
+                          void *arg)
+{
+    struct txn *t = &op->txn;
+    txn_init(t, env, "DeclareDead", declare_dead_rule, op, done, arg);
+    read_key(t, key_node(op->ks, op->node_id));
+    read_key(t, key_view(op->ks));
+    read_key(t, key_primary(op->ks));
+}
+
+/* ---- Forget ---- */
+
+enum { FORGET_PRIMARY, FORGET_SELF, FORGET_NODE, FORGET_NODES, FORGET_HEARTBEATS };
+
+static enum verdict forget_rule(struct rule_ctx *ctx, void *arg)
+{
+    struct forget_op *op = arg;
+    struct node_record r;
+    enum verdict verdict = check_term(ctx, FORGET_PRIMARY, FORGET_SELF, &op->self, op->term);
+    if (verdict != RULE_COMMIT)
+        return verdict;
+    if (load_node(ctx, FORGET_NODE, &r) < 0)
+        return RULE_REFUSE;
+    if (r.state == NODE_LEFT)
+        return RULE_DONE;
+    if (r.state != NODE_FAILED || !life_is(&r, &op->target))
+        return rule_refuse(ctx, "node %s is %s: only a failed node can be forgotten",
+                           op->target.node_id, node_state_name(r.state));
+    if (acked_by_all(ctx, op->ks, FORGET_NODES, FORGET_HEARTBEATS, &op->silent, r.gone_view) <= 0)
+        return RULE_REFUSE;
+    state_move(&r.state, NODE_LEFT, false);
+    struct key key = key_node(op->ks, op->target.node_id);
+    store_node(ctx, &key, &r);
+    return RULE_COMMIT;
+}
+
+void forget_prepare(struct forget_op *op, const struct env *env, txn_fn *done, void *arg)
+{
+    struct txn *t = &op->txn;
+    txn_init(t, env, "Forget", forget_rule, op, done, arg);
+    read_key(t, key_primary(op->ks));
+    read_key(t, key_node(op->ks, op->self.node_id));
+    read_key(t, key_node(op->ks, op->target.node_id));
+    read_range(t, keys_nodes(op->ks), 0, false);
+    read_range(t, keys_heartbeats(op->ks), 0, true);
+    (void)read_silent(t, op->ks, &op->silent);
+}
+
+/* ---- ForceForget ---- */
+
+enum { FORCE_PRIMARY, FORCE_NODE, FORCE_NODES, FORCE_HEARTBEATS, FORCE_VIEW };
+
+/* 1: the life in `r` was silent for the window and still is; 0: not; < 0: corrupt. */
+static int is_silent(struct rule_ctx *ctx, struct force_forget_op *op, const char *id,
+                     const struct node_record *r)
+{
+    struct heartbeat_record h;
+    const struct silence *s = silence_find(&op->silent, id);
+    int found = find_heartbeat(ctx, op->ks, FORCE_HEARTBEATS, id, &h);
+    if (found < 0)
+        return found;
+    return s && life_is(r, &s->life) && still_silent(&h, s);
+}
+
+static int force_primary_gone(struct rule_ctx *ctx, struct force_forget_op *op,
+                              const struct primary_record *primary)
+{
+    struct node_record r;
+    if (primary->vacant)
+        return 1;
+    int found = find_node(ctx, op->ks, FORCE_NODES, primary->node_id, &r);
+    if (found < 0)
+        return found;
+    if (!found || r.state != NODE_ACTIVE || !primary_is(primary, primary->node_id, &r))
+        return 1;
+    return is_silent(ctx, op, primary->node_id, &r);
+}
+
+static int count_voters(struct rule_ctx *ctx, struct force_forget_op *op)
+{
+    char id[NODE_ID_MAX + 1];
+    struct node_record r;
+    size_t at = 0;
+    int more;
+    op->voters_before = 0;
+    while ((more = next_node(ctx, op->ks, FORCE_NODES, &at, id, &r)) > 0)
+        if (state_is_voter(r.state))
+            op->voters_before++;
+    op->voters_after = op->voters_before;
+    return more;
+}
+
+static enum verdict force_forget_rule(struct rule_ctx *ctx, void *arg)
+{
+    struct force_forget_op *op = arg;
+    struct node_record r;
+    struct primary_record primary;
+    struct view_record view;
+    int is_there = load_node(ctx, FORCE_NODE, &r);
+    if (is_there < 0 || load_primary(ctx, FORCE_PRIMARY, &primary) < 0 ||
+        load_view(ctx, FORCE_VIEW, &view) < 0 || count_voters(ctx, op) < 0)
+        return RULE_REFUSE;
+    if (!is_there)
+        return rule_refuse(ctx, "there is no node %s", op->target);
+    if (r.state == NODE_LEFT)
+        return RULE_DONE;
+    int gone = force_primary_gone(ctx, op, &primary);
+    if (gone <= 0)
+        return gone < 0 ? RULE_REFUSE
+                        : rule_refuse(ctx, "node %s is primary and alive: forget without force",
+                                      primary.node_id);
+    bool was_primary = primary_is(&primary, op->target, &r);
+    if (state_is_living(r.state)) {
+        int silent = is_silent(ctx, op, op->target, &r);
+        if (silent <= 0)
+            return silent < 0 ? RULE_REFUSE
+                              : rule_refuse(ctx, "node %s is alive (its heartbeat moves): drain it",
+                                            op->target);
+        /* Failed first; what must be acknowledged is the view without it. */
+        write_fail(ctx, op->ks, &view, op->target, &r);
+        if (was_primary)
+            write_vacant(ctx, op->ks, &primary);
+        return RULE_COMMIT;
+    }
+    if (acked_by_all(ctx, op->ks, FORCE_NODES, FORCE_HEARTBEATS, &op->silent, r.gone_view) <= 0)
+        return RULE_REFUSE;
+    op->voters_after--;
+    state_move(&r.state, NODE_LEFT, false);
+    struct key key = key_node(op->ks, op->target);
+    store_node(ctx, &key, &r);
+    return RULE_COMMIT;
+}
+
+void force_forget_prepare(struct force_forget_op *op, const struct env *env, txn_fn *done,
+                          void *arg)
+{
+    struct txn *t = &op->txn;
+    txn_init(t, env, "ForceForget", force_forget_rule, op, done, arg);
+    read_key(t, key_primary(op->ks));
+    read_key(t, key_node(op->ks, op->target));
+    read_range(t, keys_nodes(op->ks), 0, false);
+    read_range(t, keys_heartbeats(op->ks), 0, true);
+    read_key(t, key_view(op->ks));
+    (void)read_silent(t, op->ks, &op->silent);
+}

@@ -1,0 +1,354 @@
+/* Joining, leaving, staying: NodeJoin, NodeJoinComplete, NodeLeave, NodeLeaveComplete,
+ * SendHeartbeat, and the probe of a process that is no member yet. */
+#include "base/mutant.h"
+#include "cluster/rules.h"
+#include "kelpie/error.h"
+
+/* ---- NodeJoin ---- */
+
+enum { JOIN_FORMAT, JOIN_NODES, JOIN_VIEW, JOIN_PRIMARY, JOIN_TERM, JOIN_HEARTBEAT };
+
+struct membership {
+    struct node_record own; /* zeroed when absent */
+    bool known;             /* there is a row of one's own */
+    size_t rows;
+    size_t members;
+};
+
+/* One pass over all node rows. */
+static int look_around(struct rule_ctx *ctx, const struct keyspace *ks, const char *node_id,
+                       struct membership *m)
+{
+    char id[NODE_ID_MAX + 1];
+    struct node_record r;
+    size_t at = 0;
+    int more;
+    memset(m, 0, sizeof(*m));
+    while ((more = next_node(ctx, ks, JOIN_NODES, &at, id, &r)) > 0) {
+        m->rows++;
+        if (state_is_member(r.state))
+            m->members++;
+        if (strcmp(id, node_id) == 0) {
+            m->own = r;
+            m->known = true;
+        }
+    }
+    return more;
+}
+
+static void join_write(struct rule_ctx *ctx, struct join_op *op, struct node_record *next,
+                       bool founds)
+{
+    struct key node_key = key_node(op->ks, op->node_id);
+    struct key heartbeat_key = key_heartbeat(op->ks, op->node_id);
+    struct heartbeat_record h = {.incarnation = next->incarnation, .boot = next->boot};
+    if (founds)
+        h.ack = op->view_number;
+    store_node(ctx, &node_key, next);
+    store_heartbeat(ctx, &heartbeat_key, &h);
+}
+
+static int join_found(struct rule_ctx *ctx, struct join_op *op, const struct node_record *next)
+{
+    struct view_record view;
+    struct primary_record primary;
+    struct term_record term;
+    if (load_view(ctx, JOIN_VIEW, &view) < 0 || load_primary(ctx, JOIN_PRIMARY, &primary) < 0 ||
+        load_term(ctx, JOIN_TERM, &term) < 0)
+        return ctx->error;
+    CHECK(view.count == 0);
+    op->view_number = write_view(ctx, op->ks, &view, VIEW_ADD, op->node_id, next);
+    op->term = ++term.term;
+    primary = (struct primary_record){
+        .incarnation = next->incarnation, .boot = next->boot, .term = term.term};
+    memcpy(primary.node_id, op->node_id, strlen(op->node_id) + 1);
+    struct key primary_key = key_primary(op->ks), term_key = key_term(op->ks);
+    store_primary(ctx, &primary_key, &primary);
+    store_term(ctx, &term_key, &term);
+    return 0;
+}
+
+/* An earlier attempt of this operation has committed: what did it do? */
+static enum verdict join_done(struct rule_ctx *ctx, struct join_op *op,
+                              const struct node_record *own)
+{
+    struct view_record view;
+    struct primary_record primary;
+    if (load_view(ctx, JOIN_VIEW, &view) < 0 || load_primary(ctx, JOIN_PRIMARY, &primary) < 0)
+        return RULE_REFUSE;
+    op->incarnation = own->incarnation;
+    op->state = own->state;
+    op->view_number = own->state == NODE_ACTIVE ? view.number : 0;
+    op->term = primary_is(&primary, op->node_id, own) ? primary.term : 0;
+    return RULE_DONE;
+}
+
+static enum verdict join_format(struct rule_ctx *ctx, struct join_op *op)
+{
+    struct format_record format;
+    struct key key = key_format(op->ks);
+    int found = load_format(ctx, JOIN_FORMAT, &format);
+    if (found < 0)
+        return RULE_REFUSE;
+    if (found && format.version > RECORD_VERSION)
+        return rule_corrupt(ctx, KELPIE_E_STORE_NEWER, key_bytes(&key));
+    if (!found) {
+        format = (struct format_record){.version = RECORD_VERSION, .cluster_id = op->new_cluster_id};
+        store_format(ctx, &key, &format);
+    }
+    op->cluster_id = format.cluster_id;
+    return RULE_COMMIT;
+}
+
+static enum verdict join_rule(struct rule_ctx *ctx, void *arg)
+{
+    struct join_op *op = arg;
+    struct membership m;
+    op->view_number = 0;
+    op->term = 0;
+    enum verdict verdict = join_format(ctx, op);
+    if (verdict != RULE_COMMIT || look_around(ctx, op->ks, op->node_id, &m) < 0)
+        return RULE_REFUSE;
+    if (m.own.state != NODE_LEFT) {
+        bool mine = uuid_equal(m.own.boot, op->self->boot);
+        if (mine && m.own.incarnation > op->known_incarnation && state_is_living(m.own.state))
+            return join_done(ctx, op, &m.own);
+        return rule_refuse(ctx, "an earlier life of this node is still %s",
+                           node_state_name(m.own.state));
+    }
+    if (!m.known && m.rows >= NODES_MAX)
+        return rule_refuse(ctx, "the cluster has %u node ids already, the most it can have",
+                           NODES_MAX);
+    bool founds = m.members == 0;
+    struct node_record next = *op->self;
+    next.incarnation = m.own.incarnation + 1;
+    next.touched = m.own.touched;
+    next.gone_view = m.own.gone_view;
+    next.state = NODE_LEFT;
+    state_move(&next.state, founds ? NODE_ACTIVE : NODE_JOINING, founds);
+    if (founds && join_found(ctx, op, &next))
+        return RULE_REFUSE;
+    op->incarnation = next.incarnation;
+    op->state = next.state;
+    join_write(ctx, op, &next, founds);
+    return RULE_COMMIT;
+}
+
+void join_prepare(struct join_op *op, const struct env *env, txn_fn *done, void *arg)
+{
+    struct txn *t = &op->txn;
+    txn_init(t, env, "NodeJoin", join_rule, op, done, arg);
+    read_key(t, key_format(op->ks));
+    read_range(t, keys_nodes(op->ks), 0, false);
+    read_key(t, key_view(op->ks));
+    read_key(t, key_primary(op->ks));
+    read_key(t, key_term(op->ks));
+    read_key(t, key_heartbeat(op->ks, op->node_id));
+}
+
+/* ---- NodeJoinComplete ---- */
+
+enum { COMPLETE_NODES, COMPLETE_VIEW, COMPLETE_HEARTBEAT };
+
+static enum verdict join_complete_rule(struct rule_ctx *ctx, void *arg)
+{
+    struct join_complete_op *op = arg;
+    struct node_record own, r;
+    struct view_record view;
+    struct heartbeat_record h;
+    char id[NODE_ID_MAX + 1];
+    size_t at = 0, active = 0;
+    bool answered = false;
+    int more;
+    if (find_node(ctx, op->ks, COMPLETE_NODES, op->self.node_id, &own) < 0 ||
+        load_view(ctx, COMPLETE_VIEW, &view) < 0 ||
+        load_heartbeat(ctx, COMPLETE_HEARTBEAT, &h) < 0)
+        return RULE_REFUSE;
+    if (!life_is(&own, &op->self) || !state_is_living(own.state))
+        return rule_refuse(ctx, "this life of the node was declared failed");
+    op->view_number = view.number;
+    if (own.state == NODE_ACTIVE)
+        return RULE_DONE;
+    while ((more = next_node(ctx, op->ks, COMPLETE_NODES, &at, id, &r)) > 0) {
+        if (r.state != NODE_ACTIVE)
+            continue;
+        active++;
+        if (op->has_answer && strcmp(id, op->answered.node_id) == 0 && life_is(&r, &op->answered))
+            answered = true;
+    }
+    if (more < 0)
+        return RULE_REFUSE;
+    if (active > 0 && !answered)
+        return rule_refuse(ctx, "no active node has answered directly");
+    state_move(&own.state, NODE_ACTIVE, false);
+    op->view_number = write_view(ctx, op->ks, &view, VIEW_ADD, op->self.node_id, &own);
+    h.ack = op->view_number;
+    struct key node_key = key_node(op->ks, op->self.node_id);
+    struct key heartbeat_key = key_heartbeat(op->ks, op->self.node_id);
+    store_node(ctx, &node_key, &own);
+    store_heartbeat(ctx, &heartbeat_key, &h);
+    return RULE_COMMIT;
+}
+
+void join_complete_prepare(struct join_complete_op *op, const struct env *env, txn_fn *done,
+                           void *arg)
+{
+    struct txn *t = &op->txn;
+    txn_init(t, env, "NodeJoinComplete", join_complete_rule, op, done, arg);
+    read_range(t, keys_nodes(op->ks), 0, false);
+    read_key(t, key_view(op->ks));
+    read_key(t, key_heartbeat(op->ks, op->self.node_id));
+}
+
+/* ---- NodeLeave ---- */
+
+enum { LEAVE_NODE, LEAVE_VIEW, LEAVE_PRIMARY };
+
+static enum verdict leave_rule(struct rule_ctx *ctx, void *arg)
+{
+    struct leave_op *op = arg;
+    struct node_record own;
+    struct view_record view;
+    struct primary_record primary;
+    if (load_node(ctx, LEAVE_NODE, &own) < 0 || load_view(ctx, LEAVE_VIEW, &view) < 0 ||
+        load_primary(ctx, LEAVE_PRIMARY, &primary) < 0)
+        return RULE_REFUSE;
+    if (!life_is(&own, &op->self))
+        return rule_refuse(ctx, "this life of the node was declared failed");
+    if (own.state == NODE_LEAVING)
+        return RULE_DONE;
+    if (own.state != NODE_ACTIVE)
+        return rule_refuse(ctx, "the node is %s, not Active", node_state_name(own.state));
+    if (view.count == 1 && !op->even_last)
+        return rule_refuse(ctx, "it is the last active node: nobody could take its actors "
+                                "(SIGTERM stops it)");
+    state_move(&own.state, NODE_LEAVING, false);
+    own.gone_view = write_view(ctx, op->ks, &view, VIEW_REMOVE, op->self.node_id, &own);
+    struct key key = key_node(op->ks, op->self.node_id);
+    store_node(ctx, &key, &own);
+    if (primary_is(&primary, op->self.node_id, &own))
+        write_vacant(ctx, op->ks, &primary);
+    return RULE_COMMIT;
+}
+
+void leave_prepare(struct leave_op *op, const struct env *env, txn_fn *done, void *arg)
+{
+    struct txn *t = &op->txn;
+    txn_init(t, env, "NodeLeave", leave_rule, op, done, arg);
+    read_key(t, key_node(op->ks, op->self.node_id));
+    read_key(t, key_view(op->ks));
+    read_key(t, key_primary(op->ks));
+}
+
+/* ---- NodeLeaveComplete ---- */
+
+enum { LEFT_NODE, LEFT_PLACED, LEFT_NODES, LEFT_HEARTBEATS };
+
+static enum verdict leave_complete_rule(struct rule_ctx *ctx, void *arg)
+{
+    struct leave_complete_op *op = arg;
+    struct node_record own;
+    if (load_node(ctx, LEFT_NODE, &own) < 0)
+        return RULE_REFUSE;
+    if (life_is(&own, &op->self) && own.state == NODE_LEFT)
+        return RULE_DONE;
+    if (!life_is(&own, &op->self) || own.state != NODE_LEAVING)
+        return rule_refuse(ctx, "this life of the node was declared failed");
+    if (rule_rows(ctx->txn, LEFT_PLACED).count > 0)
+        return rule_refuse(ctx, "actors are still placed here");
+    if (!MUTANT("noack")) {
+        int acked = acked_by_all(ctx, op->ks, LEFT_NODES, LEFT_HEARTBEATS, &op->silent,
+                                 own.gone_view);
+        if (acked <= 0)
+            return RULE_REFUSE;
+    }
+    state_move(&own.state, NODE_LEFT, false);
+    struct key key = key_node(op->ks, op->self.node_id);
+    store_node(ctx, &key, &own);
+    return RULE_COMMIT;
+}
+
+/* Heartbeats as a snapshot: an acknowledgement only grows within a life, and a node that becomes
+ * Active later holds a later view. Those excused for silence are read with conflict. */
+void leave_complete_prepare(struct leave_complete_op *op, const struct env *env, txn_fn *done,
+                            void *arg)
+{
+    struct txn *t = &op->txn;
+    txn_init(t, env, "NodeLeaveComplete", leave_complete_rule, op, done, arg);
+    read_key(t, key_node(op->ks, op->self.node_id));
+    read_range(t, keys_by_incarnation(op->ks, op->self.node_id, op->self.incarnation), 1, false);
+    read_range(t, keys_nodes(op->ks), 0, false);
+    read_range(t, keys_heartbeats(op->ks), 0, true);
+    (void)read_silent(t, op->ks, &op->silent);
+}
+
+/* ---- SendHeartbeat ---- */
+
+enum { BEAT_NODE, BEAT_HEARTBEAT, BEAT_VIEW, BEAT_NODES };
+
+static enum verdict heartbeat_rule(struct rule_ctx *ctx, void *arg)
+{
+    struct heartbeat_op *op = arg;
+    struct node_record own;
+    struct heartbeat_record h;
+    struct view_record view = {0};
+    op->not_current = false;
+    if (load_node(ctx, BEAT_NODE, &own) < 0 || load_heartbeat(ctx, BEAT_HEARTBEAT, &h) < 0)
+        return RULE_REFUSE;
+    if (op->revives && load_view(ctx, BEAT_VIEW, &view) < 0)
+        return RULE_REFUSE;
+    if (!life_is(&own, &op->self) || !state_is_living(own.state)) {
+        op->not_current = true;
+        return rule_refuse(ctx, "this life of the node was declared failed");
+    }
+    op->view_number = view.number;
+    if (h.counter == op->sequence)
+        return RULE_DONE;
+    if (h.counter > op->sequence) {
+        op->not_current = true;
+        return rule_refuse(ctx, "another process heartbeats as this life of the node");
+    }
+    h.counter = op->sequence;
+    h.load = op->load;
+    h.ack = op->ack > h.ack ? op->ack : h.ack;
+    if (op->revives && own.state == NODE_ACTIVE)
+        h.ack = view.number;
+    struct key key = key_heartbeat(op->ks, op->self.node_id);
+    store_heartbeat(ctx, &key, &h);
+    return RULE_COMMIT;
+}
+
+/* The nodes as a snapshot: the view row, which is read with conflict, changes with its members. */
+void heartbeat_prepare(struct heartbeat_op *op, const struct env *env, txn_fn *done, void *arg)
+{
+    struct txn *t = &op->txn;
+    txn_init(t, env, "SendHeartbeat", heartbeat_rule, op, done, arg);
+    read_key(t, key_node(op->ks, op->self.node_id));
+    read_key(t, key_heartbeat(op->ks, op->self.node_id));
+    if (op->revives) {
+        read_key(t, key_view(op->ks));
+        read_range(t, keys_nodes(op->ks), 0, true);
+    }
+}
+
+/* ---- probe ---- */
+
+static enum verdict probe_rule(struct rule_ctx *ctx, void *arg)
+{
+    struct probe_op *op = arg;
+    struct probe_record p;
+    if (load_probe(ctx, 0, &p) < 0)
+        return RULE_REFUSE;
+    if (uuid_equal(p.boot, op->boot) && p.counter == op->sequence)
+        return RULE_DONE;
+    p = (struct probe_record){.boot = op->boot, .counter = op->sequence};
+    struct key key = key_probe(op->ks, op->node_id);
+    store_probe(ctx, &key, &p);
+    return RULE_COMMIT;
+}
+
+void probe_prepare(struct probe_op *op, const struct env *env, txn_fn *done, void *arg)
+{
+    txn_init(&op->txn, env, "Probe", probe_rule, op, done, arg);
+    read_key(&op->txn, key_probe(op->ks, op->node_id));
+}
