@@ -1,0 +1,393 @@
+#include "lib/record_samples.h"
+
+#include <stdlib.h>
+
+#define B(s) bytes_of("" s, sizeof(s) - 1)
+
+static void *heap_resize(void *ctx, void *ptr, size_t size)
+{
+    (void)ctx;
+    void *p = realloc(ptr, size);
+    CHECK(p);
+    return p;
+}
+
+static void *heap_alloc(void *ctx, size_t size)
+{
+    return heap_resize(ctx, NULL, size);
+}
+
+static void heap_release(void *ctx, void *ptr)
+{
+    (void)ctx;
+    free(ptr);
+}
+
+static const struct mem_ops heap_ops = {heap_alloc, heap_resize, heap_release};
+const struct mem sample_mem = {&heap_ops, NULL};
+
+struct keyspace sample_space(const char *prefix)
+{
+    struct keyspace ks;
+    CHECK(keyspace_init(&ks, prefix) == 0);
+    return ks;
+}
+
+const uint64_t sample_numbers[SAMPLE_NUMBERS] = {
+    0,
+    1,
+    127,
+    128,
+    255,
+    256,
+    65535,
+    65536,
+    0xffffff,
+    0x1000000,
+    UINT32_MAX,
+    UINT64_C(1) << 32,
+    0xffffffffff,
+    UINT64_C(1) << 40,
+    UINT64_C(1) << 48,
+    UINT64_C(1) << 56,
+    INT64_MAX,
+    (uint64_t)INT64_MAX + 1,
+    UINT64_MAX - 1,
+    UINT64_MAX,
+};
+
+size_t sample_keys(const struct keyspace *ks, struct key k[SAMPLE_KEYS_MAX])
+{
+    size_t n = 0;
+    k[n++] = key_format(ks);
+    k[n++] = key_heartbeat(ks, "a");
+    k[n++] = key_heartbeat(ks, "ab");
+    k[n++] = key_heartbeat(ks, "b");
+    k[n++] = key_view(ks);
+    k[n++] = key_node(ks, "\x01");
+    k[n++] = key_node(ks, "a");
+    k[n++] = key_node(ks, "a\x01");
+    k[n++] = key_node(ks, "\xf4\x8f\xbf\xbf");
+    k[n++] = key_primary(ks);
+    k[n++] = key_term(ks);
+    k[n++] = key_probe(ks, "a");
+    for (size_t i = 0; i < SAMPLE_NUMBERS; i++)
+        k[n++] = key_view_change(ks, sample_numbers[i]);
+    k[n++] = key_actor(ks, "t", "a");
+    k[n++] = key_actor(ks, "t", "aa");
+    k[n++] = key_actor(ks, "t", "b");
+    k[n++] = key_actor(ks, "tt", "a");
+    k[n++] = key_by_node(ks, "a", 0, "t", "x");
+    k[n++] = key_by_node(ks, "a", 1, "t", "x");
+    k[n++] = key_by_node(ks, "a", 1, "u", "a");
+    k[n++] = key_by_node(ks, "a", 256, "t", "x");
+    k[n++] = key_by_node(ks, "a", UINT64_MAX, "t", "x");
+    k[n++] = key_by_node(ks, "ab", 1, "t", "x");
+    k[n++] = key_migration(ks, "t", "a");
+    k[n++] = key_state(ks, "t", "a", B("\0"));
+    k[n++] = key_state(ks, "t", "a", B("\0\0"));
+    k[n++] = key_state(ks, "t", "a", B("\0\x01"));
+    k[n++] = key_state(ks, "t", "a", B("\x01"));
+    k[n++] = key_state(ks, "t", "a", B("\xff"));
+    k[n++] = key_state(ks, "t", "a", B("\xff\xff"));
+    k[n++] = key_request_slot(ks, "t", "a", 0);
+    k[n++] = key_request_slot(ks, "t", "a", 255);
+    k[n++] = key_request_slot(ks, "t", "a", 256);
+    k[n++] = key_state(ks, "t", "ab", B("x"));
+    CHECK(n <= SAMPLE_KEYS_MAX);
+    return n;
+}
+
+struct key key_of_parts(const struct keyspace *ks, const struct key_parts *p)
+{
+    switch (p->family) {
+    case KEY_FORMAT:
+        return key_format(ks);
+    case KEY_NODE:
+        return key_node(ks, p->node_id);
+    case KEY_HEARTBEAT:
+        return key_heartbeat(ks, p->node_id);
+    case KEY_PROBE:
+        return key_probe(ks, p->node_id);
+    case KEY_VIEW:
+        return key_view(ks);
+    case KEY_PRIMARY:
+        return key_primary(ks);
+    case KEY_TERM:
+        return key_term(ks);
+    case KEY_VIEW_CHANGE:
+        return key_view_change(ks, p->number);
+    case KEY_ACTOR:
+        return key_actor(ks, p->type, p->id);
+    case KEY_BY_NODE:
+        return key_by_node(ks, p->node_id, p->number, p->type, p->id);
+    case KEY_MIGRATION:
+        return key_migration(ks, p->type, p->id);
+    case KEY_STATE:
+        return key_state(ks, p->type, p->id, bytes_of(p->state_key, p->state_key_len));
+    case KEY_REQUEST_SLOT:
+        return key_request_slot(ks, p->type, p->id, (uint32_t)p->number);
+    case KEY_UNKNOWN:
+        break;
+    }
+    check_failed("a known family", __FILE__, __LINE__);
+}
+
+/* --- records -------------------------------------------------------------------------------- */
+
+#define UUID_1                                                                                     \
+    {                                                                                              \
+        .b = {                                                                                     \
+            0x00,                                                                                  \
+            0x11,                                                                                  \
+            0x22,                                                                                  \
+            0x33,                                                                                  \
+            0x44,                                                                                  \
+            0x55,                                                                                  \
+            0x66,                                                                                  \
+            0x77,                                                                                  \
+            0x88,                                                                                  \
+            0x99,                                                                                  \
+            0xaa,                                                                                  \
+            0xbb,                                                                                  \
+            0xcc,                                                                                  \
+            0xdd,                                                                                  \
+            0xee,                                                                                  \
+            0xff                                                                                   \
+        }                                                                                          \
+    }
+#define UUID_1_HEX "3000112233445566778899aabbccddeeff"
+#define UUID_1_TEXT "00112233-4455-6677-8899-aabbccddeeff"
+#define UUID_FF                                                                                    \
+    {                                                                                              \
+        .b = { 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255 }    \
+    }
+#define X8 "xxxxxxxx"
+#define X32 X8 X8 X8 X8
+#define X64 X32 X32
+#define X128 X64 X64
+
+static const struct format_record format_1 = {.version = 1, .cluster_id = UUID_1};
+static const struct node_record node_1 = {.state = NODE_ACTIVE,
+                                          .incarnation = 3,
+                                          .boot = UUID_1,
+                                          .touched = 2,
+                                          .addr = "10.0.0.1:7000",
+                                          .http_addr = "10.0.0.1:8080",
+                                          .lease_ms = 10000,
+                                          .class_count = 2,
+                                          .classes = {"room", "session"}};
+static const struct heartbeat_record heartbeat_1 = {.incarnation = 3,
+                                                    .boot = UUID_1,
+                                                    .counter = 1000,
+                                                    .ack = 7,
+                                                    .load = 12,
+                                                    .unreachable_count = 1};
+static const struct probe_record probe_1 = {.boot = UUID_1, .counter = 5};
+static const struct view_record view_1 = {.number = 7,
+                                          .count = 3,
+                                          .hash_hi = UINT64_C(0x0123456789abcdef),
+                                          .hash_lo = UINT64_C(0xfedcba9876543210)};
+static const struct primary_record primary_1 = {
+    .node_id = "n1", .incarnation = 3, .boot = UUID_1, .term = 9};
+static const struct term_record term_1 = {.term = 9};
+static const struct view_change_record view_change_1 = {
+    .kind = VIEW_ADD, .node_id = "n1", .incarnation = 3, .boot = UUID_1, .addr = "10.0.0.1:7000"};
+static const struct placement_record placement_1 = {
+    .placed = true, .node_id = "n1", .incarnation = 3, .boot = UUID_1, .generation = 4};
+static const struct by_node_record by_node_1 = {.generation = 4};
+static const struct migration_record migration_1 = {
+    .source = "n1", .target = "n2", .generation = 4};
+static const struct state_record state_1 = {.value = {(const uint8_t *)"a\0b", 3}};
+static const struct request_record request_1 = {.request_id = "req-1",
+                                                .sequence = 257,
+                                                .generation = 4,
+                                                .status = -8,
+                                                .reply_kept = true,
+                                                .reply = {(const uint8_t *)"ok", 2}};
+
+/* The hexadecimal values were packed by another implementation of tuples and CRC-32C. */
+static const struct record_sample plain[] = {
+    {"format", KEY_FORMAT, &format_1, "15011501" UUID_1_HEX "18686a4f92",
+     " version=1 cluster_id=" UUID_1_TEXT},
+    {"node", KEY_NODE, &node_1,
+     "150115021503" UUID_1_HEX "1415020231302e302e302e313a37303030000231302e302e302e313a3830383000"
+     "162710150202726f6f6d000273657373696f6e001842d34fd4",
+     " state=Active incarnation=3 boot=" UUID_1_TEXT
+     " gone_view=0 touched=2 addr=\"10.0.0.1:7000\" http_addr=\"10.0.0.1:8080\" lease_ms=10000"
+     " class=\"room\" class=\"session\""},
+    {"heartbeat", KEY_HEARTBEAT, &heartbeat_1, "15011503" UUID_1_HEX "1603e81507150c150118675ec1a1",
+     " incarnation=3 boot=" UUID_1_TEXT " counter=1000 ack=7 load=12 unreachable_count=1"},
+    {"probe", KEY_PROBE, &probe_1, "1501" UUID_1_HEX "150518fef87598",
+     " boot=" UUID_1_TEXT " counter=5"},
+    {"view", KEY_VIEW, &view_1, "1501150715031c0123456789abcdef1cfedcba9876543210185edf22ef",
+     " number=7 count=3 hash=0123456789abcdeffedcba9876543210"},
+    {"primary", KEY_PRIMARY, &primary_1, "150126026e31001503" UUID_1_HEX "150918a142b604",
+     " vacant=false node=\"n1\" incarnation=3 boot=" UUID_1_TEXT " term=9"},
+    {"term", KEY_TERM, &term_1, "15011509181a7849c8", " term=9"},
+    {"view_change", KEY_VIEW_CHANGE, &view_change_1,
+     "150114026e31001503" UUID_1_HEX "0231302e302e302e313a3730303000183be7058e",
+     " kind=add node=\"n1\" incarnation=3 boot=" UUID_1_TEXT " addr=\"10.0.0.1:7000\""},
+    {"placement", KEY_ACTOR, &placement_1, "150127026e31001503" UUID_1_HEX "150418f2ec7ecf",
+     " placed=true node=\"n1\" incarnation=3 boot=" UUID_1_TEXT " generation=4"},
+    {"by_node", KEY_BY_NODE, &by_node_1, "1501150418d2a19b22", " generation=4"},
+    {"migration", KEY_MIGRATION, &migration_1, "1501026e3100026e32001504188b63d22c",
+     " source=\"n1\" target=\"n2\" generation=4"},
+    {"state", KEY_STATE, &state_1, "1501016100ff6200185295f1b2", " value_bytes=3 value=\"a%00b\""},
+    {"request", KEY_REQUEST_SLOT, &request_1,
+     "1501027265712d3100160101150413f727016f6b0018b53d89bc",
+     " request_id=\"req-1\" sequence=257 generation=4 status=-8 reply_kept=true reply_bytes=2"
+     " reply=\"ok\""},
+};
+
+static const struct format_record format_max = {.version = UINT64_MAX, .cluster_id = UUID_FF};
+static const struct node_record node_zero;
+static struct node_record node_max = {.state = NODE_FAILED,
+                                      .incarnation = UINT64_MAX,
+                                      .boot = UUID_FF,
+                                      .gone_view = UINT64_MAX,
+                                      .touched = UINT64_MAX,
+                                      .addr = X32 X8 X8 X8 "xxxxxxx",
+                                      .http_addr = X32 X8 X8 X8 "xxxxxxx",
+                                      .lease_ms = UINT32_MAX,
+                                      .class_count = CLASS_COUNT_MAX};
+static const struct heartbeat_record heartbeat_max = {.incarnation = UINT64_MAX,
+                                                      .boot = UUID_FF,
+                                                      .counter = UINT64_MAX,
+                                                      .ack = (uint64_t)INT64_MAX + 1,
+                                                      .load = UINT64_MAX,
+                                                      .unreachable_count = UINT32_MAX};
+static const struct probe_record probe_max = {.boot = UUID_FF, .counter = UINT64_MAX};
+static const struct view_record view_zero;
+static const struct primary_record primary_vacant = {.vacant = true, .term = UINT64_MAX};
+static const struct primary_record primary_max = {
+    .node_id = X128, .incarnation = UINT64_MAX, .boot = UUID_FF, .term = UINT64_MAX};
+static const struct term_record term_zero;
+static const struct view_change_record view_change_max = {.kind = VIEW_REMOVE,
+                                                          .node_id = X128,
+                                                          .incarnation = UINT64_MAX,
+                                                          .boot = UUID_FF,
+                                                          .addr = X32 X8 X8 X8 "xxxxxxx"};
+static const struct placement_record placement_zero;
+static const struct placement_record placement_max = {.placed = true,
+                                                      .node_id = X128,
+                                                      .incarnation = UINT64_MAX,
+                                                      .boot = UUID_FF,
+                                                      .generation = UINT64_MAX};
+static const struct by_node_record by_node_zero;
+static const struct migration_record migration_max = {
+    .source = X128, .target = X128, .generation = UINT64_MAX};
+static const struct state_record state_empty = {.value = {(const uint8_t *)"", 0}};
+static const uint8_t many_nuls[32u * 1024];
+static const struct state_record state_nuls = {.value = {many_nuls, 1000}};
+static const struct state_record state_big = {.value = {many_nuls, sizeof(many_nuls)}};
+static const struct request_record request_lost = {
+    .request_id = X64, .sequence = UINT64_MAX, .generation = UINT64_MAX, .status = INT32_MIN};
+static const struct request_record request_max = {.request_id = X64,
+                                                  .status = INT32_MAX,
+                                                  .reply_kept = true,
+                                                  .reply = {many_nuls, REPLY_KEPT_MAX}};
+
+static const struct record_sample extreme[] = {
+    {"format, greatest", KEY_FORMAT, &format_max, NULL, NULL},
+    {"node, zero", KEY_NODE, &node_zero, NULL, NULL},
+    {"node, greatest", KEY_NODE, &node_max, NULL, NULL},
+    {"heartbeat, greatest", KEY_HEARTBEAT, &heartbeat_max, NULL, NULL},
+    {"probe, greatest", KEY_PROBE, &probe_max, NULL, NULL},
+    {"view, zero", KEY_VIEW, &view_zero, NULL, NULL},
+    {"primary, vacant", KEY_PRIMARY, &primary_vacant, NULL, NULL},
+    {"primary, greatest", KEY_PRIMARY, &primary_max, NULL, NULL},
+    {"term, zero", KEY_TERM, &term_zero, NULL, NULL},
+    {"view_change, greatest", KEY_VIEW_CHANGE, &view_change_max, NULL, NULL},
+    {"placement, released", KEY_ACTOR, &placement_zero, NULL, NULL},
+    {"placement, greatest", KEY_ACTOR, &placement_max, NULL, NULL},
+    {"by_node, zero", KEY_BY_NODE, &by_node_zero, NULL, NULL},
+    {"migration, greatest", KEY_MIGRATION, &migration_max, NULL, NULL},
+    {"state, empty", KEY_STATE, &state_empty, NULL, " value_bytes=0 value=\"\""},
+    {"state, NULs", KEY_STATE, &state_nuls, NULL, NULL},
+    {"state, greatest", KEY_STATE, &state_big, NULL, NULL},
+    {"request, reply not kept", KEY_REQUEST_SLOT, &request_lost, NULL, NULL},
+    {"request, greatest", KEY_REQUEST_SLOT, &request_max, NULL, NULL},
+};
+
+size_t record_samples(struct record_sample out[40])
+{
+    CHECK(ARRAY_LEN(plain) + ARRAY_LEN(extreme) <= 40);
+    for (size_t i = 0; i < CLASS_COUNT_MAX; i++)
+        memset(node_max.classes[i], 'c', ACTOR_TYPE_MAX);
+    memcpy(out, plain, sizeof(plain));
+    memcpy(out + ARRAY_LEN(plain), extreme, sizeof(extreme));
+    return ARRAY_LEN(plain) + ARRAY_LEN(extreme);
+}
+
+struct key sample_key(enum key_family family)
+{
+    struct keyspace ks = sample_space("kelpie");
+    struct key_parts parts = {.family = family,
+                              .node_id = "n1",
+                              .type = "room",
+                              .id = "lobby",
+                              .state_key_len = 2,
+                              .state_key = "k1"};
+    parts.number = family == KEY_VIEW_CHANGE ? 7 : family == KEY_BY_NODE ? 3 : 1;
+    return key_of_parts(&ks, &parts);
+}
+
+/* --- any record ----------------------------------------------------------------------------- */
+
+#define RECORDS(X)                                                                                 \
+    X(KEY_FORMAT, format_record)                                                                   \
+    X(KEY_NODE, node_record)                                                                       \
+    X(KEY_HEARTBEAT, heartbeat_record)                                                             \
+    X(KEY_PROBE, probe_record)                                                                     \
+    X(KEY_VIEW, view_record)                                                                       \
+    X(KEY_PRIMARY, primary_record)                                                                 \
+    X(KEY_TERM, term_record)                                                                       \
+    X(KEY_VIEW_CHANGE, view_change_record)                                                         \
+    X(KEY_ACTOR, placement_record)                                                                 \
+    X(KEY_BY_NODE, by_node_record)                                                                 \
+    X(KEY_MIGRATION, migration_record)                                                             \
+    X(KEY_STATE, state_record)                                                                     \
+    X(KEY_REQUEST_SLOT, request_record)
+
+/* What is decoded overwrites what was there before. */
+#define DEFINE_GET(family, name)                                                                   \
+    static int get_##name(struct bytes key, struct bytes value, struct buf *scratch,               \
+                          struct buf *again)                                                       \
+    {                                                                                              \
+        struct name r;                                                                             \
+        memset(&r, 0xa5, sizeof(r));                                                               \
+        int rc = name##_decode(key, value, scratch, &r);                                           \
+        if (rc == 0)                                                                               \
+            name##_encode(&r, key, again);                                                         \
+        return rc;                                                                                 \
+    }
+RECORDS(DEFINE_GET)
+
+void record_put(enum key_family family, const void *record, struct bytes key, struct buf *out)
+{
+    switch (family) {
+#define PUT(f, name)                                                                               \
+    case f:                                                                                        \
+        name##_encode(record, key, out);                                                           \
+        return;
+        RECORDS(PUT)
+    case KEY_UNKNOWN:
+        break;
+    }
+    check_failed("a known family", __FILE__, __LINE__);
+}
+
+int record_get(enum key_family family, struct bytes key, struct bytes value, struct buf *scratch,
+               struct buf *again)
+{
+    switch (family) {
+#define GET(f, name)                                                                               \
+    case f:                                                                                        \
+        return get_##name(key, value, scratch, again);
+        RECORDS(GET)
+    case KEY_UNKNOWN:
+        break;
+    }
+    check_failed("a known family", __FILE__, __LINE__);
+}
