@@ -8,8 +8,8 @@
 struct http_client;
 
 struct http_response {
-    int error;  /* 0, or KELPIE_E_UNREACHABLE (refused, reset), KELPIE_E_TIMEOUT, KELPIE_E_PROTOCOL */
-    int status; /* HTTP status when error is 0 */
+    int error; /* 0, or KELPIE_E_UNREACHABLE (refused, reset), KELPIE_E_TIMEOUT, KELPIE_E_PROTOCOL */
+    int status;        /* HTTP status when error is 0 */
     struct bytes body; /* borrowed for the callback */
 };
 

@@ -2,6 +2,8 @@
 #ifndef KELPIE_LOOP_LOGSINK_H
 #define KELPIE_LOOP_LOGSINK_H
 
+#include <stdbool.h>
+
 #include "base/log.h"
 
 struct logsink {

@@ -8,23 +8,33 @@
 #include "base/log.h"
 #include "env/env.h"
 
+#define LOOP_POSTS_MAX 65536  /* posted and not run yet */
+#define LOOP_WATCHES_MAX 1024 /* signals and descriptors together */
+
 struct event_base;
 struct loop;
 
-/* Returns NULL with errno set when the system refuses. */
+/* Returns NULL with errno set when the system refuses. SIGPIPE is ignored in the whole process from
+ * then on: a connection that is gone shows as an error of the write. */
 struct loop *loop_new(void);
+/* No timer may be armed any more. Posted work that has not run is dropped. */
 void loop_free(struct loop *loop);
 /* Runs until loop_stop. */
 void loop_run(struct loop *loop);
 /* From the loop's thread. */
 void loop_stop(struct loop *loop);
-/* From any thread: `fn(arg)` runs once on the loop, soon. */
+/* From any thread: `fn(arg)` runs once on the loop, soon, in the order of posting. Waits while
+ * LOOP_POSTS_MAX are waiting to run, except on the loop's own thread, where that many assert. */
 void loop_post(struct loop *loop, void (*fn)(void *arg), void *arg);
-/* `fn` runs on the loop for each such signal. Returns 0 or KELPIE_E_IO. */
+/* `fn` runs on the loop for each such signal. Only one loop of a process takes signals. Returns 0 or
+ * KELPIE_E_IO. */
 int loop_on_signal(struct loop *loop, int signum, void (*fn)(void *arg), void *arg) MUST_USE;
-/* `fn` runs on the loop whenever fd is readable; NULL removes it. */
+/* `fn` runs on the loop whenever fd is readable; NULL removes it (also from within it), and is due
+ * before the descriptor is closed. Returns 0, KELPIE_E_IO, KELPIE_E_LIMIT. */
 int loop_on_readable(struct loop *loop, int fd, void (*fn)(void *arg), void *arg) MUST_USE;
 struct event_base *loop_base(struct loop *loop);
+struct clock loop_clock(struct loop *loop);
+struct timers loop_timers(struct loop *loop);
 
 /* Fills clock, timers, random, mem of `env` (network: net_tcp.h; store: store/; log: logsink.h). */
 void loop_fill_env(struct loop *loop, struct env *env);

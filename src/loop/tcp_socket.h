@@ -1,0 +1,37 @@
+/* TCP sockets as this project wants them: numeric addresses, non-blocking, close-on-exec, no
+ * Nagle; and a listener that survives running out of descriptors. */
+#ifndef KELPIE_LOOP_TCP_SOCKET_H
+#define KELPIE_LOOP_TCP_SOCKET_H
+
+#include "env/net.h"
+#include "loop/loop.h"
+
+struct event;
+struct sockaddr;
+struct tcp_listener;
+
+/* A new connection: `fd` is the receiver's to close; `from` is where it came from. */
+typedef void tcp_accept_fn(void *arg, int fd, const char *from);
+
+/* Listens on `addr` ("127.0.0.1:7101", "[::1]:7101", "localhost:7101"; port 0: any). On failure
+ * returns NULL with a sentence in `why` that names the address and the cause. */
+struct tcp_listener *tcp_listen(struct loop *loop, struct mem mem, const char *addr,
+                                tcp_accept_fn *fn, void *arg, char *why, size_t why_size);
+void tcp_listener_free(struct tcp_listener *l);
+/* The address really listened on. */
+const char *tcp_listener_addr(const struct tcp_listener *l);
+
+/* Begins to connect. Returns a descriptor that becomes writable when it is connected or failed (ask
+ * tcp_connect_result), or KELPIE_E_INVALID (no such address) or KELPIE_E_UNREACHABLE. */
+int tcp_connect(const char *addr) MUST_USE;
+/* 0 or KELPIE_E_UNREACHABLE. */
+int tcp_connect_result(int fd) MUST_USE;
+
+/* Outcome of a read or write that must not be confused with a length. */
+#define TCP_AGAIN (-1)  /* nothing now */
+#define TCP_CLOSED (-2) /* end of stream, or an error */
+
+long tcp_read(int fd, void *to, size_t size) MUST_USE;
+long tcp_write(int fd, const void *from, size_t len) MUST_USE;
+
+#endif

@@ -1,0 +1,386 @@
+/* Frames between two networks in one loop, over real sockets. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "kelpie/error.h"
+#include "loop/net_tcp.h"
+#include "loop/tcp_socket.h"
+
+struct scene;
+
+struct end {
+    struct scene *scene;
+    struct net_tcp *tcp;
+    struct net net;
+    char addr[NET_ADDR_SIZE];
+    size_t frames;
+    size_t bytes;
+    char last[64];
+    size_t downs;
+    char down_addr[NET_ADDR_SIZE];
+    size_t bads;
+    int bad_error;
+};
+
+struct scene {
+    struct loop *loop;
+    struct log log;
+    struct timer deadline;
+    bool timed_out;
+    bool (*until)(struct scene *s);
+    struct buf scratch;
+    struct end ends[2];
+};
+
+static void check_until(struct scene *s)
+{
+    if (s->until && s->until(s))
+        loop_stop(s->loop);
+}
+
+static void on_frame(void *arg, struct bytes payload)
+{
+    struct end *e = arg;
+
+    e->frames++;
+    e->bytes += payload.len;
+    (void)snprintf(e->last, sizeof e->last, "%.*s", (int)(payload.len < 60 ? payload.len : 0),
+                   (const char *)payload.data);
+    check_until(e->scene);
+}
+
+static void on_down(void *arg, const char *addr)
+{
+    struct end *e = arg;
+
+    e->downs++;
+    (void)snprintf(e->down_addr, sizeof e->down_addr, "%s", addr);
+    check_until(e->scene);
+}
+
+static void on_bad(void *arg, const char *from, int error)
+{
+    struct end *e = arg;
+
+    assert_int_equal(strncmp(from, "127.0.0.1:", 10), 0);
+    e->bads++;
+    e->bad_error = error;
+    check_until(e->scene);
+}
+
+static const struct net_events events = {on_frame, on_down, on_bad};
+
+static void log_nothing(void *ctx, enum log_level level, const char *event, const char *fields)
+{
+    (void)ctx;
+    (void)level;
+    (void)event;
+    (void)fields;
+}
+
+static const struct log_ops log_ops = {log_nothing};
+
+static void on_deadline(void *arg)
+{
+    struct scene *s = arg;
+
+    s->timed_out = true;
+    loop_stop(s->loop);
+}
+
+static void open_end(struct scene *s, struct end *e, const char *addr)
+{
+    char why[256] = "";
+
+    e->scene = s;
+    e->tcp = net_tcp_new(s->loop, loop_mem(), &s->log, addr, why, sizeof why);
+    if (!e->tcp)
+        fail_msg("%s", why);
+    e->net = net_tcp_net(e->tcp);
+    (void)snprintf(e->addr, sizeof e->addr, "%s", net_tcp_addr(e->tcp));
+    e->net.ops->receive(e->net.ctx, &events, e);
+}
+
+static int setup(void **state)
+{
+    struct scene *s = calloc(1, sizeof *s);
+
+    if (!s)
+        return -1;
+    s->loop = loop_new();
+    s->log = (struct log){.ops = &log_ops};
+    buf_init(&s->scratch, loop_mem());
+    timer_init(&s->deadline, loop_timers(s->loop), "deadline", on_deadline, s);
+    open_end(s, &s->ends[0], "127.0.0.1:0");
+    open_end(s, &s->ends[1], "127.0.0.1:0");
+    *state = s;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct scene *s = *state;
+
+    timer_stop(&s->deadline);
+    net_tcp_free(s->ends[0].tcp);
+    net_tcp_free(s->ends[1].tcp);
+    buf_deinit(&s->scratch);
+    loop_free(s->loop);
+    free(s);
+    return 0;
+}
+
+static void run_until(struct scene *s, bool (*until)(struct scene *s))
+{
+    s->until = until;
+    s->timed_out = false;
+    timer_start(&s->deadline, 10 * NS_PER_S);
+    loop_run(s->loop);
+    timer_stop(&s->deadline);
+    assert_false(s->timed_out);
+}
+
+static void run_for(struct scene *s, uint64_t ns)
+{
+    s->until = NULL;
+    timer_start(&s->deadline, ns);
+    loop_run(s->loop);
+}
+
+static int send_text(struct scene *s, size_t from, const char *addr, const char *text)
+{
+    return net_send(s->ends[from].net, addr, bytes_of_str(text), &s->scratch);
+}
+
+static bool both_got_three(struct scene *s)
+{
+    return s->ends[0].frames == 3 && s->ends[1].frames == 3;
+}
+
+static void frames_go_both_ways(void **state)
+{
+    struct scene *s = *state;
+
+    for (int i = 0; i < 3; i++) {
+        char text[16];
+
+        (void)snprintf(text, sizeof text, "frame %d", i);
+        assert_int_equal(send_text(s, 0, s->ends[1].addr, text), 0);
+        assert_int_equal(send_text(s, 1, s->ends[0].addr, text), 0);
+    }
+    assert_int_equal(s->ends[0].frames, 0);
+    run_until(s, both_got_three);
+    assert_string_equal(s->ends[0].last, "frame 2");
+    assert_string_equal(s->ends[1].last, "frame 2");
+    assert_int_equal(net_tcp_counts(s->ends[0].tcp).outgoing, 1);
+    assert_int_equal(net_tcp_counts(s->ends[0].tcp).incoming, 1);
+}
+
+static bool one_got_all(struct scene *s)
+{
+    return s->ends[1].bytes == 2u * NET_PAYLOAD_MAX - 100;
+}
+
+static void large_frames_arrive_whole(void **state)
+{
+    struct scene *s = *state;
+    uint8_t *payload = calloc(1, NET_PAYLOAD_MAX);
+
+    assert_non_null(payload);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(net_send(s->ends[0].net, s->ends[1].addr,
+                                  bytes_of(payload, NET_PAYLOAD_MAX - 50), &s->scratch),
+                         0);
+    run_until(s, one_got_all);
+    assert_int_equal(s->ends[1].frames, 2);
+    free(payload);
+}
+
+static void a_node_can_send_to_itself(void **state)
+{
+    struct scene *s = *state;
+
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(send_text(s, 0, s->ends[0].addr, "me"), 0);
+        assert_int_equal(send_text(s, 1, s->ends[1].addr, "me"), 0);
+    }
+    run_until(s, both_got_three);
+}
+
+static bool zero_saw_down(struct scene *s)
+{
+    return s->ends[0].downs > 0;
+}
+
+static bool one_got_one(struct scene *s)
+{
+    return s->ends[1].frames == 1;
+}
+
+static void a_restarted_peer_is_reached_again(void **state)
+{
+    struct scene *s = *state;
+    char addr[NET_ADDR_SIZE];
+
+    memcpy(addr, s->ends[1].addr, sizeof addr);
+    assert_int_equal(send_text(s, 0, addr, "before"), 0);
+    run_until(s, one_got_one);
+
+    net_tcp_free(s->ends[1].tcp);
+    memset(&s->ends[1], 0, sizeof s->ends[1]);
+    run_until(s, zero_saw_down);
+    assert_string_equal(s->ends[0].down_addr, addr);
+    assert_int_equal(net_tcp_counts(s->ends[0].tcp).outgoing, 0);
+
+    /* Nobody there: refused. */
+    s->ends[0].downs = 0;
+    assert_int_equal(send_text(s, 0, addr, "lost"), 0);
+    assert_int_equal(s->ends[0].downs, 0);
+    run_until(s, zero_saw_down);
+
+    open_end(s, &s->ends[1], addr);
+    assert_int_equal(send_text(s, 0, addr, "after"), 0);
+    run_until(s, one_got_one);
+    assert_string_equal(s->ends[1].last, "after");
+}
+
+static void what_is_no_address_is_down(void **state)
+{
+    static const char *const addrs[] = {"", "nonsense", "127.0.0.1", "[::1", "host.invalid:80"};
+    struct scene *s = *state;
+
+    for (size_t i = 0; i < ARRAY_LEN(addrs); i++) {
+        s->ends[0].downs = 0;
+        assert_int_equal(send_text(s, 0, addrs[i], "x"), 0);
+        assert_int_equal(s->ends[0].downs, 0);
+        run_until(s, zero_saw_down);
+        assert_string_equal(s->ends[0].down_addr, addrs[i]);
+    }
+}
+
+/* A listener that never accepts: frames queue up to the bound, then sends are refused. */
+static void the_queue_to_a_peer_is_bounded(void **state)
+{
+    struct scene *s = *state;
+    uint8_t *payload = calloc(1, 1024 * 1024);
+    size_t sent = 0;
+    int error = 0;
+
+    assert_non_null(payload);
+    while (sent < 100 && !error) {
+        error =
+            net_send(s->ends[0].net, s->ends[1].addr, bytes_of(payload, 1024 * 1024), &s->scratch);
+        if (!error)
+            sent++;
+    }
+    assert_int_equal(error, KELPIE_E_LIMIT);
+    assert_int_equal(sent, NET_TCP_QUEUE_MAX / (1024 * 1024) - 1);
+    /* Other peers are not affected, and once it has flowed off, neither is this one. */
+    assert_int_equal(send_text(s, 0, s->ends[0].addr, "x"), 0);
+    run_for(s, 300 * NS_PER_MS);
+    assert_int_equal(s->ends[1].frames, sent);
+    assert_int_equal(send_text(s, 0, s->ends[1].addr, "y"), 0);
+    free(payload);
+}
+
+static bool one_saw_bad(struct scene *s)
+{
+    return s->ends[1].bads > 0;
+}
+
+/* Connects like a stranger, says `text`, and sees the connection closed. */
+static void say_garbage(struct scene *s, const void *text, size_t len, int expected)
+{
+    int fd = tcp_connect(s->ends[1].addr);
+    char byte;
+
+    assert_true(fd >= 0);
+    run_for(s, 10 * NS_PER_MS);
+    assert_int_equal(tcp_connect_result(fd), 0);
+    assert_int_equal(tcp_write(fd, text, len), len);
+    s->ends[1].bads = 0;
+    run_until(s, one_saw_bad);
+    assert_int_equal(s->ends[1].bad_error, expected);
+    assert_int_equal(tcp_read(fd, &byte, 1), TCP_CLOSED);
+    (void)close(fd);
+    assert_int_equal(net_tcp_counts(s->ends[1].tcp).incoming, 0);
+}
+
+static void garbage_closes_the_connection_and_is_reported(void **state)
+{
+    struct scene *s = *state;
+    struct buf frames;
+
+    say_garbage(s, "GET / HTTP/1.1\r\n\r\n", 18, KELPIE_E_PROTOCOL);
+    say_garbage(s, "KLP1\0\2\0\0", 8, KELPIE_E_VERSION);
+    /* A good frame, then one that lies: the good one is passed on. */
+    buf_init(&frames, loop_mem());
+    net_frame_make(&frames, bytes_of_str("good"));
+    net_frame_make(&frames, bytes_of_str("evil"));
+    frames.data[frames.len - 1] ^= 1;
+    say_garbage(s, frames.data, frames.len, KELPIE_E_PROTOCOL);
+    assert_string_equal(s->ends[1].last, "good");
+    assert_int_equal(s->ends[1].frames, 1);
+    buf_deinit(&frames);
+}
+
+/* Byte by byte, over several reads. */
+static void a_frame_in_pieces_arrives(void **state)
+{
+    struct scene *s = *state;
+    struct buf frames;
+    int fd = tcp_connect(s->ends[1].addr);
+
+    assert_true(fd >= 0);
+    run_for(s, 10 * NS_PER_MS);
+    buf_init(&frames, loop_mem());
+    net_frame_make(&frames, bytes_of_str("in pieces"));
+    net_frame_make(&frames, bytes_of_str("too"));
+    for (size_t i = 0; i < frames.len; i++) {
+        assert_int_equal(tcp_write(fd, frames.data + i, 1), 1);
+        run_for(s, NS_PER_MS);
+    }
+    assert_int_equal(s->ends[1].frames, 2);
+    assert_string_equal(s->ends[1].last, "too");
+    (void)close(fd);
+    buf_deinit(&frames);
+}
+
+static void a_port_in_use_is_named(void **state)
+{
+    struct scene *s = *state;
+    char why[256] = "";
+
+    assert_null(net_tcp_new(s->loop, loop_mem(), &s->log, s->ends[0].addr, why, sizeof why));
+    assert_non_null(strstr(why, s->ends[0].addr));
+    assert_non_null(strstr(why, "in use"));
+    assert_null(net_tcp_new(s->loop, loop_mem(), &s->log, "7101", why, sizeof why));
+    assert_non_null(strstr(why, "'7101'"));
+}
+
+int main(void)
+{
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        T(frames_go_both_ways),
+        T(large_frames_arrive_whole),
+        T(a_node_can_send_to_itself),
+        T(a_restarted_peer_is_reached_again),
+        T(what_is_no_address_is_down),
+        T(the_queue_to_a_peer_is_bounded),
+        T(garbage_closes_the_connection_and_is_reported),
+        T(a_frame_in_pieces_arrives),
+        T(a_port_in_use_is_named),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
