@@ -1,0 +1,76 @@
+/*
+ * What an activation does with the store: loading its state (spec: Activate), committing a message
+ * (spec: CommitWrite), and the primary's sweep of dead incarnations' rows.
+ */
+#ifndef KELPIE_REGISTRY_RULES_ACTOR_H
+#define KELPIE_REGISTRY_RULES_ACTOR_H
+
+#include "registry/placement.h"
+
+/* Rows of one actor: its state keys and its request slots (the bounds are the actor floor's). */
+#define LOAD_ROWS_MAX 1024
+
+/* Activate. Writes nothing: placement and state are read in one snapshot, so the state is no older
+ * than the placement. */
+struct load_args {
+    struct actor_ref ref;
+    struct host self;
+
+    enum place_outcome outcome; /* PLACE_FOUND or PLACE_NOT_MINE */
+    struct placement_record placement;
+};
+#define LOAD_READ_STATE 1 /* its rows are there in `done`: rule_rows(txn, LOAD_READ_STATE) */
+rule_fn rule_load_actor;
+void load_txn(struct txn *t, const struct env *env, struct load_args *args, txn_fn *done,
+              void *arg);
+
+/* One change of the actor's state. */
+struct state_write {
+    struct bytes key;
+    struct bytes value;
+    bool present; /* false: the key is deleted */
+};
+
+/* CommitWrite. `outcome`: PLACE_MADE, or PLACE_NOT_MINE when it was fenced. */
+struct commit_args {
+    struct actor_ref ref;
+    struct host self;
+    uint64_t generation;
+    struct request_record request; /* its sequence names the slot */
+    uint32_t slot;
+    const struct state_write *writes;
+    size_t write_count;
+
+    enum place_outcome outcome;
+};
+rule_fn rule_commit_actor;
+void commit_txn(struct txn *t, const struct env *env, struct commit_args *args, txn_fn *done,
+                void *arg);
+
+/* SweepPlacements: one batch of by-node rows, from `cursor` on. */
+#define SWEEP_ROWS 16
+struct sweep_args {
+    const struct keyspace *ks;
+    struct host self; /* primary with that term */
+    uint64_t term;
+    struct key cursor;
+
+    struct key next; /* where the next batch starts */
+    bool at_end;
+    uint32_t voided; /* placements in this batch that named a dead incarnation */
+
+    /* What the rule asked for beyond its own reads: the node, then the placement of each row. */
+    size_t extra_base;
+    struct key asked[SWEEP_ROWS];
+    size_t asked_count;
+};
+rule_fn rule_sweep_placements;
+void sweep_txn(struct txn *t, const struct env *env, struct sweep_args *args, txn_fn *done,
+               void *arg);
+
+/* Lists the placements of one incarnation: at most `limit` by-node rows from its start, there in
+ * `done` as rule_rows(txn, 0). Writes nothing. */
+void list_txn(struct txn *t, const struct env *env, const struct keyspace *ks,
+              const struct host *host, uint32_t limit, txn_fn *done, void *arg);
+
+#endif
