@@ -1,30 +1,20 @@
 #include "lib/record_samples.h"
 
-#include <stdlib.h>
+#include "support/test_mem.h"
 
 #define B(s) bytes_of("" s, sizeof(s) - 1)
 
-static void *heap_resize(void *ctx, void *ptr, size_t size)
+static struct test_mem counts;
+
+struct mem sample_mem(void)
 {
-    (void)ctx;
-    void *p = realloc(ptr, size);
-    CHECK(p);
-    return p;
+    return test_mem(&counts);
 }
 
-static void *heap_alloc(void *ctx, size_t size)
+size_t sample_mem_held(void)
 {
-    return heap_resize(ctx, NULL, size);
+    return counts.held;
 }
-
-static void heap_release(void *ctx, void *ptr)
-{
-    (void)ctx;
-    free(ptr);
-}
-
-static const struct mem_ops heap_ops = {heap_alloc, heap_resize, heap_release};
-const struct mem sample_mem = {&heap_ops, NULL};
 
 struct keyspace sample_space(const char *prefix)
 {
@@ -310,9 +300,9 @@ static const struct record_sample extreme[] = {
     {"request, greatest", KEY_REQUEST_SLOT, &request_max, NULL, NULL},
 };
 
-size_t record_samples(struct record_sample out[40])
+size_t record_samples(struct record_sample out[RECORD_SAMPLES_MAX])
 {
-    CHECK(ARRAY_LEN(plain) + ARRAY_LEN(extreme) <= 40);
+    CHECK(ARRAY_LEN(plain) + ARRAY_LEN(extreme) <= RECORD_SAMPLES_MAX);
     for (size_t i = 0; i < CLASS_COUNT_MAX; i++)
         memset(node_max.classes[i], 'c', ACTOR_TYPE_MAX);
     memcpy(out, plain, sizeof(plain));

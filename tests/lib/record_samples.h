@@ -4,8 +4,9 @@
 
 #include "record/records.h"
 
-/* Memory of the C library. */
-extern const struct mem sample_mem;
+/* Memory of the C library, counted. */
+struct mem sample_mem(void);
+size_t sample_mem_held(void);
 
 /* The keyspace under "kelpie", or another one. */
 struct keyspace sample_space(const char *prefix);
@@ -31,7 +32,8 @@ struct record_sample {
 };
 
 /* One plain example of each record comes first, in the order of the families, then extremes. */
-size_t record_samples(struct record_sample out[40]);
+#define RECORD_SAMPLES_MAX 40
+size_t record_samples(struct record_sample out[RECORD_SAMPLES_MAX]);
 struct key sample_key(enum key_family family);
 /* Encodes a record of this family. */
 void record_put(enum key_family family, const void *record, struct bytes key, struct buf *out);

@@ -76,7 +76,7 @@ struct element {
 static void assert_packed(struct key k, const char *kinds, const struct element *elements)
 {
     struct buf b;
-    buf_init(&b, sample_mem);
+    buf_init(&b, sample_mem());
     for (size_t i = 0; kinds[i] != '\0'; i++) {
         if (kinds[i] == 's')
             tuple_pack_str(&b, elements[i].s);
@@ -327,7 +327,7 @@ static void paths(void **unused)
         {key_request_slot(&ks, "room", "x", 0), "state/room/x/r/0"},
     };
     struct buf b;
-    buf_init(&b, sample_mem);
+    buf_init(&b, sample_mem());
     for (size_t i = 0; i < ARRAY_LEN(table); i++) {
         buf_clear(&b);
         key_to_text(&ks, key_bytes(&table[i].key), &b);

@@ -19,10 +19,10 @@ static int setup(void **state)
 {
     struct bufs *b = calloc(1, sizeof(*b));
     CHECK(b);
-    buf_init(&b->value, sample_mem);
-    buf_init(&b->scratch, sample_mem);
-    buf_init(&b->again, sample_mem);
-    buf_init(&b->text, sample_mem);
+    buf_init(&b->value, sample_mem());
+    buf_init(&b->scratch, sample_mem());
+    buf_init(&b->again, sample_mem());
+    buf_init(&b->text, sample_mem());
     *state = b;
     return 0;
 }
@@ -35,7 +35,7 @@ static int teardown(void **state)
     buf_deinit(&b->again);
     buf_deinit(&b->text);
     free(b);
-    return 0;
+    return sample_mem_held() == 0 ? 0 : -1;
 }
 
 static void assert_same(const char *name, struct bytes a, struct bytes b)
@@ -47,7 +47,7 @@ static void assert_same(const char *name, struct bytes a, struct bytes b)
 static void there_and_back(void **state)
 {
     struct bufs *b = *state;
-    struct record_sample samples[40];
+    struct record_sample samples[RECORD_SAMPLES_MAX];
     size_t n = record_samples(samples);
     for (size_t i = 0; i < n; i++) {
         const struct record_sample *s = &samples[i];
@@ -67,7 +67,7 @@ static void there_and_back(void **state)
 static void golden_values(void **state)
 {
     struct bufs *b = *state;
-    struct record_sample samples[40];
+    struct record_sample samples[RECORD_SAMPLES_MAX];
     size_t n = record_samples(samples);
     unsigned families = 0;
     for (size_t i = 0; i < n; i++) {
@@ -89,7 +89,7 @@ static void golden_values(void **state)
 static void golden_texts(void **state)
 {
     struct bufs *b = *state;
-    struct record_sample samples[40];
+    struct record_sample samples[RECORD_SAMPLES_MAX];
     struct keyspace ks = sample_space("kelpie");
     size_t n = record_samples(samples);
     for (size_t i = 0; i < n; i++) {
@@ -176,7 +176,7 @@ static void decoded_fields(void **state)
 {
     struct bufs *b = *state;
     struct key key = sample_key(KEY_NODE);
-    struct record_sample samples[40];
+    struct record_sample samples[RECORD_SAMPLES_MAX];
     (void)record_samples(samples);
     const struct node_record *in = samples[KEY_NODE - KEY_FORMAT].record;
     struct node_record out;
