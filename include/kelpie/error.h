@@ -17,17 +17,17 @@
     X(6, METHOD_NOT_ALLOWED, "method_not_allowed", 405, 0, "this path does not take this method")  \
     X(7, REFUSED, "refused", 409, 0, "the cluster's state does not allow this")                    \
     X(8, HANDLER_FAILED, "handler_failed", 500, 1,                                                 \
-      "the actor's handler failed; its state is as before")                                       \
+      "the actor's handler failed; its state is as before")                                        \
     X(9, STATE_FULL, "state_full", 507, 0, "the actor's state would exceed its bound")             \
     X(10, MAILBOX_FULL, "mailbox_full", 429, 1, "the actor's mailbox is full")                     \
     X(11, NODE_FULL, "node_full", 503, 1, "no active node has room for another activation")        \
     X(12, UNAVAILABLE, "unavailable", 503, 1, "this node may not act now; ask another or wait")    \
     X(13, UNREACHABLE, "unreachable", 503, 1, "the node that hosts the actor cannot be reached")   \
     X(14, UNKNOWN_RESULT, "unknown_result", 504, 1,                                                \
-      "the deadline passed; whether the request was applied is not known")                        \
+      "the deadline passed; whether the request was applied is not known")                         \
     X(15, TIMEOUT, "timeout", 504, 1, "the deadline passed before the request was applied")        \
     X(16, APPLIED_NO_REPLY, "applied_reply_not_kept", 200, 0,                                      \
-      "the request was applied before; its reply was too long to be kept")                        \
+      "the request was applied before; its reply was too long to be kept")                         \
     X(17, NOT_HERE, "not_here", 503, 1, "the actor does not run on this node")                     \
     X(18, CANCELLED, "cancelled", 503, 1, "the operation was cancelled")                           \
     X(19, CONFLICT, "conflict", 503, 1, "the transaction met another one")                         \

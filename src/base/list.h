@@ -49,7 +49,7 @@ static inline struct list *list_pop(struct list *l)
 #define LIST_ENTRY(item, type, member) ((type *)(void *)((char *)(item)-offsetof(type, member)))
 #define LIST_FOREACH(it, l) for (struct list *it = (l)->next; it != (l); it = it->next)
 /* Allows removal of the current item. */
-#define LIST_FOREACH_SAFE(it, tmp, l) \
+#define LIST_FOREACH_SAFE(it, tmp, l)                                                              \
     for (struct list *it = (l)->next, *tmp = it->next; it != (l); it = tmp, tmp = it->next)
 
 #endif

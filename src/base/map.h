@@ -33,7 +33,7 @@ struct map_node *map_prev(const struct map_node *node);
 /* `node` is in the map; afterwards it is all zero. The next one in an iteration: ask before. */
 void map_remove(struct map *m, struct map_node *node);
 
-#define MAP_ENTRY(node, type, member) \
+#define MAP_ENTRY(node, type, member)                                                              \
     ((node) ? (type *)(void *)((char *)(node)-offsetof(type, member)) : (type *)0)
 
 #endif

@@ -1,0 +1,736 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "base/rng.h"
+#include "base/tuple.h"
+#include "support/test_dies.h"
+#include "support/test_mem.h"
+
+/* A value as the tests describe it: the last field that its type needs is set. */
+struct value {
+    enum tuple_type type;
+    bool negative; /* TUPLE_INT: minus u */
+    uint64_t u;    /* TUPLE_INT, TUPLE_UINT, TUPLE_BOOL */
+    struct bytes bytes;
+    struct uuid uuid;
+    const struct value *inner; /* TUPLE_NESTED */
+    size_t count;
+};
+
+struct fixture {
+    struct test_mem mem;
+    struct buf buf;
+    struct buf scratch;
+};
+
+static int setup(void **state)
+{
+    struct fixture *f = calloc(1, sizeof(*f));
+    CHECK(f);
+    buf_init(&f->buf, test_mem(&f->mem));
+    buf_init(&f->scratch, test_mem(&f->mem));
+    *state = f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *f = *state;
+    buf_deinit(&f->buf);
+    buf_deinit(&f->scratch);
+    int leaked = f->mem.held != 0;
+    free(f);
+    return leaked;
+}
+
+static void pack_values(struct buf *b, const struct value *v, size_t count);
+
+static void pack_value(struct buf *b, const struct value *v)
+{
+    struct buf inner;
+    switch (v->type) {
+    case TUPLE_NULL:
+        tuple_pack_null(b);
+        break;
+    case TUPLE_BYTES:
+        tuple_pack_bytes(b, v->bytes);
+        break;
+    case TUPLE_STRING:
+        tuple_pack_string(b, v->bytes);
+        break;
+    case TUPLE_NESTED:
+        buf_init(&inner, b->mem);
+        pack_values(&inner, v->inner, v->count);
+        tuple_pack_nested(b, buf_bytes(&inner));
+        buf_deinit(&inner);
+        break;
+    case TUPLE_INT:
+    case TUPLE_UINT:
+        if (v->negative && v->u <= (uint64_t)INT64_MAX + 1)
+            tuple_pack_int(b, v->u > INT64_MAX ? INT64_MIN : -(int64_t)v->u);
+        else if (v->negative)
+            tuple_pack_negative(b, v->u);
+        else
+            tuple_pack_uint(b, v->u);
+        break;
+    case TUPLE_BOOL:
+        tuple_pack_bool(b, v->u);
+        break;
+    case TUPLE_UUID:
+        tuple_pack_uuid(b, v->uuid);
+        break;
+    }
+}
+
+static void pack_values(struct buf *b, const struct value *v, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        pack_value(b, &v[i]);
+}
+
+static void check_values(struct tuple_reader *r, const struct value *v, size_t count);
+
+static void check_item(const struct tuple_item *item, const struct value *v, struct buf *scratch)
+{
+    assert_int_equal(item->type, v->type);
+    struct tuple_reader inner;
+    switch (v->type) {
+    case TUPLE_NULL:
+        break;
+    case TUPLE_BYTES:
+    case TUPLE_STRING:
+        assert_true(bytes_equal(item->bytes, v->bytes));
+        break;
+    case TUPLE_NESTED:
+        inner = tuple_reader_of(item->bytes, scratch);
+        check_values(&inner, v->inner, v->count);
+        break;
+    case TUPLE_INT:
+    case TUPLE_UINT:
+        assert_int_equal(item->negative, v->negative);
+        assert_int_equal(item->u, v->u);
+        if (v->type == TUPLE_INT && !v->negative)
+            assert_int_equal(item->i, (int64_t)v->u);
+        if (v->negative && v->u <= INT64_MAX)
+            assert_int_equal(item->i, -(int64_t)v->u);
+        if (v->negative && v->u > INT64_MAX)
+            assert_int_equal(item->i, INT64_MIN);
+        break;
+    case TUPLE_BOOL:
+        assert_int_equal(item->b, v->u);
+        break;
+    case TUPLE_UUID:
+        assert_true(uuid_equal(item->uuid, v->uuid));
+        break;
+    }
+}
+
+/* Reads all items of this level first and looks into them afterwards: they have to stay. */
+static void check_values(struct tuple_reader *r, const struct value *v, size_t count)
+{
+    struct tuple_item items[16];
+    assert_true(count <= ARRAY_LEN(items));
+    for (size_t i = 0; i < count; i++)
+        assert_true(tuple_next(r, &items[i]));
+    assert_true(tuple_at_end(r));
+    struct tuple_item more;
+    assert_false(tuple_next(r, &more));
+    assert_true(tuple_at_end(r));
+    for (size_t i = 0; i < count; i++)
+        check_item(&items[i], &v[i], r->scratch);
+    for (size_t i = count; i-- > 0;) {
+        if (v[i].type != TUPLE_NESTED)
+            check_item(&items[i], &v[i], r->scratch);
+    }
+}
+
+static void check_both_ways(struct fixture *f, const struct value *v, size_t count,
+                            struct bytes want)
+{
+    buf_clear(&f->buf);
+    pack_values(&f->buf, v, count);
+    assert_int_equal(f->buf.len, want.len);
+    assert_true(bytes_equal(buf_bytes(&f->buf), want));
+    buf_deinit(&f->scratch); /* begins small, so that whatever can move does */
+    struct tuple_reader r = tuple_reader_of(want, &f->scratch);
+    check_values(&r, v, count);
+}
+
+/* --- vectors --- */
+
+#define B(text)                                                                                    \
+    {                                                                                              \
+        (const uint8_t *)(text), sizeof(text) - 1                                                  \
+    }
+#define V_NULL                                                                                     \
+    {                                                                                              \
+        .type = TUPLE_NULL                                                                         \
+    }
+#define V_BYTES(text)                                                                              \
+    {                                                                                              \
+        .type = TUPLE_BYTES, .bytes = B(text)                                                      \
+    }
+#define V_STR(text)                                                                                \
+    {                                                                                              \
+        .type = TUPLE_STRING, .bytes = B(text)                                                     \
+    }
+#define V_POS(n)                                                                                   \
+    {                                                                                              \
+        .type = TUPLE_INT, .u = n                                                                  \
+    }
+#define V_UINT(n)                                                                                  \
+    {                                                                                              \
+        .type = TUPLE_UINT, .u = n                                                                 \
+    }
+#define V_NEG(n)                                                                                   \
+    {                                                                                              \
+        .type = TUPLE_INT, .negative = true, .u = n                                                \
+    }
+#define V_BOOL(n)                                                                                  \
+    {                                                                                              \
+        .type = TUPLE_BOOL, .u = n                                                                 \
+    }
+#define V_NESTED(...)                                                                              \
+    {                                                                                              \
+        .type = TUPLE_NESTED, .inner = (const struct value[]){__VA_ARGS__},                        \
+        .count = sizeof((const struct value[]){__VA_ARGS__}) / sizeof(struct value)                \
+    }
+#define V_EMPTY                                                                                    \
+    {                                                                                              \
+        .type = TUPLE_NESTED                                                                       \
+    }
+
+static const struct vector {
+    struct value value;
+    struct bytes packed;
+} vectors[] = {
+    /* The test cases of design/tuple.md. */
+    {V_NULL, B("\x00")},
+    {V_BYTES("foo\0bar"), B("\x01"
+                            "foo\x00\xff"
+                            "bar\x00")},
+    {V_STR("F\xc3\x94O\0bar"), B("\x02"
+                                 "F\xc3\x94O\x00\xff"
+                                 "bar\x00")},
+    {V_NESTED(V_BYTES("foo\0bar"), V_NULL, V_EMPTY), B("\x05\x01"
+                                                       "foo\x00\xff"
+                                                       "bar\x00\x00\xff\x05\x00\x00")},
+    {V_NEG(5551212), B("\x11\xabK\x93")},
+    {V_BOOL(false), B("\x26")},
+    {V_BOOL(true), B("\x27")},
+    {V_EMPTY, B("\x05\x00")},
+    {V_NESTED(V_NULL), B("\x05\x00\xff\x00")},
+    /* As the bindings pack them. */
+    {V_POS(0), B("\x14")},
+    {V_POS(1), B("\x15\x01")},
+    {V_NEG(1), B("\x13\xfe")},
+    {V_NEG(5), B("\x13\xfa")},
+    {V_POS(255), B("\x15\xff")},
+    {V_POS(256), B("\x16\x01\x00")},
+    {V_POS(5551212), B("\x17T\xb4l")},
+    {V_NEG(255), B("\x13\x00")},
+    {V_NEG(256), B("\x12\xfe\xff")},
+    {V_POS(0xffff), B("\x16\xff\xff")},
+    {V_POS(0x10000), B("\x17\x01\x00\x00")},
+    {V_POS(0xffffff), B("\x17\xff\xff\xff")},
+    {V_POS(0xffffffff), B("\x18\xff\xff\xff\xff")},
+    {V_POS(0x100000000), B("\x19\x01\x00\x00\x00\x00")},
+    {V_POS(0x10000000000), B("\x1a\x01\x00\x00\x00\x00\x00")},
+    {V_POS(0x1000000000000), B("\x1b\x01\x00\x00\x00\x00\x00\x00")},
+    {V_POS(INT64_MAX), B("\x1c\x7f\xff\xff\xff\xff\xff\xff\xff")},
+    {V_UINT((uint64_t)INT64_MAX + 1), B("\x1c\x80\x00\x00\x00\x00\x00\x00\x00")},
+    {V_UINT(UINT64_MAX), B("\x1c\xff\xff\xff\xff\xff\xff\xff\xff")},
+    {V_NEG(0xffff), B("\x12\x00\x00")},
+    {V_NEG(0x10000), B("\x11\xfe\xff\xff")},
+    {V_NEG(0xffffffff), B("\x10\x00\x00\x00\x00")},
+    {V_NEG(0x100000000), B("\x0f\xfe\xff\xff\xff\xff")},
+    {V_NEG(679597611593465759), B("\x0c\xf6\x91\x95\x92\xaa\xc4\x80`")},
+    {V_NEG((uint64_t)INT64_MAX), B("\x0c\x80\x00\x00\x00\x00\x00\x00\x00")},
+    {V_NEG((uint64_t)INT64_MAX + 1), B("\x0c\x7f\xff\xff\xff\xff\xff\xff\xff")},
+    {V_NEG((uint64_t)INT64_MAX + 2), B("\x0c\x7f\xff\xff\xff\xff\xff\xff\xfe")},
+    {V_NEG(UINT64_MAX), B("\x0c\x00\x00\x00\x00\x00\x00\x00\x00")},
+    {V_BYTES(""), B("\x01\x00")},
+    {V_BYTES("\0"), B("\x01\x00\xff\x00")},
+    {V_BYTES("\0\xff"), B("\x01\x00\xff\xff\x00")},
+    {V_BYTES("\xff\0\0"), B("\x01\xff\x00\xff\x00\xff\x00")},
+    {V_STR(""), B("\x02\x00")},
+    {V_STR("hello"), B("\x02hello\x00")},
+    {{.type = TUPLE_UUID, .uuid = {{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 255}}},
+     B("\x30\x00\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e\xff")},
+    {V_NESTED(V_NESTED(V_NULL), V_NULL, V_STR("\0")),
+     B("\x05\x05\x00\xff\x00\x00\xff\x02\x00\xff\x00\x00")},
+    {V_NESTED(V_POS(0), V_NESTED(V_NESTED(V_NEG(255), V_NULL))),
+     B("\x05\x14\x05\x05\x13\x00\x00\xff\x00\x00\x00")},
+};
+
+static void test_vectors(void **state)
+{
+    for (size_t i = 0; i < ARRAY_LEN(vectors); i++)
+        check_both_ways(*state, &vectors[i].value, 1, vectors[i].packed);
+}
+
+static void test_tuples(void **state)
+{
+    const struct value v[] = {
+        V_STR("kelpie"),
+        V_BYTES("\0one\0"),
+        V_NESTED(V_BYTES("\0two\0"), V_NULL, V_NESTED(V_STR("th\0ree"), V_NULL)),
+        V_POS(7),
+        V_NESTED(V_BYTES("four")),
+        V_NESTED(V_NESTED(V_BYTES("fi\0ve"))),
+        V_BYTES("\0six"),
+        V_NULL,
+    };
+    struct fixture *f = *state;
+    struct buf want;
+    buf_init(&want, f->buf.mem);
+    for (size_t i = 0; i < ARRAY_LEN(v); i++)
+        pack_value(&want, &v[i]);
+    check_both_ways(f, v, ARRAY_LEN(v), buf_bytes(&want));
+    buf_deinit(&want);
+    check_both_ways(f, NULL, 0, bytes_of(NULL, 0));
+}
+
+static void test_refused(void **state)
+{
+    static const struct bytes bad[] = {
+        B("\x01"),
+        B("\x01"
+          "abc"),
+        B("\x01"
+          "abc\x00\xff"),
+        B("\x02"),
+        B("\x02\xff\x00"),             /* not UTF-8 */
+        B("\x02\xc0\x80\x00"),         /* overlong */
+        B("\x02\xed\xa0\x80\x00"),     /* a surrogate */
+        B("\x02\xe2\x82\x00\xff\x00"), /* cut short by a NUL */
+        B("\x03\x00"),
+        B("\x03\x04"), /* the deprecated nesting */
+        B("\x04"),
+        B("\x05"),
+        B("\x05\x00\xff"),
+        B("\x05\x14"),
+        B("\x05\x05\x00"),
+        B("\x05\x02\xff\x00\x00"),
+        B("\x05\x15\x00\x00"),
+        B("\x06"),
+        B("\x0a"),
+        B("\x0b\xf6\x00\x00\x00\x00\x00\x00\x00\x00\x00"), /* more than eight bytes */
+        B("\x1d\x09\xff\xff\xff\xff\xff\xff\xff\xff\xff"),
+        B("\x0c\x00\x00\x00\x00\x00\x00\x00"),
+        B("\x1c\xff\xff\xff\xff\xff\xff\xff"),
+        B("\x13"),
+        B("\x13\xff"), /* minus zero */
+        B("\x12\xff\x00"),
+        B("\x15"),
+        B("\x15\x00"), /* needless bytes */
+        B("\x16\x00\xff"),
+        B("\x1c\x00\xff\xff\xff\xff\xff\xff\xff"),
+        B("\x20\x3d\xd7\xff\xff"),                 /* float */
+        B("\x21\x00\x00\x00\x00\x00\x00\x00\x00"), /* double */
+        B("\x25"),                                 /* the deprecated true */
+        B("\x28"),
+        B("\x30\x00\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e"),
+        B("\x33\x00\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b"), /* versionstamp */
+        B("\x40"),
+        B("\xff"),
+    };
+    struct fixture *f = *state;
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        struct tuple_item item;
+        struct tuple_reader r = tuple_reader_of(bad[i], &f->scratch);
+        assert_false(tuple_next(&r, &item));
+        assert_false(r.ok);
+        assert_false(tuple_at_end(&r));
+        assert_false(tuple_next(&r, &item));
+        /* The same after something good, which is still read. */
+        buf_clear(&f->buf);
+        tuple_pack_int(&f->buf, 7);
+        buf_append_bytes(&f->buf, bad[i]);
+        r = tuple_reader_of(buf_bytes(&f->buf), &f->scratch);
+        assert_int_equal(tuple_next_uint(&r), 7);
+        assert_true(r.ok);
+        assert_false(tuple_next(&r, &item));
+        assert_false(r.ok);
+    }
+}
+
+/* A cut element is none, unless the cut makes an end of an escaped NUL. */
+static void test_cut_anywhere(void **state)
+{
+    struct fixture *f = *state;
+    for (size_t i = 0; i < ARRAY_LEN(vectors); i++) {
+        const uint8_t *data = vectors[i].packed.data;
+        for (size_t len = 1; len < vectors[i].packed.len; len++) {
+            struct tuple_item item;
+            struct tuple_reader r = tuple_reader_of(bytes_of(data, len), &f->scratch);
+            bool got = tuple_next(&r, &item);
+            assert_int_equal(got, r.ok);
+            if (got)
+                assert_true(data[len - 1] == 0x00 && data[len] == 0xff);
+        }
+    }
+}
+
+/* --- order --- */
+
+#define VALUES_MAX 4
+#define POOL_MAX 256
+
+/* Random values, with small alphabets so that equal beginnings are common. */
+struct pool {
+    struct rng rng;
+    struct value values[POOL_MAX];
+    uint8_t bytes[POOL_MAX][8];
+    size_t used;
+};
+
+static void random_values(struct pool *p, struct value *out, size_t count, int depth);
+
+static struct bytes random_bytes(struct pool *p, bool utf8)
+{
+    static const uint8_t alphabet[] = {0, 1, 'a', 'b', 0xfe, 0xff};
+    size_t len = (size_t)rng_below(&p->rng, 5);
+    uint8_t *data = p->bytes[p->used];
+    for (size_t i = 0; i < len; i++)
+        data[i] = alphabet[rng_below(&p->rng, utf8 ? 4 : 6)];
+    return bytes_of(data, len);
+}
+
+static void random_int(struct pool *p, struct value *v)
+{
+    /* Around a power of two, where the length changes. */
+    uint64_t u = 1ull << rng_below(&p->rng, 64);
+    u += rng_below(&p->rng, 3) - 1;
+    v->negative = u != 0 && rng_chance(&p->rng, 1, 2);
+    v->u = u;
+    v->type = !v->negative && u > INT64_MAX ? TUPLE_UINT : TUPLE_INT;
+}
+
+static void random_value(struct pool *p, struct value *v, int depth)
+{
+    CHECK(p->used < POOL_MAX);
+    *v = (struct value){.type = (enum tuple_type)rng_below(&p->rng, TUPLE_UUID + 1)};
+    if (v->type == TUPLE_NESTED && depth == 0)
+        v->type = TUPLE_NULL;
+    if (v->type == TUPLE_BYTES || v->type == TUPLE_STRING) {
+        v->bytes = random_bytes(p, v->type == TUPLE_STRING);
+        p->used++;
+    } else if (v->type == TUPLE_NESTED) {
+        v->count = (size_t)rng_below(&p->rng, VALUES_MAX);
+        struct value *inner = &p->values[p->used];
+        p->used += v->count;
+        CHECK(p->used < POOL_MAX);
+        random_values(p, inner, v->count, depth - 1);
+        v->inner = inner;
+    } else if (v->type == TUPLE_INT || v->type == TUPLE_UINT) {
+        random_int(p, v);
+    } else if (v->type == TUPLE_BOOL) {
+        v->u = rng_below(&p->rng, 2);
+    } else if (v->type == TUPLE_UUID) {
+        v->uuid.b[rng_below(&p->rng, 16)] = (uint8_t)rng_below(&p->rng, 256);
+    }
+}
+
+static void random_values(struct pool *p, struct value *out, size_t count, int depth)
+{
+    for (size_t i = 0; i < count; i++)
+        random_value(p, &out[i], depth);
+}
+
+static int order_of(int64_t a, int64_t b)
+{
+    return (a > b) - (a < b);
+}
+
+static int compare_values(const struct value *a, size_t a_count, const struct value *b,
+                          size_t b_count);
+
+/* What sorts together, by type code: the two integer types are one. */
+static int rank_of(const struct value *v)
+{
+    return (int)(v->type == TUPLE_UINT ? TUPLE_INT : v->type);
+}
+
+/* The order of the elements themselves, without looking at how they are packed. */
+static int compare_value(const struct value *a, const struct value *b)
+{
+    if (rank_of(a) != rank_of(b))
+        return order_of(rank_of(a), rank_of(b));
+    switch (a->type) {
+    case TUPLE_NULL:
+        return 0;
+    case TUPLE_BYTES:
+    case TUPLE_STRING:
+        return bytes_compare(a->bytes, b->bytes);
+    case TUPLE_NESTED:
+        return compare_values(a->inner, a->count, b->inner, b->count);
+    case TUPLE_INT:
+    case TUPLE_UINT:
+        if (a->negative != b->negative)
+            return a->negative ? -1 : 1;
+        return a->u == b->u ? 0 : (a->u < b->u) == a->negative ? 1 : -1;
+    case TUPLE_BOOL:
+        return order_of((int64_t)a->u, (int64_t)b->u);
+    case TUPLE_UUID:
+        return memcmp(a->uuid.b, b->uuid.b, 16);
+    }
+    return 0;
+}
+
+static int compare_values(const struct value *a, size_t a_count, const struct value *b,
+                          size_t b_count)
+{
+    for (size_t i = 0; i < a_count && i < b_count; i++) {
+        int c = compare_value(&a[i], &b[i]);
+        if (c)
+            return c;
+    }
+    return order_of((int64_t)a_count, (int64_t)b_count);
+}
+
+static void test_order(void **state)
+{
+    struct fixture *f = *state;
+    static struct pool p;
+    struct buf other;
+    buf_init(&other, f->buf.mem);
+    size_t equal = 0;
+    for (uint64_t seed = 0; seed < 30000; seed++) {
+        struct value a[VALUES_MAX], b[VALUES_MAX];
+        rng_seed(&p.rng, seed, 0);
+        p.used = 0;
+        size_t a_count = (size_t)rng_below(&p.rng, VALUES_MAX + 1);
+        size_t b_count = (size_t)rng_below(&p.rng, VALUES_MAX + 1);
+        random_values(&p, a, a_count, 3);
+        random_values(&p, b, b_count, 3);
+        /* Often the same beginning. */
+        for (size_t i = 0; i < a_count && i < b_count && rng_chance(&p.rng, 2, 3); i++)
+            b[i] = a[i];
+        buf_clear(&f->buf);
+        buf_clear(&other);
+        pack_values(&f->buf, a, a_count);
+        pack_values(&other, b, b_count);
+        int want = compare_values(a, a_count, b, b_count);
+        int got = bytes_compare(buf_bytes(&f->buf), buf_bytes(&other));
+        assert_int_equal(order_of(got, 0), order_of(want, 0));
+        equal += want == 0;
+        buf_deinit(&f->scratch);
+        struct tuple_reader r = tuple_reader_of(buf_bytes(&f->buf), &f->scratch);
+        check_values(&r, a, a_count);
+    }
+    assert_in_range(equal, 1000, 29000);
+    buf_deinit(&other);
+}
+
+/* Everything that begins with a tuple lies before that tuple with TUPLE_RANGE_END. */
+static void test_range_end(void **state)
+{
+    (void)state;
+    uint8_t end = TUPLE_RANGE_END;
+    for (size_t i = 0; i < ARRAY_LEN(vectors); i++)
+        assert_true(bytes_compare(vectors[i].packed, bytes_of(&end, 1)) < 0);
+}
+
+/* --- typed reads --- */
+
+static void test_typed(void **state)
+{
+    struct fixture *f = *state;
+    struct uuid uuid = {{1, 2, 3}};
+    tuple_pack_str(&f->buf, "name");
+    tuple_pack_bytes(&f->buf, bytes_of("\0x", 2));
+    tuple_pack_uint(&f->buf, UINT64_MAX);
+    tuple_pack_uint(&f->buf, 12);
+    tuple_pack_int(&f->buf, INT64_MIN);
+    tuple_pack_int(&f->buf, 13);
+    tuple_pack_bool(&f->buf, true);
+    tuple_pack_uuid(&f->buf, uuid);
+    tuple_pack_nested(&f->buf, bytes_of("\x14", 1));
+    struct tuple_reader r = tuple_reader_of(buf_bytes(&f->buf), &f->scratch);
+    assert_true(bytes_equal(tuple_next_string(&r), bytes_of_str("name")));
+    assert_true(bytes_equal(tuple_next_bytes(&r), bytes_of("\0x", 2)));
+    assert_int_equal(tuple_next_uint(&r), UINT64_MAX);
+    assert_int_equal(tuple_next_uint(&r), 12);
+    assert_int_equal(tuple_next_int(&r), INT64_MIN);
+    assert_int_equal(tuple_next_int(&r), 13);
+    assert_true(tuple_next_bool(&r));
+    assert_true(uuid_equal(tuple_next_uuid(&r), uuid));
+    assert_true(bytes_equal(tuple_next_nested(&r), bytes_of("\x14", 1)));
+    assert_true(tuple_at_end(&r));
+    assert_int_equal(tuple_next_uint(&r), 0);
+    assert_false(r.ok);
+}
+
+/* Every typed read of every vector: right for its own type, and otherwise empty and not ok. */
+static void test_typed_wrong(void **state)
+{
+    struct fixture *f = *state;
+    for (size_t i = 0; i < ARRAY_LEN(vectors); i++) {
+        const struct value *v = &vectors[i].value;
+        bool number = v->type == TUPLE_INT || v->type == TUPLE_UINT;
+        const bool want[] = {
+            number && !v->negative,
+            v->type == TUPLE_INT && v->u <= (uint64_t)INT64_MAX + (v->negative ? 1 : 0),
+            v->type == TUPLE_BOOL,
+            v->type == TUPLE_UUID,
+            v->type == TUPLE_BYTES,
+            v->type == TUPLE_STRING,
+            v->type == TUPLE_NESTED,
+        };
+        for (size_t kind = 0; kind < ARRAY_LEN(want); kind++) {
+            struct tuple_reader r = tuple_reader_of(vectors[i].packed, &f->scratch);
+            bool empty = false;
+            switch (kind) {
+            case 0:
+                empty = tuple_next_uint(&r) == 0;
+                break;
+            case 1:
+                empty = tuple_next_int(&r) == 0;
+                break;
+            case 2:
+                empty = !tuple_next_bool(&r);
+                break;
+            case 3:
+                empty = uuid_is_zero(tuple_next_uuid(&r));
+                break;
+            case 4:
+                empty = tuple_next_bytes(&r).len == 0;
+                break;
+            case 5:
+                empty = tuple_next_string(&r).len == 0;
+                break;
+            case 6:
+                empty = tuple_next_nested(&r).len == 0;
+                break;
+            }
+            assert_int_equal(r.ok, want[kind]);
+            assert_true(r.ok || empty);
+        }
+    }
+}
+
+/* --- depth --- */
+
+static void pack_deep(struct buf *b, size_t depth)
+{
+    struct buf inner;
+    buf_init(&inner, b->mem);
+    for (size_t i = 0; i < depth; i++) {
+        buf_clear(b);
+        tuple_pack_nested(b, buf_bytes(&inner));
+        buf_clear(&inner);
+        buf_append_bytes(&inner, buf_bytes(b));
+    }
+    buf_deinit(&inner);
+}
+
+static void pack_too_deep(void *arg)
+{
+    pack_deep(arg, TUPLE_DEPTH_MAX + 1);
+}
+
+static void test_depth(void **state)
+{
+    struct fixture *f = *state;
+    struct tuple_item item;
+    pack_deep(&f->buf, TUPLE_DEPTH_MAX);
+    assert_int_equal(f->buf.len, 2 * TUPLE_DEPTH_MAX);
+    struct tuple_reader r = tuple_reader_of(buf_bytes(&f->buf), &f->scratch);
+    assert_true(tuple_next(&r, &item));
+    assert_true(tuple_at_end(&r));
+    assert_true(test_dies(pack_too_deep, &f->buf));
+
+    static uint8_t deep[100000];
+    memset(deep, 0x05, sizeof(deep) / 2);
+    for (size_t depth = TUPLE_DEPTH_MAX + 1; depth <= sizeof(deep) / 2; depth *= 3) {
+        r = tuple_reader_of(bytes_of(deep + sizeof(deep) / 2 - depth, 2 * depth), &f->scratch);
+        assert_false(tuple_next(&r, &item));
+        assert_false(r.ok);
+    }
+}
+
+static void pack_bad_string(void *arg)
+{
+    tuple_pack_string(arg, bytes_of("a\xff", 2));
+}
+
+static void pack_bad_inner(void *arg)
+{
+    tuple_pack_nested(arg, bytes_of("\x15", 1));
+}
+
+static void pack_minus_zero(void *arg)
+{
+    tuple_pack_negative(arg, 0);
+}
+
+static void test_packing_asserts(void **state)
+{
+    struct fixture *f = *state;
+    assert_true(test_dies(pack_bad_string, &f->buf));
+    assert_true(test_dies(pack_bad_inner, &f->buf));
+    assert_true(test_dies(pack_minus_zero, &f->buf));
+}
+
+/* What is not escaped is not copied. */
+static void test_borrows(void **state)
+{
+    struct fixture *f = *state;
+    tuple_pack_str(&f->buf, "plain");
+    tuple_pack_nested(&f->buf, bytes_of("\x02i\x00\x14", 4));
+    struct tuple_reader r = tuple_reader_of(buf_bytes(&f->buf), &f->scratch);
+    assert_ptr_equal(tuple_next_string(&r).data, f->buf.data + 1);
+    assert_ptr_equal(tuple_next_nested(&r).data, f->buf.data + 8);
+    assert_true(tuple_at_end(&r));
+    assert_int_equal(f->scratch.len, 0);
+}
+
+/* --- text --- */
+
+static void check_text(struct fixture *f, struct bytes packed, const char *want)
+{
+    buf_clear(&f->buf);
+    tuple_to_text(packed, &f->buf);
+    buf_append_u8(&f->buf, 0);
+    assert_string_equal((const char *)f->buf.data, want);
+}
+
+static void test_text(void **state)
+{
+    struct fixture *f = *state;
+    check_text(f, bytes_of(NULL, 0), "()");
+    check_text(f, bytes_of("\x00", 1), "(null)");
+    check_text(f,
+               bytes_of("\x02kelpie\x00\x15\x07\x01\x00\xff\x00"
+                        "\x26\x27",
+                        16),
+               "(\"kelpie\", 7, b\"\\x00\", false, true)");
+    check_text(f, bytes_of("\x02\"\\\n\xc3\xa9\x00", 7), "(\"\\\"\\\\\\x0a\xc3\xa9\")");
+    check_text(f, bytes_of("\x01\xc3\xa9\x00", 4), "(b\"\\xc3\\xa9\")");
+    check_text(f, bytes_of("\x0c\x00\x00\x00\x00\x00\x00\x00\x00\x13\xfe", 11),
+               "(-18446744073709551615, -1)");
+    check_text(f, bytes_of("\x1c\xff\xff\xff\xff\xff\xff\xff\xff", 9), "(18446744073709551615)");
+    check_text(f, bytes_of("\x05\x00\xff\x05\x00\x14\x00\x14", 8), "((null, (), 0), 0)");
+    check_text(f,
+               bytes_of("\x30\x00\x11\x22\x33\x44\x55\x66\x77\x88\x99\xaa\xbb\xcc\xdd\xee\xff", 17),
+               "(00112233-4455-6677-8899-aabbccddeeff)");
+    check_text(f, bytes_of("\x15\x01\xfe\xff", 4), "(1, ?\"feff\")");
+    check_text(f, bytes_of("\x05", 1), "(?\"05\")");
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_vectors), TEST(test_tuples),          TEST(test_refused), TEST(test_cut_anywhere),
+        TEST(test_order),   TEST(test_range_end),       TEST(test_typed),   TEST(test_typed_wrong),
+        TEST(test_depth),   TEST(test_packing_asserts), TEST(test_borrows), TEST(test_text),
+    };
+    return cmocka_run_group_tests_name("tuple", tests, NULL, NULL);
+}
