@@ -75,10 +75,11 @@ static void test_cut(void **state)
     for (size_t u = 0; u < ARRAY_LEN(units); u++) {
         size_t unit = strlen(units[u]);
         for (size_t before = 0; before < 4; before++) {
-            memset(text, 'a', before);
-            text[before] = '\0';
-            while (strlen(text) + unit < sizeof(text) - 1)
-                strcat(text, units[u]);
+            size_t at = before;
+            memset(text, 'a', at);
+            for (; at + unit < sizeof(text); at += unit)
+                memcpy(text + at, units[u], unit);
+            text[at] = '\0';
             log_info(&log, "long", "%s", text);
             size_t len = strlen(s.fields);
             assert_true(len < LOG_LINE_MAX && len + unit >= LOG_LINE_MAX);

@@ -5,21 +5,10 @@
 
 #include <cmocka.h>
 
-#include "base/rng.h"
 #include "base/tuple.h"
 #include "support/test_dies.h"
 #include "support/test_mem.h"
-
-/* A value as the tests describe it: the last field that its type needs is set. */
-struct value {
-    enum tuple_type type;
-    bool negative; /* TUPLE_INT: minus u */
-    uint64_t u;    /* TUPLE_INT, TUPLE_UINT, TUPLE_BOOL */
-    struct bytes bytes;
-    struct uuid uuid;
-    const struct value *inner; /* TUPLE_NESTED */
-    size_t count;
-};
+#include "support/tuple_values.h"
 
 struct fixture {
     struct test_mem mem;
@@ -45,107 +34,6 @@ static int teardown(void **state)
     int leaked = f->mem.held != 0;
     free(f);
     return leaked;
-}
-
-static void pack_values(struct buf *b, const struct value *v, size_t count);
-
-static void pack_value(struct buf *b, const struct value *v)
-{
-    struct buf inner;
-    switch (v->type) {
-    case TUPLE_NULL:
-        tuple_pack_null(b);
-        break;
-    case TUPLE_BYTES:
-        tuple_pack_bytes(b, v->bytes);
-        break;
-    case TUPLE_STRING:
-        tuple_pack_string(b, v->bytes);
-        break;
-    case TUPLE_NESTED:
-        buf_init(&inner, b->mem);
-        pack_values(&inner, v->inner, v->count);
-        tuple_pack_nested(b, buf_bytes(&inner));
-        buf_deinit(&inner);
-        break;
-    case TUPLE_INT:
-    case TUPLE_UINT:
-        if (v->negative && v->u <= (uint64_t)INT64_MAX + 1)
-            tuple_pack_int(b, v->u > INT64_MAX ? INT64_MIN : -(int64_t)v->u);
-        else if (v->negative)
-            tuple_pack_negative(b, v->u);
-        else
-            tuple_pack_uint(b, v->u);
-        break;
-    case TUPLE_BOOL:
-        tuple_pack_bool(b, v->u);
-        break;
-    case TUPLE_UUID:
-        tuple_pack_uuid(b, v->uuid);
-        break;
-    }
-}
-
-static void pack_values(struct buf *b, const struct value *v, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        pack_value(b, &v[i]);
-}
-
-static void check_values(struct tuple_reader *r, const struct value *v, size_t count);
-
-static void check_item(const struct tuple_item *item, const struct value *v, struct buf *scratch)
-{
-    assert_int_equal(item->type, v->type);
-    struct tuple_reader inner;
-    switch (v->type) {
-    case TUPLE_NULL:
-        break;
-    case TUPLE_BYTES:
-    case TUPLE_STRING:
-        assert_true(bytes_equal(item->bytes, v->bytes));
-        break;
-    case TUPLE_NESTED:
-        inner = tuple_reader_of(item->bytes, scratch);
-        check_values(&inner, v->inner, v->count);
-        break;
-    case TUPLE_INT:
-    case TUPLE_UINT:
-        assert_int_equal(item->negative, v->negative);
-        assert_int_equal(item->u, v->u);
-        if (v->type == TUPLE_INT && !v->negative)
-            assert_int_equal(item->i, (int64_t)v->u);
-        if (v->negative && v->u <= INT64_MAX)
-            assert_int_equal(item->i, -(int64_t)v->u);
-        if (v->negative && v->u > INT64_MAX)
-            assert_int_equal(item->i, INT64_MIN);
-        break;
-    case TUPLE_BOOL:
-        assert_int_equal(item->b, v->u);
-        break;
-    case TUPLE_UUID:
-        assert_true(uuid_equal(item->uuid, v->uuid));
-        break;
-    }
-}
-
-/* Reads all items of this level first and looks into them afterwards: they have to stay. */
-static void check_values(struct tuple_reader *r, const struct value *v, size_t count)
-{
-    struct tuple_item items[16];
-    assert_true(count <= ARRAY_LEN(items));
-    for (size_t i = 0; i < count; i++)
-        assert_true(tuple_next(r, &items[i]));
-    assert_true(tuple_at_end(r));
-    struct tuple_item more;
-    assert_false(tuple_next(r, &more));
-    assert_true(tuple_at_end(r));
-    for (size_t i = 0; i < count; i++)
-        check_item(&items[i], &v[i], r->scratch);
-    for (size_t i = count; i-- > 0;) {
-        if (v[i].type != TUPLE_NESTED)
-            check_item(&items[i], &v[i], r->scratch);
-    }
 }
 
 static void check_both_ways(struct fixture *f, const struct value *v, size_t count,
@@ -376,157 +264,6 @@ static void test_cut_anywhere(void **state)
     }
 }
 
-/* --- order --- */
-
-#define VALUES_MAX 4
-#define POOL_MAX 256
-
-/* Random values, with small alphabets so that equal beginnings are common. */
-struct pool {
-    struct rng rng;
-    struct value values[POOL_MAX];
-    uint8_t bytes[POOL_MAX][8];
-    size_t used;
-};
-
-static void random_values(struct pool *p, struct value *out, size_t count, int depth);
-
-static struct bytes random_bytes(struct pool *p, bool utf8)
-{
-    static const uint8_t alphabet[] = {0, 1, 'a', 'b', 0xfe, 0xff};
-    size_t len = (size_t)rng_below(&p->rng, 5);
-    uint8_t *data = p->bytes[p->used];
-    for (size_t i = 0; i < len; i++)
-        data[i] = alphabet[rng_below(&p->rng, utf8 ? 4 : 6)];
-    return bytes_of(data, len);
-}
-
-static void random_int(struct pool *p, struct value *v)
-{
-    /* Around a power of two, where the length changes. */
-    uint64_t u = 1ull << rng_below(&p->rng, 64);
-    u += rng_below(&p->rng, 3) - 1;
-    v->negative = u != 0 && rng_chance(&p->rng, 1, 2);
-    v->u = u;
-    v->type = !v->negative && u > INT64_MAX ? TUPLE_UINT : TUPLE_INT;
-}
-
-static void random_value(struct pool *p, struct value *v, int depth)
-{
-    CHECK(p->used < POOL_MAX);
-    *v = (struct value){.type = (enum tuple_type)rng_below(&p->rng, TUPLE_UUID + 1)};
-    if (v->type == TUPLE_NESTED && depth == 0)
-        v->type = TUPLE_NULL;
-    if (v->type == TUPLE_BYTES || v->type == TUPLE_STRING) {
-        v->bytes = random_bytes(p, v->type == TUPLE_STRING);
-        p->used++;
-    } else if (v->type == TUPLE_NESTED) {
-        v->count = (size_t)rng_below(&p->rng, VALUES_MAX);
-        struct value *inner = &p->values[p->used];
-        p->used += v->count;
-        CHECK(p->used < POOL_MAX);
-        random_values(p, inner, v->count, depth - 1);
-        v->inner = inner;
-    } else if (v->type == TUPLE_INT || v->type == TUPLE_UINT) {
-        random_int(p, v);
-    } else if (v->type == TUPLE_BOOL) {
-        v->u = rng_below(&p->rng, 2);
-    } else if (v->type == TUPLE_UUID) {
-        v->uuid.b[rng_below(&p->rng, 16)] = (uint8_t)rng_below(&p->rng, 256);
-    }
-}
-
-static void random_values(struct pool *p, struct value *out, size_t count, int depth)
-{
-    for (size_t i = 0; i < count; i++)
-        random_value(p, &out[i], depth);
-}
-
-static int order_of(int64_t a, int64_t b)
-{
-    return (a > b) - (a < b);
-}
-
-static int compare_values(const struct value *a, size_t a_count, const struct value *b,
-                          size_t b_count);
-
-/* What sorts together, by type code: the two integer types are one. */
-static int rank_of(const struct value *v)
-{
-    return (int)(v->type == TUPLE_UINT ? TUPLE_INT : v->type);
-}
-
-/* The order of the elements themselves, without looking at how they are packed. */
-static int compare_value(const struct value *a, const struct value *b)
-{
-    if (rank_of(a) != rank_of(b))
-        return order_of(rank_of(a), rank_of(b));
-    switch (a->type) {
-    case TUPLE_NULL:
-        return 0;
-    case TUPLE_BYTES:
-    case TUPLE_STRING:
-        return bytes_compare(a->bytes, b->bytes);
-    case TUPLE_NESTED:
-        return compare_values(a->inner, a->count, b->inner, b->count);
-    case TUPLE_INT:
-    case TUPLE_UINT:
-        if (a->negative != b->negative)
-            return a->negative ? -1 : 1;
-        return a->u == b->u ? 0 : (a->u < b->u) == a->negative ? 1 : -1;
-    case TUPLE_BOOL:
-        return order_of((int64_t)a->u, (int64_t)b->u);
-    case TUPLE_UUID:
-        return memcmp(a->uuid.b, b->uuid.b, 16);
-    }
-    return 0;
-}
-
-static int compare_values(const struct value *a, size_t a_count, const struct value *b,
-                          size_t b_count)
-{
-    for (size_t i = 0; i < a_count && i < b_count; i++) {
-        int c = compare_value(&a[i], &b[i]);
-        if (c)
-            return c;
-    }
-    return order_of((int64_t)a_count, (int64_t)b_count);
-}
-
-static void test_order(void **state)
-{
-    struct fixture *f = *state;
-    static struct pool p;
-    struct buf other;
-    buf_init(&other, f->buf.mem);
-    size_t equal = 0;
-    for (uint64_t seed = 0; seed < 30000; seed++) {
-        struct value a[VALUES_MAX], b[VALUES_MAX];
-        rng_seed(&p.rng, seed, 0);
-        p.used = 0;
-        size_t a_count = (size_t)rng_below(&p.rng, VALUES_MAX + 1);
-        size_t b_count = (size_t)rng_below(&p.rng, VALUES_MAX + 1);
-        random_values(&p, a, a_count, 3);
-        random_values(&p, b, b_count, 3);
-        /* Often the same beginning. */
-        for (size_t i = 0; i < a_count && i < b_count && rng_chance(&p.rng, 2, 3); i++)
-            b[i] = a[i];
-        buf_clear(&f->buf);
-        buf_clear(&other);
-        pack_values(&f->buf, a, a_count);
-        pack_values(&other, b, b_count);
-        int want = compare_values(a, a_count, b, b_count);
-        int got = bytes_compare(buf_bytes(&f->buf), buf_bytes(&other));
-        assert_int_equal(order_of(got, 0), order_of(want, 0));
-        equal += want == 0;
-        buf_deinit(&f->scratch);
-        struct tuple_reader r = tuple_reader_of(buf_bytes(&f->buf), &f->scratch);
-        check_values(&r, a, a_count);
-    }
-    assert_in_range(equal, 1000, 29000);
-    buf_deinit(&other);
-}
-
 /* Everything that begins with a tuple lies before that tuple with TUPLE_RANGE_END. */
 static void test_range_end(void **state)
 {
@@ -728,9 +465,10 @@ static void test_text(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_vectors), TEST(test_tuples),          TEST(test_refused), TEST(test_cut_anywhere),
-        TEST(test_order),   TEST(test_range_end),       TEST(test_typed),   TEST(test_typed_wrong),
-        TEST(test_depth),   TEST(test_packing_asserts), TEST(test_borrows), TEST(test_text),
+        TEST(test_vectors),      TEST(test_tuples),    TEST(test_refused),
+        TEST(test_cut_anywhere), TEST(test_range_end), TEST(test_typed),
+        TEST(test_typed_wrong),  TEST(test_depth),     TEST(test_packing_asserts),
+        TEST(test_borrows),      TEST(test_text),
     };
     return cmocka_run_group_tests_name("tuple", tests, NULL, NULL);
 }
