@@ -3,7 +3,7 @@
  *
  *   fuzz_x [--runs N] [--seed N] [--max-len N] [FILE|DIR...]
  *
- * A crash leaves its input in ./crash-input. */
+ * A crash leaves its input in ./crash-NAME of the current folder. */
 #include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -18,6 +18,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define CORPUS_MAX 4096
 #define INPUT_LEN_MAX (1U << 20)
+
+#if defined(__SANITIZE_ADDRESS__)
+#define SANITIZED 1
+#elif defined(__has_feature)
+#define SANITIZED __has_feature(address_sanitizer)
+#else
+#define SANITIZED 0
+#endif
 
 struct input {
     uint8_t *data;
@@ -185,17 +193,31 @@ static size_t mutate(uint8_t *buf, size_t len, size_t len_max)
 
 static void on_crash(int sig)
 {
-    FILE *f = fopen("crash-input", "wb");
+    char path[256];
+    FILE *f;
 
     /* Not async-signal-safe, but the process is lost anyway and this is a test tool. */
+    signal(sig, SIG_DFL);
+    snprintf(path, sizeof path, "crash-%s", program_invocation_short_name);
+    f = fopen(path, "wb");
     if (f != NULL) {
         fwrite(current_data, 1, current_len, f);
         fclose(f);
     }
-    fprintf(stderr, "fuzz: signal %d in run %" PRIu64 " of seed %" PRIu64 ", see ./crash-input\n",
-            sig, current_run, seed);
-    signal(sig, SIG_DFL);
+    fprintf(stderr, "fuzz: signal %d in run %" PRIu64 " of seed %" PRIu64 ", see ./%s\n", sig,
+            current_run, seed, path);
     raise(sig);
+}
+
+static void catch_crashes(void)
+{
+    signal(SIGABRT, on_crash);
+    /* A sanitizer reports these better, and then aborts. */
+    if (!SANITIZED) {
+        signal(SIGSEGV, on_crash);
+        signal(SIGBUS, on_crash);
+        signal(SIGFPE, on_crash);
+    }
 }
 
 static uint64_t number(const char *option, const char *text)
@@ -232,10 +254,7 @@ int main(int argc, char **argv)
             corpus_add(argv[i]);
         }
     }
-    signal(SIGSEGV, on_crash);
-    signal(SIGBUS, on_crash);
-    signal(SIGABRT, on_crash);
-    signal(SIGFPE, on_crash);
+    catch_crashes();
 
     for (size_t i = 0; i < corpus_len; i++)
         run_one(corpus[i].data, corpus[i].len);

@@ -168,6 +168,7 @@ include src/base/low.c '<sys/socket.h>' 'is for backends'
 include src/sim/world.c '<pthread.h>' 'is for backends'
 include src/cluster/view.c '<jansson.h>' 'only in http, bin'
 include src/loop/back.c '<lmdb.h>' 'only in store'
+include src/store/recent.c '<unistd.h>' 'is for backends'
 
 # Banned calls: one of each kind; a function handed on as a value; the core of the store.
 banned() { # FILE STATEMENT REGEX
@@ -191,6 +192,7 @@ banned src/rpc/high.c 'fork();' process
 banned src/rpc/high.c 'fopen("a", "b");' file
 banned src/sim/world.c 'printf("a");' file
 banned src/store/core.c 'b = malloc(1);' allocation
+banned src/store/recent.c 'time(a);' clock
 banned src/rpc/high.c 'strcpy(a, b);' 'strcpy\(\) has no bound'
 banned src/loop/back.c 'sprintf(a, "b");' 'sprintf\(\) has no bound'
 banned tests/unit/test_a.c 'strtok(a, b);' 'strtok\(\) has no bound'
@@ -200,6 +202,8 @@ fresh
 : >"$tree/src/sim/world.c"
 plant src/sim/world.c 'b = malloc(1);'
 plant src/loop/back.c 'time(a);'
+: >"$tree/src/store/omap_lmdb.c"
+plant src/store/omap_lmdb.c 'open(a, 0);'
 expect_ok banned
 
 # Globals: in the data, zeroed, and hidden in a function; constants and tables of pointers are none.
