@@ -86,8 +86,7 @@ static struct extent measure_int(struct bytes s)
 /* Measures an element that is not nested. */
 static struct extent measure_flat(struct bytes s)
 {
-    if (s.len == 0)
-        return (struct extent){0};
+    CHECK(s.len > 0);
     uint8_t code = s.data[0];
     if (code == CODE_NULL || code == CODE_FALSE || code == CODE_TRUE)
         return (struct extent){.len = 1};
@@ -109,7 +108,8 @@ static struct extent measure(struct bytes s, size_t depth)
     size_t at = 0;
     size_t scratch = 0;
     size_t d = depth;
-    if (s.len == 0 || s.data[0] != CODE_NESTED)
+    CHECK(s.len > 0 && depth <= TUPLE_DEPTH_MAX);
+    if (s.data[0] != CODE_NESTED)
         return measure_flat(s);
     for (;;) {
         if (at >= s.len)
