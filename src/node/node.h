@@ -47,7 +47,10 @@ typedef void node_rows_fn(void *arg, int status, const struct store_row *rows, s
                           bool more);
 void node_read_rows(struct node *n, const struct key_range *range, uint32_t limit,
                     node_rows_fn *done, void *arg);
-/* node_leave() on another node, by RPC. */
+/* Strikes a failed node off: by the primary, wherever it is, or (`force`, where there is none) by
+ * this node, after a window of watching. `done` runs once, perhaps inside the call, with a sentence. */
+void node_forget(struct node *n, const char *node_id, bool force, cluster_op_fn *done, void *arg);
+/* node_leave() on another node, by RPC; `done` as above. */
 void node_drain_other(struct node *n, const char *node_id, cluster_op_fn *done, void *arg);
 
 #endif

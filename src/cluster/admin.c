@@ -1,0 +1,114 @@
+/* What operators and supervisors do: ForceForget, DeclareDead. */
+#include <stdio.h>
+
+#include "cluster/cluster_internal.h"
+#include "kelpie/error.h"
+
+/* Observation takes a window; acknowledgements may take one more. */
+#define FORCE_WINDOWS 3
+
+static void force_finish(struct cluster *c, int status, const char *why)
+{
+    cluster_op_fn *done = c->force.done;
+    c->force.active = false;
+    done(c->force.arg, status, why);
+}
+
+static void on_force(struct txn *t, int status)
+{
+    struct cluster *c = t->arg;
+    struct force_forget_op *op = &c->force_op;
+    char why[REASON_SIZE];
+    mem_free(c->env->mem, c->force_silences);
+    c->force_silences = NULL;
+    if (!c->force.active)
+        return;
+    if (c->closing) {
+        force_finish(c, KELPIE_E_CANCELLED, kelpie_error_text(KELPIE_E_CANCELLED));
+        return;
+    }
+    uint64_t waited = env_now_ns(c->env) - c->force.since_ns;
+    if (status == 0 && (!t->committed || op->voters_after < op->voters_before)) {
+        (void)snprintf(why, sizeof(why),
+                       "node %s is forgotten; a majority is now more than half of %zu voters, not "
+                       "of %zu",
+                       c->force.target, op->voters_after, op->voters_before);
+        emit(c, "node_forgotten", "node=%s by=force voters=%zu", c->force.target,
+             op->voters_after);
+        force_finish(c, 0, why);
+    } else if (status && (status != KELPIE_E_REFUSED ||
+                          waited > FORCE_WINDOWS * timing_window_ns(&c->config.timing))) {
+        (void)snprintf(why, sizeof(why), "%s",
+                       t->reason[0] ? t->reason : kelpie_error_text(status));
+        force_finish(c, status, why);
+    }
+    scan_now(c);
+}
+
+/* Once a scan: refused attempts are repeated until the windows have passed. */
+void step_force_forget(struct cluster *c)
+{
+    struct force_forget_op *op = &c->force_op;
+    if (!c->force.active || !c->scanned || txn_active(&op->txn))
+        return;
+    memset(op, 0, offsetof(struct force_forget_op, txn));
+    op->ks = &c->config.ks;
+    op->target = c->force.target;
+    c->force_silences = collect_silent(c, false, &op->silent.count);
+    op->silent.items = c->force_silences;
+    force_forget_prepare(op, c->env, on_force, c);
+    op->txn.give_up_ns = timing_lease_ns(&c->config.timing);
+    txn_start(&op->txn);
+}
+
+void admin_close(struct cluster *c)
+{
+    if (c->force.active && !txn_active(&c->force_op.txn))
+        force_finish(c, KELPIE_E_CANCELLED, kelpie_error_text(KELPIE_E_CANCELLED));
+    txn_cancel(&c->force_op.txn);
+}
+
+/* ---- DeclareDead ---- */
+
+struct declare_dead {
+    const struct env *env;
+    struct keyspace ks;
+    char node_id[NODE_ID_MAX + 1];
+    struct declare_dead_op op;
+    void (*done)(void *arg, int status, const char *why);
+    void *arg;
+};
+
+static void on_declared(struct txn *t, int status)
+{
+    struct declare_dead *d = t->arg;
+    const char *why = t->reason[0] ? t->reason
+                      : d->op.failed ? "declared failed"
+                                     : "it was not a member";
+    d->done(d->arg, status, why);
+}
+
+struct declare_dead *declare_dead_start(const struct env *env, const struct keyspace *ks,
+                                        const char *node_id, struct uuid boot,
+                                        void (*done)(void *arg, int status, const char *why),
+                                        void *arg)
+{
+    struct declare_dead *d = MEM_NEW(env->mem, struct declare_dead);
+    d->env = env;
+    d->ks = *ks;
+    d->done = done;
+    d->arg = arg;
+    (void)snprintf(d->node_id, sizeof(d->node_id), "%s", node_id);
+    d->op.ks = &d->ks;
+    d->op.node_id = d->node_id;
+    d->op.boot = boot;
+    declare_dead_prepare(&d->op, env, on_declared, d);
+    txn_start(&d->op.txn);
+    return d;
+}
+
+void declare_dead_free(struct declare_dead *d)
+{
+    if (d)
+        mem_free(d->env->mem, d);
+}

@@ -1,0 +1,184 @@
+/* The cluster object and how its parts call each other; for src/cluster only. */
+#ifndef KELPIE_CLUSTER_CLUSTER_INTERNAL_H
+#define KELPIE_CLUSTER_CLUSTER_INTERNAL_H
+
+#include "cluster/cluster.h"
+#include "cluster/detector.h"
+#include "cluster/rules.h"
+#include "cluster/views.h"
+
+#define PINGS_JOINING_MAX 8   /* active nodes that a joining node asks */
+#define PEEK_READS_MAX 48     /* heartbeats read in one go after their watches fired */
+#define PEEK_DELAY_MS 4       /* watches that fire close together are read together */
+#define ELECT_RANK_DELAY_MS 20 /* a candidate waits for those before it in the view */
+#define SEEN_ALIVE_MOVES 2    /* a heartbeat that moved so often is no late landing */
+#define TRIM_INTERVAL_BEATS 64
+#define REASON_SIZE 256
+
+/* A node as the last scan saw it. */
+struct known_node {
+    struct life life;
+    enum node_state state;
+    uint64_t gone_view;
+    char addr[NET_ADDR_SIZE];
+};
+
+/* What this node knows of one peer by pings. */
+struct peer {
+    struct map_node node;
+    struct life life;
+    uint64_t answered_ns; /* when the ping was sent whose answer is the last; 0: never */
+    uint64_t counter;
+    uint64_t failed_since_ns; /* primary: first read as Failed in this term; 0: not */
+    bool pinging;
+    struct rpc_call call;
+    struct cluster *cluster;
+};
+
+/* A watch on the heartbeat of a node (the primary watches all, the others the primary's). */
+struct heart_watch {
+    struct map_node node;
+    char node_id[NODE_ID_MAX + 1];
+    struct key key;
+    struct store_watch watch;
+    bool fired;
+    bool wanted;
+    struct cluster *cluster;
+};
+
+struct force_forget {
+    bool active;
+    char target[NODE_ID_MAX + 1];
+    uint64_t since_ns;
+    bool removed_in_two; /* the first step, Failed, is done */
+    cluster_op_fn *done;
+    void *arg;
+    char why[REASON_SIZE];
+};
+
+struct cluster {
+    const struct env *env;
+    struct rpc *rpc;
+    struct cluster_config config;
+    struct node_record self; /* addresses, classes, boot: what a join writes */
+    struct cluster_events events;
+    void *arg;
+    struct cluster_stats stats;
+
+    /* The spec's local variables of this node. */
+    enum node_state state;
+    uint64_t incarnation;
+    struct view view;        /* lview */
+    uint64_t claim;
+    uint64_t lease_until_ns; /* lease: now < lease_until_ns; 0: not running */
+    bool acting;             /* hosting state, lease not lapsed since it last read the view */
+
+    struct uuid cluster_id;
+    uint64_t sequence; /* of the last heartbeat that was committed */
+    uint64_t probe_sequence;
+    char reason[REASON_SIZE];
+    bool started, closing, scanned, drained, leave_wanted, leave_even_last, left_told;
+
+    /* What the store said last. */
+    struct known_node *nodes;
+    size_t node_count;
+    uint64_t scan_version;
+    bool primary_known;
+    struct primary_record primary;
+    uint64_t highest_term;
+
+    struct detector detector;
+    struct map peers;
+    struct map heart_watches;
+    struct key view_key, primary_key;
+    struct store_watch view_watch, primary_watch;
+
+    struct timer beat_timer, lease_timer, step_timer, poll_timer, peek_timer, elect_timer;
+    uint64_t beat_started_ns;
+    uint64_t beats;
+    bool elect_due, elect_waits; /* the candidate's delay is over; is running */
+    uint64_t majority_seen_ns;
+    bool poll_again, scan_wanted;
+    size_t pings_outstanding;
+
+    struct heartbeat_op heartbeat;
+    struct probe_op probe;
+    struct join_op join;
+    struct join_complete_op complete;
+    struct leave_op leave;
+    struct leave_complete_op leave_complete;
+    struct recover_op recover;
+    struct mark_dead_all_op dead_all;
+    struct mark_failed_op mark_failed;
+    struct elect_op elect;
+    struct step_down_op step_down;
+    struct forget_op forget;
+    struct force_forget_op force_op;
+    struct trim_op trim;
+    struct txn poll, scan, peek;
+    struct silence *silences;  /* of the membership operation under way */
+    struct silence *elect_silences, *elect_reached;
+    struct silence *forget_silences, *force_silences;
+    bool forget_by_operator;
+    cluster_op_fn *forget_done;
+    void *forget_arg;
+    struct force_forget force;
+};
+
+/* cluster.c */
+void step_soon(struct cluster *c);
+void set_reason(struct cluster *c, const char *fmt, ...) PRINTF_LIKE(2, 3);
+void emit(struct cluster *c, const char *name, const char *fmt, ...) PRINTF_LIKE(3, 4);
+struct life self_life(const struct cluster *c);
+/* A membership operation (join, complete, leave, recover, …) is under way. */
+bool membership_busy(const struct cluster *c);
+/* Every node of those states that is silent for the window; freed by the caller. */
+struct silence *collect_silent(struct cluster *c, bool active_only, size_t *count);
+
+/* lease.c */
+void beat_now(struct cluster *c);
+void beat_schedule(struct cluster *c);
+void lease_begin(struct cluster *c, uint64_t from_ns);
+bool lease_running(const struct cluster *c);
+void suspend(struct cluster *c, const char *why);
+void resume_if_able(struct cluster *c);
+void forget_self(struct cluster *c, const char *why);
+void clear_claim(struct cluster *c);
+
+/* joining.c */
+void step_left(struct cluster *c);
+void step_joining(struct cluster *c);
+/* leaving.c */
+void step_leaving(struct cluster *c);
+void leave_start(struct cluster *c);
+
+/* observe.c */
+void observe_init(struct cluster *c);
+void observe_close(struct cluster *c);
+void poll_now(struct cluster *c);
+void scan_now(struct cluster *c);
+bool observe_idle(const struct cluster *c);
+const struct known_node *known_find(const struct cluster *c, const char *node_id);
+/* Builds a view from the node rows of range read `i` of `t`, and takes it. `self_active`: this node
+ * is a member though its row was read before. Returns 0 or an error. */
+int view_from_rows(struct cluster *c, struct txn *t, size_t i, uint64_t number, bool self_active);
+void view_adopt(struct cluster *c, struct view *next);
+
+/* peers.c */
+void peers_init(struct cluster *c);
+void peers_free(struct cluster *c);
+void peer_ping(struct cluster *c, const struct life *life, const char *addr);
+/* The peer's life answered a ping that was sent within the last lease. */
+bool peer_fresh(const struct cluster *c, const struct life *life);
+struct peer *peer_find(const struct cluster *c, const char *node_id);
+
+/* primary.c */
+void step_active(struct cluster *c);
+void primary_beat(struct cluster *c); /* once a heartbeat: pings, majority */
+bool primary_held_by_other(const struct cluster *c);
+
+/* admin.c */
+void step_force_forget(struct cluster *c);
+void admin_close(struct cluster *c);
+
+#endif

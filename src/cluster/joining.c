@@ -1,0 +1,280 @@
+/* From a process that is no member to an Active node: NodeRecover, NodeJoin, NodeJoinComplete, and
+ * MarkDeadAll for a cluster in which nobody Active lives any more. */
+#include "base/mutant.h"
+#include "cluster/cluster_internal.h"
+#include "kelpie/error.h"
+
+static void free_silences(struct cluster *c)
+{
+    mem_free(c->env->mem, c->silences);
+    c->silences = NULL;
+}
+
+/* ---- past lives ---- */
+
+static void on_recover(struct txn *t, int status)
+{
+    struct cluster *c = t->arg;
+    free_silences(c);
+    if (c->closing)
+        return;
+    if (status) {
+        set_reason(c, "%s", t->reason[0] ? t->reason : kelpie_error_text(status));
+        return;
+    }
+    if (t->committed)
+        emit(c, c->recover.state == NODE_LEFT ? "recovered" : "past_life_failed", "node=%s",
+             c->config.node_id);
+    c->scanned = false;
+    scan_now(c);
+}
+
+static void recover_start(struct cluster *c, const struct silence *past)
+{
+    struct recover_op *op = &c->recover;
+    memset(op, 0, offsetof(struct recover_op, txn));
+    op->ks = &c->config.ks;
+    op->node_id = c->config.node_id;
+    op->boot = c->config.boot;
+    if (past) {
+        op->proven = true;
+        op->past = *past;
+    }
+    c->silences = collect_silent(c, true, &op->silent.count);
+    op->silent.items = c->silences;
+    recover_prepare(op, c->env, on_recover, c);
+    txn_start(&op->txn);
+}
+
+/* One's own id is taken by another life: dead for certain, alive for certain, or not yet known. */
+static void step_past_life(struct cluster *c, const struct known_node *own)
+{
+    struct silence past;
+    const struct sighting *seen = detector_find(&c->detector, c->config.node_id);
+    if (detector_silent(&c->detector, &own->life, &past)) {
+        recover_start(c, &past);
+    } else if (MUTANT("twin")) {
+        recover_start(c, NULL);
+    } else if (seen && seen->moves >= SEEN_ALIVE_MOVES &&
+               uuid_equal(seen->record.boot, own->life.boot)) {
+        set_reason(c, "node id %s is alive at %s", c->config.node_id, own->addr);
+        emit(c, "twin", "addr=%s", own->addr);
+        if (c->events.twin)
+            c->events.twin(c->arg, own->addr);
+    } else {
+        set_reason(c, "waiting whether an earlier life of node id %s at %s still runs",
+                   c->config.node_id, own->addr);
+    }
+}
+
+/* ---- nobody Active lives ---- */
+
+static void on_dead_all(struct txn *t, int status)
+{
+    struct cluster *c = t->arg;
+    free_silences(c);
+    if (c->closing)
+        return;
+    if (status == 0 && t->committed) {
+        c->stats.failures_declared++;
+        emit(c, "node_failed", "node=%s by=cold_start", c->dead_all.target.node_id);
+    }
+    c->scanned = false;
+    scan_now(c);
+}
+
+/* Starts MarkDeadAll when every Active node was silent for the window. Returns true when it did. */
+static bool step_dead_all(struct cluster *c)
+{
+    const struct known_node *target = NULL;
+    for (size_t i = 0; i < c->node_count; i++) {
+        const struct known_node *k = &c->nodes[i];
+        struct silence s;
+        bool silent = detector_silent(&c->detector, &k->life, &s);
+        if (k->state == NODE_ACTIVE && !silent)
+            return false;
+        bool own = strcmp(k->life.node_id, c->config.node_id) == 0;
+        if (state_hosts(k->state) && silent && !own && !target)
+            target = k;
+    }
+    if (!target)
+        return false;
+    struct mark_dead_all_op *op = &c->dead_all;
+    memset(op, 0, offsetof(struct mark_dead_all_op, txn));
+    op->ks = &c->config.ks;
+    op->node_id = c->config.node_id;
+    op->boot = c->config.boot;
+    op->target = target->life;
+    c->silences = collect_silent(c, false, &op->silent.count);
+    op->silent.items = c->silences;
+    mark_dead_all_prepare(op, c->env, on_dead_all, c);
+    txn_start(&op->txn);
+    return true;
+}
+
+/* ---- NodeJoin ---- */
+
+static void became_active(struct cluster *c)
+{
+    c->stats.joins++;
+    c->left_told = false;
+    emit(c, "active", "incarnation=%llu view=%llu", (unsigned long long)c->incarnation,
+         (unsigned long long)c->view.number);
+    resume_if_able(c);
+    beat_now(c);
+    poll_now(c);
+}
+
+static void join_take(struct cluster *c, struct join_op *op)
+{
+    c->incarnation = op->incarnation;
+    c->cluster_id = op->cluster_id;
+    c->sequence = 0;
+    c->state = op->state;
+    struct rpc_identity id = c->rpc->self;
+    id.cluster_id = op->cluster_id;
+    id.incarnation = op->incarnation;
+    rpc_set_identity(c->rpc, &id);
+    emit(c, "joined", "incarnation=%llu state=%s", (unsigned long long)op->incarnation,
+         node_state_name(op->state));
+    lease_begin(c, op->txn.started_ns);
+    if (c->state != NODE_ACTIVE)
+        return;
+    if (view_from_rows(c, &op->txn, 1, op->view_number, true)) {
+        forget_self(c, "the view could not be read");
+        return;
+    }
+    if (op->term > c->highest_term)
+        c->highest_term = op->term;
+    became_active(c);
+    if (op->term && c->acting) {
+        c->claim = op->term;
+        c->majority_seen_ns = env_now_ns(c->env);
+        emit(c, "primary_elected", "term=%llu", (unsigned long long)c->claim);
+        if (c->events.primary_changed)
+            c->events.primary_changed(c->arg, c->claim);
+    }
+}
+
+static void on_join(struct txn *t, int status)
+{
+    struct cluster *c = t->arg;
+    if (c->closing)
+        return;
+    if (status == 0)
+        join_take(c, &c->join);
+    else
+        set_reason(c, "%s", t->reason[0] ? t->reason : kelpie_error_text(status));
+    if (c->state == NODE_JOINING) {
+        set_reason(c, "joining: waiting for a direct answer of an active node");
+        beat_now(c);
+    }
+    c->scanned = false;
+    scan_now(c);
+}
+
+static void join_start(struct cluster *c)
+{
+    struct join_op *op = &c->join;
+    memset(op, 0, offsetof(struct join_op, txn));
+    op->ks = &c->config.ks;
+    op->self = &c->self;
+    op->node_id = c->config.node_id;
+    op->known_incarnation = c->incarnation;
+    op->new_cluster_id = random_uuid(c->env->random);
+    join_prepare(op, c->env, on_join, c);
+    txn_start(&op->txn);
+}
+
+void step_left(struct cluster *c)
+{
+    if (c->leave_wanted) {
+        if (!c->left_told && !membership_busy(c)) {
+            c->left_told = true;
+            if (c->events.left)
+                c->events.left(c->arg);
+        }
+        return;
+    }
+    if (!c->scanned || membership_busy(c))
+        return;
+    const struct known_node *own = known_find(c, c->config.node_id);
+    if (own && state_is_living(own->state)) {
+        if (!uuid_equal(own->life.boot, c->config.boot) ||
+            own->life.incarnation <= c->incarnation)
+            step_past_life(c, own);
+        return;
+    }
+    if (own && own->state == NODE_FAILED) {
+        recover_start(c, NULL);
+        return;
+    }
+    join_start(c);
+}
+
+/* ---- NodeJoinComplete ---- */
+
+static void on_complete(struct txn *t, int status)
+{
+    struct cluster *c = t->arg;
+    struct join_complete_op *op = &c->complete;
+    if (c->closing || c->state != NODE_JOINING || op->self.incarnation != c->incarnation)
+        return;
+    if (status) {
+        set_reason(c, "joining: %s", t->reason[0] ? t->reason : kelpie_error_text(status));
+        step_soon(c);
+        return;
+    }
+    c->state = NODE_ACTIVE;
+    if (view_from_rows(c, t, JOIN_COMPLETE_NODES, op->view_number, true)) {
+        forget_self(c, "the view could not be read");
+        return;
+    }
+    became_active(c);
+    step_soon(c);
+}
+
+static void complete_start(struct cluster *c, const struct life *answered)
+{
+    struct join_complete_op *op = &c->complete;
+    memset(op, 0, offsetof(struct join_complete_op, txn));
+    op->ks = &c->config.ks;
+    op->self = self_life(c);
+    if (answered) {
+        op->has_answer = true;
+        op->answered = *answered;
+    }
+    join_complete_prepare(op, c->env, on_complete, c);
+    txn_start(&op->txn);
+}
+
+void step_joining(struct cluster *c)
+{
+    const struct known_node *answered = NULL;
+    size_t active = 0, pinged = 0;
+    if (!c->scanned || membership_busy(c) || !lease_running(c))
+        return;
+    for (size_t i = 0; i < c->node_count; i++) {
+        const struct known_node *k = &c->nodes[i];
+        if (k->state != NODE_ACTIVE)
+            continue;
+        active++;
+        if (peer_fresh(c, &k->life))
+            answered = k;
+    }
+    if (active == 0 || answered) {
+        complete_start(c, answered ? &answered->life : NULL);
+        return;
+    }
+    if (step_dead_all(c))
+        return;
+    size_t start = (size_t)random_below(c->env->random, c->node_count);
+    for (size_t i = 0; i < c->node_count && pinged < PINGS_JOINING_MAX; i++) {
+        const struct known_node *k = &c->nodes[(start + i) % c->node_count];
+        if (k->state == NODE_ACTIVE) {
+            peer_ping(c, &k->life, k->addr);
+            pinged++;
+        }
+    }
+    set_reason(c, "joining: none of %zu active nodes has answered directly yet", active);
+}

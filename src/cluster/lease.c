@@ -1,0 +1,241 @@
+/* Heartbeats and probes, the lease they carry, and what happens when it ends. */
+#include "base/mutant.h"
+#include "cluster/cluster_internal.h"
+#include "kelpie/error.h"
+
+bool lease_running(const struct cluster *c)
+{
+    return env_now_ns(c->env) < c->lease_until_ns;
+}
+
+static void lease_extend(struct cluster *c, uint64_t until_ns)
+{
+    uint64_t now = env_now_ns(c->env);
+    if (until_ns > c->lease_until_ns)
+        c->lease_until_ns = until_ns;
+    if (c->lease_until_ns > now)
+        timer_start(&c->lease_timer, c->lease_until_ns - now);
+}
+
+void lease_begin(struct cluster *c, uint64_t from_ns)
+{
+    c->lease_until_ns = 0;
+    lease_extend(c, from_ns + timing_lease_ns(&c->config.timing));
+}
+
+void clear_claim(struct cluster *c)
+{
+    if (c->claim == 0)
+        return;
+    emit(c, "primary_resigned", "term=%llu", (unsigned long long)c->claim);
+    c->claim = 0;
+    if (c->events.primary_changed)
+        c->events.primary_changed(c->arg, 0);
+}
+
+/* Spec Notice: the claim and all that runs is given up; the store is told nothing. */
+void suspend(struct cluster *c, const char *why)
+{
+    if (!c->acting)
+        return;
+    c->acting = false;
+    c->stats.suspends++;
+    set_reason(c, "%s", why);
+    clear_claim(c);
+    emit(c, "suspended", "reason=\"%s\"", why);
+    if (c->events.suspend)
+        c->events.suspend(c->arg);
+}
+
+void resume_if_able(struct cluster *c)
+{
+    if (c->acting || !state_hosts(c->state) || !lease_running(c))
+        return;
+    c->acting = true;
+    c->reason[0] = '\0';
+    emit(c, "resumed", "state=%s incarnation=%llu view=%llu", node_state_name(c->state),
+         (unsigned long long)c->incarnation, (unsigned long long)c->view.number);
+    if (c->events.resume)
+        c->events.resume(c->arg);
+    if (c->state == NODE_LEAVING && !c->drained && c->events.drain)
+        c->events.drain(c->arg);
+}
+
+bool cluster_may_act(struct cluster *c)
+{
+    if (c->acting && !lease_running(c))
+        suspend(c, "the lease ran out");
+    return c->acting;
+}
+
+bool cluster_may_host(struct cluster *c)
+{
+    return cluster_may_act(c) && c->state == NODE_ACTIVE;
+}
+
+uint64_t cluster_lease_left_ns(const struct cluster *c)
+{
+    uint64_t now = env_now_ns(c->env);
+    return now < c->lease_until_ns ? c->lease_until_ns - now : 0;
+}
+
+/* This life is over (spec: SendHeartbeat of a node that is not current): everything is forgotten,
+ * and the process starts over as a new incarnation. */
+void forget_self(struct cluster *c, const char *why)
+{
+    if (c->state == NODE_LEFT)
+        return;
+    emit(c, "declared_failed", "incarnation=%llu", (unsigned long long)c->incarnation);
+    c->lease_until_ns = 0;
+    timer_stop(&c->lease_timer);
+    suspend(c, why);
+    clear_claim(c);
+    set_reason(c, "%s", why);
+    c->state = NODE_LEFT;
+    c->sequence = 0;
+    c->drained = false;
+    view_clear(&c->view, c->env->mem);
+    c->scanned = false;
+    beat_now(c);
+}
+
+static void heartbeat_take(struct cluster *c, struct heartbeat_op *op)
+{
+    uint64_t now = env_now_ns(c->env);
+    uint64_t until = op->txn.started_ns + timing_lease_ns(&c->config.timing);
+    bool lapsed = now >= c->lease_until_ns;
+    c->sequence = op->sequence;
+    c->stats.heartbeats++;
+    c->stats.heartbeat_retries += op->txn.attempts - 1;
+    if (!op->revives) {
+        if (!lapsed)
+            lease_extend(c, until);
+        return;
+    }
+    if (now >= until)
+        return;
+    if (state_hosts(c->state) && !txn_active(&c->leave.txn) &&
+        op->view_number >= c->view.number &&
+        view_from_rows(c, &op->txn, HEARTBEAT_NODES, op->view_number, false))
+        return;
+    lease_extend(c, until);
+    resume_if_able(c);
+}
+
+static void on_heartbeat(struct txn *t, int status)
+{
+    struct cluster *c = t->arg;
+    struct heartbeat_op *op = &c->heartbeat;
+    if (c->closing)
+        return;
+    bool same_life = c->state != NODE_LEFT && op->self.incarnation == c->incarnation;
+    if (status == 0 && same_life) {
+        detector_cover(&c->detector, env_now_ns(c->env));
+        heartbeat_take(c, op);
+    } else if (same_life && op->not_current) {
+        forget_self(c, t->reason);
+    } else if (status && same_life) {
+        set_reason(c, "%s", t->reason[0] ? t->reason : kelpie_error_text(status));
+    }
+    beat_schedule(c);
+    if (state_hosts(c->state))
+        poll_now(c);
+    if (c->state != NODE_ACTIVE || c->claim || c->force.active)
+        scan_now(c);
+    if (c->claim)
+        primary_beat(c);
+    step_soon(c);
+}
+
+static void heartbeat_start(struct cluster *c)
+{
+    struct heartbeat_op *op = &c->heartbeat;
+    memset(op, 0, offsetof(struct heartbeat_op, txn));
+    op->ks = &c->config.ks;
+    op->self = self_life(c);
+    op->sequence = c->sequence + 1;
+    op->ack = c->view.number;
+    op->load = c->events.load ? c->events.load(c->arg) : 0;
+    op->revives = !lease_running(c) || (state_hosts(c->state) && !c->acting);
+    heartbeat_prepare(op, c->env, on_heartbeat, c);
+    op->txn.backoff_max_ns = c->config.timing.heartbeat_ms * NS_PER_MS / 2;
+    txn_start(&op->txn);
+}
+
+static void on_probe(struct txn *t, int status)
+{
+    struct cluster *c = t->arg;
+    if (c->closing)
+        return;
+    if (status == 0) {
+        c->probe_sequence = c->probe.sequence;
+        detector_cover(&c->detector, env_now_ns(c->env));
+    } else {
+        set_reason(c, "%s", t->reason[0] ? t->reason : kelpie_error_text(status));
+    }
+    beat_schedule(c);
+    if (c->state == NODE_LEFT)
+        scan_now(c);
+    step_soon(c);
+}
+
+static void probe_start(struct cluster *c)
+{
+    struct probe_op *op = &c->probe;
+    memset(op, 0, offsetof(struct probe_op, txn));
+    op->ks = &c->config.ks;
+    op->node_id = c->config.node_id;
+    op->boot = c->config.boot;
+    op->sequence = c->probe_sequence + 1;
+    probe_prepare(op, c->env, on_probe, c);
+    op->txn.backoff_max_ns = c->config.timing.heartbeat_ms * NS_PER_MS / 2;
+    txn_start(&op->txn);
+}
+
+/* The earliest moment at which a window that this node waits for ends, 0 when there is none ahead:
+ * one extra heartbeat then covers it. */
+static uint64_t next_window_end(const struct cluster *c, uint64_t now)
+{
+    uint64_t best = 0;
+    if (state_hosts(c->state) && !c->claim && !c->force.active) {
+        if (primary_held_by_other(c))
+            best = detector_window_end_ns(&c->detector, c->primary.node_id);
+        return best > now ? best : 0;
+    }
+    for (size_t i = 0; i < c->node_count; i++) {
+        const struct known_node *k = &c->nodes[i];
+        if (!state_is_living(k->state))
+            continue;
+        uint64_t end = detector_window_end_ns(&c->detector, k->life.node_id);
+        if (end > now && (best == 0 || end < best))
+            best = end;
+    }
+    return best;
+}
+
+/* The next heartbeat: one interval after the last began, or when a window ends. */
+void beat_schedule(struct cluster *c)
+{
+    uint64_t now = env_now_ns(c->env);
+    uint64_t due = c->beat_started_ns + c->config.timing.heartbeat_ms * NS_PER_MS;
+    uint64_t window_end = next_window_end(c, now);
+    if (window_end && window_end < due)
+        due = window_end;
+    if (state_hosts(c->state) && !c->acting && due > now + NS_PER_MS)
+        due = now + NS_PER_MS;
+    timer_start(&c->beat_timer, due > now ? due - now : 0);
+}
+
+/* One heartbeat, or one probe, is under way at a time; the next waits for it. */
+void beat_now(struct cluster *c)
+{
+    if (c->closing || !c->started || txn_active(&c->heartbeat.txn) || txn_active(&c->probe.txn))
+        return;
+    timer_stop(&c->beat_timer);
+    c->beat_started_ns = env_now_ns(c->env);
+    c->beats++;
+    if (c->state == NODE_LEFT)
+        probe_start(c);
+    else
+        heartbeat_start(c);
+}

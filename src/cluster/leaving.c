@@ -1,0 +1,103 @@
+/* Leaving: NodeLeave, the drain by the floors above, NodeLeaveComplete. */
+#include <stdio.h>
+
+#include "cluster/cluster_internal.h"
+#include "kelpie/error.h"
+
+static void on_leave(struct txn *t, int status)
+{
+    struct cluster *c = t->arg;
+    if (c->closing || c->state != NODE_ACTIVE || c->leave.self.incarnation != c->incarnation)
+        return;
+    if (status) {
+        c->leave_wanted = false;
+        set_reason(c, "%s", t->reason[0] ? t->reason : kelpie_error_text(status));
+        emit(c, "leave_refused", "reason=\"%s\"", c->reason);
+        return;
+    }
+    c->state = NODE_LEAVING;
+    c->drained = false;
+    emit(c, "leaving", "incarnation=%llu", (unsigned long long)c->incarnation);
+    clear_claim(c);
+    if (c->acting && c->events.drain)
+        c->events.drain(c->arg);
+    poll_now(c);
+}
+
+void leave_start(struct cluster *c)
+{
+    struct leave_op *op = &c->leave;
+    memset(op, 0, offsetof(struct leave_op, txn));
+    op->ks = &c->config.ks;
+    op->self = self_life(c);
+    op->even_last = c->leave_even_last;
+    leave_prepare(op, c->env, on_leave, c);
+    txn_start(&op->txn);
+}
+
+int cluster_leave(struct cluster *c, bool even_last, char *why, size_t why_size)
+{
+    if (c->state == NODE_ACTIVE && c->view.count == 1 && !even_last) {
+        (void)snprintf(why, why_size,
+                       "node %s is the last active node: nobody could take its actors (SIGTERM "
+                       "stops it)",
+                       c->config.node_id);
+        return KELPIE_E_REFUSED;
+    }
+    c->leave_wanted = true;
+    c->leave_even_last = even_last;
+    step_soon(c);
+    return 0;
+}
+
+void cluster_drained(struct cluster *c)
+{
+    c->drained = true;
+    step_soon(c);
+}
+
+static void left(struct cluster *c)
+{
+    c->state = NODE_LEFT;
+    c->acting = false;
+    c->lease_until_ns = 0;
+    timer_stop(&c->lease_timer);
+    view_clear(&c->view, c->env->mem);
+    emit(c, "left", "incarnation=%llu", (unsigned long long)c->incarnation);
+    step_soon(c);
+}
+
+static void on_leave_complete(struct txn *t, int status)
+{
+    struct cluster *c = t->arg;
+    mem_free(c->env->mem, c->silences);
+    c->silences = NULL;
+    if (c->closing || c->state != NODE_LEAVING ||
+        c->leave_complete.self.incarnation != c->incarnation)
+        return;
+    if (status == 0) {
+        left(c);
+        return;
+    }
+    set_reason(c, "leaving: %s", t->reason[0] ? t->reason : kelpie_error_text(status));
+    if (rule_rows(t, 1).count > 0 && status == KELPIE_E_REFUSED && c->acting) {
+        c->drained = false;
+        if (c->events.drain)
+            c->events.drain(c->arg);
+    }
+}
+
+/* Tried once a heartbeat, until every active node has acknowledged. */
+void step_leaving(struct cluster *c)
+{
+    if (!c->drained || membership_busy(c) || !cluster_may_act(c))
+        return;
+    struct leave_complete_op *op = &c->leave_complete;
+    memset(op, 0, offsetof(struct leave_complete_op, txn));
+    op->ks = &c->config.ks;
+    op->self = self_life(c);
+    c->silences = collect_silent(c, true, &op->silent.count);
+    op->silent.items = c->silences;
+    leave_complete_prepare(op, c->env, on_leave_complete, c);
+    txn_start(&op->txn);
+}

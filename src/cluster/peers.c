@@ -1,0 +1,97 @@
+/* Direct pings: who answered within a lease, and with which heartbeat counter. */
+#include "cluster/cluster_internal.h"
+#include "kelpie/error.h"
+
+struct peer *peer_find(const struct cluster *c, const char *node_id)
+{
+    return MAP_ENTRY(map_find(&c->peers, bytes_of_str(node_id)), struct peer, node);
+}
+
+static bool same_life(const struct life *a, const struct life *b)
+{
+    return a->incarnation == b->incarnation && uuid_equal(a->boot, b->boot);
+}
+
+bool peer_fresh(const struct cluster *c, const struct life *life)
+{
+    const struct peer *p = peer_find(c, life->node_id);
+    return p && p->answered_ns && same_life(&p->life, life) &&
+           env_now_ns(c->env) - p->answered_ns < timing_lease_ns(&c->config.timing);
+}
+
+static void on_pong(struct rpc_call *call, int status, struct bytes payload)
+{
+    struct peer *p = call->arg;
+    struct cluster *c = p->cluster;
+    struct reader r = reader_of(payload);
+    uint64_t counter = reader_u64(&r);
+    (void)reader_u64(&r); /* the view number it holds */
+    p->pinging = false;
+    c->pings_outstanding--;
+    if (c->closing)
+        return;
+    if (status == 0 && reader_end(&r) && uuid_equal(call->from.boot, p->life.boot) &&
+        call->from.incarnation == p->life.incarnation) {
+        p->answered_ns = call->sent_ns;
+        p->counter = counter;
+    }
+    step_soon(c);
+}
+
+/* A peer of another life starts anew. One ping at a time to each. */
+void peer_ping(struct cluster *c, const struct life *life, const char *addr)
+{
+    struct peer *p = peer_find(c, life->node_id);
+    if (!p) {
+        CHECK(c->peers.count < 2 * NODES_MAX);
+        p = MEM_NEW(c->env->mem, struct peer);
+        p->cluster = c;
+        p->life = *life;
+        (void)map_insert(&c->peers, &p->node, bytes_of_str(p->life.node_id));
+    }
+    if (p->pinging)
+        return;
+    if (!same_life(&p->life, life)) {
+        p->life.incarnation = life->incarnation;
+        p->life.boot = life->boot;
+        p->answered_ns = 0;
+        p->failed_since_ns = 0;
+    }
+    p->pinging = true;
+    c->pings_outstanding++;
+    rpc_start(c->rpc, &p->call, addr, life->boot, RPC_PING, bytes_of("", 0),
+              c->config.timing.rpc_timeout_ms * NS_PER_MS, on_pong, p);
+}
+
+/* Only a node that may act answers: its lease is running. */
+static void serve_ping(void *arg, const struct rpc_request *request)
+{
+    struct cluster *c = arg;
+    if (c->state != NODE_ACTIVE || !cluster_may_act(c)) {
+        rpc_reply(c->rpc, request, KELPIE_E_UNAVAILABLE, bytes_of("", 0));
+        return;
+    }
+    struct buf out;
+    buf_init(&out, c->env->mem);
+    buf_append_u64(&out, c->sequence);
+    buf_append_u64(&out, c->view.number);
+    rpc_reply(c->rpc, request, 0, buf_bytes(&out));
+    buf_deinit(&out);
+}
+
+void peers_init(struct cluster *c)
+{
+    map_init(&c->peers);
+    rpc_serve(c->rpc, RPC_PING, serve_ping, c);
+}
+
+void peers_free(struct cluster *c)
+{
+    struct map_node *n;
+    while ((n = map_first(&c->peers))) {
+        struct peer *p = MAP_ENTRY(n, struct peer, node);
+        CHECK(!p->pinging);
+        map_remove(&c->peers, n);
+        mem_free(c->env->mem, p);
+    }
+}

@@ -1,0 +1,381 @@
+#include "node/node.h"
+
+#include <stdio.h>
+
+#include "env/txn.h"
+#include "kelpie/error.h"
+
+enum admin_request { ADMIN_DRAIN = 1, ADMIN_FORGET = 2 };
+
+#define WHY_SIZE 256
+#define ADMIN_TIMEOUT_MS 5000
+
+struct node {
+    const struct env *env;
+    struct rpc rpc;
+    struct cluster *cluster;
+    struct actors *actors;
+    struct node_events events;
+    void *arg;
+    struct timer alive_timer;
+    uint64_t alive_ns;
+    uint64_t event_seq;
+    size_t pending; /* reads and admin calls under way */
+    struct list reads;
+    bool closing, told_closed;
+    void (*closed)(void *arg);
+    void *closed_arg;
+    struct timer close_timer;
+};
+
+/* ---- events of the cluster ---- */
+
+static void on_suspend(void *arg)
+{
+    struct node *n = arg;
+    actors_suspend(n->actors);
+}
+
+static void on_resume(void *arg)
+{
+    struct node *n = arg;
+    actors_resume(n->actors);
+}
+
+static void on_view_changed(void *arg, const struct view *view, const struct member *gone,
+                            size_t gone_count)
+{
+    struct node *n = arg;
+    actors_view_changed(n->actors, view, gone, gone_count);
+}
+
+static void on_primary_changed(void *arg, uint64_t term)
+{
+    struct node *n = arg;
+    actors_primary_changed(n->actors, term);
+}
+
+static void on_drain(void *arg)
+{
+    struct node *n = arg;
+    actors_drain(n->actors);
+}
+
+static void on_left(void *arg)
+{
+    struct node *n = arg;
+    if (n->events.left)
+        n->events.left(n->arg);
+}
+
+static void on_twin(void *arg, const char *addr)
+{
+    struct node *n = arg;
+    if (n->events.twin)
+        n->events.twin(n->arg, addr);
+}
+
+static void on_event(void *arg, const char *name, const char *fields)
+{
+    struct node *n = arg;
+    if (n->events.event)
+        n->events.event(n->arg, ++n->event_seq, name, fields);
+}
+
+static uint64_t on_load(void *arg)
+{
+    struct node *n = arg;
+    return actors_stats(n->actors)->activations;
+}
+
+static const struct cluster_events cluster_events = {
+    .suspend = on_suspend,
+    .resume = on_resume,
+    .view_changed = on_view_changed,
+    .primary_changed = on_primary_changed,
+    .drain = on_drain,
+    .left = on_left,
+    .twin = on_twin,
+    .event = on_event,
+    .load = on_load,
+};
+
+static void on_alive(void *arg)
+{
+    struct node *n = arg;
+    timer_start(&n->alive_timer, n->alive_ns);
+    if (n->events.alive)
+        n->events.alive(n->arg);
+}
+
+static void on_bad_frame(void *arg, const char *from, int error, const char *why)
+{
+    struct node *n = arg;
+    char quoted[WHY_SIZE];
+    log_warn(&n->env->log, "bad_frame", "from=%s error=%s why=%s", from, kelpie_error_name(error),
+             log_quote(why, quoted, sizeof(quoted)));
+}
+
+/* ---- requests of other nodes' operators ---- */
+
+static void on_forgotten_for(void *arg, int status, const char *why)
+{
+    struct rpc_request *request = arg;
+    struct node *n = (struct node *)(uintptr_t)request->payload.data;
+    rpc_reply(&n->rpc, request, status, bytes_of_str(why));
+    mem_free(n->env->mem, request);
+}
+
+static void serve_forget(struct node *n, const struct rpc_request *request, struct reader *r)
+{
+    struct bytes id = reader_blob(r, NODE_ID_MAX);
+    if (!reader_end(r) || id.len == 0) {
+        rpc_reply(&n->rpc, request, KELPIE_E_PROTOCOL, bytes_of("", 0));
+        return;
+    }
+    char *node_id = mem_strndup(n->env->mem, (const char *)id.data, id.len);
+    struct rpc_request *copy = mem_dup(n->env->mem, request, sizeof(*request));
+    copy->payload = bytes_of(n, 0); /* who answers it */
+    cluster_forget(n->cluster, node_id, false, on_forgotten_for, copy);
+    mem_free(n->env->mem, node_id);
+}
+
+static void serve_admin(void *arg, const struct rpc_request *request)
+{
+    struct node *n = arg;
+    struct reader r = reader_of(request->payload);
+    char why[WHY_SIZE] = "";
+    switch (reader_u8(&r)) {
+    case ADMIN_DRAIN: {
+        int err = node_leave(n, false, why, sizeof(why));
+        rpc_reply(&n->rpc, request, err, bytes_of_str(why));
+        return;
+    }
+    case ADMIN_FORGET:
+        serve_forget(n, request, &r);
+        return;
+    default:
+        rpc_reply(&n->rpc, request, KELPIE_E_PROTOCOL, bytes_of("", 0));
+    }
+}
+
+struct admin_call {
+    struct node *node;
+    struct rpc_call call;
+    cluster_op_fn *done;
+    void *arg;
+};
+
+static void on_admin_answer(struct rpc_call *call, int status, struct bytes payload)
+{
+    struct admin_call *a = call->arg;
+    struct node *n = a->node;
+    char why[WHY_SIZE];
+    (void)snprintf(why, sizeof(why), "%.*s", (int)payload.len, (const char *)payload.data);
+    a->done(a->arg, status, why[0] || status == 0 ? why : kelpie_error_text(status));
+    n->pending--;
+    mem_free(n->env->mem, a);
+}
+
+static void admin_send(struct node *n, const struct member *to, enum admin_request what,
+                       const char *node_id, cluster_op_fn *done, void *arg)
+{
+    struct admin_call *a = MEM_NEW(n->env->mem, struct admin_call);
+    struct buf out;
+    *a = (struct admin_call){.node = n, .done = done, .arg = arg};
+    n->pending++;
+    buf_init(&out, n->env->mem);
+    buf_append_u8(&out, (uint8_t)what);
+    if (what == ADMIN_FORGET)
+        buf_append_blob(&out, bytes_of_str(node_id));
+    rpc_start(&n->rpc, &a->call, to->addr, to->boot, RPC_ADMIN, buf_bytes(&out),
+              ADMIN_TIMEOUT_MS * NS_PER_MS, on_admin_answer, a);
+    buf_deinit(&out);
+}
+
+void node_drain_other(struct node *n, const char *node_id, cluster_op_fn *done, void *arg)
+{
+    char why[WHY_SIZE] = "";
+    if (strcmp(node_id, cluster_config_of(n->cluster)->node_id) == 0) {
+        int err = node_leave(n, false, why, sizeof(why));
+        done(arg, err, why);
+        return;
+    }
+    const struct member *m = view_find(cluster_view(n->cluster), node_id);
+    if (m) {
+        admin_send(n, m, ADMIN_DRAIN, node_id, done, arg);
+        return;
+    }
+    (void)snprintf(why, sizeof(why), "there is no active node %s", node_id);
+    done(arg, KELPIE_E_NOT_FOUND, why);
+}
+
+void node_forget(struct node *n, const char *node_id, bool force, cluster_op_fn *done, void *arg)
+{
+    struct primary_record primary;
+    const struct member *m = NULL;
+    if (force || cluster_claim(n->cluster)) {
+        cluster_forget(n->cluster, node_id, force, done, arg);
+        return;
+    }
+    if (cluster_primary(n->cluster, &primary))
+        m = view_find(cluster_view(n->cluster), primary.node_id);
+    if (m)
+        admin_send(n, m, ADMIN_FORGET, node_id, done, arg);
+    else
+        done(arg, KELPIE_E_REFUSED,
+             "there is no primary to strike a node off; --force does it without one");
+}
+
+/* ---- listings ---- */
+
+struct rows_op {
+    struct node *node;
+    struct txn txn;
+    node_rows_fn *done;
+    void *arg;
+    struct list link;
+};
+
+static enum verdict rows_rule(struct rule_ctx *ctx, void *arg)
+{
+    (void)ctx;
+    (void)arg;
+    return RULE_DONE;
+}
+
+static void on_rows(struct txn *t, int status)
+{
+    struct rows_op *op = t->arg;
+    struct node *n = op->node;
+    struct store_result rows = {0};
+    if (status == 0)
+        rows = rule_rows(t, 0);
+    op->done(op->arg, status, rows.rows, rows.count, rows.more);
+    list_remove(&op->link);
+    n->pending--;
+    /* The transaction still frees what it holds after this returns: it holds copies. */
+    mem_free(n->env->mem, op);
+}
+
+#define ROWS_TIMEOUT_MS 5000
+
+void node_read_rows(struct node *n, const struct key_range *range, uint32_t limit,
+                    node_rows_fn *done, void *arg)
+{
+    struct rows_op *op = MEM_NEW(n->env->mem, struct rows_op);
+    op->node = n;
+    op->done = done;
+    op->arg = arg;
+    n->pending++;
+    list_append(&n->reads, &op->link);
+    txn_init(&op->txn, n->env, "List", rows_rule, NULL, on_rows, op);
+    op->txn.give_up_ns = ROWS_TIMEOUT_MS * NS_PER_MS;
+    (void)txn_read_range(&op->txn, key_bytes(&range->begin), key_bytes(&range->end), limit, true);
+    txn_start(&op->txn);
+}
+
+/* ---- life ---- */
+
+struct node *node_new(const struct env *env, const struct node_config *config,
+                      const struct node_events *events, void *arg)
+{
+    struct node *n = MEM_NEW(env->mem, struct node);
+    const char *types[CLASS_COUNT_MAX];
+    struct cluster_config cluster = config->cluster;
+    n->env = env;
+    n->events = *events;
+    n->arg = arg;
+    list_init(&n->reads);
+    rpc_init(&n->rpc, env);
+    n->rpc.on_bad = on_bad_frame;
+    n->rpc.on_bad_arg = n;
+    cluster.class_count = 0;
+    for (size_t i = 0; config->actors.classes[i]; i++) {
+        CHECK(cluster.class_count < CLASS_COUNT_MAX);
+        types[cluster.class_count++] = config->actors.classes[i]->type;
+    }
+    cluster.classes = types;
+    n->cluster = cluster_new(env, &n->rpc, &cluster, &cluster_events, n);
+    n->actors = actors_new(env, &n->rpc, n->cluster, &config->actors);
+    rpc_serve(&n->rpc, RPC_ADMIN, serve_admin, n);
+    timer_init(&n->alive_timer, env->timers, "alive", on_alive, n);
+    n->alive_ns = config->cluster.timing.heartbeat_ms * NS_PER_MS;
+    return n;
+}
+
+void node_start(struct node *n)
+{
+    cluster_start(n->cluster);
+    timer_start(&n->alive_timer, 0);
+}
+
+int node_leave(struct node *n, bool even_last, char *why, size_t why_size)
+{
+    return cluster_leave(n->cluster, even_last, why, why_size);
+}
+
+#define CLOSE_POLL_MS 1
+
+static void close_step(void *arg)
+{
+    struct node *n = arg;
+    bool idle = cluster_idle(n->cluster) && actors_idle(n->actors) && n->pending == 0 &&
+                rpc_outstanding(&n->rpc) == 0 && list_empty(n->env->txns);
+    if (!idle) {
+        timer_start(&n->close_timer, CLOSE_POLL_MS * NS_PER_MS);
+        return;
+    }
+    n->closed(n->closed_arg);
+}
+
+void node_close(struct node *n, void (*closed)(void *arg), void *arg)
+{
+    CHECK(!n->closing);
+    n->closing = true;
+    n->closed = closed;
+    n->closed_arg = arg;
+    timer_stop(&n->alive_timer);
+    actors_close(n->actors);
+    cluster_close(n->cluster);
+    rpc_cancel_all(&n->rpc);
+    LIST_FOREACH(it, &n->reads) {
+        txn_cancel(&LIST_ENTRY(it, struct rows_op, link)->txn);
+    }
+    timer_init(&n->close_timer, n->env->timers, "close", close_step, n);
+    timer_start(&n->close_timer, 0);
+}
+
+void node_free(struct node *n)
+{
+    struct mem mem = n->env->mem;
+    actors_free(n->actors);
+    cluster_free(n->cluster);
+    rpc_deinit(&n->rpc);
+    mem_free(mem, n);
+}
+
+struct cluster *node_cluster(struct node *n)
+{
+    return n->cluster;
+}
+
+struct actors *node_actors(struct node *n)
+{
+    return n->actors;
+}
+
+struct rpc *node_rpc(struct node *n)
+{
+    return &n->rpc;
+}
+
+const struct env *node_env(const struct node *n)
+{
+    return n->env;
+}
+
+const struct keyspace *node_keyspace(const struct node *n)
+{
+    return &cluster_config_of(n->cluster)->ks;
+}
