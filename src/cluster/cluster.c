@@ -112,9 +112,8 @@ static void on_lease_timer(void *arg)
 static void on_elect_timer(void *arg)
 {
     struct cluster *c = arg;
-    c->elect_due = true;
-    if (c->claim == 0)
-        step_soon(c);
+    c->elect_phase = c->elect_phase == ELECT_RANKED ? ELECT_DUE : ELECT_IDLE;
+    step_soon(c);
 }
 
 /* ---- life of the object ---- */

@@ -31,6 +31,7 @@ struct peer {
     uint64_t counter;
     uint64_t failed_since_ns; /* primary: first read as Failed in this term; 0: not */
     bool pinging;
+    uint64_t pinged_ns;       /* when the last ping was sent */
     struct rpc_call call;
     struct cluster *cluster;
 };
@@ -77,7 +78,7 @@ struct cluster {
     uint64_t sequence; /* of the last heartbeat that was committed */
     uint64_t probe_sequence;
     char reason[REASON_SIZE];
-    bool started, closing, scanned, drained, leave_wanted, leave_even_last, left_told;
+    bool started, closing, scanned, drained, leave_wanted, leave_even_last, left_told, twin_told;
 
     /* What the store said last. */
     struct known_node *nodes;
@@ -96,7 +97,7 @@ struct cluster {
     struct timer beat_timer, lease_timer, step_timer, poll_timer, peek_timer, elect_timer;
     uint64_t beat_started_ns;
     uint64_t beats;
-    bool elect_due, elect_waits; /* the candidate's delay is over; is running */
+    enum { ELECT_IDLE, ELECT_RANKED, ELECT_DUE, ELECT_BACKOFF } elect_phase;
     uint64_t majority_seen_ns;
     bool poll_again, scan_wanted;
     size_t pings_outstanding;
@@ -168,8 +169,10 @@ void view_adopt(struct cluster *c, struct view *next);
 void peers_init(struct cluster *c);
 void peers_free(struct cluster *c);
 void peer_ping(struct cluster *c, const struct life *life, const char *addr);
-/* The peer's life answered a ping that was sent within the last lease. */
-bool peer_fresh(const struct cluster *c, const struct life *life);
+/* The peer's life answered a ping that was sent at most `age_ns` ago. */
+bool peer_fresh(const struct cluster *c, const struct life *life, uint64_t age_ns);
+/* Found, or made. */
+struct peer *peer_get(struct cluster *c, const struct life *life);
 struct peer *peer_find(const struct cluster *c, const char *node_id);
 
 /* primary.c */

@@ -58,9 +58,12 @@ static void step_past_life(struct cluster *c, const struct known_node *own)
     } else if (seen && seen->moves >= SEEN_ALIVE_MOVES &&
                uuid_equal(seen->record.boot, own->life.boot)) {
         set_reason(c, "node id %s is alive at %s", c->config.node_id, own->addr);
-        emit(c, "twin", "addr=%s", own->addr);
-        if (c->events.twin)
-            c->events.twin(c->arg, own->addr);
+        if (!c->twin_told) {
+            c->twin_told = true;
+            emit(c, "twin", "addr=%s", own->addr);
+            if (c->events.twin)
+                c->events.twin(c->arg, own->addr);
+        }
     } else {
         set_reason(c, "waiting whether an earlier life of node id %s at %s still runs",
                    c->config.node_id, own->addr);
@@ -222,7 +225,8 @@ static void on_complete(struct txn *t, int status)
         return;
     if (status) {
         set_reason(c, "joining: %s", t->reason[0] ? t->reason : kelpie_error_text(status));
-        step_soon(c);
+        c->scanned = false;
+        scan_now(c);
         return;
     }
     c->state = NODE_ACTIVE;
@@ -259,7 +263,7 @@ void step_joining(struct cluster *c)
         if (k->state != NODE_ACTIVE)
             continue;
         active++;
-        if (peer_fresh(c, &k->life))
+        if (peer_fresh(c, &k->life, timing_lease_ns(&c->config.timing)))
             answered = k;
     }
     if (active == 0 || answered) {

@@ -112,10 +112,10 @@ static void heartbeat_take(struct cluster *c, struct heartbeat_op *op)
             lease_extend(c, until);
         return;
     }
-    if (now >= until)
+    /* While a leave is under way its outcome decides which view is right. */
+    if (now >= until || txn_active(&c->leave.txn))
         return;
-    if (state_hosts(c->state) && !txn_active(&c->leave.txn) &&
-        op->view_number >= c->view.number &&
+    if (state_hosts(c->state) && op->view_number > c->view.number &&
         view_from_rows(c, &op->txn, HEARTBEAT_NODES, op->view_number, false))
         return;
     lease_extend(c, until);
@@ -221,8 +221,8 @@ void beat_schedule(struct cluster *c)
     uint64_t window_end = next_window_end(c, now);
     if (window_end && window_end < due)
         due = window_end;
-    if (state_hosts(c->state) && !c->acting && due > now + NS_PER_MS)
-        due = now + NS_PER_MS;
+    if (state_hosts(c->state) && !c->acting && !c->heartbeat.revives)
+        due = now; /* the one that revives the lease */
     timer_start(&c->beat_timer, due > now ? due - now : 0);
 }
 

@@ -2,6 +2,9 @@
 #include "cluster/cluster_internal.h"
 #include "kelpie/error.h"
 
+/* A peer that refuses at once is not asked in a tight loop. */
+#define PINGS_A_BEAT_MAX 8
+
 struct peer *peer_find(const struct cluster *c, const char *node_id)
 {
     return MAP_ENTRY(map_find(&c->peers, bytes_of_str(node_id)), struct peer, node);
@@ -12,11 +15,11 @@ static bool same_life(const struct life *a, const struct life *b)
     return a->incarnation == b->incarnation && uuid_equal(a->boot, b->boot);
 }
 
-bool peer_fresh(const struct cluster *c, const struct life *life)
+bool peer_fresh(const struct cluster *c, const struct life *life, uint64_t age_ns)
 {
     const struct peer *p = peer_find(c, life->node_id);
     return p && p->answered_ns && same_life(&p->life, life) &&
-           env_now_ns(c->env) - p->answered_ns < timing_lease_ns(&c->config.timing);
+           env_now_ns(c->env) - p->answered_ns < age_ns;
 }
 
 static void on_pong(struct rpc_call *call, int status, struct bytes payload)
@@ -38,18 +41,26 @@ static void on_pong(struct rpc_call *call, int status, struct bytes payload)
     step_soon(c);
 }
 
-/* A peer of another life starts anew. One ping at a time to each. */
-void peer_ping(struct cluster *c, const struct life *life, const char *addr)
+struct peer *peer_get(struct cluster *c, const struct life *life)
 {
     struct peer *p = peer_find(c, life->node_id);
-    if (!p) {
-        CHECK(c->peers.count < 2 * NODES_MAX);
-        p = MEM_NEW(c->env->mem, struct peer);
-        p->cluster = c;
-        p->life = *life;
-        (void)map_insert(&c->peers, &p->node, bytes_of_str(p->life.node_id));
-    }
-    if (p->pinging)
+    if (p)
+        return p;
+    CHECK(c->peers.count < 2 * NODES_MAX);
+    p = MEM_NEW(c->env->mem, struct peer);
+    p->cluster = c;
+    p->life = *life;
+    (void)map_insert(&c->peers, &p->node, bytes_of_str(p->life.node_id));
+    return p;
+}
+
+/* A peer of another life starts anew. One ping at a time to each, and not at once again. */
+void peer_ping(struct cluster *c, const struct life *life, const char *addr)
+{
+    struct peer *p = peer_get(c, life);
+    uint64_t now = env_now_ns(c->env);
+    uint64_t pause_ns = c->config.timing.heartbeat_ms * NS_PER_MS / PINGS_A_BEAT_MAX;
+    if (p->pinging || (same_life(&p->life, life) && p->pinged_ns && now - p->pinged_ns < pause_ns))
         return;
     if (!same_life(&p->life, life)) {
         p->life.incarnation = life->incarnation;
@@ -58,6 +69,7 @@ void peer_ping(struct cluster *c, const struct life *life, const char *addr)
         p->failed_since_ns = 0;
     }
     p->pinging = true;
+    p->pinged_ns = now;
     c->pings_outstanding++;
     rpc_start(c->rpc, &p->call, addr, life->boot, RPC_PING, bytes_of("", 0),
               c->config.timing.rpc_timeout_ms * NS_PER_MS, on_pong, p);

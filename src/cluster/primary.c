@@ -50,8 +50,7 @@ static void free_elect(struct cluster *c)
 static void elect_back_off(struct cluster *c)
 {
     uint64_t beat_ns = c->config.timing.heartbeat_ms * NS_PER_MS;
-    c->elect_due = false;
-    c->elect_waits = true;
+    c->elect_phase = ELECT_BACKOFF;
     timer_start(&c->elect_timer, beat_ns / 4 + random_below(c->env->random, beat_ns / 2));
 }
 
@@ -86,13 +85,19 @@ static void on_elect(struct txn *t, int status)
     scan_now(c);
 }
 
+/* Answers count while they and the election together fit in a lease. */
+static uint64_t elect_age_ns(const struct cluster *c)
+{
+    return timing_lease_ns(&c->config.timing) / 2;
+}
+
 static size_t collect_reached(struct cluster *c)
 {
     size_t count = 0;
     c->elect_reached = MEM_NEW_ARRAY(c->env->mem, struct silence, c->view.count);
     for (size_t i = 0; i < c->view.count; i++) {
         struct life life = member_life(&c->view.members[i]);
-        if (!peer_fresh(c, &life))
+        if (!peer_fresh(c, &life, elect_age_ns(c)))
             continue;
         c->elect_reached[count].life = life;
         c->elect_reached[count++].counter = peer_find(c, life.node_id)->counter;
@@ -115,7 +120,7 @@ static void elect_start(struct cluster *c, const struct silence *old)
     op->reached.items = c->elect_reached;
     c->stats.elections_tried++;
     elect_prepare(op, c->env, on_elect, c);
-    op->txn.give_up_ns = timing_lease_ns(&c->config.timing);
+    op->txn.give_up_ns = elect_age_ns(c);
     txn_start(&op->txn);
 }
 
@@ -141,31 +146,26 @@ static void step_candidate(struct cluster *c)
     bool held = primary_held_by_other(c);
     bool silent = held && detector_silent(&c->detector, &life, &old);
     if (!c->primary_known || (held && !silent)) {
-        c->elect_due = false;
-        if (!c->elect_waits)
-            return;
-        c->elect_waits = false;
-        timer_stop(&c->elect_timer);
+        if (c->elect_phase != ELECT_BACKOFF)
+            c->elect_phase = ELECT_IDLE;
         return;
     }
-    if (!c->elect_due) {
-        if (!c->elect_waits) {
-            c->elect_waits = true;
-            ping_members(c);
-            timer_start(&c->elect_timer, rank(c) * ELECT_RANK_DELAY_MS * NS_PER_MS +
-                                             random_below(c->env->random, 5 * NS_PER_MS));
-        }
-        return;
+    if (c->elect_phase == ELECT_IDLE) {
+        c->elect_phase = ELECT_RANKED;
+        ping_members(c);
+        timer_start(&c->elect_timer, rank(c) * ELECT_RANK_DELAY_MS * NS_PER_MS +
+                                         random_below(c->env->random, 5 * NS_PER_MS));
     }
+    if (c->elect_phase != ELECT_DUE)
+        return;
     size_t fresh = 1;
     for (size_t i = 0; i < c->view.count; i++) {
         struct life m = member_life(&c->view.members[i]);
-        if (peer_fresh(c, &m))
+        if (peer_fresh(c, &m, elect_age_ns(c)))
             fresh++;
     }
     if (2 * fresh > c->view.count || c->pings_outstanding == 0) {
-        c->elect_due = false;
-        c->elect_waits = false;
+        c->elect_phase = ELECT_IDLE;
         elect_start(c, silent ? &old : NULL);
     }
 }
@@ -202,13 +202,14 @@ static void step_down(struct cluster *c)
 static bool majority_reached(const struct cluster *c)
 {
     size_t voters = 0, reached = 0;
+    uint64_t lease_ns = timing_lease_ns(&c->config.timing);
     for (size_t i = 0; i < c->node_count; i++) {
         const struct known_node *k = &c->nodes[i];
         if (!state_is_voter(k->state))
             continue;
         voters++;
         bool own = strcmp(k->life.node_id, c->config.node_id) == 0;
-        if (k->state == NODE_ACTIVE && (own || peer_fresh(c, &k->life)))
+        if (k->state == NODE_ACTIVE && (own || peer_fresh(c, &k->life, lease_ns)))
             reached++;
     }
     return 2 * reached > voters;
@@ -298,14 +299,11 @@ static void forget_old(struct cluster *c)
     uint64_t now = env_now_ns(c->env);
     for (size_t i = 0; i < c->node_count; i++) {
         const struct known_node *k = &c->nodes[i];
-        struct peer *p = peer_find(c, k->life.node_id);
+        struct peer *p = peer_get(c, &k->life);
         if (k->state != NODE_FAILED) {
-            if (p)
-                p->failed_since_ns = 0;
+            p->failed_since_ns = 0;
             continue;
         }
-        if (!p)
-            continue;
         if (p->failed_since_ns == 0)
             p->failed_since_ns = now;
         if (now - p->failed_since_ns >= c->config.timing.forget_after_ms * NS_PER_MS &&
