@@ -20,7 +20,7 @@
 
 #define KELPIE_STATE_BYTES_MAX (256u * 1024) /* keys and values of one actor together */
 #define KELPIE_STATE_VALUE_MAX (32u * 1024)
-#define KELPIE_STATE_KEY_MAX 128
+#define KELPIE_STATE_KEY_MAX 96
 #define KELPIE_STATE_KEYS_MAX 512
 #define KELPIE_BODY_MAX (1024u * 1024)
 #define KELPIE_REPLY_MAX (1024u * 1024)

@@ -12,7 +12,7 @@
 #include "base/list.h"
 
 #define STORE_KEY_MAX 511
-#define STORE_VALUE_MAX (64u * 1024)
+#define STORE_VALUE_MAX (96u * 1024)
 #define STORE_READS_MAX 64           /* reads of one transaction */
 #define STORE_ROWS_MAX 65536         /* rows a transaction may read */
 #define STORE_READ_BYTES_MAX (16u * 1024 * 1024)
