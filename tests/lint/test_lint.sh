@@ -191,6 +191,7 @@ banned src/rpc/high.c '(void)getenv("A");' environment
 banned src/rpc/high.c 'fork();' process
 banned src/rpc/high.c 'fopen("a", "b");' file
 banned src/sim/world.c 'printf("a");' file
+banned src/rpc/high.c 'fputs("a", b);' stream
 banned src/store/core.c 'b = malloc(1);' allocation
 banned src/store/recent.c 'time(a);' clock
 banned src/rpc/high.c 'strcpy(a, b);' 'strcpy\(\) has no bound'
@@ -202,6 +203,8 @@ fresh
 : >"$tree/src/sim/world.c"
 plant src/sim/world.c 'b = malloc(1);'
 plant src/loop/back.c 'time(a);'
+printf 'static int send(void *a);\n' >"$tree/src/rpc/own.c"
+plant src/rpc/own.c 'send(a);'
 : >"$tree/src/store/omap_lmdb.c"
 plant src/store/omap_lmdb.c 'open(a, 0);'
 expect_ok banned
