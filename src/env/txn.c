@@ -213,7 +213,7 @@ static void run_rule(struct txn *t)
         read_again(t);
         return;
     }
-    CHECK(!"a rule returns a verdict");
+    CHECK(false && "a rule returns a verdict");
 }
 
 static void on_read(struct store_req *req, int status)
@@ -305,7 +305,7 @@ static void on_timer(void *arg)
         complete(t);
         return;
     default:
-        CHECK(!"a timer of an idle transaction");
+        CHECK(false && "a timer of an idle transaction");
     }
 }
 
