@@ -12,7 +12,7 @@
 #define ACTIVATIONS_MAX_DEFAULT 100000
 #define MAILBOX_MAX 256
 #define REQUESTS_KEPT 256
-#define CALLS_MAX 65536 /* calls under way that started on this node */
+#define CALLS_MAX 65536     /* calls under way that started on this node */
 #define DIRECTORY_MAX 65536 /* cached placements */
 #define CALL_DEADLINE_MS_DEFAULT 5000
 #define CALL_DEADLINE_MS_MAX 600000

@@ -1,0 +1,273 @@
+/*
+ * Inside of the actor floor. One `struct kelpie_actor` per actor that this node has to do with:
+ *
+ *   LOADING     its placement and state are being read (perhaps after taking it back)
+ *   IDLE        it runs, and waits for messages
+ *   COMMITTING  it runs; what its last message wrote is on its way to the store
+ *   STOPPING    it has stopped for good; its placement is being released or handed over
+ *   SETTLING    dropped (the lease ran out, or the node closes); a cancelled transaction completes
+ *   UNSETTLED   dropped; a commit, release or hand-over of it may still land. It comes back only
+ *               by AbortMigration, under a new generation, which excludes all of these
+ *   GONE        out of the table; memory ends with the last hold
+ *
+ * Whoever calls cluster_may_act() must expect that it suspends the node inside the call: every
+ * activation may be GONE afterwards. Hold it before, look at its state after.
+ */
+#ifndef KELPIE_ACTOR_ACTIVATION_H
+#define KELPIE_ACTOR_ACTIVATION_H
+
+#include "actor/actor.h"
+#include "actor/actor_message.h"
+#include "actor/actor_state.h"
+#include "actor/kept_replies.h"
+#include "registry/directory.h"
+#include "registry/policy.h"
+
+#define RUN_BATCH 16       /* messages of one actor in one turn of the loop */
+#define STOPS_MAX 64       /* hand-overs and releases under way */
+#define EVICTIONS_MAX 256  /* releases of actors that this node has no room for */
+#define PASSIVATE_BATCH 64 /* in one turn */
+#define FIND_GIVE_UP_NS (2 * NS_PER_S)
+#define RETRY_DELAY_MIN_NS (2 * NS_PER_MS)
+#define RETRY_DELAY_MAX_NS (100 * NS_PER_MS)
+#define ATTEMPT_TIMEOUT_MIN_MS 1000
+#define DRAIN_PAUSE_NS (20 * NS_PER_MS)
+#define SWEEP_PAUSE_NS (20 * NS_PER_MS)
+#define TAKEBACK_AFTER_NS (50 * NS_PER_MS) /* of the planted mistake "takeback" */
+#define OPS_POOLED_MAX 256
+
+enum act_state {
+    ACT_LOADING,
+    ACT_IDLE,
+    ACT_COMMITTING,
+    ACT_STOPPING,
+    ACT_SETTLING,
+    ACT_UNSETTLED,
+    ACT_GONE,
+    ACT_STATE_COUNT,
+};
+
+struct actor_call;
+
+/* One message for an actor, on the node that hosts it. It is answered exactly once. */
+struct invocation {
+    struct list link;        /* in a mailbox, or in the followers of its first */
+    struct list followers;   /* repeats of the same request id */
+    struct actor_call *call; /* a local caller; NULL when it gave up waiting */
+    bool from_peer;
+    struct rpc_request request; /* from a peer: what to reply to */
+    uint64_t deadline_ns;
+    uint64_t generation; /* of the placement as the caller knows it, 0: not known */
+    char type[ACTOR_TYPE_MAX + 1];
+    char id[ACTOR_ID_MAX + 1];
+    char method[KELPIE_METHOD_MAX + 1];
+    char request_id[REQUEST_ID_MAX + 1];
+    struct buf reply;
+    size_t body_len;
+    uint8_t body[];
+};
+
+/* A transaction on behalf of one activation. */
+enum act_op_kind { OP_LOAD, OP_COMMIT, OP_RELEASE, OP_MIGRATE, OP_ABORT };
+
+struct act_op {
+    enum act_op_kind kind;
+    struct actors *actors;
+    struct kelpie_actor *act;
+    struct list link; /* in the pool */
+    union {
+        struct load_args load;
+        struct commit_args commit;
+        struct own_args own;
+    } args;
+    struct state_write *writes;
+    struct excluded excluded; /* targets of a hand-over that cannot host */
+    struct txn txn;
+};
+
+struct actor_block; /* memory of kelpie_actor_alloc */
+
+struct kelpie_actor {
+    struct map_node node;
+    struct actors *actors;
+    const struct kelpie_class *class;
+    enum act_state state;
+    uint64_t incarnation; /* of this node when the activation began */
+    uint64_t generation;  /* 0 until loaded */
+    bool in_receive;
+    bool read_only;
+    bool counted;    /* in stats.activations */
+    bool taken_back; /* by the planted mistake: a drain lets it be for a while */
+    int stop_answer; /* what waiting messages are told when it has stopped */
+    unsigned holds;
+    struct list idle_link; /* in idle[class], while IDLE with an empty mailbox */
+    struct list run_link;  /* in runnable */
+    uint64_t idle_since_ns;
+    struct list mailbox;
+    size_t mailbox_count; /* followers too */
+    struct invocation *current;
+    struct act_op *op;
+    struct actor_state values;
+    struct kept_replies kept;
+    size_t memory_bytes; /* as last counted in stats */
+    struct actor_block *blocks;
+    size_t block_bytes;
+    void *data;
+    size_t type_len;
+    size_t name_len;
+    char name[]; /* type NUL id NUL */
+};
+
+struct drain {
+    bool on;
+    bool drained; /* cluster_drained was called */
+    bool rescan;
+    struct actor_name cursor; /* activations up to here have been told */
+    struct txn list;
+    struct timer timer;
+};
+
+struct sweep {
+    uint64_t term; /* 0: not primary */
+    bool again;    /* a node was failed meanwhile: start over at the end */
+    bool running;
+    struct sweep_args args;
+    struct txn txn;
+    struct timer timer;
+};
+
+struct actors {
+    const struct env *env;
+    struct rpc *rpc;
+    struct cluster *cluster;
+    const struct keyspace *ks;
+    const struct kelpie_class *classes[CLASS_COUNT_MAX];
+    size_t class_count;
+    uint32_t activations_max;
+    uint32_t idle_ms;
+    bool closed;
+
+    struct map activations; /* kelpie_actor by (type, id) */
+    struct list idle[CLASS_COUNT_MAX];
+    struct timer idle_timer;
+    struct list runnable;
+    struct timer run_timer;
+    size_t stopping;
+    size_t ops; /* transactions of activations under way */
+    struct list op_pool;
+    size_t op_pool_count;
+
+    struct directory directory;
+    uint64_t turn; /* round robin */
+    struct map finders;
+    struct list calls;
+    size_t call_count;
+    size_t zombie_calls; /* done, but their RPC has not completed */
+    size_t nudges;
+    size_t locates;
+    struct buf out;
+
+    struct drain drain;
+    struct sweep sweep;
+    struct actors_stats stats;
+};
+
+/* activation.c */
+const char *act_state_name(enum act_state s);
+void act_set_state(struct kelpie_actor *act, enum act_state to);
+struct kelpie_actor *act_find(const struct actors *a, const char *type, const char *id);
+struct kelpie_actor *act_new(struct actors *a, const struct kelpie_class *class, const char *id,
+                             enum act_state state);
+void act_hold(struct kelpie_actor *act);
+void act_release(struct kelpie_actor *act);
+/* Out of the table, everything freed; waiting messages get `status`, and `hint` if not NULL. */
+void act_drop(struct kelpie_actor *act, int status, const struct placement *hint, const char *text);
+/* Drops what the activation holds in memory; the entry stays. */
+void act_free_memory(struct kelpie_actor *act);
+void act_count_memory(struct kelpie_actor *act);
+/* The node may act, and the activation is still what it was. */
+bool act_may_go_on(struct kelpie_actor *act);
+struct host actors_self(const struct actors *a);
+const struct kelpie_class *actors_class(const struct actors *a, const char *type);
+const char *act_type(const struct kelpie_actor *act);
+const char *act_id(const struct kelpie_actor *act);
+struct actor_ref act_ref(const struct kelpie_actor *act);
+/* Suspends one: drops it at once; a transaction of it is cancelled and then settles. */
+void act_suspend(struct kelpie_actor *act, struct list *orphans);
+
+/* act_op.c */
+struct act_op *act_op_new(struct kelpie_actor *act, enum act_op_kind kind);
+void act_op_free(struct act_op *op);
+/* After a transaction completed: detaches the op. True when the activation was dropped meanwhile,
+ * and is dealt with. */
+bool act_op_end(struct act_op *op, int status);
+
+/* load.c */
+void act_load(struct kelpie_actor *act);
+/* Brings an UNSETTLED one back, by AbortMigration. */
+void act_take_back(struct kelpie_actor *act);
+
+/* mailbox.c */
+/* Delivers a message on this node, which may answer it inside the call. Owns `inv`. */
+void host_deliver(struct actors *a, struct invocation *inv);
+/* Loads the actor if it is placed here, without a message. */
+void host_activate(struct actors *a, const char *type, const char *id);
+void act_run(struct kelpie_actor *act);
+void act_run_later(struct kelpie_actor *act);
+/* Takes all waiting messages and the current one out, in order, into `out`. */
+void mailbox_take_all(struct kelpie_actor *act, struct list *out);
+/* The repeats that wait for `inv`'s answer are about to get it: they no longer take up room. */
+void mailbox_followers_leave(struct kelpie_actor *act, const struct invocation *inv);
+
+/* invoke.c */
+void act_invoke(struct kelpie_actor *act, struct invocation *inv);
+
+/* invocation.c */
+struct invocation *invocation_new(struct actors *a, const struct actor_request *r);
+/* Answers it and its followers, and frees them. */
+void invocation_answer(struct actors *a, struct invocation *inv, int status, struct bytes body,
+                       const struct placement *hint);
+void invocation_answer_text(struct actors *a, struct invocation *inv, int status, const char *text);
+void invocations_answer_all(struct actors *a, struct list *list, int status, const char *text,
+                            const struct placement *hint);
+uint64_t invocation_deadline_ns(const struct invocation *inv);
+void actors_on_rpc(void *arg, const struct rpc_request *request);
+
+/* stop.c */
+enum stop_how { STOP_RELEASE, STOP_HAND_OVER };
+/* Ends an IDLE activation in an orderly way. */
+void act_stop(struct kelpie_actor *act, enum stop_how how);
+/* For an entry that does not run (UNSETTLED, or just made): its placement in that generation. */
+void act_stop_placement(struct kelpie_actor *act, enum stop_how how);
+void idle_timer_arm(struct actors *a);
+void on_idle_timer(void *arg);
+uint64_t actors_member_load(void *arg, const char *node_id);
+
+/* drain.c */
+void drain_init(struct actors *a);
+void drain_step(struct actors *a);
+void drain_resume(struct actors *a);
+void drain_cancel(struct actors *a);
+bool drain_idle(const struct actors *a);
+
+/* sweep.c */
+void sweep_init(struct actors *a);
+void sweep_start(struct actors *a, uint64_t term);
+void sweep_again(struct actors *a);
+void sweep_cancel(struct actors *a);
+bool sweep_idle(const struct actors *a);
+
+/* actor_call.c */
+void call_answered(struct actor_call *call, int status, struct bytes body,
+                   const struct placement *hint);
+void calls_view_changed(struct actors *a);
+void calls_close(struct actors *a);
+
+/* finder.c */
+struct finder;
+/* Finds or makes the placement for a call; call_found or call_not_found follows from the loop. */
+void finder_want(struct actors *a, struct actor_call *call);
+void finder_leave(struct actor_call *call);
+void finders_close(struct actors *a);
+
+#endif

@@ -1,0 +1,406 @@
+/*
+ * Calls that start on this node: find the actor, send the message where it is, and try again with
+ * the same request id, until there is an answer or the deadline passed.
+ */
+#include "actor/actor_call.h"
+
+#include <stdio.h>
+
+static void step(struct actor_call *call);
+
+static void call_free(struct actor_call *call)
+{
+    struct mem mem = call->actors->env->mem;
+
+    CHECK(!call->rpc.rpc && !call->finder && !call->inv);
+    mem_free(mem, call->excluded);
+    mem_free(mem, call);
+}
+
+/* The caller's answer. The call itself lives until its RPC has completed. */
+static void finish(struct actor_call *call, int status, struct bytes reply)
+{
+    struct actors *a = call->actors;
+
+    CHECK(call->state != CALL_DONE);
+    timer_stop(&call->timer);
+    if (call->finder)
+        finder_leave(call);
+    if (call->inv) {
+        call->inv->call = NULL;
+        call->inv = NULL;
+    }
+    list_remove(&call->link);
+    a->call_count--;
+    call->state = CALL_DONE;
+    call->done(call->arg, status, reply);
+    if (call->rpc.rpc) {
+        a->zombie_calls++;
+        rpc_cancel(&call->rpc);
+    } else {
+        call_free(call);
+    }
+}
+
+static void finish_text(struct actor_call *call, int status, const char *text)
+{
+    finish(call, status, bytes_of_str(text[0] ? text : kelpie_error_text(status)));
+}
+
+static uint64_t remaining_ns(const struct actor_call *call)
+{
+    uint64_t now = env_now_ns(call->actors->env);
+
+    return now < call->deadline_ns ? call->deadline_ns - now : 0;
+}
+
+/* The message is being applied on this node, as the first or as a repeat of it. */
+static bool local_may_be_applied(const struct actor_call *call)
+{
+    const struct invocation *inv = call->inv;
+    const struct kelpie_actor *act = act_find(call->actors, inv->type, inv->id);
+
+    return act && act->current && strcmp(act->current->request_id, inv->request_id) == 0;
+}
+
+static void deadline_passed(struct actor_call *call)
+{
+    if (call->state == CALL_REMOTE || (call->state == CALL_LOCAL && local_may_be_applied(call)))
+        call->maybe_applied = true;
+    if (call->maybe_applied)
+        finish_text(call, KELPIE_E_UNKNOWN_RESULT, "");
+    else if (call->status == KELPIE_E_UNAVAILABLE || call->status == KELPIE_E_NODE_FULL)
+        finish_text(call, call->status, call->reason);
+    else
+        finish_text(call, KELPIE_E_TIMEOUT, "");
+}
+
+static void on_timer(void *arg)
+{
+    struct actor_call *call = arg;
+
+    if (call->state == CALL_NEW && call->status) {
+        finish_text(call, call->status, call->reason);
+        return;
+    }
+    if (remaining_ns(call) == 0) {
+        deadline_passed(call);
+        return;
+    }
+    if (call->state == CALL_NEW || call->state == CALL_WAITING)
+        step(call);
+    else
+        timer_start(&call->timer, remaining_ns(call));
+}
+
+/* Waits for an answer, with the deadline running. */
+static void wait_in(struct actor_call *call, enum call_state state)
+{
+    call->state = state;
+    timer_start(&call->timer, remaining_ns(call));
+}
+
+static uint64_t retry_delay_ns(const struct actor_call *call)
+{
+    struct random random = call->actors->env->random;
+    uint64_t delay = RETRY_DELAY_MIN_NS;
+
+    /* It has moved, and we know where to: at once, unless it goes on like that. */
+    if (call->status == KELPIE_E_NOT_HERE && call->tries <= 2)
+        return 0;
+    for (unsigned i = 1; i < call->tries && delay < RETRY_DELAY_MAX_NS; i++)
+        delay *= 2;
+    if (delay > RETRY_DELAY_MAX_NS)
+        delay = RETRY_DELAY_MAX_NS;
+    return delay / 2 + random_below(random, delay / 2 + 1);
+}
+
+static void retry(struct actor_call *call, int status, struct bytes why)
+{
+    uint64_t delay, left = remaining_ns(call);
+
+    call->status = status;
+    if (why.len)
+        (void)snprintf(call->reason, sizeof call->reason, "%.*s",
+                       (int)(why.len < sizeof call->reason ? why.len : sizeof call->reason - 1),
+                       (const char *)why.data);
+    else
+        (void)snprintf(call->reason, sizeof call->reason, "%s", kelpie_error_text(status));
+    call->tries++;
+    call->actors->stats.retries++;
+    call->state = CALL_WAITING;
+    delay = retry_delay_ns(call);
+    timer_start(&call->timer, delay < left ? delay : left);
+}
+
+static void exclude(struct actor_call *call, const char *node_id)
+{
+    if (!call->excluded)
+        call->excluded = MEM_NEW(call->actors->env->mem, struct excluded);
+    excluded_add(call->excluded, node_id);
+}
+
+/* One attempt failed, or succeeded. */
+static void settle(struct actor_call *call, int status, struct bytes body)
+{
+    switch (status) {
+    case KELPIE_E_UNKNOWN_RESULT:
+    case KELPIE_E_UNREACHABLE:
+    case KELPIE_E_TIMEOUT:
+        call->maybe_applied = true;
+        retry(call, status, body);
+        return;
+    case KELPIE_E_NOT_HERE:
+    case KELPIE_E_UNAVAILABLE:
+    case KELPIE_E_NODE_FULL:
+    case KELPIE_E_CANCELLED:
+    case KELPIE_E_LIMIT:
+        retry(call, status, body);
+        return;
+    default:
+        finish(call, status, body);
+        return;
+    }
+}
+
+/* An attempt that failed: what the callee knows, or nothing, takes the cached placement's place. */
+static void learn(struct actor_call *call, int status, const struct placement *hint)
+{
+    struct directory *d = &call->actors->directory;
+
+    if (hint && hint->record.placed && hint->addr[0])
+        directory_learn(d, call->type, call->id, hint);
+    else if (status == KELPIE_E_NOT_HERE || status == KELPIE_E_UNREACHABLE ||
+             status == KELPIE_E_UNAVAILABLE || status == KELPIE_E_TIMEOUT ||
+             status == KELPIE_E_NODE_FULL)
+        directory_forget(d, call->type, call->id);
+    /* The third time it has moved: the store knows. */
+    if (status == KELPIE_E_NOT_HERE && call->tries >= 2)
+        directory_forget(d, call->type, call->id);
+}
+
+void call_answered(struct actor_call *call, int status, struct bytes body,
+                   const struct placement *hint)
+{
+    CHECK(call->state == CALL_LOCAL);
+    call->inv = NULL;
+    call->state = CALL_WAITING;
+    if (status == KELPIE_E_NODE_FULL)
+        exclude(call, cluster_config_of(call->actors->cluster)->node_id);
+    learn(call, status, hint);
+    /* Queued beyond its deadline: surely not applied. */
+    if (status == KELPIE_E_TIMEOUT)
+        deadline_passed(call);
+    else
+        settle(call, status, body);
+}
+
+static void on_rpc_done(struct rpc_call *rpc, int status, struct bytes payload)
+{
+    struct actor_call *call = rpc->arg;
+    struct actor_answer answer = {.has_hint = false};
+
+    if (call->state == CALL_DONE) {
+        call->actors->zombie_calls--;
+        call_free(call);
+        return;
+    }
+    CHECK(call->state == CALL_REMOTE);
+    /* What does not decode counts as no answer. */
+    if (payload.len && actor_answer_decode(payload, &answer))
+        status = KELPIE_E_UNREACHABLE;
+    if (status == KELPIE_E_TIMEOUT)
+        call->timeouts++;
+    if (status == KELPIE_E_NODE_FULL)
+        exclude(call, rpc->from.node_id);
+    learn(call, status, answer.has_hint ? &answer.hint : NULL);
+    settle(call, status, answer.body);
+}
+
+static void send_local(struct actor_call *call, uint64_t generation)
+{
+    struct actors *a = call->actors;
+    struct actor_request r = {.op = ACTOR_OP_CALL, .generation = generation};
+    struct invocation *inv;
+
+    memcpy(r.type, call->type, sizeof r.type);
+    memcpy(r.id, call->id, sizeof r.id);
+    memcpy(r.method, call->method, sizeof r.method);
+    memcpy(r.request_id, call->request_id, sizeof r.request_id);
+    r.body = bytes_of(call->body, call->body_len);
+    inv = invocation_new(a, &r);
+    inv->deadline_ns = call->deadline_ns;
+    inv->call = call;
+    call->inv = inv;
+    a->stats.calls_local++;
+    wait_in(call, CALL_LOCAL);
+    host_deliver(a, inv);
+}
+
+/* An attempt that gets no answer is repeated, under the same request id: a lost frame costs this
+ * long and no more, and a repeat that meets the first still at work gets that one's answer. */
+static uint64_t attempt_timeout_ns(const struct actor_call *call)
+{
+    uint64_t ms = cluster_config_of(call->actors->cluster)->timing.rpc_timeout_ms;
+    uint64_t left = remaining_ns(call);
+
+    if (ms < ATTEMPT_TIMEOUT_MIN_MS)
+        ms = ATTEMPT_TIMEOUT_MIN_MS;
+    ms <<= call->timeouts < 6 ? call->timeouts : 6;
+    return ms * NS_PER_MS < left ? ms * NS_PER_MS : left;
+}
+
+static void send_remote(struct actor_call *call, const struct placement *placement)
+{
+    struct actors *a = call->actors;
+    struct actor_request r = {
+        .op = ACTOR_OP_CALL,
+        .generation = placement->record.generation,
+        .remaining_ms = (uint32_t)(remaining_ns(call) / NS_PER_MS) + 1,
+        .body = bytes_of(call->body, call->body_len),
+    };
+
+    memcpy(r.type, call->type, sizeof r.type);
+    memcpy(r.id, call->id, sizeof r.id);
+    memcpy(r.method, call->method, sizeof r.method);
+    memcpy(r.request_id, call->request_id, sizeof r.request_id);
+    buf_clear(&a->out);
+    actor_request_encode(&a->out, &r);
+    a->stats.calls_forwarded++;
+    wait_in(call, CALL_REMOTE);
+    rpc_start(a->rpc, &call->rpc, placement->addr, placement->record.boot, RPC_ACTOR_CALL,
+              buf_bytes(&a->out), attempt_timeout_ns(call), on_rpc_done, call);
+}
+
+static void send_to(struct actor_call *call, const struct placement *placement)
+{
+    struct host self = actors_self(call->actors);
+
+    /* Whatever the incarnation: what is right now, loading finds out. */
+    if (strcmp(placement->record.node_id, self.node_id) == 0 &&
+        uuid_equal(placement->record.boot, self.boot))
+        send_local(call, placement->record.generation);
+    else
+        send_remote(call, placement);
+}
+
+static void step(struct actor_call *call)
+{
+    struct actors *a = call->actors;
+    const struct kelpie_actor *act = act_find(a, call->type, call->id);
+    struct placement placement;
+
+    if (act && act->state != ACT_SETTLING && act->state != ACT_UNSETTLED) {
+        send_local(call, 0);
+    } else if (directory_find(&a->directory, cluster_view(a->cluster), call->type, call->id,
+                              &placement)) {
+        send_to(call, &placement);
+    } else {
+        wait_in(call, CALL_FINDING);
+        finder_want(a, call);
+    }
+}
+
+void call_found(struct actor_call *call, const struct placement *placement)
+{
+    CHECK(call->state == CALL_FINDING);
+    if (remaining_ns(call) == 0)
+        deadline_passed(call);
+    else
+        send_to(call, placement);
+}
+
+void call_not_found(struct actor_call *call, int status, const char *why)
+{
+    CHECK(call->state == CALL_FINDING);
+    if (status == KELPIE_E_NODE_FULL) {
+        finish_text(call, call->maybe_applied ? KELPIE_E_UNKNOWN_RESULT : status, "");
+        return;
+    }
+    settle(call, status, bytes_of_str(why));
+}
+
+void calls_view_changed(struct actors *a)
+{
+    LIST_FOREACH(l, &a->calls)
+    {
+        struct actor_call *call = LIST_ENTRY(l, struct actor_call, link);
+        if (call->state != CALL_WAITING)
+            continue;
+        call->tries = 0;
+        timer_start(&call->timer, 0);
+    }
+}
+
+void calls_close(struct actors *a)
+{
+    while (!list_empty(&a->calls)) {
+        struct actor_call *call = LIST_ENTRY(a->calls.next, struct actor_call, link);
+        finish_text(call, KELPIE_E_CANCELLED, "the node is closing");
+    }
+}
+
+/* What is wrong with the arguments: a status, with a sentence in call->reason. */
+static int check_arguments(struct actor_call *call, const char *type, const char *id,
+                           const char *method, const char *request_id, struct bytes body,
+                           uint32_t deadline_ms)
+{
+    char *why = call->reason;
+    size_t size = sizeof call->reason;
+    int error = id_check("actor type", bytes_of_str(type), ACTOR_TYPE_MAX, why, size);
+
+    if (!error)
+        error = id_check("actor id", bytes_of_str(id), ACTOR_ID_MAX, why, size);
+    if (!error)
+        error = id_check("method", bytes_of_str(method), KELPIE_METHOD_MAX, why, size);
+    if (!error && request_id[0])
+        error = id_check("request id", bytes_of_str(request_id), REQUEST_ID_MAX, why, size);
+    if (!error && body.len > KELPIE_BODY_MAX) {
+        (void)snprintf(why, size, "the body has %zu bytes; at most %u are allowed", body.len,
+                       KELPIE_BODY_MAX);
+        error = KELPIE_E_TOO_LARGE;
+    }
+    if (!error && deadline_ms > CALL_DEADLINE_MS_MAX) {
+        (void)snprintf(why, size, "the deadline is %u ms; at most %u ms are allowed", deadline_ms,
+                       CALL_DEADLINE_MS_MAX);
+        error = KELPIE_E_INVALID;
+    }
+    if (!error && call->actors->closed)
+        error = KELPIE_E_CANCELLED;
+    if (!error && call->actors->call_count >= CALLS_MAX)
+        error = KELPIE_E_LIMIT;
+    return error;
+}
+
+void actors_call(struct actors *a, const char *type, const char *id, const char *method,
+                 const char *request_id, struct bytes body, uint32_t deadline_ms,
+                 actor_call_fn *done, void *arg)
+{
+    size_t kept = body.len <= KELPIE_BODY_MAX ? body.len : 0;
+    struct actor_call *call = mem_zalloc(a->env->mem, 1, sizeof *call + kept);
+
+    CHECK(done);
+    call->actors = a;
+    call->done = done;
+    call->arg = arg;
+    list_init(&call->wait_link);
+    timer_init(&call->timer, a->env->timers, "actor_call", on_timer, call);
+    call->status = check_arguments(call, type, id, method, request_id, body, deadline_ms);
+    if (!call->status) {
+        (void)snprintf(call->type, sizeof call->type, "%s", type);
+        (void)snprintf(call->id, sizeof call->id, "%s", id);
+        (void)snprintf(call->method, sizeof call->method, "%s", method);
+        if (request_id[0])
+            (void)snprintf(call->request_id, sizeof call->request_id, "%s", request_id);
+        else
+            uuid_to_text(random_uuid(a->env->random), call->request_id);
+        call->body_len = kept;
+        if (kept)
+            memcpy(call->body, body.data, kept);
+    }
+    call->deadline_ns =
+        env_now_ns(a->env) + (deadline_ms ? deadline_ms : CALL_DEADLINE_MS_DEFAULT) * NS_PER_MS;
+    list_append(&a->calls, &call->link);
+    a->call_count++;
+    timer_start(&call->timer, 0);
+}

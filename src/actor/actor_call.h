@@ -1,0 +1,48 @@
+/* A call that started on this node. */
+#ifndef KELPIE_ACTOR_ACTOR_CALL_H
+#define KELPIE_ACTOR_ACTOR_CALL_H
+
+#include "actor/activation.h"
+
+enum call_state {
+    CALL_NEW,     /* the timer starts it, or tells what is wrong with its arguments */
+    CALL_WAITING, /* the timer tries again */
+    CALL_FINDING, /* a finder looks for the placement */
+    CALL_LOCAL,   /* an invocation on this node */
+    CALL_REMOTE,  /* an RPC is under way */
+    CALL_DONE,    /* waits only for its cancelled RPC to complete */
+};
+
+#define CALL_REASON_SIZE 224
+
+struct actor_call {
+    struct actors *actors;
+    struct list link;
+    struct list wait_link; /* in its finder */
+    struct finder *finder;
+    enum call_state state;
+    struct timer timer;
+    uint64_t deadline_ns;
+    struct rpc_call rpc;
+    struct invocation *inv;
+    struct excluded *excluded; /* nodes that have no room; NULL: none */
+    unsigned tries;
+    unsigned timeouts;  /* attempts that got no answer in time */
+    bool maybe_applied; /* some attempt may have applied it */
+    int status;         /* CALL_NEW: what is wrong; else why the last attempt failed */
+    char reason[CALL_REASON_SIZE];
+    actor_call_fn *done;
+    void *arg;
+    char type[ACTOR_TYPE_MAX + 1];
+    char id[ACTOR_ID_MAX + 1];
+    char method[KELPIE_METHOD_MAX + 1];
+    char request_id[REQUEST_ID_MAX + 1];
+    size_t body_len;
+    uint8_t body[];
+};
+
+/* From the finder. */
+void call_found(struct actor_call *call, const struct placement *placement);
+void call_not_found(struct actor_call *call, int status, const char *why);
+
+#endif

@@ -1,0 +1,106 @@
+#include "actor/actor_message.h"
+
+#include "base/utf8.h"
+
+#define FLAG_HINT 1
+
+void actor_request_encode(struct buf *out, const struct actor_request *r)
+{
+    buf_append_u8(out, (uint8_t)r->op);
+    buf_append_blob(out, bytes_of_str(r->type));
+    buf_append_blob(out, bytes_of_str(r->id));
+    buf_append_u64(out, r->generation);
+    if (r->op != ACTOR_OP_CALL)
+        return;
+    buf_append_u32(out, r->remaining_ms);
+    buf_append_blob(out, bytes_of_str(r->method));
+    buf_append_blob(out, bytes_of_str(r->request_id));
+    buf_append_blob(out, r->body);
+}
+
+/* Text of min..max bytes of UTF-8 without NUL, into a field of max + 1. */
+static void read_text(struct reader *r, size_t min, size_t max, char *out)
+{
+    struct bytes text = reader_blob(r, max);
+
+    if (text.len < min || !utf8_valid(text))
+        r->ok = false;
+    if (!r->ok) {
+        out[0] = '\0';
+        return;
+    }
+    if (text.len)
+        memcpy(out, text.data, text.len);
+    out[text.len] = '\0';
+}
+
+int actor_request_decode(struct bytes payload, struct actor_request *r)
+{
+    struct reader in = reader_of(payload);
+    uint8_t op = reader_u8(&in);
+
+    memset(r, 0, sizeof *r);
+    if (op != ACTOR_OP_CALL && op != ACTOR_OP_ACTIVATE)
+        return KELPIE_E_PROTOCOL;
+    r->op = op;
+    read_text(&in, 1, ACTOR_TYPE_MAX, r->type);
+    read_text(&in, 1, ACTOR_ID_MAX, r->id);
+    r->generation = reader_u64(&in);
+    if (op == ACTOR_OP_CALL) {
+        r->remaining_ms = reader_u32(&in);
+        read_text(&in, 1, KELPIE_METHOD_MAX, r->method);
+        read_text(&in, 1, REQUEST_ID_MAX, r->request_id);
+        r->body = reader_blob(&in, KELPIE_BODY_MAX);
+    }
+    return reader_end(&in) ? 0 : KELPIE_E_PROTOCOL;
+}
+
+static void encode_hint(struct buf *out, const struct placement *p)
+{
+    buf_append_u8(out, p->record.placed ? 1 : 0);
+    buf_append_blob(out, bytes_of_str(p->record.node_id));
+    buf_append_u64(out, p->record.incarnation);
+    buf_append(out, p->record.boot.b, sizeof p->record.boot.b);
+    buf_append_blob(out, bytes_of_str(p->addr));
+    buf_append_u64(out, p->record.generation);
+}
+
+static void decode_hint(struct reader *in, struct placement *p)
+{
+    uint8_t placed = reader_u8(in);
+    struct bytes boot;
+
+    if (placed > 1)
+        in->ok = false;
+    p->record.placed = placed == 1;
+    read_text(in, p->record.placed ? 1 : 0, NODE_ID_MAX, p->record.node_id);
+    p->record.incarnation = reader_u64(in);
+    boot = reader_raw(in, sizeof p->record.boot.b);
+    if (in->ok)
+        memcpy(p->record.boot.b, boot.data, sizeof p->record.boot.b);
+    read_text(in, 0, NET_ADDR_SIZE - 1, p->addr);
+    p->record.generation = reader_u64(in);
+}
+
+void actor_answer_encode(struct buf *out, const struct actor_answer *a)
+{
+    buf_append_u8(out, a->has_hint ? FLAG_HINT : 0);
+    if (a->has_hint)
+        encode_hint(out, &a->hint);
+    buf_append_blob(out, a->body);
+}
+
+int actor_answer_decode(struct bytes payload, struct actor_answer *a)
+{
+    struct reader in = reader_of(payload);
+    uint8_t flags = reader_u8(&in);
+
+    memset(a, 0, sizeof *a);
+    if (flags & ~FLAG_HINT)
+        return KELPIE_E_PROTOCOL;
+    a->has_hint = (flags & FLAG_HINT) != 0;
+    if (a->has_hint)
+        decode_hint(&in, &a->hint);
+    a->body = reader_blob(&in, KELPIE_REPLY_MAX);
+    return reader_end(&in) ? 0 : KELPIE_E_PROTOCOL;
+}

@@ -1,0 +1,270 @@
+#include "actor/actor_state.h"
+
+#include "kelpie/error.h"
+
+/* What a store key can hold whatever the bytes are, and what the public header promises. */
+#define KEY_LEN_MAX (KELPIE_STATE_KEY_MAX < STATE_KEY_MAX ? KELPIE_STATE_KEY_MAX : STATE_KEY_MAX)
+
+struct state_entry {
+    struct map_node node;
+    struct list touched_link;
+    struct list unsaved_link;
+    bool present; /* false: deleted, but the store still has it or the message may be taken back */
+    bool unsaved;
+    bool touched;
+    /* As before the message, when touched. */
+    bool old_present;
+    bool old_unsaved;
+    uint8_t *value;
+    size_t value_len;
+    uint8_t *old_value;
+    size_t old_value_len;
+    size_t key_len;
+    uint8_t key[];
+};
+
+void actor_state_init(struct actor_state *s, struct mem mem)
+{
+    *s = (struct actor_state){.mem = mem};
+    map_init(&s->entries);
+    list_init(&s->touched);
+    list_init(&s->unsaved);
+}
+
+static void entry_free(struct actor_state *s, struct state_entry *e)
+{
+    map_remove(&s->entries, &e->node);
+    list_remove(&e->touched_link);
+    list_remove(&e->unsaved_link);
+    mem_free(s->mem, e->value);
+    mem_free(s->mem, e->old_value);
+    mem_free(s->mem, e);
+}
+
+void actor_state_deinit(struct actor_state *s)
+{
+    struct map_node *n;
+
+    while ((n = map_first(&s->entries)))
+        entry_free(s, MAP_ENTRY(n, struct state_entry, node));
+    s->keys = s->bytes = s->unsaved_count = 0;
+}
+
+static struct state_entry *find(const struct actor_state *s, struct bytes key)
+{
+    return MAP_ENTRY(map_find(&s->entries, key), struct state_entry, node);
+}
+
+static struct state_entry *entry_new(struct actor_state *s, struct bytes key)
+{
+    struct state_entry *e = mem_zalloc(s->mem, 1, sizeof *e + key.len);
+
+    e->key_len = key.len;
+    memcpy(e->key, key.data, key.len);
+    list_init(&e->touched_link);
+    list_init(&e->unsaved_link);
+    CHECK(!map_insert(&s->entries, &e->node, bytes_of(e->key, e->key_len)));
+    return e;
+}
+
+static void set_unsaved(struct actor_state *s, struct state_entry *e, bool unsaved)
+{
+    if (e->unsaved == unsaved)
+        return;
+    e->unsaved = unsaved;
+    if (unsaved) {
+        list_append(&s->unsaved, &e->unsaved_link);
+        s->unsaved_count++;
+    } else {
+        list_remove(&e->unsaved_link);
+        s->unsaved_count--;
+    }
+}
+
+static void count_in(struct actor_state *s, const struct state_entry *e)
+{
+    if (e->present) {
+        s->keys++;
+        s->bytes += e->key_len + e->value_len;
+    }
+}
+
+static void count_out(struct actor_state *s, const struct state_entry *e)
+{
+    if (e->present) {
+        s->keys--;
+        s->bytes -= e->key_len + e->value_len;
+    }
+}
+
+int actor_state_load(struct actor_state *s, struct bytes key, struct bytes value)
+{
+    struct state_entry *e;
+
+    if (key.len == 0 || s->keys + 1 > KELPIE_STATE_KEYS_MAX ||
+        s->bytes + key.len + value.len > KELPIE_STATE_BYTES_MAX || find(s, key))
+        return KELPIE_E_STATE_FULL;
+    e = entry_new(s, key);
+    e->value = mem_dup(s->mem, value.data, value.len);
+    e->value_len = value.len;
+    e->present = true;
+    count_in(s, e);
+    return 0;
+}
+
+bool actor_state_get(const struct actor_state *s, struct bytes key, struct bytes *value)
+{
+    const struct state_entry *e = find(s, key);
+
+    if (!e || !e->present)
+        return false;
+    *value = bytes_of(e->value, e->value_len);
+    return true;
+}
+
+/* Remembers how the entry was before the message, the first time the message changes it. */
+static void touch(struct actor_state *s, struct state_entry *e)
+{
+    if (e->touched)
+        return;
+    e->touched = true;
+    e->old_present = e->present;
+    e->old_unsaved = e->unsaved;
+    e->old_value = e->value;
+    e->old_value_len = e->value_len;
+    e->value = NULL;
+    e->value_len = 0;
+    list_append(&s->touched, &e->touched_link);
+}
+
+/* Gives the entry another value (NULL: none), owned by it from now on. */
+static void change(struct actor_state *s, struct state_entry *e, uint8_t *value, size_t len)
+{
+    count_out(s, e);
+    touch(s, e);
+    mem_free(s->mem, e->value);
+    e->value = value;
+    e->value_len = len;
+    e->present = value != NULL;
+    count_in(s, e);
+    set_unsaved(s, e, true);
+}
+
+static bool has_room(const struct actor_state *s, const struct state_entry *e, struct bytes key,
+                     struct bytes value)
+{
+    bool present = e && e->present;
+    size_t keys = s->keys + (present ? 0 : 1);
+    size_t bytes = s->bytes - (present ? e->key_len + e->value_len : 0) + key.len + value.len;
+    size_t changes = s->unsaved_count + (e && e->unsaved ? 0 : 1);
+
+    return keys <= KELPIE_STATE_KEYS_MAX && bytes <= KELPIE_STATE_BYTES_MAX &&
+           value.len <= KELPIE_STATE_VALUE_MAX && changes <= STATE_CHANGES_MAX;
+}
+
+int actor_state_put(struct actor_state *s, struct bytes key, struct bytes value)
+{
+    struct state_entry *e;
+
+    if (key.len == 0 || key.len > KEY_LEN_MAX)
+        return KELPIE_E_INVALID;
+    e = find(s, key);
+    if (!has_room(s, e, key, value))
+        return KELPIE_E_STATE_FULL;
+    if (!e)
+        e = entry_new(s, key);
+    change(s, e, mem_dup(s->mem, value.data, value.len), value.len);
+    return 0;
+}
+
+int actor_state_delete(struct actor_state *s, struct bytes key)
+{
+    struct state_entry *e;
+
+    if (key.len == 0 || key.len > KEY_LEN_MAX)
+        return KELPIE_E_INVALID;
+    e = find(s, key);
+    if (!e || !e->present)
+        return 0;
+    if (!e->unsaved && s->unsaved_count >= STATE_CHANGES_MAX)
+        return KELPIE_E_STATE_FULL;
+    change(s, e, NULL, 0);
+    return 0;
+}
+
+bool actor_state_next(const struct actor_state *s, struct bytes after, struct bytes *key,
+                      struct bytes *value)
+{
+    struct map_node *n = after.len ? map_after(&s->entries, after) : map_first(&s->entries);
+
+    for (; n; n = map_next(n)) {
+        const struct state_entry *e = MAP_ENTRY(n, const struct state_entry, node);
+        if (e->present) {
+            *key = bytes_of(e->key, e->key_len);
+            *value = bytes_of(e->value, e->value_len);
+            return true;
+        }
+    }
+    return false;
+}
+
+bool actor_state_touched(const struct actor_state *s)
+{
+    return !list_empty(&s->touched);
+}
+
+void actor_state_rollback(struct actor_state *s)
+{
+    struct list *l;
+
+    while ((l = list_pop(&s->touched))) {
+        struct state_entry *e = LIST_ENTRY(l, struct state_entry, touched_link);
+        count_out(s, e);
+        mem_free(s->mem, e->value);
+        e->value = e->old_value;
+        e->value_len = e->old_value_len;
+        e->old_value = NULL;
+        e->present = e->old_present;
+        e->touched = false;
+        set_unsaved(s, e, e->old_unsaved);
+        count_in(s, e);
+        if (!e->present && !e->unsaved)
+            entry_free(s, e);
+    }
+}
+
+void actor_state_keep(struct actor_state *s)
+{
+    struct list *l;
+
+    while ((l = list_pop(&s->touched))) {
+        struct state_entry *e = LIST_ENTRY(l, struct state_entry, touched_link);
+        mem_free(s->mem, e->old_value);
+        e->old_value = NULL;
+        e->touched = false;
+    }
+}
+
+void actor_state_unsaved(const struct actor_state *s, struct state_write *out)
+{
+    LIST_FOREACH(l, &s->unsaved)
+    {
+        const struct state_entry *e = LIST_ENTRY(l, const struct state_entry, unsaved_link);
+        *out++ = (struct state_write){
+            .key = bytes_of(e->key, e->key_len),
+            .value = bytes_of(e->value, e->value_len),
+            .present = e->present,
+        };
+    }
+}
+
+void actor_state_saved(struct actor_state *s)
+{
+    actor_state_keep(s);
+    while (!list_empty(&s->unsaved)) {
+        struct state_entry *e = LIST_ENTRY(s->unsaved.next, struct state_entry, unsaved_link);
+        set_unsaved(s, e, false);
+        if (!e->present)
+            entry_free(s, e);
+    }
+}

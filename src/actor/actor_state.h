@@ -1,0 +1,51 @@
+/*
+ * An actor's state in memory: a small ordered map. Changes of one message are made in place and can
+ * be taken back; what is not in the store yet is known as `unsaved`.
+ */
+#ifndef KELPIE_ACTOR_ACTOR_STATE_H
+#define KELPIE_ACTOR_ACTOR_STATE_H
+
+#include "base/list.h"
+#include "base/map.h"
+#include "base/mem.h"
+#include "kelpie/kelpie.h"
+#include "registry/rules_actor.h"
+
+/* Keys that one commit may change: deletes of all and puts of as many would pass the store's bound
+ * on writes otherwise. */
+#define STATE_CHANGES_MAX 1000
+
+struct actor_state {
+    struct mem mem;
+    struct map entries;
+    struct list touched; /* changed by the message that runs */
+    struct list unsaved; /* differ from the store */
+    size_t unsaved_count;
+    size_t keys;  /* that are present */
+    size_t bytes; /* of their keys and values */
+};
+
+void actor_state_init(struct actor_state *s, struct mem mem);
+void actor_state_deinit(struct actor_state *s);
+/* A row as loaded: saved, untouched. Returns 0, or KELPIE_E_STATE_FULL for rows over the bounds. */
+int actor_state_load(struct actor_state *s, struct bytes key, struct bytes value) MUST_USE;
+
+bool actor_state_get(const struct actor_state *s, struct bytes key, struct bytes *value);
+int actor_state_put(struct actor_state *s, struct bytes key, struct bytes value) MUST_USE;
+int actor_state_delete(struct actor_state *s, struct bytes key) MUST_USE;
+bool actor_state_next(const struct actor_state *s, struct bytes after, struct bytes *key,
+                      struct bytes *value);
+
+/* The message changed something. */
+bool actor_state_touched(const struct actor_state *s);
+/* Takes the message's changes back. */
+void actor_state_rollback(struct actor_state *s);
+/* Keeps the message's changes, still unsaved (those of `activate`, until the first commit). */
+void actor_state_keep(struct actor_state *s);
+/* What has to be written, in order of first change; borrowed until the next change. Fills
+ * unsaved_count items. */
+void actor_state_unsaved(const struct actor_state *s, struct state_write *out);
+/* All of it is in the store now. */
+void actor_state_saved(struct actor_state *s);
+
+#endif

@@ -1,0 +1,172 @@
+/* The actor floor's object: made, told what the cluster says, closed. */
+#include "actor/activation.h"
+
+static void on_run_timer(void *arg)
+{
+    struct actors *a = arg;
+    struct list now;
+    struct list *l;
+
+    /* Those that ask for another turn get it in the next one. */
+    list_init(&now);
+    while ((l = list_pop(&a->runnable)))
+        list_append(&now, l);
+    while ((l = list_pop(&now)))
+        act_run(LIST_ENTRY(l, struct kelpie_actor, run_link));
+    if (!list_empty(&a->runnable))
+        timer_start(&a->run_timer, 0);
+}
+
+static void classes_take(struct actors *a, const struct kelpie_class *const *classes)
+{
+    for (; classes && *classes; classes++) {
+        CHECK(a->class_count < CLASS_COUNT_MAX);
+        CHECK((*classes)->abi == KELPIE_ABI_VERSION && (*classes)->receive);
+        CHECK(!actors_class(a, (*classes)->type));
+        list_init(&a->idle[a->class_count]);
+        a->classes[a->class_count++] = *classes;
+    }
+}
+
+struct actors *actors_new(const struct env *env, struct rpc *rpc, struct cluster *cluster,
+                          const struct actors_config *config)
+{
+    struct actors *a = MEM_NEW(env->mem, struct actors);
+
+    a->env = env;
+    a->rpc = rpc;
+    a->cluster = cluster;
+    a->ks = &cluster_config_of(cluster)->ks;
+    a->activations_max =
+        config->activations_max ? config->activations_max : ACTIVATIONS_MAX_DEFAULT;
+    a->idle_ms = config->idle_ms ? config->idle_ms : IDLE_MS_DEFAULT;
+    classes_take(a, config->classes);
+    map_init(&a->activations);
+    map_init(&a->finders);
+    list_init(&a->runnable);
+    list_init(&a->op_pool);
+    list_init(&a->calls);
+    timer_init(&a->idle_timer, env->timers, "actors_idle", on_idle_timer, a);
+    timer_init(&a->run_timer, env->timers, "actors_run", on_run_timer, a);
+    directory_init(&a->directory, env->mem, DIRECTORY_MAX);
+    buf_init(&a->out, env->mem);
+    drain_init(a);
+    sweep_init(a);
+    rpc_serve(rpc, RPC_ACTOR_CALL, actors_on_rpc, a);
+    return a;
+}
+
+void actors_free(struct actors *a)
+{
+    struct mem mem = a->env->mem;
+    struct list *l;
+
+    CHECK(actors_idle(a));
+    while ((l = list_pop(&a->op_pool)))
+        mem_free(mem, LIST_ENTRY(l, struct act_op, link));
+    directory_deinit(&a->directory);
+    buf_deinit(&a->out);
+    mem_free(mem, a);
+}
+
+bool actors_idle(const struct actors *a)
+{
+    return a->closed && a->activations.count == 0 && a->ops == 0 && a->call_count == 0 &&
+           a->zombie_calls == 0 && a->finders.count == 0 && a->nudges == 0 && a->locates == 0 &&
+           drain_idle(a) && sweep_idle(a);
+}
+
+/* Drops every activation. Some have a transaction under way; they leave the table when it ends. */
+static void drop_all(struct actors *a, int status, const char *text)
+{
+    struct list orphans;
+    struct map_node *n, *next;
+
+    list_init(&orphans);
+    for (n = map_first(&a->activations); n; n = next) {
+        next = map_next(n);
+        act_suspend(MAP_ENTRY(n, struct kelpie_actor, node), &orphans);
+    }
+    invocations_answer_all(a, &orphans, status, text, NULL);
+}
+
+/* Entries of which something may land are of no use to a life that ends. */
+static void drop_unsettled(struct actors *a, bool all)
+{
+    struct map_node *n, *next;
+
+    for (n = map_first(&a->activations); n; n = next) {
+        struct kelpie_actor *act = MAP_ENTRY(n, struct kelpie_actor, node);
+        next = map_next(n);
+        if (act->state == ACT_UNSETTLED &&
+            (all || act->incarnation != cluster_incarnation(a->cluster)))
+            act_drop(act, KELPIE_E_UNAVAILABLE, NULL, "");
+    }
+}
+
+void actors_close(struct actors *a)
+{
+    if (a->closed)
+        return;
+    a->closed = true;
+    a->drain.on = false;
+    timer_stop(&a->idle_timer);
+    timer_stop(&a->run_timer);
+    drop_all(a, KELPIE_E_UNAVAILABLE, "the node is closing");
+    drop_unsettled(a, true);
+    calls_close(a);
+    finders_close(a);
+    drain_cancel(a);
+    sweep_cancel(a);
+}
+
+void actors_suspend(struct actors *a)
+{
+    timer_stop(&a->run_timer);
+    timer_stop(&a->idle_timer);
+    drop_all(a, KELPIE_E_UNAVAILABLE, "the node's lease ran out");
+}
+
+void actors_resume(struct actors *a)
+{
+    if (a->closed)
+        return;
+    drop_unsettled(a, false);
+    drain_resume(a);
+}
+
+void actors_view_changed(struct actors *a, const struct view *view, const struct member *gone,
+                         size_t gone_count)
+{
+    (void)view;
+    (void)gone;
+    if (a->closed)
+        return;
+    if (gone_count > 0) {
+        directory_members_gone(&a->directory);
+        sweep_again(a);
+    }
+    calls_view_changed(a);
+}
+
+void actors_primary_changed(struct actors *a, uint64_t term)
+{
+    if (!a->closed)
+        sweep_start(a, term);
+}
+
+const struct actors_stats *actors_stats(const struct actors *a)
+{
+    return &a->stats;
+}
+
+void actors_each(const struct actors *a,
+                 void (*fn)(void *arg, const char *type, const char *id, uint64_t generation),
+                 void *arg)
+{
+    for (struct map_node *n = map_first(&a->activations); n; n = map_next(n)) {
+        const struct kelpie_actor *act = MAP_ENTRY(n, const struct kelpie_actor, node);
+        if (act->state == ACT_IDLE || act->state == ACT_COMMITTING)
+            fn(arg, act_type(act), act_id(act), act->generation);
+    }
+}

@@ -1,0 +1,55 @@
+/* Passivation: an actor that was idle for its class's time is stopped and released. */
+#include "actor/activation.h"
+
+static uint64_t idle_ns(const struct actors *a, size_t class_index)
+{
+    uint32_t own_ms = a->classes[class_index]->idle_ms;
+
+    return (own_ms ? own_ms : a->idle_ms) * NS_PER_MS;
+}
+
+static struct kelpie_actor *longest_idle(const struct actors *a, size_t class_index)
+{
+    const struct list *l = &a->idle[class_index];
+
+    return list_empty(l) ? NULL : LIST_ENTRY(l->next, struct kelpie_actor, idle_link);
+}
+
+void idle_timer_arm(struct actors *a)
+{
+    uint64_t now = env_now_ns(a->env), soonest = UINT64_MAX;
+
+    if (a->idle_timer.armed || a->closed)
+        return;
+    for (size_t i = 0; i < a->class_count; i++) {
+        const struct kelpie_actor *act = longest_idle(a, i);
+        uint64_t due = act ? act->idle_since_ns + idle_ns(a, i) : UINT64_MAX;
+        if (due < soonest)
+            soonest = due;
+    }
+    if (soonest != UINT64_MAX)
+        timer_start(&a->idle_timer, soonest > now ? soonest - now : 0);
+}
+
+void on_idle_timer(void *arg)
+{
+    struct actors *a = arg;
+    unsigned stopped = 0;
+    bool more = false;
+
+    for (size_t i = 0; i < a->class_count && !more; i++) {
+        struct kelpie_actor *act;
+        while ((act = longest_idle(a, i))) {
+            if (env_now_ns(a->env) < act->idle_since_ns + idle_ns(a, i))
+                break;
+            more = ++stopped > PASSIVATE_BATCH || a->stopping >= STOPS_MAX;
+            if (more)
+                break;
+            act_stop(act, STOP_RELEASE);
+        }
+    }
+    if (more)
+        timer_start(&a->idle_timer, DRAIN_PAUSE_NS);
+    else
+        idle_timer_arm(a);
+}

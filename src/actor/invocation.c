@@ -1,0 +1,117 @@
+/* Messages on the node that hosts their actor: made, answered once, freed. */
+#include "actor/activation.h"
+
+struct invocation *invocation_new(struct actors *a, const struct actor_request *r)
+{
+    struct invocation *inv = mem_zalloc(a->env->mem, 1, sizeof *inv + r->body.len);
+
+    list_init(&inv->link);
+    list_init(&inv->followers);
+    buf_init(&inv->reply, a->env->mem);
+    inv->deadline_ns = env_now_ns(a->env) + r->remaining_ms * NS_PER_MS;
+    inv->generation = r->generation;
+    memcpy(inv->type, r->type, sizeof inv->type);
+    memcpy(inv->id, r->id, sizeof inv->id);
+    memcpy(inv->method, r->method, sizeof inv->method);
+    memcpy(inv->request_id, r->request_id, sizeof inv->request_id);
+    inv->body_len = r->body.len;
+    if (r->body.len)
+        memcpy(inv->body, r->body.data, r->body.len);
+    return inv;
+}
+
+static void invocation_free(struct actors *a, struct invocation *inv)
+{
+    CHECK(list_empty(&inv->followers) && list_empty(&inv->link));
+    buf_deinit(&inv->reply);
+    mem_free(a->env->mem, inv);
+}
+
+static void reply_to_peer(struct actors *a, const struct rpc_request *request, int status,
+                          struct bytes body, const struct placement *hint)
+{
+    struct actor_answer answer = {.has_hint = hint != NULL, .body = body};
+
+    if (hint)
+        answer.hint = *hint;
+    buf_clear(&a->out);
+    actor_answer_encode(&a->out, &answer);
+    rpc_reply(a->rpc, request, status, buf_bytes(&a->out));
+}
+
+static void answer_one(struct actors *a, struct invocation *inv, int status, struct bytes body,
+                       const struct placement *hint)
+{
+    if (inv->from_peer)
+        reply_to_peer(a, &inv->request, status, body, hint);
+    else if (inv->call)
+        call_answered(inv->call, status, body, hint);
+}
+
+void invocation_answer(struct actors *a, struct invocation *inv, int status, struct bytes body,
+                       const struct placement *hint)
+{
+    struct list *l;
+
+    /* The body may be the first one's reply buffer: it goes last. */
+    while ((l = list_pop(&inv->followers))) {
+        struct invocation *follower = LIST_ENTRY(l, struct invocation, link);
+        answer_one(a, follower, status, body, hint);
+        invocation_free(a, follower);
+    }
+    answer_one(a, inv, status, body, hint);
+    invocation_free(a, inv);
+}
+
+void invocation_answer_text(struct actors *a, struct invocation *inv, int status, const char *text)
+{
+    invocation_answer(a, inv, status, bytes_of_str(text), NULL);
+}
+
+void invocations_answer_all(struct actors *a, struct list *list, int status, const char *text,
+                            const struct placement *hint)
+{
+    struct list *l;
+
+    while ((l = list_pop(list)))
+        invocation_answer(a, LIST_ENTRY(l, struct invocation, link), status, bytes_of_str(text),
+                          hint);
+}
+
+uint64_t invocation_deadline_ns(const struct invocation *inv)
+{
+    uint64_t latest = inv->deadline_ns;
+
+    LIST_FOREACH(l, &inv->followers)
+    {
+        const struct invocation *f = LIST_ENTRY(l, const struct invocation, link);
+        if (f->deadline_ns > latest)
+            latest = f->deadline_ns;
+    }
+    return latest;
+}
+
+void actors_on_rpc(void *arg, const struct rpc_request *request)
+{
+    struct actors *a = arg;
+    struct actor_request r;
+    struct invocation *inv;
+
+    if (actor_request_decode(request->payload, &r)) {
+        rpc_reply(a->rpc, request, KELPIE_E_PROTOCOL, bytes_of(NULL, 0));
+        return;
+    }
+    if (r.op == ACTOR_OP_ACTIVATE) {
+        reply_to_peer(a, request, 0, bytes_of(NULL, 0), NULL);
+        host_activate(a, r.type, r.id);
+        return;
+    }
+    a->stats.calls_received++;
+    if (r.remaining_ms > CALL_DEADLINE_MS_MAX)
+        r.remaining_ms = CALL_DEADLINE_MS_MAX;
+    inv = invocation_new(a, &r);
+    inv->from_peer = true;
+    inv->request = *request;
+    inv->request.payload = bytes_of(NULL, 0);
+    host_deliver(a, inv);
+}

@@ -1,0 +1,198 @@
+/* Bringing an activation to life (spec: Activate), also after taking it back (spec: AbortMove). */
+#include <stdio.h>
+
+#include "actor/activation.h"
+#include "base/mutant.h"
+#include "base/tuple.h"
+
+/* A hint from a placement row alone: the address is the view's, if it has that life of the node. */
+static struct placement hint_of(const struct actors *a, const struct placement_record *p)
+{
+    struct placement hint = {.record = *p};
+    const struct view *view = cluster_view(a->cluster);
+    const struct member *m = p->placed && view ? view_find(view, p->node_id) : NULL;
+
+    if (m && uuid_equal(m->boot, p->boot))
+        memcpy(hint.addr, m->addr, sizeof hint.addr);
+    return hint;
+}
+
+static int load_row(struct kelpie_actor *act, struct store_row row, struct buf *scratch)
+{
+    struct key_parts parts;
+    struct state_record state;
+    struct request_record request;
+    int error = key_parse(act->actors->ks, row.key, &parts);
+
+    if (error)
+        return KELPIE_E_STORE_CORRUPT;
+    buf_clear(scratch);
+    if (parts.family == KEY_STATE) {
+        error = state_record_decode(row.key, row.value, scratch, &state);
+        if (!error)
+            error = actor_state_load(&act->values, bytes_of(parts.state_key, parts.state_key_len),
+                                     state.value);
+        return error;
+    }
+    if (parts.family != KEY_REQUEST_SLOT)
+        return KELPIE_E_STORE_CORRUPT;
+    error = request_record_decode(row.key, row.value, scratch, &request);
+    if (!error)
+        kept_replies_add(&act->kept, &request);
+    return error;
+}
+
+/* The rows of state and request slots; `text` says which one is wrong. */
+static int load_rows(struct kelpie_actor *act, struct store_result rows, char *text, size_t size)
+{
+    struct buf scratch;
+    int error = rows.more ? KELPIE_E_STATE_FULL : 0;
+
+    buf_init(&scratch, act->actors->env->mem);
+    for (size_t i = 0; i < rows.count && !error; i++) {
+        error = load_row(act, rows.rows[i], &scratch);
+        if (error) {
+            buf_clear(&scratch);
+            tuple_to_text(rows.rows[i].key, &scratch);
+            (void)snprintf(text, size, "the record at %.*s cannot be loaded", (int)scratch.len,
+                           (const char *)scratch.data);
+        }
+    }
+    buf_deinit(&scratch);
+    return error;
+}
+
+/* The state is there: the class's callback, then the messages that wait. */
+static void start(struct kelpie_actor *act)
+{
+    struct actors *a = act->actors;
+    int error = 0;
+
+    if (a->drain.on && !act->taken_back) {
+        act_set_state(act, ACT_STOPPING);
+        act_free_memory(act);
+        act_stop_placement(act, STOP_HAND_OVER);
+        return;
+    }
+    CHECK(!act->current);
+    if (act->class->activate)
+        error = act->class->activate(act);
+    if (error) {
+        log_warn(&a->env->log, "actor_activate_failed", "type=%s id=%s error=%s", act_type(act),
+                 act_id(act), kelpie_error_name(error));
+        act_drop(act, error < 0 ? error : KELPIE_E_HANDLER_FAILED, NULL,
+                 "the actor's class failed to activate it");
+        return;
+    }
+    actor_state_keep(&act->values);
+    act_set_state(act, ACT_IDLE);
+    act_count_memory(act);
+    a->stats.activated++;
+    act_run(act);
+}
+
+static void load_failed(struct kelpie_actor *act, const struct load_args *args, int status,
+                        const char *why)
+{
+    struct actors *a = act->actors;
+    struct placement hint = hint_of(a, &args->placement);
+
+    if (status == KELPIE_E_REFUSED) {
+        act_drop(act, KELPIE_E_NOT_HERE, &hint, "");
+        return;
+    }
+    if (status == KELPIE_E_STORE_CORRUPT || status == KELPIE_E_STORE_NEWER ||
+        status == KELPIE_E_STATE_FULL) {
+        char why_quoted[TXN_REASON_SIZE * 2];
+        log_error(&a->env->log, "actor_load_failed", "type=%s id=%s error=%s why=%s", act_type(act),
+                  act_id(act), kelpie_error_name(status),
+                  log_quote(why, why_quoted, sizeof why_quoted));
+        act_drop(act, status, NULL, why);
+        return;
+    }
+    act_drop(act, KELPIE_E_UNAVAILABLE, NULL, "the actor's state could not be read");
+}
+
+static void on_loaded(struct txn *txn, int status)
+{
+    struct act_op *op = txn->arg;
+    struct kelpie_actor *act = op->act;
+    char why[TXN_REASON_SIZE];
+
+    if (act_op_end(op, status))
+        return;
+    CHECK(act->state == ACT_LOADING);
+    (void)snprintf(why, sizeof why, "%s", txn->reason);
+    if (status == 0)
+        status = load_rows(act, rule_rows(txn, LOAD_READ_STATE), why, sizeof why);
+    if (status) {
+        load_failed(act, &op->args.load, status, why);
+    } else if (act_may_go_on(act)) {
+        act->generation = op->args.load.placement.generation;
+        start(act);
+    }
+    act_op_free(op);
+}
+
+void act_load(struct kelpie_actor *act)
+{
+    struct actors *a = act->actors;
+    struct act_op *op = act_op_new(act, OP_LOAD);
+
+    CHECK(act->state == ACT_LOADING);
+    act->incarnation = cluster_incarnation(a->cluster);
+    op->args.load = (struct load_args){.ref = act_ref(act), .self = actors_self(a)};
+    load_txn(&op->txn, a->env, &op->args.load, on_loaded, op);
+    txn_start(&op->txn);
+}
+
+static void on_taken_back(struct txn *txn, int status)
+{
+    struct act_op *op = txn->arg;
+    struct kelpie_actor *act = op->act;
+    struct actors *a = op->actors;
+
+    if (act_op_end(op, status))
+        return;
+    if (status == 0) {
+        if (act_may_go_on(act))
+            act_load(act);
+    } else if (status == KELPIE_E_REFUSED) {
+        struct placement hint = hint_of(a, &op->args.own.result.record);
+        act_drop(act, KELPIE_E_NOT_HERE, &hint, "");
+    } else if (status == KELPIE_E_UNKNOWN_RESULT || status == KELPIE_E_CANCELLED ||
+               status == KELPIE_E_TIMEOUT) {
+        struct list waiting;
+
+        list_init(&waiting);
+        act_set_state(act, ACT_UNSETTLED);
+        mailbox_take_all(act, &waiting);
+        invocations_answer_all(a, &waiting, KELPIE_E_UNAVAILABLE, "", NULL);
+    } else {
+        act_drop(act, status, NULL, txn->reason);
+    }
+    act_op_free(op);
+}
+
+void act_take_back(struct kelpie_actor *act)
+{
+    struct actors *a = act->actors;
+    struct act_op *op;
+
+    CHECK(act->state == ACT_UNSETTLED && act->generation > 0);
+    act_set_state(act, ACT_LOADING);
+    /* The planted mistake: back as it was, although its hand-over may still land. */
+    if (MUTANT("takeback")) {
+        act->taken_back = true;
+        act_load(act);
+        return;
+    }
+    op = act_op_new(act, OP_ABORT);
+    op->args.own = (struct own_args){
+        .ref = act_ref(act),
+        .self = actors_self(a),
+        .generation = act->generation,
+    };
+    abort_txn(&op->txn, a->env, &op->args.own, on_taken_back, op);
+    txn_start(&op->txn);
+}

@@ -1,0 +1,197 @@
+/* Messages come in, wait their turn, and are taken one at a time. */
+#include "actor/activation.h"
+
+void mailbox_take_all(struct kelpie_actor *act, struct list *out)
+{
+    struct list *l;
+
+    if (act->current) {
+        list_append(out, &act->current->link);
+        act->current = NULL;
+    }
+    while ((l = list_pop(&act->mailbox)))
+        list_append(out, l);
+    act->mailbox_count = 0;
+}
+
+static struct invocation *find_request(const struct kelpie_actor *act, const char *request_id)
+{
+    if (act->current && strcmp(act->current->request_id, request_id) == 0)
+        return act->current;
+    LIST_FOREACH(l, &act->mailbox)
+    {
+        struct invocation *inv = LIST_ENTRY(l, struct invocation, link);
+        if (strcmp(inv->request_id, request_id) == 0)
+            return inv;
+    }
+    return NULL;
+}
+
+/* Queues it; a repeat of one that waits or is being committed gets that one's answer. False when
+ * the mailbox is full (and then it was answered). */
+static bool enqueue(struct kelpie_actor *act, struct invocation *inv)
+{
+    struct invocation *first = find_request(act, inv->request_id);
+
+    if (act->mailbox_count >= MAILBOX_MAX) {
+        invocation_answer_text(act->actors, inv, KELPIE_E_MAILBOX_FULL, "");
+        return false;
+    }
+    act->mailbox_count++;
+    list_append(first ? &first->followers : &act->mailbox, &inv->link);
+    return true;
+}
+
+static struct invocation *dequeue(struct kelpie_actor *act)
+{
+    struct invocation *inv = LIST_ENTRY(list_pop(&act->mailbox), struct invocation, link);
+
+    act->mailbox_count--;
+    return inv;
+}
+
+void mailbox_followers_leave(struct kelpie_actor *act, const struct invocation *inv)
+{
+    LIST_FOREACH(l, &inv->followers)
+    {
+        CHECK(act->mailbox_count > 0);
+        act->mailbox_count--;
+    }
+}
+
+/* No room: the placement that brought the caller here is released, so that the actor can be placed
+ * where there is room. */
+static void evict(struct actors *a, const struct kelpie_class *class, struct invocation *inv)
+{
+    struct kelpie_actor *act;
+
+    if (inv->generation == 0 || a->activations.count >= a->activations_max + EVICTIONS_MAX) {
+        invocation_answer_text(a, inv, KELPIE_E_NODE_FULL, "");
+        return;
+    }
+    act = act_new(a, class, inv->id, ACT_STOPPING);
+    act->generation = inv->generation;
+    act->stop_answer = KELPIE_E_NODE_FULL;
+    list_append(&act->mailbox, &inv->link);
+    act->mailbox_count = 1;
+    act_stop_placement(act, STOP_RELEASE);
+}
+
+static void deliver_to_new(struct actors *a, struct invocation *inv)
+{
+    const struct kelpie_class *class = actors_class(a, inv->type);
+    struct kelpie_actor *act;
+
+    if (!class) {
+        invocation_answer_text(a, inv, KELPIE_E_UNKNOWN_TYPE,
+                               "the node does not host actors of this type");
+        return;
+    }
+    if (a->activations.count >= a->activations_max) {
+        evict(a, class, inv);
+        return;
+    }
+    act = act_new(a, class, inv->id, ACT_LOADING);
+    (void)enqueue(act, inv);
+    act_load(act);
+}
+
+void host_deliver(struct actors *a, struct invocation *inv)
+{
+    struct kelpie_actor *act;
+
+    if (a->closed || !cluster_may_act(a->cluster)) {
+        invocation_answer_text(a, inv, KELPIE_E_UNAVAILABLE,
+                               a->closed ? "the node is closing" : cluster_reason(a->cluster));
+        return;
+    }
+    act = act_find(a, inv->type, inv->id);
+    if (!act) {
+        deliver_to_new(a, inv);
+        return;
+    }
+    if (!enqueue(act, inv))
+        return;
+    if (act->state == ACT_IDLE && !act->current && list_empty(&act->run_link))
+        act_run(act);
+    else if (act->state == ACT_UNSETTLED && !a->drain.on)
+        act_take_back(act);
+}
+
+void host_activate(struct actors *a, const char *type, const char *id)
+{
+    const struct kelpie_class *class = actors_class(a, type);
+
+    if (a->closed || a->drain.on || !class || a->activations.count >= a->activations_max ||
+        !cluster_may_act(a->cluster) || act_find(a, type, id))
+        return;
+    act_load(act_new(a, class, id, ACT_LOADING));
+}
+
+static void become_idle(struct kelpie_actor *act)
+{
+    struct actors *a = act->actors;
+    size_t class_index = 0;
+
+    while (a->classes[class_index] != act->class)
+        class_index++;
+    act->idle_since_ns = env_now_ns(a->env);
+    list_remove(&act->idle_link);
+    list_append(&a->idle[class_index], &act->idle_link);
+    idle_timer_arm(a);
+}
+
+void act_run_later(struct kelpie_actor *act)
+{
+    struct actors *a = act->actors;
+
+    list_remove(&act->run_link);
+    list_append(&a->runnable, &act->run_link);
+    if (!a->run_timer.armed)
+        timer_start(&a->run_timer, 0);
+}
+
+/* One message that waits: true when the next may follow at once. */
+static bool run_one(struct kelpie_actor *act)
+{
+    struct actors *a = act->actors;
+    struct invocation *inv;
+
+    if (!act_may_go_on(act))
+        return false;
+    inv = dequeue(act);
+    if (invocation_deadline_ns(inv) <= env_now_ns(a->env)) {
+        mailbox_followers_leave(act, inv);
+        invocation_answer_text(a, inv, KELPIE_E_TIMEOUT, "");
+        return act->state == ACT_IDLE;
+    }
+    act_invoke(act, inv);
+    return act->state == ACT_IDLE;
+}
+
+void act_run(struct kelpie_actor *act)
+{
+    struct actors *a = act->actors;
+    unsigned messages = 0;
+
+    if (act->current || act->state != ACT_IDLE)
+        return;
+    act_hold(act);
+    list_remove(&act->idle_link);
+    list_remove(&act->run_link);
+    while (act->state == ACT_IDLE && !(a->drain.on && !act->taken_back)) {
+        if (list_empty(&act->mailbox)) {
+            become_idle(act);
+            break;
+        }
+        if (messages++ == RUN_BATCH) {
+            act_run_later(act);
+            break;
+        }
+        if (!run_one(act))
+            break;
+    }
+    if (act->state == ACT_IDLE && a->drain.on && !act->taken_back && list_empty(&act->run_link))
+        act_stop(act, STOP_HAND_OVER);
+    act_release(act);
+}

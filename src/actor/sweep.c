@@ -1,0 +1,108 @@
+/*
+ * The primary's background work: rows of dead incarnations are cleared in batches, a little at a
+ * time. It starts when this node becomes primary and whenever members left, and ends by itself.
+ */
+#include "actor/activation.h"
+
+static void batch_start(struct actors *a);
+
+static void on_timer(void *arg)
+{
+    batch_start(arg);
+}
+
+void sweep_init(struct actors *a)
+{
+    timer_init(&a->sweep.timer, a->env->timers, "actors_sweep", on_timer, a);
+}
+
+bool sweep_idle(const struct actors *a)
+{
+    return !txn_active(&a->sweep.txn);
+}
+
+void sweep_cancel(struct actors *a)
+{
+    a->sweep.term = 0;
+    a->sweep.running = false;
+    timer_stop(&a->sweep.timer);
+    txn_cancel(&a->sweep.txn);
+}
+
+static void begin(struct actors *a)
+{
+    struct sweep *s = &a->sweep;
+
+    s->again = false;
+    s->running = true;
+    s->args.cursor = keys_by_node_all(a->ks).begin;
+    timer_start(&s->timer, SWEEP_PAUSE_NS);
+}
+
+static void on_batch(struct txn *txn, int status)
+{
+    struct actors *a = txn->arg;
+    struct sweep *s = &a->sweep;
+
+    if (a->closed || s->term == 0)
+        return;
+    if (!s->running) {
+        if (s->again)
+            begin(a); /* primary again while the batch of the last term was cancelled */
+        return;
+    }
+    if (status) {
+        /* Refused: the claim is gone, and primary_changed will say so. Else: the next failure of a
+         * node, or the next primary, starts it again. */
+        s->running = false;
+        if (status != KELPIE_E_REFUSED && status != KELPIE_E_CANCELLED)
+            log_warn(&a->env->log, "sweep_stopped", "error=%s", kelpie_error_name(status));
+        return;
+    }
+    a->stats.swept += txn->committed ? s->args.voided : 0;
+    if (!s->args.at_end) {
+        s->args.cursor = s->args.next;
+        timer_start(&s->timer, SWEEP_PAUSE_NS);
+    } else if (s->again) {
+        begin(a);
+    } else {
+        s->running = false;
+    }
+}
+
+static void batch_start(struct actors *a)
+{
+    struct sweep *s = &a->sweep;
+
+    if (a->closed || s->term == 0 || txn_active(&s->txn))
+        return;
+    if (!cluster_may_act(a->cluster) || s->term == 0) {
+        s->running = false;
+        return;
+    }
+    s->args.ks = a->ks;
+    s->args.self = actors_self(a);
+    s->args.term = s->term;
+    sweep_txn(&s->txn, a->env, &s->args, on_batch, a);
+    txn_start(&s->txn);
+}
+
+void sweep_start(struct actors *a, uint64_t term)
+{
+    if (term == 0) {
+        sweep_cancel(a);
+        return;
+    }
+    a->sweep.term = term;
+    sweep_again(a);
+}
+
+void sweep_again(struct actors *a)
+{
+    if (a->sweep.term == 0 || a->closed)
+        return;
+    if (a->sweep.running || txn_active(&a->sweep.txn))
+        a->sweep.again = true;
+    else
+        begin(a);
+}
