@@ -1,19 +1,34 @@
-/* An HTTP/1.1 server on libevent's evhttp: whole requests in, whole or streamed responses out. */
+/*
+ * An HTTP/1.1 server on libevent's bufferevents: whole requests in, whole or streamed answers out.
+ *
+ * Not on evhttp: that of libevent 2.1, which Debian 12 has, answers its own errors in HTML, knows no
+ * bound on connections, reads without bound from a client while it answers it, and does not tell
+ * that a client went away while its request is being handled.
+ *
+ * What the server refuses by itself (a malformed head, a body over its limit, …) it answers with
+ * {"error":"<name of kelpie/error.h>","message":"<a sentence>"}.
+ */
 #ifndef KELPIE_LOOP_HTTP_SERVER_H
 #define KELPIE_LOOP_HTTP_SERVER_H
 
 #include "base/bytes.h"
+#include "loop/http_parse.h"
 #include "loop/loop.h"
 
 #define HTTP_BODY_MAX (1024u * 1024)
-#define HTTP_HEADERS_MAX (32u * 1024)
+/* Heads: HTTP_HEADERS_MAX bytes, HTTP_FIELDS_MAX headers (http_parse.h). */
 #define HTTP_CONNECTIONS_MAX 4096
+#define HTTP_OUTPUT_MAX (256u * 1024) /* of a stream: waiting for a client that reads slowly */
+#define HTTP_REQUEST_S 30             /* from the first byte of a request to its last */
+#define HTTP_IDLE_S 120               /* between requests */
+#define HTTP_WRITE_S 30               /* without the client reading anything */
 
 struct http_server;
 struct http_exchange; /* one request and its answer; owned by the server until answered */
 
-/* `path` is the raw (still percent-encoded) path without the query. Every handler must sooner or
- * later call http_exchange_reply or _stream exactly once. */
+/* One request has come in whole. The handler must sooner or later, now or from the loop, call
+ * http_exchange_reply once, or _stream once and then _end once; the exchange lives until then, also
+ * when the client has gone away. */
 typedef void http_handler_fn(void *arg, struct http_exchange *ex);
 
 struct http_server *http_server_new(struct loop *loop, struct mem mem, const char *addr,
@@ -22,23 +37,29 @@ struct http_server *http_server_new(struct loop *loop, struct mem mem, const cha
 void http_server_drain(struct http_server *s);
 /* Exchanges that are not answered yet, streams not counted. */
 size_t http_server_pending(const struct http_server *s);
+/* Closes everything; on_close runs where it was set. Exchanges still owe their _reply or _end. Not
+ * from within a handler. */
 void http_server_free(struct http_server *s);
 const char *http_server_addr(const struct http_server *s);
 
 const char *http_exchange_method(const struct http_exchange *ex); /* "GET", "POST", … */
+/* The raw (still percent-encoded) path without the query. */
 const char *http_exchange_path(const struct http_exchange *ex);
-/* The decoded value of a query parameter or a header, or NULL; valid until the exchange ends. */
-const char *http_exchange_query(const struct http_exchange *ex, const char *name);
+/* The decoded value of a query parameter, or the value of a header, or NULL; valid until the
+ * exchange ends. */
+const char *http_exchange_query(struct http_exchange *ex, const char *name);
 const char *http_exchange_header(const struct http_exchange *ex, const char *name);
 struct bytes http_exchange_body(const struct http_exchange *ex);
-/* The client went away: `fn` runs then (at most once, and not after the answer). */
+/* The client went away: `fn` runs then, from the loop, at most once, and not after _reply or _end
+ * (which may be called in it). */
 void http_exchange_on_close(struct http_exchange *ex, void (*fn)(void *arg), void *arg);
+/* Before _reply or _stream. Control characters in the value become '?'. */
 void http_exchange_set_header(struct http_exchange *ex, const char *name, const char *value);
 void http_exchange_reply(struct http_exchange *ex, int status, const char *content_type,
                          struct bytes body);
 /* Starts a streamed answer (server-sent events); then any number of _chunk, then _end. A chunk
- * returns false when the client is gone or its bounded buffer is full (the stream is then ended and
- * on_close has run or will run). */
+ * returns false when nothing more can be sent: the client is gone, or reads so slowly that its
+ * bounded buffer is full; on_close has run then or will run soon. */
 void http_exchange_stream(struct http_exchange *ex, int status, const char *content_type);
 bool http_exchange_chunk(struct http_exchange *ex, struct bytes data);
 void http_exchange_end(struct http_exchange *ex);
