@@ -1,0 +1,82 @@
+/*
+ * The checkers: the invariants of spec/KelpieCluster.tla and a few more on the real state, after
+ * every event that changed something. They are apart from the code they check, change nothing, and
+ * count what they compared: one that compared nothing, where there was something to compare, fails
+ * the run.
+ */
+#ifndef KELPIE_SIM_CHECKS_H
+#define KELPIE_SIM_CHECKS_H
+
+#include "sim/shadow.h"
+#include "sim/sim_hooks.h"
+#include "sim/sim_process.h"
+
+/* X(NAME, "name") */
+#define SIM_CHECKS(X)                                                                              \
+    X(SPLIT_BRAIN, "NoSplitBrain")                                                                 \
+    X(CONSISTENCY, "MembershipConsistency")                                                        \
+    X(ATOMICITY, "JoinAtomicity")                                                                  \
+    X(LEAVE_DETECTION, "LeaveDetectionWeak")                                                       \
+    X(VIEW_IS_ACTIVE, "ViewIsActive")                                                              \
+    X(SINGLE_ACTIVATION, "SingleActivation")                                                       \
+    X(STALE_WRITE, "NoStaleWrite")                                                                 \
+    X(GROWTH, "Growth")                                                                            \
+    X(MAJORITY, "GrantedByMajority")                                                               \
+    X(TRANSITION, "NodeTransitions")                                                               \
+    X(DECODES, "RowsDecode")                                                                       \
+    X(BY_NODE, "ByNodeIsPlacement")                                                                \
+    X(APPLIED_ONCE, "AppliedOnce")                                                                 \
+    X(REPLIES, "RepliesInOrder")                                                                   \
+    X(DURABLE, "AcknowledgedIsDurable")                                                            \
+    X(COMPLETION, "NoCompletionLost")                                                              \
+    X(LEAK, "NothingKept")                                                                         \
+    X(TWIN_ENDS, "TwinEnds")                                                                       \
+    X(CONVERGENCE, "EventualMembershipConvergence")                                                \
+    X(ANSWERS, "EveryActorAnswers")
+
+enum check {
+#define SIM_CHECK_ENUM(NAME, name) CHECK_##NAME,
+    SIM_CHECKS(SIM_CHECK_ENUM)
+#undef SIM_CHECK_ENUM
+        CHECK_COUNT
+};
+
+struct checks {
+    uint64_t compared[CHECK_COUNT];
+};
+
+struct checks *checks_new(struct world *w);
+void checks_free(struct checks *c);
+const char *check_name(enum check c);
+
+/* Counts one comparison; when it is not `ok` it is a violation (and false is returned). */
+#define COMPARE(w, check, ok, ...)                                                                 \
+    check_said(((w)->checks->compared[check]++, (ok)) ||                                           \
+               (world_violation((w), check_name(check), __VA_ARGS__), false))
+static inline bool check_said(bool ok)
+{
+    return ok;
+}
+
+/* After a dispatch into a node's code. */
+void checks_on_step(struct process *p);
+/* A life ends: what it ran no longer counts. */
+void checks_on_end(struct process *p);
+
+/* Row by row, from shadow_apply(). */
+void check_node_row(struct shadow *s, struct shadow_change *c, unsigned n,
+                    const struct node_record *before, const struct node_record *after);
+void check_placement_row(struct shadow *s, const struct shadow_actor *a,
+                         const struct placement_record *after);
+void check_state_row(struct shadow *s, const struct shadow_change *c, const struct shadow_actor *a,
+                     const struct request_record *r);
+/* The whole of a commit. */
+void check_commit(struct shadow *s, struct shadow_change *c);
+/* Nodes against the store, after a commit that changed nodes or view, or a step of `p`. */
+void check_leave_detection(struct world *w, const struct process *p);
+void check_majority(struct shadow *s, const struct shadow_change *c);
+
+/* At the end: did every checker compare something, where it could? */
+void checks_finish(struct world *w);
+
+#endif

@@ -1,0 +1,207 @@
+#include "sim/sim_config.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/rng.h"
+#include "kelpie/error.h"
+
+/* The store's attempts time out after a second; a lease that is not longer is not asked for. */
+#define LEASE_MS_MIN 1500
+
+static const struct {
+    const char *name;
+    const char *text;
+} faults[FAULT_COUNT] = {
+#define SIM_FAULT_ROW(NAME, name, text) {name, text},
+    SIM_FAULTS(SIM_FAULT_ROW)
+#undef SIM_FAULT_ROW
+};
+
+const char *sim_fault_name(enum sim_fault f)
+{
+    return faults[f].name;
+}
+
+const char *sim_fault_text(enum sim_fault f)
+{
+    return faults[f].text;
+}
+
+/* Uniform in low .. high. */
+static uint32_t draw(struct rng *r, uint32_t low, uint32_t high)
+{
+    return low + (uint32_t)rng_below(r, (uint64_t)high - low + 1);
+}
+
+/* Mostly small, sometimes up to `high`. */
+static uint32_t draw_skewed(struct rng *r, uint32_t low, uint32_t high)
+{
+    return draw(r, low, draw(r, low, high));
+}
+
+static void draw_timing(struct sim_config *c, struct rng *r)
+{
+    c->timing = timing_default();
+    /* Half of all runs are as in production. */
+    bool other = rng_chance(r, 1, 2);
+    uint32_t heartbeat = draw(r, 150, 500);
+    uint32_t lease = heartbeat * draw(r, 4, 8);
+    uint32_t rpc = draw(r, 100, 800);
+    bool forgets = rng_chance(r, 1, 3);
+    if (forgets)
+        c->timing.forget_after_ms = 10000;
+    if (!other)
+        return;
+    c->timing.heartbeat_ms = heartbeat;
+    c->timing.lease_ms = lease < LEASE_MS_MIN ? LEASE_MS_MIN : lease;
+    c->timing.rpc_timeout_ms = rpc;
+    c->timing.drain_deadline_ms = 10000;
+}
+
+static void draw_faults(struct sim_config *c, struct rng *r)
+{
+    bool calm = rng_chance(r, 1, 32);
+    for (unsigned f = 0; f < FAULT_COUNT; f++)
+        if (rng_chance(r, 1, 2))
+            c->faults |= 1u << f;
+    if (calm)
+        c->faults = 0;
+    c->drift_ppm_max = draw(r, 0, DRIFT_PERCENT * 5000);
+    c->disaster_ms = draw(r, 400, 4000);
+    c->fault_ms_max = c->timing.lease_ms * draw(r, 1, 5);
+    c->restart_ms = draw(r, 100, 6000);
+}
+
+static void draw_rates(struct sim_config *c, struct rng *r)
+{
+    c->net_delay_us = draw_skewed(r, 30, 2000);
+    c->net_jitter_us = draw_skewed(r, 10, 2000);
+    c->net_tail_per_1024 = draw(r, 1, 60);
+    c->loss_per_1024 = draw_skewed(r, 1, 120);
+    c->duplicate_per_1024 = draw_skewed(r, 1, 120);
+    c->reorder_per_1024 = draw_skewed(r, 1, 200);
+    c->store_delay_us = draw_skewed(r, 50, 4000);
+    c->store_jitter_us = draw_skewed(r, 20, 3000);
+    c->store_batch_us = rng_chance(r, 1, 2) ? 0 : draw(r, 100, 3000);
+    c->slow_per_1024 = draw_skewed(r, 1, 40);
+    c->slow_ms_max = draw(r, 50, 2500);
+    c->fail_per_1024 = draw_skewed(r, 1, 60);
+    c->conflict_per_1024 = draw_skewed(r, 1, 100);
+    c->too_old_per_1024 = draw_skewed(r, 1, 60);
+    c->unknown_per_1024 = draw_skewed(r, 1, 60);
+    c->late_per_1024 = draw_skewed(r, 1, 40);
+    c->late_ms_max = draw(r, 20, 8000);
+    c->watch_lost_per_16 = draw(r, 1, 14);
+    c->watch_spurious_per_16 = draw(r, 1, 8);
+}
+
+void sim_config_draw(struct sim_config *c, uint64_t seed)
+{
+    struct rng r;
+
+    *c = (struct sim_config){.seed = seed, .duration_ms = SIM_DURATION_MS_DEFAULT};
+    rng_seed(&r, seed, 0);
+    c->nodes = draw(&r, 3, 7);
+    c->actors = draw_skewed(&r, 1, 60);
+    c->echo_actors = draw(&r, 0, 4);
+    c->clients = draw(&r, 1, 10);
+    c->think_ms = draw_skewed(&r, 5, 400);
+    c->call_deadline_ms = draw(&r, 1000, 5000);
+    c->idle_ms = rng_chance(&r, 1, 2) ? 300000 : draw(&r, 500, 5000);
+    c->dead_for_good = (unsigned)rng_below(&r, (c->nodes - 1) / 2 + 1);
+    for (unsigned n = 0; n < SIM_NODES_MAX; n++)
+        if (rng_chance(&r, 3, 4))
+            c->supervised |= 1u << n;
+    draw_timing(c, &r);
+    draw_faults(c, &r);
+    draw_rates(c, &r);
+}
+
+static int fault_find(const char *name, size_t len)
+{
+    for (int f = 0; f < FAULT_COUNT; f++)
+        if (strlen(faults[f].name) == len && memcmp(faults[f].name, name, len) == 0)
+            return f;
+    return -1;
+}
+
+int sim_faults_parse(const char *list, uint32_t *out, char *why, size_t why_size)
+{
+    *out = 0;
+    if (strcmp(list, "none") == 0)
+        return 0;
+    if (strcmp(list, "all") == 0) {
+        *out = (1u << FAULT_COUNT) - 1;
+        return 0;
+    }
+    for (const char *at = list;;) {
+        size_t len = strcspn(at, ",");
+        int f = fault_find(at, len);
+        if (f < 0) {
+            (void)snprintf(why, why_size, "there is no fault named '%.*s'", (int)len, at);
+            return KELPIE_E_INVALID;
+        }
+        *out |= 1u << f;
+        if (!at[len])
+            return 0;
+        at += len + 1;
+    }
+}
+
+int sim_config_check(struct sim_config *c, char *why, size_t why_size)
+{
+    if (c->nodes < SIM_NODES_MIN || c->nodes > SIM_NODES_MAX)
+        (void)snprintf(why, why_size, "--nodes must be %d to %d, not %u", SIM_NODES_MIN,
+                       SIM_NODES_MAX, c->nodes);
+    else if (c->actors > SIM_ACTORS_MAX)
+        (void)snprintf(why, why_size, "--actors must be 0 to %d, not %u", SIM_ACTORS_MAX,
+                       c->actors);
+    else if (c->duration_ms == 0 || c->duration_ms > SIM_DURATION_MS_MAX)
+        (void)snprintf(why, why_size, "--duration must be more than 0 and at most 24 h");
+    else if (timing_check(&c->timing, why, why_size) == 0) {
+        if (c->dead_for_good > (c->nodes - 1) / 2)
+            c->dead_for_good = (c->nodes - 1) / 2;
+        return 0;
+    }
+    return KELPIE_E_INVALID;
+}
+
+static void faults_to_text(const struct sim_config *c, struct buf *out)
+{
+    const char *sep = "";
+    buf_appendf(out, " faults=");
+    if (!c->faults)
+        buf_appendf(out, "none");
+    for (unsigned f = 0; f < FAULT_COUNT; f++) {
+        if (!sim_fault_on(c, f))
+            continue;
+        buf_appendf(out, "%s%s", sep, faults[f].name);
+        sep = ",";
+    }
+}
+
+void sim_config_to_text(const struct sim_config *c, struct buf *out)
+{
+    buf_appendf(out, "seed=%llu nodes=%u actors=%u echo=%u clients=%u duration_ms=%llu",
+                (unsigned long long)c->seed, c->nodes, c->actors, c->echo_actors, c->clients,
+                (unsigned long long)c->duration_ms);
+    buf_appendf(out, " lease_ms=%u heartbeat_ms=%u rpc_ms=%u forget_ms=%u", c->timing.lease_ms,
+                c->timing.heartbeat_ms, c->timing.rpc_timeout_ms, c->timing.forget_after_ms);
+    buf_appendf(out, " supervised=0x%x dead_for_good=%u", c->supervised & ((1u << c->nodes) - 1),
+                c->dead_for_good);
+    faults_to_text(c, out);
+    buf_appendf(out, " drift_ppm=%u disaster_ms=%u fault_ms=%u restart_ms=%u", c->drift_ppm_max,
+                c->disaster_ms, c->fault_ms_max, c->restart_ms);
+    buf_appendf(out, " think_ms=%u deadline_ms=%u idle_ms=%u", c->think_ms, c->call_deadline_ms,
+                c->idle_ms);
+    buf_appendf(out, " net_us=%u+%u tail=%u loss=%u dup=%u reorder=%u", c->net_delay_us,
+                c->net_jitter_us, c->net_tail_per_1024, c->loss_per_1024, c->duplicate_per_1024,
+                c->reorder_per_1024);
+    buf_appendf(out, " store_us=%u+%u batch_us=%u slow=%u/%ums fail=%u conflict=%u too_old=%u",
+                c->store_delay_us, c->store_jitter_us, c->store_batch_us, c->slow_per_1024,
+                c->slow_ms_max, c->fail_per_1024, c->conflict_per_1024, c->too_old_per_1024);
+    buf_appendf(out, " unknown=%u late=%u/%ums watch_lost=%u/16 watch_spurious=%u/16",
+                c->unknown_per_1024, c->late_per_1024, c->late_ms_max, c->watch_lost_per_16,
+                c->watch_spurious_per_16);
+}

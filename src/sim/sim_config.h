@@ -1,0 +1,104 @@
+/*
+ * What one run is made of. Everything is drawn from the seed ("swarm": most runs have only some
+ * kinds of faults, so that no kind hides behind another), then single values may be overridden.
+ */
+#ifndef KELPIE_SIM_CONFIG_H
+#define KELPIE_SIM_CONFIG_H
+
+#include "base/buf.h"
+#include "base/log.h"
+#include "cluster/timing.h"
+
+#define SIM_NODES_MIN 1
+#define SIM_NODES_MAX 9
+#define SIM_ACTORS_MAX 10000
+#define SIM_CLIENTS_MAX 64
+#define SIM_DURATION_MS_DEFAULT 60000
+#define SIM_DURATION_MS_MAX (24ull * 3600 * 1000)
+
+/* X(NAME, "name", "what it does") */
+#define SIM_FAULTS(X)                                                                              \
+    X(CRASH, "crash", "kill -9 of a node's process")                                               \
+    X(HOST, "host", "a machine goes down with its supervisor")                                     \
+    X(KILL_ALL, "kill-all", "every process is killed at once, and started again")                  \
+    X(FREEZE, "freeze", "a process is stopped for a while")                                        \
+    X(PARTITION, "partition", "nodes cannot reach each other")                                     \
+    X(ONE_WAY, "one-way", "a node's messages to another are lost, not those back")                 \
+    X(STORE_CUT, "store-cut", "a node cannot reach the store")                                     \
+    X(DELAY, "delay", "messages take longer, some much longer")                                    \
+    X(LOSS, "loss", "messages are lost")                                                           \
+    X(DUPLICATE, "duplicate", "messages arrive twice")                                             \
+    X(REORDER, "reorder", "messages overtake each other")                                          \
+    X(STORE_SLOW, "store-slow", "the store takes longer, sometimes much longer")                   \
+    X(STORE_FAIL, "store-fail", "the store refuses reads and commits")                             \
+    X(CONFLICT, "conflict", "commits meet conflicts that are none")                                \
+    X(TOO_OLD, "too-old", "read versions are too old")                                             \
+    X(UNKNOWN, "unknown", "results of commits are unknown, done or not")                           \
+    X(LATE, "late", "commits land after their result was called unknown")                          \
+    X(WATCH_LOST, "watch-lost", "watches do not fire")                                             \
+    X(WATCH_SPURIOUS, "watch-spurious", "watches fire for no reason")                              \
+    X(LEAVE, "leave", "nodes leave in an orderly way, and come back")                              \
+    X(TWIN, "twin", "a second process starts with a living node's id")                             \
+    X(DRIFT, "drift", "clocks run at different rates, within the bound")
+
+enum sim_fault {
+#define SIM_FAULT_ENUM(NAME, name, text) FAULT_##NAME,
+    SIM_FAULTS(SIM_FAULT_ENUM)
+#undef SIM_FAULT_ENUM
+        FAULT_COUNT
+};
+
+const char *sim_fault_name(enum sim_fault f);
+const char *sim_fault_text(enum sim_fault f);
+
+struct sim_config {
+    uint64_t seed;
+    unsigned nodes;
+    unsigned actors;
+    unsigned echo_actors;
+    unsigned clients;
+    unsigned dead_for_good; /* nodes that never come back in the liveness phase */
+    uint64_t duration_ms;   /* of the safety phase */
+    struct timing timing;
+    uint32_t faults; /* 1 << enum sim_fault */
+    uint32_t supervised; /* 1 << node */
+
+    uint32_t drift_ppm_max; /* each clock's rate differs from true time by at most this */
+    uint32_t think_ms;      /* a client's pause between calls, on average */
+    uint32_t call_deadline_ms;
+    uint32_t idle_ms; /* actors are passivated after this long */
+
+    uint32_t net_delay_us, net_jitter_us; /* always */
+    uint32_t net_tail_per_1024;           /* DELAY: this many are up to 64 times slower */
+    uint32_t loss_per_1024, duplicate_per_1024, reorder_per_1024;
+
+    uint32_t store_delay_us, store_jitter_us, store_batch_us;
+    uint32_t slow_per_1024, slow_ms_max;
+    uint32_t fail_per_1024, conflict_per_1024, too_old_per_1024, unknown_per_1024, late_per_1024;
+    uint32_t late_ms_max;
+    uint32_t watch_lost_per_16, watch_spurious_per_16;
+
+    uint32_t disaster_ms;  /* mean time between two faults that hit a node or a link */
+    uint32_t restart_ms;   /* a process that nobody supervises comes back after up to this */
+    uint32_t fault_ms_max; /* partitions, freezes last up to this */
+
+    enum log_level log_level;
+    bool log; /* print the nodes' logs */
+    bool trace;
+};
+
+static inline bool sim_fault_on(const struct sim_config *c, enum sim_fault f)
+{
+    return c->faults >> f & 1u;
+}
+
+/* Draws everything from the seed. */
+void sim_config_draw(struct sim_config *c, uint64_t seed);
+/* Of "none", "all", or names with commas. Returns 0, or KELPIE_E_INVALID with a sentence. */
+int sim_faults_parse(const char *list, uint32_t *out, char *why, size_t why_size) MUST_USE;
+/* After overriding: bounds. Returns 0, or KELPIE_E_INVALID with a sentence. */
+int sim_config_check(struct sim_config *c, char *why, size_t why_size) MUST_USE;
+/* "key=value key=value …". */
+void sim_config_to_text(const struct sim_config *c, struct buf *out);
+
+#endif

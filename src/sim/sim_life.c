@@ -1,0 +1,212 @@
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "sim/sim_host_link.h"
+#include "sim/sim_workload.h"
+
+#define HTTP_PORT 8100
+
+static const struct kelpie_class *const classes[] = {&kelpie_class_counter, &kelpie_class_echo,
+                                                     NULL};
+static const char *const class_names[] = {"counter", "echo"};
+
+struct life_of *life_of(const struct process *p)
+{
+    return p->slot == SIM_SLOT_SUPERVISOR ? NULL : p->owner;
+}
+
+struct node *process_node(const struct process *p)
+{
+    const struct life_of *l = life_of(p);
+    return l ? l->node : NULL;
+}
+
+bool process_closing(const struct process *p)
+{
+    const struct life_of *l = life_of(p);
+    return !l || !l->node || l->closing || l->left || l->ends;
+}
+
+/* ---- what the node tells; acted on once its code has returned */
+
+static void on_left(void *arg)
+{
+    struct life_of *l = arg;
+    l->left = true;
+}
+
+static void on_twin(void *arg, const char *addr)
+{
+    struct life_of *l = arg;
+    (void)addr;
+    l->ends = true;
+}
+
+static void on_alive(void *arg)
+{
+    struct life_of *l = arg;
+    if (l->p->slot == SIM_SLOT_NODE)
+        l->h->alive_ns = l->p->world->now_ns;
+}
+
+static void on_closed(void *arg)
+{
+    struct life_of *l = arg;
+    l->closed = true;
+}
+
+static const struct node_events node_events = {
+    .left = on_left, .twin = on_twin, .alive = on_alive};
+
+static void life_after(struct process *p)
+{
+    struct life_of *l = p->owner;
+    struct world *w = p->world;
+
+    checks_on_step(p);
+    if ((l->ends || (l->left && !l->closing) || l->closed) && !event_queued(&l->act))
+        world_after(w, &l->act, 0);
+}
+
+static const struct process_ops life_ops = {.after = life_after};
+
+void life_end(struct process *p)
+{
+    struct life_of *l = p->owner;
+    struct world *w = p->world;
+
+    world_cancel(w, &l->act);
+    world_cancel(w, &l->deadline);
+    workload_process_gone(w, p);
+    checks_on_end(p);
+    l->h->process[p->slot] = NULL;
+    process_free(p);
+    free(l);
+}
+
+static void finish_close(struct process *p)
+{
+    struct life_of *l = p->owner;
+    struct node *node = l->node;
+    struct world *w = p->world;
+
+    checks_on_end(p);
+    l->node = NULL;
+    process_enter(p, PROCESS_ORDER, 3);
+    node_free(node);
+    process_leave(p);
+    COMPARE(w, CHECK_LEAK,
+            p->mem.count == 0 && process_timers(p) == 0 && sim_store_holds(p) == 0,
+            "n%u closed in an orderly way and kept %zu blocks (%zu bytes), %zu timers, %zu requests "
+            "or watches",
+            p->node + 1, p->mem.count, p->mem.bytes, process_timers(p), sim_store_holds(p));
+    COMPARE(w, CHECK_COMPLETION, workload_calls_of(w, p) == 0,
+            "n%u closed in an orderly way with %zu calls not completed", p->node + 1,
+            workload_calls_of(w, p));
+}
+
+static void on_act(struct world *w, struct sim_event *e)
+{
+    struct life_of *l = CONTAINER_OF(e, struct life_of, act);
+    struct process *p = l->p;
+    struct host *h = l->h;
+    unsigned slot = p->slot;
+
+    if (process_hold(p, e))
+        return;
+    if (l->closed) {
+        finish_close(p);
+        life_end(p);
+        host_life_ended(h, slot);
+    } else if (l->ends) {
+        w->hosts->stats.twins_ended++;
+        w->checks->compared[CHECK_TWIN_ENDS]++;
+        life_end(p);
+        host_life_ended(h, slot);
+    } else if (l->left && !l->closing) {
+        w->hosts->stats.left++;
+        life_close(p);
+    }
+}
+
+static void on_deadline(struct world *w, struct sim_event *e)
+{
+    struct life_of *l = CONTAINER_OF(e, struct life_of, deadline);
+    (void)w;
+    host_life_overdue(l->h, l->p->slot);
+}
+
+static struct node_config node_config(struct host *h, const struct process *p)
+{
+    struct world *w = h->w;
+    struct node_config c = {
+        .cluster =
+            {
+                .ks = w->shadow->ks,
+                .boot = p->boot,
+                .timing = w->config.timing,
+                .class_count = 2,
+                .classes = class_names,
+            },
+        .actors =
+            {
+                .classes = classes,
+                .activations_max = ACTIVATIONS_MAX_DEFAULT,
+                .idle_ms = w->config.idle_ms,
+            },
+    };
+    (void)snprintf(c.cluster.node_id, sizeof c.cluster.node_id, "%s", h->id);
+    (void)snprintf(c.cluster.addr, sizeof c.cluster.addr, "%s",
+                   sim_net_addr(w->net, h->number, p->slot));
+    (void)snprintf(c.cluster.http_addr, sizeof c.cluster.http_addr, "10.0.0.%u:%u", h->number + 1,
+                   HTTP_PORT + p->slot);
+    return c;
+}
+
+void life_start(struct host *h, unsigned slot)
+{
+    struct world *w = h->w;
+    struct life_of *l = calloc(1, sizeof *l);
+
+    CHECK(l && !h->process[slot]);
+    struct process *p = process_new(w, h->number, slot, &life_ops, l);
+    l->p = p;
+    l->h = h;
+    event_init(&l->act, on_act);
+    event_init(&l->deadline, on_deadline);
+    h->process[slot] = p;
+    if (slot == SIM_SLOT_NODE)
+        h->alive_ns = w->now_ns;
+    w->hosts->stats.starts++;
+    struct node_config config = node_config(h, p);
+    process_enter(p, PROCESS_START, 0);
+    l->node = node_new(&p->env, &config, &node_events, l);
+    node_start(l->node);
+    process_leave(p);
+}
+
+void life_close(struct process *p)
+{
+    struct life_of *l = p->owner;
+
+    if (l->closing)
+        return;
+    l->closing = true;
+    process_enter(p, PROCESS_ORDER, 2);
+    node_close(l->node, on_closed, l);
+    process_leave(p);
+}
+
+bool life_leave(struct process *p, bool even_last, uint64_t deadline_ns)
+{
+    struct life_of *l = p->owner;
+    char why[256];
+
+    process_enter(p, PROCESS_ORDER, 1);
+    int err = node_leave(l->node, even_last, why, sizeof why);
+    process_leave(p);
+    if (err)
+        return false;
+    world_after(p->world, &l->deadline, deadline_ns);
+    return true;
+}

@@ -1,0 +1,17 @@
+/* Whoever makes the trouble: at random times it hits a node, a machine, a link or the store's. */
+#ifndef KELPIE_SIM_NEMESIS_H
+#define KELPIE_SIM_NEMESIS_H
+
+#include "sim/world.h"
+
+struct nemesis;
+
+struct nemesis *nemesis_new(struct world *w);
+void nemesis_free(struct nemesis *n);
+void nemesis_start(struct world *w);
+/* Ends all trouble for good: cuts heal, the frozen thaw. */
+void nemesis_calm(struct world *w);
+/* How often it did what. */
+const uint64_t *nemesis_counts(const struct world *w);
+
+#endif

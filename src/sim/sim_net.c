@@ -1,0 +1,316 @@
+#include "sim/sim_net.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "kelpie/error.h"
+
+#define ENDPOINTS (SIM_NODES_MAX * 2)
+#define TAIL_FACTOR 64
+#define BASE_PORT 7100
+#define REORDER_US_MAX 20000
+#define DOWN_US_MAX 5000
+#define FRAMES_MAX (1u << 20)
+
+/* A frame on its way, or the news that a connection is gone. */
+struct flight {
+    struct sim_event event;
+    struct flight *next_free;
+    unsigned from, to; /* endpoints */
+    unsigned life;     /* of the sender; a hint is for that life alone */
+    size_t len, cap;
+    uint8_t *data;
+};
+
+struct sim_net {
+    struct world *w;
+    struct process *at[ENDPOINTS];
+    char addr[ENDPOINTS][NET_ADDR_SIZE];
+    unsigned cuts[SIM_NODES_MAX][SIM_NODES_MAX];
+    bool down[SIM_NODES_MAX];
+    uint64_t last_ns[SIM_NODES_MAX][SIM_NODES_MAX];
+    struct flight *free;
+    struct flight **all;
+    size_t all_count, all_cap;
+    struct sim_net_stats stats;
+};
+
+static unsigned node_of(unsigned endpoint)
+{
+    return endpoint / 2;
+}
+
+static unsigned endpoint_of(const struct process *p)
+{
+    return p->node * 2 + p->slot;
+}
+
+static void on_frame_due(struct world *w, struct sim_event *e);
+static void on_hint_due(struct world *w, struct sim_event *e);
+
+static struct flight *flight_new(struct sim_net *n, unsigned from, unsigned to, unsigned life)
+{
+    struct flight *f = n->free;
+
+    if (f) {
+        n->free = f->next_free;
+    } else {
+        if (n->all_count == n->all_cap) {
+            CHECK(n->all_cap < FRAMES_MAX);
+            n->all_cap = n->all_cap ? n->all_cap * 2 : 256;
+            n->all = realloc(n->all, n->all_cap * sizeof *n->all);
+            CHECK(n->all);
+        }
+        f = calloc(1, sizeof *f);
+        CHECK(f);
+        n->all[n->all_count++] = f;
+    }
+    f->from = from;
+    f->to = to;
+    f->life = life;
+    f->len = 0;
+    return f;
+}
+
+static void flight_release(struct sim_net *n, struct flight *f)
+{
+    f->next_free = n->free;
+    n->free = f;
+}
+
+static uint64_t link_delay_ns(struct sim_net *n)
+{
+    struct world *w = n->w;
+    const struct sim_config *c = &w->config;
+    uint64_t us = c->net_delay_us + world_below(w, STREAM_NET, c->net_jitter_us + 1);
+
+    if (world_fault(w, FAULT_DELAY, STREAM_NET, c->net_tail_per_1024, 1024))
+        us = us * (2 + world_below(w, STREAM_NET, TAIL_FACTOR));
+    if (world_fault(w, FAULT_REORDER, STREAM_NET, c->reorder_per_1024, 1024))
+        us += world_below(w, STREAM_NET, REORDER_US_MAX);
+    return us * 1000;
+}
+
+static bool is_cut(const struct sim_net *n, unsigned from, unsigned to)
+{
+    return n->cuts[node_of(from)][node_of(to)] > 0;
+}
+
+static void launch(struct sim_net *n, unsigned from, unsigned to, unsigned life, struct bytes data)
+{
+    struct flight *f = flight_new(n, from, to, life);
+
+    if (data.len > f->cap) {
+        f->cap = data.len + data.len / 2 + 64;
+        free(f->data);
+        f->data = malloc(f->cap);
+        CHECK(f->data);
+    }
+    if (data.len)
+        memcpy(f->data, data.data, data.len);
+    f->len = data.len;
+    event_init(&f->event, on_frame_due);
+    world_after(n->w, &f->event, link_delay_ns(n));
+}
+
+static void hint_down(struct sim_net *n, unsigned gone, unsigned to, unsigned life)
+{
+    struct flight *f = flight_new(n, gone, to, life);
+
+    event_init(&f->event, on_hint_due);
+    world_after(n->w, &f->event, link_delay_ns(n) + world_below(n->w, STREAM_NET, DOWN_US_MAX));
+}
+
+static int endpoint_find(const struct sim_net *n, const char *addr)
+{
+    for (unsigned e = 0; e < n->w->config.nodes * 2; e++)
+        if (strcmp(n->addr[e], addr) == 0)
+            return (int)e;
+    return -1;
+}
+
+/* ---- what nodes call */
+
+static int net_op_send(void *ctx, const char *addr, struct bytes frame)
+{
+    struct process *p = ctx;
+    struct world *w = p->world;
+    struct sim_net *n = w->net;
+    unsigned from = endpoint_of(p);
+    int to = endpoint_find(n, addr);
+
+    n->stats.sent++;
+    if (to < 0 || n->down[node_of((unsigned)to)] || is_cut(n, from, (unsigned)to))
+        return 0;
+    if (world_fault(w, FAULT_LOSS, STREAM_NET, w->config.loss_per_1024, 1024)) {
+        n->stats.lost++;
+        /* A full queue says so; a network does not. */
+        return world_below(w, STREAM_NET, 4) == 0 ? KELPIE_E_LIMIT : 0;
+    }
+    launch(n, from, (unsigned)to, p->life, frame);
+    if (world_fault(w, FAULT_DUPLICATE, STREAM_NET, w->config.duplicate_per_1024, 1024)) {
+        n->stats.duplicated++;
+        launch(n, from, (unsigned)to, p->life, frame);
+    }
+    return 0;
+}
+
+static void net_op_receive(void *ctx, const struct net_events *events, void *arg)
+{
+    struct process *p = ctx;
+    p->net_events = events;
+    p->net_arg = arg;
+}
+
+static const struct net_ops net_ops = {.send = net_op_send, .receive = net_op_receive};
+
+/* ---- arrival */
+
+static uint64_t digest(struct bytes data)
+{
+    struct hash128 h = hash128_start();
+    hash128_bytes(&h, data);
+    return h.lo ^ h.hi;
+}
+
+static void deliver(struct sim_net *n, struct flight *f, struct process *p)
+{
+    struct bytes frame = bytes_of(f->data, f->len);
+
+    n->stats.delivered++;
+    n->last_ns[node_of(f->from)][node_of(f->to)] = n->w->now_ns;
+    p->talked |= 1u << f->from;
+    if (!p->net_events)
+        return;
+    CHECK(net_frame_scan(frame) == (long)frame.len);
+    process_enter(p, PROCESS_FRAME, digest(frame));
+    p->net_events->frame(p->net_arg, net_frame_payload(frame));
+    process_leave(p);
+}
+
+static void on_frame_due(struct world *w, struct sim_event *e)
+{
+    struct flight *f = CONTAINER_OF(e, struct flight, event);
+    struct sim_net *n = w->net;
+    struct process *p = n->at[f->to];
+
+    if (p && process_hold(p, e))
+        return;
+    if (is_cut(n, f->from, f->to) || n->down[node_of(f->to)]) {
+        n->stats.lost++;
+    } else if (p) {
+        deliver(n, f, p);
+    } else if (!is_cut(n, f->to, f->from)) {
+        n->stats.refused++;
+        hint_down(n, f->to, f->from, f->life);
+    }
+    flight_release(n, f);
+}
+
+static void on_hint_due(struct world *w, struct sim_event *e)
+{
+    struct flight *f = CONTAINER_OF(e, struct flight, event);
+    struct sim_net *n = w->net;
+    struct process *p = n->at[f->to];
+
+    if (p && p->life == f->life && process_hold(p, e))
+        return;
+    if (p && p->life == f->life && p->net_events && p->net_events->down &&
+        !is_cut(n, f->from, f->to)) {
+        process_enter(p, PROCESS_DOWN, f->from);
+        p->net_events->down(p->net_arg, n->addr[f->from]);
+        process_leave(p);
+    }
+    flight_release(n, f);
+}
+
+/* ---- the world's side */
+
+struct sim_net *sim_net_new(struct world *w)
+{
+    struct sim_net *n = calloc(1, sizeof *n);
+
+    CHECK(n);
+    n->w = w;
+    for (unsigned e = 0; e < ENDPOINTS; e++)
+        (void)snprintf(n->addr[e], sizeof n->addr[e], "10.0.0.%u:%u", node_of(e) + 1,
+                       BASE_PORT + e % 2);
+    return n;
+}
+
+void sim_net_free(struct sim_net *n)
+{
+    if (!n)
+        return;
+    for (size_t i = 0; i < n->all_count; i++) {
+        free(n->all[i]->data);
+        free(n->all[i]);
+    }
+    free(n->all);
+    free(n);
+}
+
+struct net sim_net_of(struct process *p)
+{
+    return (struct net){.ops = &net_ops, .ctx = p};
+}
+
+void sim_net_attach(struct process *p)
+{
+    struct sim_net *n = p->world->net;
+
+    if (p->slot == SIM_SLOT_SUPERVISOR)
+        return;
+    CHECK(!n->at[endpoint_of(p)]);
+    n->at[endpoint_of(p)] = p;
+}
+
+/* The system closes the connections of a process that ends; whoever had one is told. */
+void sim_net_detach(struct process *p)
+{
+    struct sim_net *n = p->world->net;
+    unsigned self = endpoint_of(p);
+
+    if (p->slot == SIM_SLOT_SUPERVISOR)
+        return;
+    n->at[self] = NULL;
+    for (unsigned e = 0; e < ENDPOINTS; e++)
+        if (n->at[e] && (n->at[e]->talked >> self & 1u) && !n->down[p->node])
+            hint_down(n, self, e, n->at[e]->life);
+}
+
+const char *sim_net_addr(const struct sim_net *n, unsigned node, unsigned slot)
+{
+    return n->addr[node * 2 + slot];
+}
+
+struct process *sim_net_process(const struct sim_net *n, unsigned node, unsigned slot)
+{
+    return n->at[node * 2 + slot];
+}
+
+void sim_net_cut(struct sim_net *n, unsigned from, unsigned to, bool cut)
+{
+    CHECK(cut || n->cuts[from][to] > 0);
+    n->cuts[from][to] += cut ? 1u : 0u - 1u;
+}
+
+void sim_net_heal(struct sim_net *n)
+{
+    memset(n->cuts, 0, sizeof n->cuts);
+}
+
+void sim_net_machine(struct sim_net *n, unsigned node, bool up)
+{
+    n->down[node] = !up;
+}
+
+uint64_t sim_net_last_ns(const struct sim_net *n, unsigned from, unsigned to)
+{
+    return n->last_ns[from][to];
+}
+
+const struct sim_net_stats *sim_net_stats(const struct sim_net *n)
+{
+    return &n->stats;
+}

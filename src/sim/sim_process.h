@@ -1,0 +1,94 @@
+/*
+ * One life of a simulated process: an env of its own (clock with its own rate, timers, randomness,
+ * memory, network endpoint, link to the store, log), and the node or the supervisor's work in it.
+ */
+#ifndef KELPIE_SIM_PROCESS_H
+#define KELPIE_SIM_PROCESS_H
+
+#include "base/uuid.h"
+#include "env/env.h"
+#include "sim/sim_mem.h"
+#include "sim/world.h"
+
+#define SIM_SLOT_NODE 0       /* the node's process */
+#define SIM_SLOT_TWIN 1       /* a second process with the same id */
+#define SIM_SLOT_SUPERVISOR 2 /* no network */
+#define SIM_SLOTS 3
+
+enum process_event {
+    PROCESS_START,
+    PROCESS_TIMER,
+    PROCESS_FRAME,
+    PROCESS_DOWN,
+    PROCESS_READ_DONE,
+    PROCESS_COMMIT_DONE,
+    PROCESS_WATCH,
+    PROCESS_CALL,
+    PROCESS_ORDER, /* leave, close, free */
+};
+
+struct process;
+struct process_ops {
+    /* After each dispatch; may end (and free) the process. */
+    void (*after)(struct process *p);
+};
+
+struct process {
+    struct world *world;
+    struct list link;
+    unsigned node; /* number, from 0 */
+    unsigned slot;
+    unsigned life; /* a number that no other life of this world has */
+    struct uuid boot;
+    struct env env;
+    struct sim_mem mem;
+    struct rng rng;
+    int64_t drift_ppm;
+    uint64_t clock_offset_ns;
+
+    bool frozen;
+    uint64_t thawed_ns; /* when it was last thawed */
+    struct sim_item *held; /* what came due while frozen */
+    size_t held_count, held_cap;
+    unsigned depth; /* > 0 while node code runs */
+
+    const struct net_events *net_events;
+    void *net_arg;
+    uint32_t talked; /* endpoints that frames came from, 1 << endpoint */
+
+    struct list store_msgs;
+    struct list store_watches;
+
+    const struct process_ops *ops;
+    void *owner;
+    void *seen; /* the checkers' memory of this life */
+};
+
+/* A new life, bound to the world's network (unless a supervisor) and store; its env is ready. */
+struct process *process_new(struct world *w, unsigned node, unsigned slot,
+                            const struct process_ops *ops, void *owner);
+/* The end of a life without a further step of its own: all that it holds is gone, what it sent is
+ * not. Also the last step after an orderly close. */
+void process_free(struct process *p);
+
+/* Brackets each dispatch into the code of `p`; after process_leave() it may be gone. */
+void process_enter(struct process *p, enum process_event kind, uint64_t digest);
+void process_leave(struct process *p);
+
+void process_freeze(struct process *p);
+void process_thaw(struct process *p);
+/* True when frozen: then the event, whose time has come, waits for the thaw. */
+bool process_hold(struct process *p, struct sim_event *e);
+/* For the world: a timer's time has come. */
+void process_timer_due(const struct sim_item *item);
+
+/* The local clock at virtual time `now_ns`. */
+uint64_t process_clock(const struct process *p, uint64_t now_ns);
+/* Armed timers of this life. */
+size_t process_timers(const struct process *p);
+
+/* "n1", "n2'" (a twin), "n3s" (a supervisor). Static storage is none: writes into `out`. */
+#define PROCESS_NAME_SIZE 16
+const char *process_name(const struct process *p, char out[PROCESS_NAME_SIZE]);
+
+#endif

@@ -1,0 +1,164 @@
+#include "sim/sim_run.h"
+
+#include <stdio.h>
+#include <time.h>
+
+#include "sim/checks.h"
+#include "sim/sim_host.h"
+#include "sim/sim_nemesis.h"
+#include "sim/sim_net.h"
+#include "sim/sim_store.h"
+#include "sim/sim_workload.h"
+
+#define START_SPREAD_MS 1500
+#define LOOK_MS 20          /* how often convergence is looked at */
+#define ANSWER_MS_MAX 15000 /* within this every actor answers in the calm */
+#define CLOSE_MS_MAX 10000
+
+static uint64_t micros(clockid_t which)
+{
+    struct timespec t;
+    (void)clock_gettime(which, &t);
+    return (uint64_t)t.tv_sec * 1000000u + (uint64_t)t.tv_nsec / 1000;
+}
+
+static void build(struct world *w, const struct sim_config *config)
+{
+    world_init(w, config);
+    w->net = sim_net_new(w);
+    w->store = sim_store_new(w);
+    w->shadow = shadow_new(w);
+    w->checks = checks_new(w);
+    w->hosts = hosts_new(w);
+    w->nemesis = nemesis_new(w);
+    w->work = workload_new(w);
+}
+
+static void tear_down(struct world *w)
+{
+    hosts_free(w->hosts);
+    workload_free(w->work);
+    nemesis_free(w->nemesis);
+    checks_free(w->checks);
+    shadow_free(w->shadow);
+    sim_store_free(w->store);
+    sim_net_free(w->net);
+    world_deinit(w);
+}
+
+/* Runs until `holds` says so, or the bound is over: then that is a violation. Returns the
+ * milliseconds it took. */
+static uint64_t run_until(struct world *w, enum check check, uint64_t bound_ms,
+                          bool (*holds)(struct world *w, char *why, size_t why_size))
+{
+    uint64_t start = w->now_ns, end = start + bound_ms * NS_PER_MS;
+    char why[256] = "";
+
+    while (!w->stop) {
+        if (holds(w, why, sizeof why)) {
+            w->checks->compared[check]++;
+            break;
+        }
+        if (w->now_ns >= end) {
+            COMPARE(w, check, false, "not within %llu ms of calm: %s",
+                    (unsigned long long)bound_ms, why);
+            break;
+        }
+        world_run(w, w->now_ns + LOOK_MS * NS_PER_MS);
+    }
+    return (w->now_ns - start) / NS_PER_MS;
+}
+
+static bool probed(struct world *w, char *why, size_t why_size)
+{
+    return workload_probed(w, why, why_size);
+}
+
+static bool closed(struct world *w, char *why, size_t why_size)
+{
+    (void)snprintf(why, why_size, "a node does not close");
+    return hosts_closed(w);
+}
+
+static void collect_counts(const struct world *w, struct sim_result *r)
+{
+    const struct hosts_stats *h = hosts_stats(w);
+    const struct workload_stats *c = workload_stats(w);
+    const struct sim_store_stats *s = sim_store_stats(w);
+    const struct sim_net_stats *n = sim_net_stats(w->net);
+
+    r->elections = w->shadow->terms;
+    r->failures = w->shadow->failures;
+    r->placements = w->shadow->placements;
+    r->views = w->shadow->view.number;
+    r->starts = h->starts;
+    r->crashes = h->crashes;
+    r->leaves = h->leaves;
+    r->left = h->left;
+    r->twins = h->twins;
+    r->twins_ended = h->twins_ended;
+    r->watchdog = h->watchdog;
+    r->declared = h->declared;
+    r->calls = c->calls;
+    r->acknowledged = c->acknowledged;
+    r->retries = c->retries;
+    r->gave_up = c->gave_up;
+    r->messages = n->sent;
+    r->lost = n->lost;
+    r->refused = n->refused;
+    r->reads = s->reads;
+    r->commits = s->commits;
+    r->committed = s->committed;
+    r->conflicts = s->conflicts;
+    r->unknown = s->unknown;
+    r->late = s->late;
+    for (unsigned f = 0; f < FAULT_COUNT; f++)
+        r->faults[f] = nemesis_counts(w)[f];
+    for (unsigned i = 0; i < CHECK_COUNT; i++)
+        r->compared[i] = w->checks->compared[i];
+}
+
+static void collect(const struct world *w, struct sim_result *r)
+{
+    r->seed = w->config.seed;
+    r->trace = hash128_value(&w->trace);
+    memcpy(r->prefix, w->prefix, sizeof r->prefix);
+    r->events = w->events;
+    r->sim_ms = w->now_ns / NS_PER_MS;
+    collect_counts(w, r);
+    r->violation_count = w->violation_count;
+    memcpy(r->violations, w->violations, sizeof r->violations);
+}
+
+void sim_run(const struct sim_config *config, struct sim_result *r)
+{
+    struct world w;
+    uint64_t wall = micros(CLOCK_MONOTONIC), cpu = micros(CLOCK_PROCESS_CPUTIME_ID);
+
+    *r = (struct sim_result){0};
+    build(&w, config);
+    hosts_start(&w, START_SPREAD_MS);
+    workload_start(&w);
+    nemesis_start(&w);
+    world_run(&w, config->duration_ms * NS_PER_MS);
+
+    nemesis_calm(&w);
+    hosts_calm(&w);
+    r->converge_bound_ms =
+        SIM_WINDOWS_MAX * timing_window_ns(&config->timing) / NS_PER_MS + SIM_START_MS_MAX;
+    r->converge_ms = run_until(&w, CHECK_CONVERGENCE, r->converge_bound_ms, hosts_converged);
+    workload_stop(&w);
+    if (!w.stop) {
+        workload_probe(&w);
+        run_until(&w, CHECK_ANSWERS, ANSWER_MS_MAX, probed);
+    }
+    if (!w.stop) {
+        hosts_close(&w);
+        run_until(&w, CHECK_LEAK, CLOSE_MS_MAX, closed);
+    }
+    checks_finish(&w);
+    collect(&w, r);
+    tear_down(&w);
+    r->wall_us = micros(CLOCK_MONOTONIC) - wall;
+    r->cpu_us = micros(CLOCK_PROCESS_CPUTIME_ID) - cpu;
+}

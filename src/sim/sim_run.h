@@ -1,0 +1,31 @@
+/* One run: a safety phase with faults, then calm in which the cluster must become whole. */
+#ifndef KELPIE_SIM_RUN_H
+#define KELPIE_SIM_RUN_H
+
+#include "base/hash128.h"
+#include "sim/world.h"
+
+#define SIM_START_MS_MAX 2000 /* bounded start-up, on top of the windows */
+#define SIM_WINDOWS_MAX 4     /* within so many windows the cluster converges */
+
+struct sim_result {
+    uint64_t seed;
+    struct hash128 trace;
+    struct hash128 prefix[PREFIX_HASHES];
+    uint64_t events, sim_ms, wall_us, cpu_us;
+    uint64_t converge_ms, converge_bound_ms;
+    uint64_t elections, failures, placements, views;
+    uint64_t starts, crashes, leaves, left, twins, twins_ended, watchdog, declared;
+    uint64_t calls, acknowledged, retries, gave_up;
+    uint64_t messages, lost, refused;
+    uint64_t reads, commits, committed, conflicts, unknown, late;
+    uint64_t compared[32];
+    uint64_t faults[FAULT_COUNT];
+    unsigned violation_count;
+    struct violation violations[VIOLATIONS_MAX];
+};
+
+/* The configuration is checked. */
+void sim_run(const struct sim_config *config, struct sim_result *out);
+
+#endif

@@ -1,0 +1,44 @@
+/*
+ * The simulated way to the store. Under it is the production store core over its map in memory;
+ * between it and each process lie latency, cuts, refusals, conflicts that are none, results that
+ * never come or come as "unknown", commits that land late, and watches that get lost.
+ */
+#ifndef KELPIE_SIM_STORE_H
+#define KELPIE_SIM_STORE_H
+
+#include "env/store.h"
+#include "sim/sim_process.h"
+
+struct sim_store;
+
+struct sim_store *sim_store_new(struct world *w);
+void sim_store_free(struct sim_store *s);
+
+/* For process_new() and process_free(). */
+struct store sim_store_of(struct process *p);
+void sim_store_detach(struct process *p);
+
+/* The machine of `node` cannot reach the store, or can again; cuts count. */
+void sim_store_cut(struct world *w, unsigned node, bool cut);
+/* All cuts end. What had not arrived may still arrive. */
+void sim_store_heal(struct world *w);
+/* Requests, results and watches of this life that are not given back. */
+size_t sim_store_holds(const struct process *p);
+/* Commits that may still land. */
+size_t sim_store_in_flight(const struct world *w);
+
+struct sim_store_stats {
+    uint64_t reads, commits, committed, conflicts, unknown, late, watches_fired;
+};
+const struct sim_store_stats *sim_store_stats(const struct world *w);
+
+/* A commit as the checkers see it, at the moment it happens. */
+struct commit_seen {
+    unsigned node, slot, life; /* of who sent it; that life may be over */
+    struct uuid boot;
+    uint64_t sent_ns;
+    const struct store_write *writes;
+    size_t write_count;
+};
+
+#endif

@@ -1,0 +1,370 @@
+#include "sim/sim_workload.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "kelpie/error.h"
+#include "sim/sim_host.h"
+#include "sim/sim_workload_link.h"
+
+#define RETRY_MS_MAX 80
+#define LATE_MS 1500     /* after its deadline a call must have been completed */
+#define ADDS_APART_MAX 200 /* a request is not repeated after so many others: ids are kept 256 deep */
+#define AMOUNT_MAX 3
+#define GIVE_UP_IN 12 /* one in so many errors makes a client give up */
+
+struct client {
+    struct world *w;
+    struct sim_event event; /* what it does next, or loses its patience */
+    struct sim_op *op;
+    struct attempt *attempt; /* the one it waits for */
+    struct sim_actor *only;  /* a probe */
+    bool done;               /* a probe has its answer */
+};
+
+/* One call given to one process; it may outlive its client's interest. */
+struct attempt {
+    struct list link;
+    struct sim_event event; /* the time by which it must be complete */
+    struct client *client;  /* NULL: nobody waits */
+    struct sim_op *op;
+    struct process *p;
+    uint64_t started_ns;
+};
+
+struct workload {
+    struct world *w;
+    struct sim_actor *actors;
+    unsigned actor_count;
+    struct client *clients;
+    unsigned client_count;
+    struct client *probes;
+    struct list attempts;
+    uint32_t serial;
+    bool stopped;
+    struct workload_stats stats;
+};
+
+static uint64_t below_ms(struct world *w, uint64_t ms)
+{
+    return (1 + world_below(w, STREAM_WORK, ms * 1000)) * 1000;
+}
+
+static void op_release(struct sim_op *op)
+{
+    if (op && --op->refs == 0)
+        free(op);
+}
+
+/* ---- requests */
+
+static struct sim_op *op_new(struct workload *work, const struct client *c)
+{
+    struct world *w = work->w;
+    struct sim_op *op = calloc(1, sizeof *op);
+    struct sim_actor *a =
+        c->only ? c->only : &work->actors[world_below(w, STREAM_WORK, work->actor_count)];
+
+    CHECK(op);
+    op->serial = ++work->serial;
+    op->refs = 1;
+    op->actor = a;
+    op->floor = a->floor;
+    op->adds_before = a->adds;
+    (void)snprintf(op->request_id, sizeof op->request_id, "r%u", op->serial);
+    if (!a->counter) {
+        op->kind = OP_ECHO;
+        (void)snprintf(op->body, sizeof op->body, "hello %u", op->serial);
+    } else if (c->only || world_below(w, STREAM_WORK, 4) == 0) {
+        op->kind = OP_GET;
+    } else {
+        op->kind = OP_ADD;
+        op->amount = 1 + world_below(w, STREAM_WORK, AMOUNT_MAX);
+        (void)snprintf(op->body, sizeof op->body, "%u", (unsigned)op->amount);
+        a->adds++;
+        a->issued += op->amount;
+    }
+    return op;
+}
+
+static void client_next(struct client *c, uint64_t delay_ns)
+{
+    world_after(c->w, &c->event, delay_ns);
+}
+
+static void client_drop_op(struct client *c)
+{
+    op_release(c->op);
+    c->op = NULL;
+}
+
+static void attempt_free(struct attempt *a)
+{
+    if (a->client)
+        a->client->attempt = NULL;
+    world_cancel(a->p->world, &a->event);
+    list_remove(&a->link);
+    op_release(a->op);
+    free(a);
+}
+
+/* ---- answers */
+
+static void take_answer(struct workload *work, struct attempt *a, int status, struct bytes reply)
+{
+    struct sim_op *op = a->op;
+    bool first = !op->answered;
+
+    if (status) {
+        work->stats.errors++;
+        COMPARE(work->w, CHECK_REPLIES, kelpie_error_retry(status),
+                "%s/%s answered request %s with %s: %.*s", op->actor->type, op->actor->id,
+                op->request_id, kelpie_error_name(status), (int)reply.len,
+                (const char *)reply.data);
+        return;
+    }
+    if (!check_reply(work->w, op, reply) || !first)
+        return;
+    work->stats.acknowledged++;
+    work->stats.acknowledged_adds += op->kind == OP_ADD;
+}
+
+static void on_call_done(void *arg, int status, struct bytes reply)
+{
+    struct attempt *a = arg;
+    struct world *w = a->p->world;
+    struct client *c = a->client;
+
+    w->checks->compared[CHECK_COMPLETION]++;
+    take_answer(w->work, a, status, reply);
+    attempt_free(a);
+    if (c)
+        client_next(c, below_ms(w, status ? RETRY_MS_MAX : 1));
+}
+
+/* The process had all the time it asked for. */
+static void on_attempt_due(struct world *w, struct sim_event *e)
+{
+    struct attempt *a = CONTAINER_OF(e, struct attempt, event);
+    uint64_t patience = (w->config.call_deadline_ms + LATE_MS) * NS_PER_MS;
+    uint64_t since = a->started_ns > a->p->thawed_ns ? a->started_ns : a->p->thawed_ns;
+
+    if (a->p->frozen || since + patience > w->now_ns) {
+        world_after(w, e, patience);
+        return;
+    }
+    COMPARE(w, CHECK_COMPLETION, false,
+            "n%u did not complete request %s to %s/%s within its deadline of %u ms and %u more",
+            a->p->node + 1, a->op->request_id, a->op->actor->type, a->op->actor->id,
+            w->config.call_deadline_ms, LATE_MS);
+}
+
+/* ---- clients */
+
+static struct process *choose_process(struct world *w)
+{
+    int n = hosts_pick(w, STREAM_WORK, false);
+
+    if (n < 0)
+        return NULL;
+    struct process *twin = host_process(w, (unsigned)n, SIM_SLOT_TWIN);
+    if (twin && !process_closing(twin) && world_below(w, STREAM_WORK, 2))
+        return twin;
+    return host_process(w, (unsigned)n, SIM_SLOT_NODE);
+}
+
+static void client_send(struct client *c)
+{
+    struct world *w = c->w;
+    struct process *p = choose_process(w);
+    struct sim_op *op = c->op;
+
+    /* A request to a frozen process waits in its socket; the client loses its patience as ever. */
+    if (!p || p->frozen) {
+        client_next(c, below_ms(w, RETRY_MS_MAX * 4));
+        return;
+    }
+    struct attempt *a = calloc(1, sizeof *a);
+    CHECK(a);
+    a->client = c;
+    a->op = op;
+    a->p = p;
+    a->started_ns = w->now_ns;
+    event_init(&a->event, on_attempt_due);
+    list_append(&w->work->attempts, &a->link);
+    op->refs++;
+    w->work->stats.retries += op->attempts++ > 0;
+    c->attempt = a;
+    w->work->stats.calls++;
+    world_after(w, &a->event, (w->config.call_deadline_ms + LATE_MS) * NS_PER_MS);
+    /* Some clients wait for the answer, some are impatient and ask another node meanwhile. */
+    uint64_t patience = w->config.call_deadline_ms + LATE_MS;
+    if (world_below(w, STREAM_WORK, 4) == 0)
+        patience = 20 + world_below(w, STREAM_WORK, patience);
+    client_next(c, patience * NS_PER_MS);
+
+    static const char *const methods[] = {"add", "get", "echo"};
+    process_enter(p, PROCESS_CALL, op->serial);
+    actors_call(node_actors(process_node(p)), op->actor->type, op->actor->id, methods[op->kind],
+                op->request_id, bytes_of_str(op->body), w->config.call_deadline_ms, on_call_done,
+                a);
+    process_leave(p);
+}
+
+static bool gives_up(struct client *c)
+{
+    const struct sim_op *op = c->op;
+
+    if (c->only)
+        return false;
+    if (op->kind == OP_ADD && op->actor->adds - op->adds_before > ADDS_APART_MAX)
+        return true;
+    return op->attempts > 0 && world_below(c->w, STREAM_WORK, GIVE_UP_IN) == 0;
+}
+
+static void on_client_due(struct world *w, struct sim_event *e)
+{
+    struct client *c = CONTAINER_OF(e, struct client, event);
+    struct workload *work = w->work;
+
+    if (c->attempt) {
+        work->stats.impatient++;
+        c->attempt->client = NULL;
+        c->attempt = NULL;
+    }
+    if (c->op && c->op->answered) {
+        if (c->only) {
+            c->done = true;
+            w->checks->compared[CHECK_ANSWERS]++;
+            check_final(w, c->op);
+            client_drop_op(c);
+            return;
+        }
+        client_drop_op(c);
+        client_next(c, below_ms(w, w->config.think_ms * 2));
+        return;
+    }
+    if (c->op && gives_up(c)) {
+        work->stats.gave_up++;
+        client_drop_op(c);
+    }
+    if (work->stopped && !c->only) {
+        client_drop_op(c);
+        return;
+    }
+    if (!c->op)
+        c->op = op_new(work, c);
+    client_send(c);
+}
+
+void workload_process_gone(struct world *w, struct process *p)
+{
+    LIST_FOREACH_SAFE(it, tmp, &w->work->attempts)
+    {
+        struct attempt *a = LIST_ENTRY(it, struct attempt, link);
+        struct client *c = a->client;
+        if (a->p != p)
+            continue;
+        attempt_free(a);
+        if (c)
+            client_next(c, below_ms(w, RETRY_MS_MAX));
+    }
+}
+
+size_t workload_calls_of(const struct world *w, const struct process *p)
+{
+    size_t n = 0;
+    LIST_FOREACH(it, &w->work->attempts)
+    {
+        n += LIST_ENTRY(it, struct attempt, link)->p == p;
+    }
+    return n;
+}
+
+/* ---- the world's side */
+
+struct workload *workload_new(struct world *w)
+{
+    struct workload *work = calloc(1, sizeof *work);
+    const struct sim_config *c = &w->config;
+
+    CHECK(work);
+    work->w = w;
+    list_init(&work->attempts);
+    work->actor_count = c->actors + (c->actors ? c->echo_actors : 0);
+    work->actors = calloc(work->actor_count + 1, sizeof *work->actors);
+    work->client_count = c->actors ? c->clients : 0;
+    work->clients = calloc(work->client_count + 1, sizeof *work->clients);
+    CHECK(work->actors && work->clients);
+    for (unsigned i = 0; i < work->actor_count; i++) {
+        struct sim_actor *a = &work->actors[i];
+        a->counter = i < c->actors;
+        (void)snprintf(a->type, sizeof a->type, "%s", a->counter ? "counter" : "echo");
+        (void)snprintf(a->id, sizeof a->id, "a%u", i);
+    }
+    for (unsigned i = 0; i < work->client_count; i++) {
+        work->clients[i].w = w;
+        event_init(&work->clients[i].event, on_client_due);
+    }
+    return work;
+}
+
+void workload_free(struct workload *work)
+{
+    if (!work)
+        return;
+    CHECK(list_empty(&work->attempts));
+    for (unsigned i = 0; i < work->client_count; i++)
+        client_drop_op(&work->clients[i]);
+    for (unsigned i = 0; i < work->actor_count; i++) {
+        if (work->probes)
+            client_drop_op(&work->probes[i]);
+        free(work->actors[i].by_value);
+    }
+    free(work->probes);
+    free(work->clients);
+    free(work->actors);
+    free(work);
+}
+
+void workload_start(struct world *w)
+{
+    for (unsigned i = 0; i < w->work->client_count; i++)
+        client_next(&w->work->clients[i], below_ms(w, 2000));
+}
+
+void workload_stop(struct world *w)
+{
+    w->work->stopped = true;
+}
+
+void workload_probe(struct world *w)
+{
+    struct workload *work = w->work;
+
+    work->probes = calloc(work->actor_count + 1, sizeof *work->probes);
+    CHECK(work->probes);
+    for (unsigned i = 0; i < work->actor_count; i++) {
+        work->probes[i].w = w;
+        work->probes[i].only = &work->actors[i];
+        event_init(&work->probes[i].event, on_client_due);
+        client_next(&work->probes[i], below_ms(w, 500));
+    }
+}
+
+bool workload_probed(const struct world *w, char *why, size_t why_size)
+{
+    for (unsigned i = 0; i < w->work->actor_count; i++) {
+        const struct client *c = &w->work->probes[i];
+        if (c->done)
+            continue;
+        (void)snprintf(why, why_size, "%s/%s has not answered", c->only->type, c->only->id);
+        return false;
+    }
+    return true;
+}
+
+const struct workload_stats *workload_stats(const struct world *w)
+{
+    return &w->work->stats;
+}

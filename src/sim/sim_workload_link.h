@@ -1,0 +1,47 @@
+/* Shared by sim_workload.c (clients) and check_calls.c (what they may be told). */
+#ifndef KELPIE_SIM_WORKLOAD_LINK_H
+#define KELPIE_SIM_WORKLOAD_LINK_H
+
+#include "sim/checks.h"
+#include "sim/sim_workload.h"
+
+#define OP_BODY_MAX 32
+#define OP_REQUEST_MAX 32
+
+enum op_kind { OP_ADD, OP_GET, OP_ECHO };
+
+/* An actor as the clients know it. */
+struct sim_actor {
+    char type[16];
+    char id[16];
+    bool counter;
+    uint64_t adds;         /* requests to add, begun */
+    uint64_t issued;       /* sum of all amounts ever asked to be added */
+    uint64_t acknowledged; /* sum of those acknowledged */
+    uint64_t floor;        /* highest value that anyone was told */
+    uint32_t *by_value;    /* which request was told that its add made this value */
+    size_t value_cap;
+};
+
+/* A request: one id, any number of attempts. */
+struct sim_op {
+    uint32_t serial;
+    unsigned refs;
+    enum op_kind kind;
+    struct sim_actor *actor;
+    uint64_t amount;
+    uint64_t adds_before;
+    uint64_t floor; /* of the actor, when the request was first sent */
+    uint64_t value; /* what it was told; 0: nothing yet */
+    bool answered;
+    unsigned attempts;
+    char request_id[OP_REQUEST_MAX];
+    char body[OP_BODY_MAX];
+};
+
+/* True when `reply` is right for `op`; else a violation. */
+bool check_reply(struct world *w, struct sim_op *op, struct bytes reply);
+/* At the end: the value of a counter that was asked when nothing is under way any more. */
+void check_final(struct world *w, const struct sim_op *op);
+
+#endif

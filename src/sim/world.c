@@ -1,0 +1,110 @@
+#include "sim/world.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "sim/sim_process.h"
+
+void world_init(struct world *w, const struct sim_config *config)
+{
+    *w = (struct world){.config = *config};
+    w->trace = hash128_start();
+    for (unsigned s = 0; s < STREAM_COUNT; s++)
+        rng_seed(&w->rng[s], config->seed, s);
+    list_init(&w->processes);
+}
+
+void world_deinit(struct world *w)
+{
+    CHECK(list_empty(&w->processes));
+    sim_heap_deinit(&w->heap);
+}
+
+void event_init(struct sim_event *e, sim_event_fn *fn)
+{
+    e->fn = fn;
+    e->heap_index = SIM_NOT_QUEUED;
+}
+
+void world_at(struct world *w, struct sim_event *e, uint64_t due_ns)
+{
+    world_cancel(w, e);
+    CHECK(due_ns >= w->now_ns);
+    struct sim_item item = {.due_ns = due_ns, .seq = w->seq++, .event = e};
+    sim_heap_push(&w->heap, &item);
+}
+
+void world_after(struct world *w, struct sim_event *e, uint64_t delay_ns)
+{
+    world_at(w, e, w->now_ns + delay_ns);
+}
+
+void world_cancel(struct world *w, struct sim_event *e)
+{
+    if (event_queued(e))
+        sim_heap_remove(&w->heap, e->heap_index);
+}
+
+void world_push_timer(struct world *w, struct timer *t, uint64_t due_ns)
+{
+    struct sim_item item = {.due_ns = due_ns, .seq = w->seq++, .timer = t};
+    sim_heap_push(&w->heap, &item);
+}
+
+void world_run(struct world *w, uint64_t until_ns)
+{
+    struct sim_item item;
+
+    while (!w->stop && w->heap.count > 0 && w->heap.items[0].due_ns <= until_ns) {
+        CHECK(sim_heap_pop(&w->heap, &item));
+        CHECK(item.due_ns >= w->now_ns);
+        w->now_ns = item.due_ns;
+        if (item.timer)
+            process_timer_due(&item);
+        else
+            item.event->fn(w, item.event);
+    }
+    if (!w->stop && w->now_ns < until_ns)
+        w->now_ns = until_ns;
+}
+
+void world_fold(struct world *w, uint64_t who, uint64_t digest)
+{
+    w->events++;
+    hash128_u64(&w->trace, w->now_ns);
+    hash128_u64(&w->trace, w->seq);
+    hash128_u64(&w->trace, who);
+    hash128_u64(&w->trace, digest);
+    if ((w->events & (w->events - 1)) == 0) {
+        unsigned i = 0;
+        while (i + 1 < PREFIX_HASHES && w->events >> (i + 1))
+            i++;
+        w->prefix[i] = hash128_value(&w->trace);
+    }
+    if (w->config.trace)
+        printf("%12.6f event=%llu who=%llx digest=%016llx\n", (double)w->now_ns / 1e9,
+               (unsigned long long)w->events, (unsigned long long)who, (unsigned long long)digest);
+}
+
+void world_violation(struct world *w, const char *check, const char *fmt, ...)
+{
+    va_list args;
+
+    w->stop = true;
+    if (w->violation_count >= VIOLATIONS_MAX)
+        return;
+    struct violation *v = &w->violations[w->violation_count++];
+    v->check = check;
+    v->at_ns = w->now_ns;
+    v->event = w->events;
+    va_start(args, fmt);
+    (void)vsnprintf(v->text, sizeof v->text, fmt, args);
+    va_end(args);
+}
+
+bool world_fault(struct world *w, enum sim_fault f, enum sim_stream s, uint64_t num, uint64_t den)
+{
+    if (w->calm || !sim_fault_on(&w->config, f))
+        return false;
+    return world_chance(w, s, num, den);
+}
