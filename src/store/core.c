@@ -223,17 +223,14 @@ static int core_apply_write(struct core *core, const struct store_write *w)
 }
 
 /* All writes of the batch into the map, in one transaction of it. */
-static int core_apply(struct core *core, uint64_t last)
+static int core_apply_once(struct core *core, uint64_t reserved)
 {
     const struct omap_ops *ops = core->map.ops;
     int err = ops->batch_begin(core->map.ctx);
     if (err)
         return err;
-    uint64_t reserved = core->reserved;
-    if (last >= reserved) {
-        reserved = last + CORE_VERSION_STEP;
+    if (reserved > core->reserved)
         err = ops->mark_put(core->map.ctx, reserved);
-    }
     LIST_FOREACH(it, &core->batch)
     {
         const struct core_commit *c = LIST_ENTRY(it, struct core_commit, link);
@@ -244,10 +241,18 @@ static int core_apply(struct core *core, uint64_t last)
         ops->batch_abort(core->map.ctx);
         return err;
     }
-    err = ops->batch_commit(core->map.ctx);
+    return ops->batch_commit(core->map.ctx);
+}
+
+static int core_apply(struct core *core, uint64_t last)
+{
+    uint64_t reserved = last < core->reserved ? core->reserved : last + CORE_VERSION_STEP;
+    int err = KELPIE_E_LIMIT;
+    for (int i = 0; i < CORE_GROW_MAX && err == KELPIE_E_LIMIT; i++)
+        err = core_apply_once(core, reserved);
     if (!err)
         core->reserved = reserved;
-    return err;
+    return err == KELPIE_E_LIMIT ? KELPIE_E_STORE_FULL : err;
 }
 
 static void core_touch_watches(struct core *core, const struct core_commit *c)

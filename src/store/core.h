@@ -27,6 +27,7 @@
 #define CORE_RECENT_MAX 65536           /* keys in the window of recent writes */
 #define CORE_BATCH_MAX 1024             /* commits in one batch of the map */
 #define CORE_BATCH_BYTES_MAX (8u << 20) /* a batch ends with the commit that reaches this */
+#define CORE_GROW_MAX 32                /* times a map may ask for a batch again, to grow */
 #define CORE_QUEUE_MAX 65536            /* commits waiting; one more completes with LIMIT */
 #define CORE_WATCHES_MAX 65536          /* one more fires at once */
 #define CORE_VERSION_STEP (1ull << 32)  /* versions reserved at a time by the map's mark */

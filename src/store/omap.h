@@ -23,16 +23,18 @@ struct omap_ops {
     /* Calls `fn` for the rows in [begin, end), in order. Returns 0 or an error. */
     int (*scan)(void *ctx, struct bytes begin, struct bytes end, omap_row_fn *fn, void *arg);
 
-    /* A batch of changes: begin, any number of changes in order, then commit or abort. Each of the
-     * first five may also return KELPIE_E_STORE_FULL; then only abort may follow. */
+    /* A batch of changes: begin, any number of changes in order, then commit or abort. Each of these
+     * may also return KELPIE_E_STORE_FULL, or KELPIE_E_LIMIT when the map has to be made larger,
+     * which the next begin does: then apply the same batch again. After an error only abort may
+     * follow, after an error of begin nothing. */
     int (*batch_begin)(void *ctx);
     int (*put)(void *ctx, struct bytes key, struct bytes value);
     int (*del)(void *ctx, struct bytes key); /* no such row: 0 */
     int (*del_range)(void *ctx, struct bytes begin, struct bytes end);
     /* Sets the version mark, a number beside the rows. */
     int (*mark_put)(void *ctx, uint64_t mark);
-    /* Makes the whole batch durable, or nothing of it. Ends the batch in every case. Returns 0,
-     * KELPIE_E_STORE_FULL (nothing was changed), or KELPIE_E_UNKNOWN_RESULT when it cannot be said
+    /* Makes the whole batch durable, or nothing of it. Ends the batch in every case. Returns 0, an
+     * error as above (nothing was changed), or KELPIE_E_UNKNOWN_RESULT when it cannot be said
      * what is on disk: then the map must be closed. */
     int (*batch_commit)(void *ctx);
     void (*batch_abort)(void *ctx);

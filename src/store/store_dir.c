@@ -1,0 +1,202 @@
+#include "store/store_dir.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "kelpie/error.h"
+
+#define STORE_BACKLOG 128
+
+static const struct {
+    unsigned long magic;
+    const char *name;
+} network_filesystems[] = {
+    {0x6969, "NFS"},
+    {0x517b, "SMB"},
+    {0xfe534d42, "SMB"},
+    {0xff534d42, "CIFS"},
+    {0x5346414f, "AFS"},
+    {0x6b414653, "AFS"},
+    {0x73757245, "Coda"},
+    {0x564c, "NCP"},
+    {0x00c36400, "Ceph"},
+    {0x01021997, "9P"},
+    {0x0bd00bd0, "Lustre"},
+    {0x7461636f, "OCFS2"},
+    {0x01161970, "GFS2"},
+    {0x786f4256, "a shared folder of a virtual machine"},
+    {0x47504653, "GPFS"},
+    {0xaad7aaea, "PanFS"},
+    {0x65735546, "FUSE, which cannot be told from a network filesystem"},
+};
+
+const char *store_fs_network(long magic)
+{
+    for (size_t i = 0; i < ARRAY_LEN(network_filesystems); i++)
+        if ((network_filesystems[i].magic & 0xffffffffu) == ((unsigned long)magic & 0xffffffffu))
+            return network_filesystems[i].name;
+    return NULL;
+}
+
+void store_sentence(char *out, size_t size, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    (void)vsnprintf(out, size, fmt, ap);
+    va_end(ap);
+}
+
+static int check_dir(const char *dir, int fd, char *error, size_t size)
+{
+    struct stat st;
+    struct statfs fs;
+    if (fstat(fd, &st) || fstatfs(fd, &fs)) {
+        store_sentence(error, size, "store directory '%s' cannot be examined: %s", dir,
+                       strerror(errno));
+        return KELPIE_E_IO;
+    }
+    const char *network = store_fs_network((long)fs.f_type);
+    if (network) {
+        store_sentence(error, size,
+                       "store directory '%s' is on a network filesystem (%s): use a local disk",
+                       dir, network);
+        return KELPIE_E_INVALID;
+    }
+    if (st.st_uid != geteuid()) {
+        store_sentence(
+            error, size,
+            "store directory '%s' belongs to user %d, not to the user of this program (%d)", dir,
+            (int)st.st_uid, (int)geteuid());
+        return KELPIE_E_INVALID;
+    }
+    if ((st.st_mode & 0777) != 0700) {
+        store_sentence(error, size,
+                       "store directory '%s' has mode %04o, but only its owner may enter it: run "
+                       "\"chmod 0700\" on it",
+                       dir, (unsigned)(st.st_mode & 0777));
+        return KELPIE_E_INVALID;
+    }
+    return 0;
+}
+
+int store_dir_prepare(const char *dir, char *out, char *error, size_t error_size)
+{
+    if (!*dir) {
+        store_sentence(error, error_size, "the store directory's name is empty");
+        return KELPIE_E_INVALID;
+    }
+    bool made = mkdir(dir, 0700) == 0;
+    if (!made && errno != EEXIST) {
+        int err = errno == ENOSPC || errno == EDQUOT ? KELPIE_E_STORE_FULL : KELPIE_E_IO;
+        store_sentence(error, error_size, "store directory '%s' cannot be created: %s", dir,
+                       strerror(errno));
+        return err;
+    }
+    if (made && chmod(dir, 0700)) /* whatever the umask */
+        made = false;
+    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) {
+        if (errno == ENOTDIR)
+            store_sentence(error, error_size, "store directory '%s' is not a directory", dir);
+        else
+            store_sentence(error, error_size, "store directory '%s' cannot be opened: %s", dir,
+                           strerror(errno));
+        return KELPIE_E_IO;
+    }
+    int err = check_dir(dir, fd, error, error_size);
+    close(fd);
+    if (err)
+        return err;
+    char *path = realpath(dir, NULL);
+    if (!path || strlen(path) >= STORE_PATH_MAX) {
+        store_sentence(error, error_size, "store directory '%s' has no usable absolute path: %s",
+                       dir, path ? "it is too long" : strerror(errno));
+        free(path);
+        return KELPIE_E_IO;
+    }
+    strcpy(out, path);
+    free(path);
+    return 0;
+}
+
+/* ---- the lock */
+
+int store_lock_open(int dir_fd)
+{
+    return openat(dir_fd, STORE_LOCK_FILE, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+}
+
+pid_t store_lock_holder(int lock_fd)
+{
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    if (fcntl(lock_fd, F_GETLK, &lock))
+        return -1;
+    return lock.l_type == F_UNLCK ? 0 : lock.l_pid;
+}
+
+int store_lock_take(int lock_fd, pid_t *holder)
+{
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    *holder = 0;
+    if (fcntl(lock_fd, F_SETLK, &lock) == 0)
+        return 0;
+    if (errno != EACCES && errno != EAGAIN)
+        return -1;
+    pid_t pid = store_lock_holder(lock_fd);
+    *holder = pid > 0 ? pid : 0;
+    return 1;
+}
+
+/* ---- the socket */
+
+/* A socket's address holds 107 bytes of path, so it is reached through the directory's descriptor. */
+static void socket_address(int dir_fd, struct sockaddr_un *sun)
+{
+    memset(sun, 0, sizeof(*sun));
+    sun->sun_family = AF_UNIX;
+    snprintf(sun->sun_path, sizeof(sun->sun_path), "/proc/self/fd/%d/%s", dir_fd,
+             STORE_SOCKET_FILE);
+}
+
+static int close_keep_errno(int fd)
+{
+    int saved = errno;
+    close(fd);
+    errno = saved;
+    return -1;
+}
+
+int store_socket_connect(int dir_fd)
+{
+    struct sockaddr_un sun;
+    socket_address(dir_fd, &sun);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -1;
+    if (connect(fd, (struct sockaddr *)&sun, sizeof(sun)))
+        return close_keep_errno(fd);
+    return fd;
+}
+
+int store_socket_listen(int dir_fd)
+{
+    struct sockaddr_un sun;
+    socket_address(dir_fd, &sun);
+    if (unlinkat(dir_fd, STORE_SOCKET_FILE, 0) && errno != ENOENT)
+        return -1;
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -1;
+    if (bind(fd, (struct sockaddr *)&sun, sizeof(sun)) || listen(fd, STORE_BACKLOG))
+        return close_keep_errno(fd);
+    return fd;
+}

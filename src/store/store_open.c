@@ -1,0 +1,123 @@
+#include "store/store_open.h"
+
+#include <errno.h>
+
+#include "kelpie/error.h"
+#include "store/store_dir.h"
+#include "store/store_memory.h"
+#include "store/store_socket.h"
+
+struct store_handle {
+    struct mem mem;
+    struct store_memory *memory;
+    struct store_socket *socket;
+};
+
+static int open_socket(const char *dir, const struct env *env, const struct store_open_options *o,
+                       struct store_socket **out, char *error, size_t error_size)
+{
+    char path[STORE_PATH_MAX];
+    int err = store_dir_prepare(dir, path, error, error_size);
+    if (err)
+        return err;
+    if (o->lease_ms && o->lease_ms < STORE_LEASE_MS_MIN) {
+        store_sentence(error, error_size, "a store lease of %u ms is too short: at least %d ms",
+                       o->lease_ms, STORE_LEASE_MS_MIN);
+        return KELPIE_E_INVALID;
+    }
+    const struct store_socket_env socket_env = {
+        .mem = env->mem,
+        .clock = env->clock,
+        .timers = env->timers,
+        .random = env->random,
+        .log = env->log,
+    };
+    const struct store_socket_options socket_options = {
+        .dir = path,
+        .executable = o->executable,
+        .lease_ms = o->lease_ms,
+        .idle_ms = o->idle_ms,
+        .map_max = o->map_max,
+    };
+    struct store_socket *s;
+    err = store_socket_new(&socket_env, &socket_options, &s);
+    if (err) {
+        store_sentence(error, error_size, "the store in '%s' cannot be opened: %s", path,
+                       strerror(errno));
+        return err;
+    }
+    err = store_socket_wait(s, o->open_ms ? o->open_ms : STORE_OPEN_MS, error, error_size);
+    if (err) {
+        store_socket_free(s);
+        return err;
+    }
+    *out = s;
+    return 0;
+}
+
+int store_open(const char *url, const struct env *env, const struct store_open_options *options,
+               struct store_handle **out, char *error, size_t error_size)
+{
+    static const struct store_open_options none;
+    struct store_memory *memory = NULL;
+    struct store_socket *socket = NULL;
+    int err = 0;
+    if (!strcmp(url, "memory:")) {
+        memory = store_memory_new(env->mem, env->timers, 0);
+    } else if (!strncmp(url, "lmdb:", 5)) {
+        err = open_socket(url + 5, env, options ? options : &none, &socket, error, error_size);
+    } else if (!strcmp(url, "fdb") || !strncmp(url, "fdb:", 4)) {
+        store_sentence(error, error_size,
+                       "store '%s': FoundationDB is not supported by this version; use lmdb:DIR",
+                       url);
+        err = KELPIE_E_INVALID;
+    } else {
+        store_sentence(error, error_size,
+                       "store '%s' is of no known kind: it must be lmdb:DIR or memory:", url);
+        err = KELPIE_E_INVALID;
+    }
+    if (err)
+        return err;
+    struct store_handle *h = MEM_NEW(env->mem, struct store_handle);
+    h->mem = env->mem;
+    h->memory = memory;
+    h->socket = socket;
+    *out = h;
+    return 0;
+}
+
+void store_close(struct store_handle *h)
+{
+    if (!h)
+        return;
+    store_memory_free(h->memory);
+    store_socket_free(h->socket);
+    mem_free(h->mem, h);
+}
+
+struct store store_handle_store(struct store_handle *h)
+{
+    return h->socket ? store_socket_store(h->socket) : store_memory_store(h->memory);
+}
+
+int store_handle_fd(const struct store_handle *h)
+{
+    return h->socket ? store_socket_fd(h->socket) : -1;
+}
+
+void store_handle_ready(void *arg)
+{
+    struct store_handle *h = arg;
+    if (h->socket)
+        store_socket_ready(h->socket);
+}
+
+bool store_handle_connected(const struct store_handle *h)
+{
+    return !h->socket || store_socket_connected(h->socket);
+}
+
+const char *store_handle_problem(const struct store_handle *h)
+{
+    return h->socket ? store_socket_problem(h->socket) : "";
+}
