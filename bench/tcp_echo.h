@@ -19,6 +19,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -234,6 +235,7 @@ static inline bool tcp_echo_run(const struct tcp_echo_options *options, struct t
     bool ok = false;
 
     memset(out, 0, sizeof *out);
+    (void)signal(SIGPIPE, SIG_IGN); /* the side that echoes may write after the end */
     if (!c || options->in_flight == 0 || options->message_len < sizeof(uint64_t) ||
         options->message_len > TCP_ECHO_MESSAGE_MAX || !tcp_echo_pair(fds)) {
         free(c);

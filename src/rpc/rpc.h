@@ -33,10 +33,15 @@ enum rpc_kind { RPC_PING = 1, RPC_ACTOR_CALL = 2, RPC_ADMIN = 3, RPC_KIND_COUNT 
 struct rpc;
 struct rpc_call;
 /* status: 0 with the answer's payload (borrowed), the error code that the handler replied with,
- * KELPIE_E_TIMEOUT, KELPIE_E_UNREACHABLE, KELPIE_E_CANCELLED, KELPIE_E_LIMIT. */
+ * KELPIE_E_TIMEOUT, KELPIE_E_UNREACHABLE, KELPIE_E_CANCELLED, KELPIE_E_LIMIT (too much is queued for
+ * that peer, or RPC_CALLS_MAX), KELPIE_E_TOO_LARGE (the request or the answer does not fit a frame);
+ * from the other side's rpc: KELPIE_E_NOT_HERE, KELPIE_E_STORE_FOREIGN, KELPIE_E_UNAVAILABLE (nobody
+ * serves that kind there yet). After LIMIT, TOO_LARGE of the request, NOT_HERE, STORE_FOREIGN and
+ * UNAVAILABLE nothing was done; after TIMEOUT, UNREACHABLE and CANCELLED that is not known. */
 typedef void rpc_done_fn(struct rpc_call *call, int status, struct bytes payload);
 
-/* Owned by the caller, from rpc_start until `done` ran. */
+/* Owned by the caller, from rpc_start until `done` ran (in which it may be freed or started again).
+ * Zeroed before its first use, if rpc_cancel may be called on it before rpc_start. */
 struct rpc_call {
     rpc_done_fn *done;
     void *arg;
