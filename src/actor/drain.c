@@ -123,9 +123,10 @@ void drain_step(struct actors *a)
     txn_start(&d->list);
 }
 
+/* Also called again when the store still lists something that is placed here. */
 void actors_drain(struct actors *a)
 {
-    if (a->drain.on || a->closed)
+    if (a->closed)
         return;
     a->drain.on = true;
     a->drain.drained = false;

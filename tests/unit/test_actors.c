@@ -1,0 +1,347 @@
+/* Whole nodes in a small world: actors are placed, called, moved, and keep what they were told. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "lib/small_world.h"
+
+static const struct kelpie_class *const builtin[] = {&kelpie_class_counter, &kelpie_class_echo,
+                                                     NULL};
+
+struct result {
+    bool done;
+    int status;
+    char text[256];
+};
+
+static void on_result(void *arg, int status, struct bytes reply)
+{
+    struct result *r = arg;
+    size_t len = reply.len < sizeof r->text - 1 ? reply.len : sizeof r->text - 1;
+
+    assert_false(r->done);
+    r->done = true;
+    r->status = status;
+    memcpy(r->text, reply.data ? (const char *)reply.data : "", len);
+    r->text[len] = '\0';
+}
+
+static void start(struct small_world *w, size_t node, const char *type, const char *id,
+                  const char *method, const char *request_id, const char *body, struct result *r)
+{
+    *r = (struct result){.done = false};
+    actors_call(node_actors(w->nodes[node].node), type, id, method, request_id, bytes_of_str(body),
+                0, on_result, r);
+    assert_false(r->done);
+}
+
+static struct result call(struct small_world *w, size_t node, const char *type, const char *id,
+                          const char *method, const char *request_id, const char *body)
+{
+    struct result r;
+
+    start(w, node, type, id, method, request_id, body, &r);
+    assert_true(small_run_until(w, &r.done, 10000));
+    return r;
+}
+
+#define EXPECT(result_, status_, text_)                                                            \
+    do {                                                                                           \
+        struct result r_ = (result_);                                                              \
+        if (r_.status != (status_))                                                                \
+            print_error("%s: %s\n", kelpie_error_name(r_.status), r_.text);                        \
+        assert_int_equal(r_.status, status_);                                                      \
+        assert_string_equal(r_.text, text_);                                                       \
+    } while (0)
+
+static struct small_world *world_of(size_t nodes)
+{
+    struct small_world *w = small_world_new();
+
+    for (size_t i = 0; i < nodes; i++) {
+        (void)small_node_start(w, i, builtin, 0, 0);
+        assert_true(small_wait_view(w, 0, i + 1));
+    }
+    for (size_t i = 0; i < nodes; i++)
+        assert_true(small_wait_view(w, i, nodes));
+    return w;
+}
+
+static void test_counter_counts(void **state)
+{
+    struct small_world *w = world_of(1);
+
+    (void)state;
+    EXPECT(call(w, 0, "counter", "a", "get", "", ""), 0, "0");
+    EXPECT(call(w, 0, "counter", "a", "add", "", ""), 0, "1");
+    EXPECT(call(w, 0, "counter", "a", "add", "", "41"), 0, "42");
+    EXPECT(call(w, 0, "counter", "a", "add", "", "-50"), 0, "-8");
+    EXPECT(call(w, 0, "counter", "b", "get", "", ""), 0, "0");
+    EXPECT(call(w, 0, "echo", "e", "any", "", "what goes in"), 0, "what goes in");
+    assert_int_equal(actors_stats(node_actors(w->nodes[0].node))->activations, 3);
+    small_world_free(w);
+}
+
+static void test_wrong_arguments_are_answered(void **state)
+{
+    struct small_world *w = world_of(1);
+    char long_id[ACTOR_ID_MAX + 2];
+
+    (void)state;
+    memset(long_id, 'x', sizeof long_id - 1);
+    long_id[sizeof long_id - 1] = '\0';
+    assert_int_equal(call(w, 0, "", "a", "get", "", "").status, KELPIE_E_INVALID);
+    assert_int_equal(call(w, 0, "counter", "", "get", "", "").status, KELPIE_E_INVALID);
+    assert_int_equal(call(w, 0, "counter", long_id, "get", "", "").status, KELPIE_E_INVALID);
+    assert_int_equal(call(w, 0, "counter", "a\xff", "get", "", "").status, KELPIE_E_INVALID);
+    assert_int_equal(call(w, 0, "counter", "a", "add", "", "7x").status, KELPIE_E_INVALID);
+    EXPECT(call(w, 0, "counter", "a", "add", "", "9223372036854775807"), 0, "9223372036854775807");
+    EXPECT(call(w, 0, "counter", "a", "add", "", "1"), KELPIE_E_INVALID,
+           "the sum does not fit 64 bits; nothing was added");
+    EXPECT(call(w, 0, "counter", "a", "get", "", ""), 0, "9223372036854775807");
+    EXPECT(call(w, 0, "counter", "a", "pop", "", ""), KELPIE_E_UNKNOWN_METHOD,
+           "a counter has the methods add and get");
+    EXPECT(call(w, 0, "nobody", "a", "get", "", ""), KELPIE_E_UNKNOWN_TYPE,
+           "no active node hosts actors of type nobody");
+    small_world_free(w);
+}
+
+static void test_a_repeated_request_is_applied_once(void **state)
+{
+    struct small_world *w = world_of(1);
+    struct result first, second, third;
+
+    (void)state;
+    EXPECT(call(w, 0, "counter", "a", "add", "r1", "5"), 0, "5");
+    EXPECT(call(w, 0, "counter", "a", "add", "r2", "1"), 0, "6");
+    EXPECT(call(w, 0, "counter", "a", "add", "r1", "5"), 0, "5");
+    EXPECT(call(w, 0, "counter", "a", "get", "", ""), 0, "6");
+    /* Also while the first is on its way. */
+    start(w, 0, "counter", "a", "add", "r3", "10", &first);
+    start(w, 0, "counter", "a", "add", "r3", "10", &second);
+    start(w, 0, "counter", "a", "add", "r4", "1", &third);
+    assert_true(small_run_until(w, &third.done, 1000));
+    EXPECT(first, 0, "16");
+    EXPECT(second, 0, "16");
+    EXPECT(third, 0, "17");
+    assert_int_equal(actors_stats(node_actors(w->nodes[0].node))->commits, 4);
+    small_world_free(w);
+}
+
+static void test_an_unknown_commit_is_applied_once(void **state)
+{
+    static const enum small_commit plans[] = {SMALL_COMMIT_UNKNOWN_DONE, SMALL_COMMIT_UNKNOWN_NOT};
+    struct small_world *w = world_of(1);
+    struct result r;
+
+    (void)state;
+    EXPECT(call(w, 0, "counter", "a", "add", "", "1"), 0, "1");
+    for (size_t i = 0; i < ARRAY_LEN(plans); i++) {
+        char expected[8];
+        w->commit_plan = plans[i];
+        start(w, 0, "counter", "a", "add", "", "1", &r);
+        assert_true(small_run_until(w, &r.done, 3000));
+        (void)snprintf(expected, sizeof expected, "%zu", 2 + i);
+        EXPECT(r, 0, expected);
+        EXPECT(call(w, 0, "counter", "a", "get", "", ""), 0, expected);
+    }
+    small_world_free(w);
+}
+
+static void fail_actor_commits(struct small_world *w, const struct store_req *req)
+{
+    for (size_t i = 0; i < req->write_count; i++) {
+        struct key_parts parts;
+        if (key_parse(&w->ks, req->writes[i].key, &parts) == 0 && parts.family == KEY_STATE) {
+            w->commit_plan = SMALL_COMMIT_FULL;
+            w->commit_skip = 0;
+        }
+    }
+}
+
+static void test_a_full_store_is_an_answer(void **state)
+{
+    struct small_world *w = world_of(1);
+
+    (void)state;
+    EXPECT(call(w, 0, "counter", "a", "add", "", "3"), 0, "3");
+    w->before_commit = fail_actor_commits;
+    assert_int_equal(call(w, 0, "counter", "a", "add", "r", "4").status, KELPIE_E_STORE_FULL);
+    w->before_commit = NULL;
+    EXPECT(call(w, 0, "counter", "a", "get", "", ""), 0, "3");
+    EXPECT(call(w, 0, "counter", "a", "add", "r", "4"), 0, "7");
+    small_world_free(w);
+}
+
+static void test_idle_actors_are_passivated(void **state)
+{
+    struct small_world *w = small_world_new();
+    const struct actors_stats *stats;
+
+    (void)state;
+    (void)small_node_start(w, 0, builtin, 0, 1000);
+    assert_true(small_wait_view(w, 0, 1));
+    stats = actors_stats(node_actors(w->nodes[0].node));
+    EXPECT(call(w, 0, "counter", "a", "add", "r1", "3"), 0, "3");
+    EXPECT(call(w, 0, "counter", "b", "add", "", "4"), 0, "4");
+    assert_int_equal(stats->activations, 2);
+    small_run_ms(w, 1500);
+    assert_int_equal(stats->activations, 0);
+    assert_int_equal(stats->deactivated, 2);
+    /* It comes back with its state, and remembers what it has applied. */
+    EXPECT(call(w, 0, "counter", "a", "add", "r1", "3"), 0, "3");
+    EXPECT(call(w, 0, "counter", "a", "add", "r2", "3"), 0, "6");
+    small_world_free(w);
+}
+
+static void test_calls_reach_other_nodes(void **state)
+{
+    struct small_world *w = world_of(3);
+    uint64_t forwarded = 0;
+    size_t hosts = 0;
+
+    (void)state;
+    for (unsigned i = 0; i < 60; i++) {
+        char id[16];
+        (void)snprintf(id, sizeof id, "c%u", i / 3);
+        assert_int_equal(call(w, i % 3, "counter", id, "add", "", "1").status, 0);
+    }
+    for (unsigned i = 0; i < 20; i++) {
+        char id[16];
+        (void)snprintf(id, sizeof id, "c%u", i);
+        EXPECT(call(w, 0, "counter", id, "get", "", ""), 0, "3");
+    }
+    for (size_t i = 0; i < 3; i++) {
+        forwarded += actors_stats(node_actors(w->nodes[i].node))->calls_forwarded;
+        hosts += actors_stats(node_actors(w->nodes[i].node))->activations > 0;
+    }
+    assert_true(forwarded > 0);
+    assert_true(hosts > 1);
+    small_world_free(w);
+}
+
+static void test_a_full_node_sends_actors_elsewhere(void **state)
+{
+    struct small_world *w = small_world_new();
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        (void)small_node_start(w, i, builtin, i == 0 ? 2 : 20, 0);
+        assert_true(small_wait_view(w, 0, i + 1));
+    }
+    assert_true(small_wait_view(w, 1, 2));
+    for (unsigned i = 0; i < 12; i++) {
+        char id[16];
+        (void)snprintf(id, sizeof id, "c%u", i);
+        EXPECT(call(w, i % 2, "counter", id, "add", "", "1"), 0, "1");
+    }
+    assert_true(actors_stats(node_actors(w->nodes[0].node))->activations <= 2);
+    assert_true(actors_stats(node_actors(w->nodes[1].node))->activations >= 10);
+    small_world_free(w);
+}
+
+static void test_every_node_full(void **state)
+{
+    struct small_world *w = small_world_new();
+
+    (void)state;
+    (void)small_node_start(w, 0, builtin, 2, 0);
+    assert_true(small_wait_view(w, 0, 1));
+    EXPECT(call(w, 0, "counter", "a", "add", "", "1"), 0, "1");
+    EXPECT(call(w, 0, "counter", "b", "add", "", "1"), 0, "1");
+    assert_int_equal(call(w, 0, "counter", "c", "add", "", "1").status, KELPIE_E_NODE_FULL);
+    EXPECT(call(w, 0, "counter", "b", "add", "", "1"), 0, "2");
+    small_world_free(w);
+}
+
+static void test_leaving_fails_no_call(void **state)
+{
+    struct small_world *w = world_of(3);
+    struct result results[30];
+    unsigned added[30] = {0};
+    char why[256] = "";
+
+    (void)state;
+    for (unsigned round = 0; round < 60; round++) {
+        for (unsigned i = 0; i < 30; i++) {
+            char id[16];
+            (void)snprintf(id, sizeof id, "c%u", i);
+            start(w, i % 2, "counter", id, "add", "", "1", &results[i]);
+            added[i]++;
+        }
+        if (round == 5)
+            assert_int_equal(node_leave(w->nodes[2].node, false, why, sizeof why), 0);
+        for (unsigned i = 0; i < 30; i++) {
+            char expected[16];
+            (void)snprintf(expected, sizeof expected, "%u", added[i]);
+            assert_true(small_run_until(w, &results[i].done, 10000));
+            EXPECT(results[i], 0, expected);
+        }
+        if (w->nodes[2].left && round > 40)
+            break;
+    }
+    assert_true(small_run_until(w, &w->nodes[2].left, 10000));
+    assert_int_equal(actors_stats(node_actors(w->nodes[2].node))->activations, 0);
+    assert_true(actors_stats(node_actors(w->nodes[2].node))->migrations > 0);
+    small_world_free(w);
+}
+
+static void test_the_last_node_releases_its_actors(void **state)
+{
+    struct small_world *w = world_of(1);
+    char why[256] = "";
+
+    (void)state;
+    EXPECT(call(w, 0, "counter", "a", "add", "", "3"), 0, "3");
+    assert_int_equal(node_leave(w->nodes[0].node, true, why, sizeof why), 0);
+    assert_true(small_run_until(w, &w->nodes[0].left, 20000));
+    small_node_close(&w->nodes[0]);
+    (void)small_node_start(w, 1, builtin, 0, 0);
+    assert_true(small_wait_view(w, 1, 1));
+    EXPECT(call(w, 1, "counter", "a", "get", "", ""), 0, "3");
+    small_world_free(w);
+}
+
+static void test_close_answers_every_call(void **state)
+{
+    struct small_world *w = world_of(2);
+    struct result results[20];
+
+    (void)state;
+    for (unsigned i = 0; i < 20; i++) {
+        char id[16];
+        (void)snprintf(id, sizeof id, "c%u", i);
+        start(w, 0, "counter", id, "add", "", "1", &results[i]);
+    }
+    for (unsigned i = 0; i < 12; i++)
+        (void)small_step(w);
+    small_node_close(&w->nodes[0]);
+    for (unsigned i = 0; i < 20; i++)
+        assert_true(results[i].done);
+    small_world_free(w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_counter_counts),
+        cmocka_unit_test(test_wrong_arguments_are_answered),
+        cmocka_unit_test(test_a_repeated_request_is_applied_once),
+        cmocka_unit_test(test_an_unknown_commit_is_applied_once),
+        cmocka_unit_test(test_a_full_store_is_an_answer),
+        cmocka_unit_test(test_idle_actors_are_passivated),
+        cmocka_unit_test(test_calls_reach_other_nodes),
+        cmocka_unit_test(test_a_full_node_sends_actors_elsewhere),
+        cmocka_unit_test(test_every_node_full),
+        cmocka_unit_test(test_leaving_fails_no_call),
+        cmocka_unit_test(test_the_last_node_releases_its_actors),
+        cmocka_unit_test(test_close_answers_every_call),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
