@@ -17,7 +17,8 @@
 #define ACCEPTS_PER_TURN 64
 /* How long accepting rests when descriptors have run out. */
 #define ACCEPT_PAUSE_NS (100 * NS_PER_MS)
-/* Data that stays unacknowledged for so long ends the connection: the machine is gone. */
+/* Data that stays unacknowledged for so long ends an outgoing connection: the machine is gone, or
+ * the process reads nothing any more. */
 #define UNACKNOWLEDGED_MS 10000u
 
 struct tcp_listener {
@@ -92,15 +93,19 @@ static void addr_format(const struct sockaddr_storage *sa, char out[NET_ADDR_SIZ
     }
 }
 
-static void set_options(int fd)
+/* Both options only make it better: a socket without them still works. */
+static void set_no_delay(int fd)
 {
     int on = 1;
-    unsigned int unacknowledged_ms = UNACKNOWLEDGED_MS;
 
-    /* Both only make it better; a socket without them still works. */
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &unacknowledged_ms,
-                     sizeof unacknowledged_ms);
+}
+
+static void set_unacknowledged(int fd)
+{
+    unsigned int ms = UNACKNOWLEDGED_MS;
+
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof ms);
 }
 
 static void on_accept(evutil_socket_t listen_fd, short what, void *arg)
@@ -115,7 +120,7 @@ static void on_accept(evutil_socket_t listen_fd, short what, void *arg)
         int fd = accept4(listen_fd, (struct sockaddr *)&sa, &len, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
         if (fd >= 0) {
-            set_options(fd);
+            set_no_delay(fd);
             addr_format(&sa, from);
             l->fn(l->arg, fd, from);
         } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
@@ -233,7 +238,8 @@ int tcp_connect(const char *addr)
     fd = socket(sa.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return KELPIE_E_UNREACHABLE;
-    set_options(fd);
+    set_no_delay(fd);
+    set_unacknowledged(fd);
     if (connect(fd, (struct sockaddr *)&sa, len) == 0 || errno == EINPROGRESS)
         return fd;
     (void)close(fd);

@@ -450,25 +450,28 @@ static int raw_open(struct scene *s)
     return fd;
 }
 
-/* Sends `text` and returns all that comes within a moment; `closed` says whether the end came. */
-static void raw_talk(struct scene *s, int fd, struct bytes text, char *out, size_t size,
-                     bool *closed)
+#define RAW_PATIENCE_MS 5000
+
+/* Sends `text` and returns what comes until `until` is in it (NULL: until the end comes). */
+static void raw_talk(struct scene *s, int fd, struct bytes text, const char *until, char *out,
+                     size_t size)
 {
     size_t len = 0;
+    bool closed = false;
 
-    *closed = false;
     assert_int_equal(tcp_write(fd, text.data, text.len), text.len);
-    for (int i = 0; i < 20 && !*closed; i++) {
+    for (int i = 0; i < RAW_PATIENCE_MS; i++) {
         long n = tcp_read(fd, out + len, size - 1 - len);
 
         if (n > 0)
             len += (size_t)n;
-        else if (n == TCP_CLOSED)
-            *closed = true;
-        else
-            run_for(s, 2 * NS_PER_MS);
+        closed = n == TCP_CLOSED;
+        out[len] = '\0';
+        if (closed || (until && strstr(out, until)))
+            break;
+        run_for(s, NS_PER_MS);
     }
-    out[len] = '\0';
+    assert_true(until ? strstr(out, until) != NULL : closed);
 }
 
 struct raw_case {
@@ -480,7 +483,7 @@ struct raw_case {
 
 static const struct raw_case raw_cases[] = {
     {"GET / HTTP/1.1\r\nHost: h\r\n\r\n", "HTTP/1.1 200 OK", "X-Echo: a??b\r\n", false},
-    {"\r\nGET / HTTP/1.1\r\nHost: h\r\n\r\n", "HTTP/1.1 200", "", false},
+    {"\r\nGET / HTTP/1.1\r\nHost: h\r\n\r\n", "HTTP/1.1 200", "X-Echo", false},
     {"GET / HTTP/1.0\r\n\r\n", "HTTP/1.1 200", "Connection: close", true},
     {"GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n", "HTTP/1.1 200", "Connection: keep-alive",
      false},
@@ -530,13 +533,15 @@ static void raw_requests_get_their_answers(void **state)
         const struct raw_case *c = &raw_cases[i];
         int fd = raw_open(s);
         char answer[4096];
-        bool closed;
+        char byte;
 
         print_message("%.40s\n", c->request);
-        raw_talk(s, fd, bytes_of_str(c->request), answer, sizeof answer, &closed);
+        raw_talk(s, fd, bytes_of_str(c->request), c->closes ? NULL : c->part, answer,
+                 sizeof answer);
         assert_int_equal(strncmp(answer, c->status, strlen(c->status)), 0);
         assert_non_null(strstr(answer, c->part));
-        assert_int_equal(closed, c->closes);
+        if (!c->closes)
+            assert_int_not_equal(tcp_read(fd, &byte, 1), TCP_CLOSED);
         (void)close(fd);
     }
 }
@@ -547,15 +552,13 @@ static void headers_have_a_limit(void **state)
     int fd = raw_open(s);
     struct buf request_text;
     char answer[1024];
-    bool closed;
 
     buf_init(&request_text, loop_mem());
     buf_appendf(&request_text, "GET / HTTP/1.1\r\nHost: h\r\nX: ");
     while (request_text.len < HTTP_HEADERS_MAX + 10)
         buf_append_u8(&request_text, 'x');
-    raw_talk(s, fd, buf_bytes(&request_text), answer, sizeof answer, &closed);
+    raw_talk(s, fd, buf_bytes(&request_text), NULL, answer, sizeof answer);
     assert_int_equal(strncmp(answer, "HTTP/1.1 431", 12), 0);
-    assert_true(closed);
     (void)close(fd);
 
     fd = raw_open(s);
@@ -564,7 +567,7 @@ static void headers_have_a_limit(void **state)
     for (int i = 0; i < HTTP_FIELDS_MAX; i++)
         buf_appendf(&request_text, "X: y\r\n");
     buf_appendf(&request_text, "\r\n");
-    raw_talk(s, fd, buf_bytes(&request_text), answer, sizeof answer, &closed);
+    raw_talk(s, fd, buf_bytes(&request_text), NULL, answer, sizeof answer);
     assert_int_equal(strncmp(answer, "HTTP/1.1 431", 12), 0);
     (void)close(fd);
     buf_deinit(&request_text);
@@ -572,26 +575,21 @@ static void headers_have_a_limit(void **state)
 
 static void requests_may_be_sent_ahead(void **state)
 {
+    static const char text[] = "POST /1 HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\none"
+                               "POST /2 HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\ntwo"
+                               "GET /hold HTTP/1.1\r\nHost: h\r\n\r\n"
+                               "POST /4 HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\nfour";
     struct scene *s = *state;
     int fd = raw_open(s);
     char answer[4096];
-    bool closed;
-    const char *p;
-    size_t count = 0;
 
-    raw_talk(
-        s, fd,
-        bytes_of_str("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n\r\naGET / HTTP/1.1\r\n"
-                     "Host: h\r\n\r\nGET /hold HTTP/1.1\r\nHost: h\r\n\r\nGET / HTTP/1.1\r\n"
-                     "Host: h\r\n\r\n"),
-        answer, sizeof answer, &closed);
+    raw_talk(s, fd, bytes_of(text, sizeof text - 1), "\r\n\r\ntwo", answer, sizeof answer);
+    assert_non_null(strstr(answer, "\r\n\r\none"));
     assert_int_equal(s->handled, 3);
     http_exchange_reply(s->held[0], 200, "text/plain", bytes_of_str("held"));
-    raw_talk(s, fd, bytes_of_str(""), answer, sizeof answer, &closed);
+    raw_talk(s, fd, bytes_of(NULL, 0), "\r\n\r\nfour", answer, sizeof answer);
+    assert_non_null(strstr(answer, "\r\n\r\nheld"));
     assert_int_equal(s->handled, 4);
-    for (p = answer; (p = strstr(p, "HTTP/1.1 200")); p++)
-        count++;
-    assert_int_equal(count, 2);
     (void)close(fd);
 }
 
@@ -603,8 +601,8 @@ static void a_client_that_goes_away_is_noticed(void **state)
     static const char text[] = "GET /hold-closing HTTP/1.1\r\nHost: h\r\n\r\n";
 
     assert_int_equal(tcp_write(fd, text, sizeof text - 1), sizeof text - 1);
-    run_for(s, 10 * NS_PER_MS);
-    assert_int_equal(http_server_pending(s->server), 1);
+    while (!http_server_pending(s->server))
+        run_for(s, NS_PER_MS);
     (void)close(fd);
     await(s, 0);
     assert_int_equal(s->closed, 1);
@@ -624,7 +622,7 @@ static void a_client_may_close_its_side(void **state)
     assert_non_null(answer);
     assert_int_equal(tcp_write(fd, text, sizeof text - 1), sizeof text - 1);
     assert_int_equal(shutdown(fd, SHUT_WR), 0);
-    for (int i = 0; i < 500 && n != TCP_CLOSED; i++) {
+    for (int i = 0; i < RAW_PATIENCE_MS && n != TCP_CLOSED; i++) {
         n = tcp_read(fd, answer + len, 4 * 1024 * 1024 - len);
         if (n > 0)
             len += (size_t)n;
@@ -643,9 +641,9 @@ static void a_stream_that_nobody_reads_is_cut(void **state)
     static const char text[] = "GET /flood HTTP/1.1\r\nHost: h\r\n\r\n";
 
     assert_int_equal(tcp_write(fd, text, sizeof text - 1), sizeof text - 1);
-    run_for(s, 20 * NS_PER_MS);
+    while (!s->closed)
+        run_for(s, NS_PER_MS);
     assert_int_equal(s->refused_chunks, 1);
-    assert_int_equal(s->closed, 1);
     assert_false(http_exchange_chunk(s->held[0], bytes_of_str("x")));
     http_exchange_end(s->held[0]);
     (void)close(fd);

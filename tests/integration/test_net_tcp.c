@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -267,7 +268,12 @@ static void what_is_no_address_is_down(void **state)
     }
 }
 
-/* A listener that never accepts: frames queue up to the bound, then sends are refused. */
+static bool one_got_the_queue(struct scene *s)
+{
+    return s->ends[1].frames == NET_TCP_QUEUE_MAX / (1024 * 1024) - 1;
+}
+
+/* Nothing runs meanwhile: frames queue up to the bound, then sends are refused. */
 static void the_queue_to_a_peer_is_bounded(void **state)
 {
     struct scene *s = *state;
@@ -286,8 +292,7 @@ static void the_queue_to_a_peer_is_bounded(void **state)
     assert_int_equal(sent, NET_TCP_QUEUE_MAX / (1024 * 1024) - 1);
     /* Other peers are not affected, and once it has flowed off, neither is this one. */
     assert_int_equal(send_text(s, 0, s->ends[0].addr, "x"), 0);
-    run_for(s, 300 * NS_PER_MS);
-    assert_int_equal(s->ends[1].frames, sent);
+    run_until(s, one_got_the_queue);
     assert_int_equal(send_text(s, 0, s->ends[1].addr, "y"), 0);
     free(payload);
 }
@@ -355,6 +360,36 @@ static void a_frame_in_pieces_arrives(void **state)
     buf_deinit(&frames);
 }
 
+/* While there are no descriptors, connections wait and the core rests; then they are accepted. */
+static void running_out_of_descriptors_passes(void **state)
+{
+    struct scene *s = *state;
+    int fd = tcp_connect(s->ends[1].addr);
+    struct rlimit before, none = {0, 0};
+    struct rusage start, end;
+    struct buf frame;
+
+    assert_true(fd >= 0);
+    buf_init(&frame, loop_mem());
+    net_frame_make(&frame, bytes_of_str("patient"));
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    none.rlim_max = before.rlim_max;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    assert_int_equal(getrusage(RUSAGE_SELF, &start), 0);
+    run_for(s, 150 * NS_PER_MS);
+    assert_int_equal(getrusage(RUSAGE_SELF, &end), 0);
+    assert_int_equal(net_tcp_counts(s->ends[1].tcp).incoming, 0);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_true((end.ru_utime.tv_sec - start.ru_utime.tv_sec) * 1000000 + end.ru_utime.tv_usec -
+                    start.ru_utime.tv_usec <
+                100000);
+    assert_int_equal(tcp_write(fd, frame.data, frame.len), frame.len);
+    run_until(s, one_got_one);
+    assert_string_equal(s->ends[1].last, "patient");
+    (void)close(fd);
+    buf_deinit(&frame);
+}
+
 static void a_port_in_use_is_named(void **state)
 {
     struct scene *s = *state;
@@ -379,6 +414,7 @@ int main(void)
         T(the_queue_to_a_peer_is_bounded),
         T(garbage_closes_the_connection_and_is_reported),
         T(a_frame_in_pieces_arrives),
+        T(running_out_of_descriptors_passes),
         T(a_port_in_use_is_named),
     };
 
