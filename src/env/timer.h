@@ -26,6 +26,8 @@ struct timer {
     void *arg;
     struct timers timers;
     const char *name; /* static; for traces */
+    /* Kept by timer_start and timer_stop; while ops->start runs it still says how it was. A backend
+     * clears it before it calls `fn`. */
     bool armed;
     /* For the backend. */
     uint64_t due_ns;
