@@ -138,7 +138,7 @@ static void check_primary(struct process *p, uint64_t claim)
         const struct cluster *c = cluster_of(q);
         if (q == p || !c)
             continue;
-        COMPARE(w, CHECK_SPLIT_BRAIN, cluster_claim(c) == 0 || !has_lease(q),
+        COMPARE(w, CHECK_SPLIT_BRAIN, claim == 0 || cluster_claim(c) == 0 || !has_lease(q),
                 "n%u claims term %llu with a lease, and so does n%u with term %llu", p->node + 1,
                 (unsigned long long)claim, q->node + 1, (unsigned long long)cluster_claim(c));
     }
@@ -241,7 +241,7 @@ void checks_on_step(struct process *p)
         check_held_view(p, c);
     if (leased && (view || gained))
         check_leave_detection(p->world, p);
-    if (leased && claim && (gained || claim != seen->claim))
+    if (leased && (gained || claim != seen->claim))
         check_primary(p, claim);
     if (sum != seen->activations || (gained && seen->run_count > 0))
         check_activations(p, seen, leased);

@@ -39,7 +39,6 @@ void shadow_free(struct shadow *s)
     if (!s)
         return;
     sim_mem_free_all(&s->mem);
-    free(s->views);
     free(s);
 }
 

@@ -10,6 +10,7 @@
 
 #define SIM_HEAP_MAX (1u << 22)
 #define SIM_NOT_QUEUED SIZE_MAX
+#define SIM_HELD (SIZE_MAX - 1) /* its time has come, but its process is frozen */
 
 struct world;
 struct sim_event;

@@ -172,6 +172,8 @@ void host_kill(struct world *w, unsigned node, unsigned slot, enum host_end how)
         return;
     }
     world_cancel(w, &h->watchdog);
+    if (h->supervisor || event_queued(&h->waitpid))
+        return; /* it starts the next one when it is through */
     if (h->supervised) {
         h->dead_boot = boot;
         world_after(w, &h->waitpid, below_ms(w, WAITPID_MS_MAX));
@@ -191,13 +193,11 @@ void hosts_kill_all(struct world *w)
         w->hosts->host[world_below(w, STREAM_FAULT, nodes)].away = true;
 }
 
-bool host_leave(struct world *w, unsigned node)
+bool host_leave(struct world *w, struct process *p)
 {
-    struct process *p = host_process(w, node, SIM_SLOT_NODE);
-
-    if (!p || p->frozen || process_closing(p))
-        return false;
     bool even_last = world_below(w, STREAM_FAULT, 2);
+    if (p->frozen || process_closing(p))
+        return false;
     uint64_t deadline = (w->config.timing.drain_deadline_ms + DRAIN_EXTRA_MS) * NS_PER_MS;
     if (!life_leave(p, even_last, deadline))
         return false;
@@ -209,10 +209,10 @@ void host_twin(struct world *w, unsigned node)
 {
     struct host *h = &w->hosts->host[node];
 
-    if (!h->up || !h->process[SIM_SLOT_NODE] || h->process[SIM_SLOT_TWIN])
+    if (!h->up || !h->process[SIM_SLOT_NODE] == !h->process[SIM_SLOT_TWIN])
         return;
     w->hosts->stats.twins++;
-    life_start(h, SIM_SLOT_TWIN);
+    life_start(h, h->process[SIM_SLOT_NODE] ? SIM_SLOT_TWIN : SIM_SLOT_NODE);
 }
 
 struct process *host_process(struct world *w, unsigned node, unsigned slot)
@@ -220,21 +220,21 @@ struct process *host_process(struct world *w, unsigned node, unsigned slot)
     return w->hosts->host[node].process[slot];
 }
 
-int hosts_pick(struct world *w, enum sim_stream stream, bool primary)
+struct process *hosts_pick(struct world *w, enum sim_stream stream, bool primary)
 {
-    unsigned nodes = w->config.nodes, at = (unsigned)world_below(w, stream, nodes);
+    unsigned slots = w->config.nodes * 2, at = (unsigned)world_below(w, stream, slots);
+    struct process *living = NULL;
 
-    for (unsigned i = 0; i < nodes && primary; i++) {
-        struct process *p = w->hosts->host[i].process[SIM_SLOT_NODE];
-        if (p && !process_closing(p) && cluster_claim(node_cluster(process_node(p))))
-            return (int)i;
+    for (unsigned i = 0; i < slots; i++) {
+        unsigned k = (at + i) % slots;
+        struct process *p = w->hosts->host[k / 2].process[k % 2];
+        if (!p || process_closing(p))
+            continue;
+        if (!primary || cluster_claim(node_cluster(process_node(p))))
+            return p;
+        living = p;
     }
-    for (unsigned i = 0; i < nodes; i++) {
-        struct process *p = w->hosts->host[(at + i) % nodes].process[SIM_SLOT_NODE];
-        if (p && !process_closing(p))
-            return (int)((at + i) % nodes);
-    }
-    return -1;
+    return living;
 }
 
 /* ---- all of them */

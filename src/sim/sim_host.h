@@ -25,15 +25,16 @@ void hosts_start(struct world *w, uint64_t spread_ms);
 struct process *host_process(struct world *w, unsigned node, unsigned slot);
 struct node *process_node(const struct process *p);
 bool process_closing(const struct process *p);
-/* The node that claims to be primary, or a random living one; -1 when none lives. */
-int hosts_pick(struct world *w, enum sim_stream stream, bool primary);
+/* A living process: of the node that claims to be primary, or of a random one; NULL when none
+ * lives. */
+struct process *hosts_pick(struct world *w, enum sim_stream stream, bool primary);
 
 void host_kill(struct world *w, unsigned node, unsigned slot, enum host_end how);
 /* kill_all: every process of every machine; all come back soon, but a minority only in the calm. */
 void hosts_kill_all(struct world *w);
 /* Starts leaving, in an orderly way; the node comes back later. False when refused. */
-bool host_leave(struct world *w, unsigned node);
-/* A second process with the id of `node` starts. */
+bool host_leave(struct world *w, struct process *p);
+/* A second process with the id of `node` starts, where one runs. */
 void host_twin(struct world *w, unsigned node);
 
 /* The liveness phase: whoever is not dead for good is (re)started; twins end. */

@@ -98,7 +98,7 @@ static void begin(struct nemesis *n, const struct trouble *like)
 }
 
 /* A set of nodes: one, a pair's half, a minority, or (for the store) all. */
-static uint32_t some_nodes(struct world *w, int one)
+static uint32_t some_nodes(struct world *w, unsigned one)
 {
     uint32_t set = 1u << one;
 
@@ -110,7 +110,7 @@ static uint32_t some_nodes(struct world *w, int one)
     return set;
 }
 
-static void begin_cut(struct nemesis *n, enum sim_fault kind, int node)
+static void begin_cut(struct nemesis *n, enum sim_fault kind, unsigned node)
 {
     struct world *w = n->w;
     uint32_t all = (1u << w->config.nodes) - 1;
@@ -132,18 +132,12 @@ static void begin_cut(struct nemesis *n, enum sim_fault kind, int node)
     begin(n, &t);
 }
 
-static void begin_freeze(struct nemesis *n, int node)
+static void begin_freeze(struct nemesis *n, const struct process *p)
 {
-    struct world *w = n->w;
-    struct process *p = host_process(w, (unsigned)node, SIM_SLOT_NODE);
-
-    if (!p || p->frozen)
-        return;
-    struct trouble t = {.kind = FAULT_FREEZE,
-                        .node = (unsigned)node,
-                        .slot = SIM_SLOT_NODE,
-                        .life = p->life};
-    begin(n, &t);
+    struct trouble t = {
+        .kind = FAULT_FREEZE, .node = p->node, .slot = p->slot, .life = p->life};
+    if (!p->frozen)
+        begin(n, &t);
 }
 
 /* ---- */
@@ -151,18 +145,18 @@ static void begin_freeze(struct nemesis *n, int node)
 static void strike(struct nemesis *n, enum sim_fault kind)
 {
     struct world *w = n->w;
-    int node = hosts_pick(w, STREAM_FAULT, below(w, 3) == 0);
+    struct process *p = hosts_pick(w, STREAM_FAULT, below(w, 3) == 0);
 
-    if (node < 0)
+    if (!p)
         return;
     switch (kind) {
     case FAULT_CRASH:
         n->counts[kind]++;
-        host_kill(w, (unsigned)node, below(w, 6) == 0 ? SIM_SLOT_TWIN : SIM_SLOT_NODE, HOST_CRASH);
+        host_kill(w, p->node, p->slot, HOST_CRASH);
         break;
     case FAULT_HOST:
         n->counts[kind]++;
-        host_kill(w, (unsigned)node, SIM_SLOT_NODE, HOST_DOWN);
+        host_kill(w, p->node, p->slot, HOST_DOWN);
         break;
     case FAULT_KILL_ALL:
         if (below(w, KILL_ALL_IN))
@@ -171,17 +165,17 @@ static void strike(struct nemesis *n, enum sim_fault kind)
         hosts_kill_all(w);
         break;
     case FAULT_LEAVE:
-        n->counts[kind] += host_leave(w, (unsigned)node);
+        n->counts[kind] += host_leave(w, p);
         break;
     case FAULT_TWIN:
         n->counts[kind]++;
-        host_twin(w, (unsigned)node);
+        host_twin(w, p->node);
         break;
     case FAULT_FREEZE:
-        begin_freeze(n, node);
+        begin_freeze(n, p);
         break;
     default:
-        begin_cut(n, kind, node);
+        begin_cut(n, kind, p->node);
     }
 }
 

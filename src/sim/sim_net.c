@@ -118,7 +118,8 @@ static void hint_down(struct sim_net *n, unsigned gone, unsigned to, unsigned li
     struct flight *f = flight_new(n, gone, to, life);
 
     event_init(&f->event, on_hint_due);
-    world_after(n->w, &f->event, link_delay_ns(n) + world_below(n->w, STREAM_NET, DOWN_US_MAX));
+    uint64_t delay = link_delay_ns(n);
+    world_after(n->w, &f->event, delay + world_below(n->w, STREAM_NET, DOWN_US_MAX));
 }
 
 static int endpoint_find(const struct sim_net *n, const char *addr)

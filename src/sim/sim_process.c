@@ -84,6 +84,7 @@ bool process_hold(struct process *p, struct sim_event *e)
 {
     if (!p->frozen)
         return false;
+    e->heap_index = SIM_HELD;
     struct sim_item item = {.seq = p->world->seq++, .event = e};
     hold(p, &item);
     return true;

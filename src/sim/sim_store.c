@@ -220,7 +220,8 @@ static bool commit_meets_fault(struct sim_store *s, struct store_msg *m)
     } else if (world_fault(w, FAULT_TOO_OLD, STREAM_STORE, c->too_old_per_1024, 1024)) {
         answer(s, m, KELPIE_E_TOO_OLD);
     } else if (world_fault(w, FAULT_LATE, STREAM_STORE, c->late_per_1024, 1024)) {
-        send_on_alone(s, m, below_ms(s, c->late_ms_max), world_below(w, STREAM_STORE, 2));
+        bool tell = world_below(w, STREAM_STORE, 2);
+        send_on_alone(s, m, below_ms(s, c->late_ms_max), tell);
     } else if (world_fault(w, FAULT_UNKNOWN, STREAM_STORE, c->unknown_per_1024, 1024)) {
         s->stats.unknown++;
         m->hide = world_below(w, STREAM_STORE, 2);
@@ -315,7 +316,7 @@ static void on_msg_due(struct world *w, struct sim_event *e)
     case MSG_READ: arrive_read(w->store, m); return;
     case MSG_COMMIT: arrive_commit(w->store, m); return;
     case MSG_ANSWER: arrive_answer(w->store, m); return;
-    default: CHECK(!"a message on its way");
+    default: CHECK(false); /* not on its way */
     }
 }
 

@@ -161,22 +161,10 @@ static void on_attempt_due(struct world *w, struct sim_event *e)
 
 /* ---- clients */
 
-static struct process *choose_process(struct world *w)
-{
-    int n = hosts_pick(w, STREAM_WORK, false);
-
-    if (n < 0)
-        return NULL;
-    struct process *twin = host_process(w, (unsigned)n, SIM_SLOT_TWIN);
-    if (twin && !process_closing(twin) && world_below(w, STREAM_WORK, 2))
-        return twin;
-    return host_process(w, (unsigned)n, SIM_SLOT_NODE);
-}
-
 static void client_send(struct client *c)
 {
     struct world *w = c->w;
-    struct process *p = choose_process(w);
+    struct process *p = hosts_pick(w, STREAM_WORK, false);
     struct sim_op *op = c->op;
 
     /* A request to a frozen process waits in its socket; the client loses its patience as ever. */

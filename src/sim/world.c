@@ -28,8 +28,10 @@ void event_init(struct sim_event *e, sim_event_fn *fn)
 
 void world_at(struct world *w, struct sim_event *e, uint64_t due_ns)
 {
-    world_cancel(w, e);
     CHECK(due_ns >= w->now_ns);
+    if (e->heap_index == SIM_HELD)
+        return;
+    world_cancel(w, e);
     struct sim_item item = {.due_ns = due_ns, .seq = w->seq++, .event = e};
     sim_heap_push(&w->heap, &item);
 }
@@ -41,6 +43,7 @@ void world_after(struct world *w, struct sim_event *e, uint64_t delay_ns)
 
 void world_cancel(struct world *w, struct sim_event *e)
 {
+    CHECK(e->heap_index != SIM_HELD);
     if (event_queued(e))
         sim_heap_remove(&w->heap, e->heap_index);
 }

@@ -74,7 +74,7 @@ static inline bool event_queued(const struct sim_event *e)
 {
     return e->heap_index != SIM_NOT_QUEUED;
 }
-/* Queues `e` (again, when it was queued). */
+/* Queues `e` (again, when it was queued). One that waits for a thaw goes on waiting. */
 void world_at(struct world *w, struct sim_event *e, uint64_t due_ns);
 void world_after(struct world *w, struct sim_event *e, uint64_t delay_ns);
 void world_cancel(struct world *w, struct sim_event *e);
