@@ -206,11 +206,98 @@ static void commit_in_secret(struct small_world *w, struct store_req *req)
     w->store.ops->commit(w->store.ctx, &s->req);
 }
 
+/* A request that nobody answers; it ends by cancel. */
+static void swallow(struct small_world *w, struct store_req *req)
+{
+    CHECK(w->swallowed_count < SMALL_SWALLOWED_MAX);
+    w->swallowed[w->swallowed_count++] = req;
+}
+
+/* A commit under way to the store, longer than whoever sent it waits. */
+struct small_late {
+    struct store_req req;
+    struct store_read reads[STORE_READS_MAX];
+    struct store_write writes[STORE_WRITES_MAX];
+    struct bytes copies[2 * (STORE_READS_MAX + STORE_WRITES_MAX)];
+    size_t copy_count;
+    bool done;
+    int status;
+};
+
+static struct bytes copy_bytes(struct small_late *late, struct bytes b)
+{
+    uint8_t *data = malloc(b.len + 1);
+
+    CHECK(data);
+    if (b.len)
+        memcpy(data, b.data, b.len);
+    late->copies[late->copy_count++] = bytes_of(data, b.len);
+    return bytes_of(data, b.len);
+}
+
+static void keep_late(struct small_world *w, const struct store_req *req)
+{
+    struct small_late *late = calloc(1, sizeof *late);
+
+    CHECK(late && !w->late);
+    for (size_t i = 0; i < req->read_count; i++) {
+        late->reads[i] = req->reads[i];
+        late->reads[i].key = copy_bytes(late, req->reads[i].key);
+        late->reads[i].end = copy_bytes(late, req->reads[i].end);
+    }
+    for (size_t i = 0; i < req->write_count; i++) {
+        late->writes[i] = req->writes[i];
+        late->writes[i].key = copy_bytes(late, req->writes[i].key);
+        late->writes[i].value = copy_bytes(late, req->writes[i].value);
+    }
+    late->req.reads = late->reads;
+    late->req.read_count = req->read_count;
+    late->req.writes = late->writes;
+    late->req.write_count = req->write_count;
+    late->req.read_version = req->read_version;
+    w->late = late;
+}
+
+static void late_done(struct store_req *req, int status)
+{
+    struct small_late *late = req->arg;
+
+    late->done = true;
+    late->status = status;
+}
+
+static void late_free(struct small_world *w)
+{
+    if (!w->late)
+        return;
+    for (size_t i = 0; i < w->late->copy_count; i++)
+        free((void *)(uintptr_t)w->late->copies[i].data);
+    free(w->late);
+    w->late = NULL;
+}
+
+int small_land(struct small_world *w)
+{
+    int status;
+
+    CHECK(w->late);
+    w->late->req.fn = late_done;
+    w->late->req.arg = w->late;
+    w->store.ops->commit(w->store.ctx, &w->late->req);
+    assert_true(small_run_until(w, &w->late->done, 1000));
+    status = w->late->status;
+    late_free(w);
+    return status;
+}
+
 static void store_read_(void *ctx, struct store_req *req)
 {
     struct small_world *w = ctx;
 
-    w->store.ops->read(w->store.ctx, req);
+    if (w->store_cut)
+        swallow(w, req);
+    else
+        w->store.ops->read(w->store.ctx, req);
 }
 
 static void store_commit_(void *ctx, struct store_req *req)
@@ -218,6 +305,10 @@ static void store_commit_(void *ctx, struct store_req *req)
     struct small_world *w = ctx;
     enum small_commit plan = SMALL_COMMIT_PLAIN;
 
+    if (w->store_cut) {
+        swallow(w, req);
+        return;
+    }
     w->commits++;
     if (w->before_commit)
         w->before_commit(w, req);
@@ -239,6 +330,10 @@ static void store_commit_(void *ctx, struct store_req *req)
     case SMALL_COMMIT_FULL:
         answer_later(w, req, KELPIE_E_STORE_FULL);
         return;
+    case SMALL_COMMIT_LATE:
+        keep_late(w, req);
+        swallow(w, req);
+        return;
     }
 }
 
@@ -246,6 +341,12 @@ static void store_cancel_(void *ctx, struct store_req *req)
 {
     struct small_world *w = ctx;
 
+    for (size_t i = 0; i < w->swallowed_count; i++) {
+        if (w->swallowed[i] == req) {
+            w->swallowed[i] = w->swallowed[--w->swallowed_count];
+            return;
+        }
+    }
     w->store.ops->cancel(w->store.ctx, req);
 }
 
@@ -430,6 +531,7 @@ void small_world_free(struct small_world *w)
     }
     while (w->frame_count > 0)
         deliver(w);
+    late_free(w);
     small_store_free(w->memory);
     assert_int_equal(w->memory_held, 0);
     assert_int_equal(w->timer_count, 0);

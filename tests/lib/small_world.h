@@ -12,6 +12,7 @@
 #define SMALL_NODES_MAX 4
 #define SMALL_TIMERS_MAX 16384
 #define SMALL_FRAMES_MAX 4096
+#define SMALL_SWALLOWED_MAX 256
 
 struct small_world;
 
@@ -21,6 +22,7 @@ enum small_commit {
     SMALL_COMMIT_UNKNOWN_DONE, /* it happens, and is answered with UNKNOWN_RESULT */
     SMALL_COMMIT_UNKNOWN_NOT,  /* it does not happen, and is answered with UNKNOWN_RESULT */
     SMALL_COMMIT_FULL,         /* it is answered with STORE_FULL */
+    SMALL_COMMIT_LATE,         /* it is not answered, and reaches the store at small_land() */
 };
 
 struct small_node {
@@ -57,6 +59,11 @@ struct small_world {
     /* Runs before each commit reaches the store. */
     void (*before_commit)(struct small_world *w, const struct store_req *req);
     size_t commits;
+    /* The store answers nobody. */
+    bool store_cut;
+    struct store_req *swallowed[SMALL_SWALLOWED_MAX];
+    size_t swallowed_count;
+    struct small_late *late;
     struct env env; /* of nobody: for single transactions */
     struct keyspace ks;
     size_t memory_held;
@@ -80,6 +87,9 @@ struct small_node *small_node_start(struct small_world *w, size_t index,
 void small_node_close(struct small_node *n);
 /* Runs until that many nodes are in the first node's view, at most 20 s. */
 bool small_wait_view(struct small_world *w, size_t index, size_t count);
+
+/* The late commit reaches the store: its status there (0, CONFLICT). */
+int small_land(struct small_world *w);
 
 /* Writes and reads rows directly, past all rules. */
 void small_put(struct small_world *w, struct key key, struct buf *value);

@@ -307,6 +307,62 @@ static void test_the_last_node_releases_its_actors(void **state)
     small_world_free(w);
 }
 
+static bool acts(struct small_world *w, size_t node)
+{
+    return cluster_may_act(node_cluster(w->nodes[node].node));
+}
+
+static void plan_late(struct small_world *w, const struct store_req *req)
+{
+    for (size_t i = 0; i < req->write_count; i++) {
+        struct key_parts parts;
+        if (key_parse(&w->ks, req->writes[i].key, &parts) == 0 && parts.family == KEY_STATE) {
+            w->before_commit = NULL;
+            w->commit_plan = SMALL_COMMIT_LATE;
+            w->commit_skip = 0;
+            w->store_cut = true; /* from the next request on */
+        }
+    }
+}
+
+/* The store is away for longer than the lease while a commit is under way to it. The node comes
+ * back as itself, and the commit lands before it has looked, after it, or never. */
+static void test_a_commit_that_outlives_the_lease(void **state)
+{
+    enum { BEFORE, AFTER, NEVER, CASES };
+
+    (void)state;
+    for (int when = 0; when < CASES; when++) {
+        struct small_world *w = world_of(1);
+        struct result r;
+
+        EXPECT(call(w, 0, "counter", "a", "add", "r1", "1"), 0, "1");
+        w->before_commit = plan_late;
+        start(w, 0, "counter", "a", "add", "r2", "1", &r);
+        for (unsigned i = 0; i < 600 && acts(w, 0); i++)
+            small_run_ms(w, 10);
+        assert_false(acts(w, 0));
+        assert_non_null(w->late);
+        assert_int_equal(actors_stats(node_actors(w->nodes[0].node))->activations, 0);
+        small_run_ms(w, 10);
+        assert_false(r.done);
+        w->store_cut = false;
+        if (when == BEFORE)
+            assert_int_equal(small_land(w), 0);
+        for (unsigned i = 0; i < 600 && !acts(w, 0); i++)
+            small_run_ms(w, 10);
+        if (when == AFTER) {
+            EXPECT(call(w, 0, "counter", "a", "add", "r3", "5"), 0, "7");
+            assert_int_equal(small_land(w), KELPIE_E_CONFLICT);
+        }
+        assert_true(small_run_until(w, &r.done, 10000));
+        EXPECT(r, 0, "2");
+        EXPECT(call(w, 0, "counter", "a", "add", "r2", "1"), 0, "2");
+        EXPECT(call(w, 0, "counter", "a", "get", "", ""), 0, when == AFTER ? "7" : "2");
+        small_world_free(w);
+    }
+}
+
 static void test_close_answers_every_call(void **state)
 {
     struct small_world *w = world_of(2);
@@ -340,6 +396,7 @@ int main(void)
         cmocka_unit_test(test_every_node_full),
         cmocka_unit_test(test_leaving_fails_no_call),
         cmocka_unit_test(test_the_last_node_releases_its_actors),
+        cmocka_unit_test(test_a_commit_that_outlives_the_lease),
         cmocka_unit_test(test_close_answers_every_call),
     };
 

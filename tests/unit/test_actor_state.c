@@ -1,0 +1,295 @@
+/* An actor's state in memory, against a plain model; and the replies it keeps. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include "actor/actor.h"
+#include "actor/actor_state.h"
+#include "actor/kept_replies.h"
+#include "base/rng.h"
+#include "support/test_mem.h"
+
+static int put(struct actor_state *s, const char *key, const char *value)
+{
+    return actor_state_put(s, bytes_of_str(key), bytes_of_str(value));
+}
+
+static int del(struct actor_state *s, const char *key)
+{
+    return actor_state_delete(s, bytes_of_str(key));
+}
+
+static bool is(struct actor_state *s, const char *key, const char *value)
+{
+    struct bytes v;
+    bool there = actor_state_get(s, bytes_of_str(key), &v);
+
+    return value ? there && bytes_equal(v, bytes_of_str(value)) : !there;
+}
+
+static void test_rollback_and_commit(void **state)
+{
+    struct test_mem mem = {0};
+    struct actor_state s;
+    struct state_write writes[4];
+
+    (void)state;
+    actor_state_init(&s, test_mem(&mem));
+    assert_int_equal(actor_state_load(&s, bytes_of_str("a"), bytes_of_str("1")), 0);
+    assert_false(actor_state_touched(&s));
+    assert_int_equal(put(&s, "a", "2"), 0);
+    assert_int_equal(put(&s, "a", "3"), 0);
+    assert_int_equal(put(&s, "b", ""), 0);
+    assert_true(actor_state_touched(&s) && is(&s, "a", "3") && is(&s, "b", ""));
+    actor_state_rollback(&s);
+    assert_true(is(&s, "a", "1") && is(&s, "b", NULL) && s.unsaved_count == 0 && s.keys == 1);
+    assert_false(actor_state_touched(&s));
+
+    assert_int_equal(del(&s, "a"), 0);
+    assert_int_equal(del(&s, "never"), 0);
+    assert_int_equal(put(&s, "c", "9"), 0);
+    assert_int_equal(s.unsaved_count, 2);
+    actor_state_unsaved(&s, writes);
+    assert_true(bytes_equal(writes[0].key, bytes_of_str("a")) && !writes[0].present);
+    assert_true(bytes_equal(writes[1].value, bytes_of_str("9")) && writes[1].present);
+    actor_state_saved(&s);
+    assert_true(is(&s, "a", NULL) && is(&s, "c", "9") && s.unsaved_count == 0);
+    assert_int_equal(s.entries.count, 1);
+    actor_state_deinit(&s);
+    assert_int_equal(mem.held, 0);
+}
+
+/* What `activate` wrote stays unsaved until a message commits, also when one before it fails. */
+static void test_kept_changes_survive_a_failed_message(void **state)
+{
+    struct test_mem mem = {0};
+    struct actor_state s;
+
+    (void)state;
+    actor_state_init(&s, test_mem(&mem));
+    assert_int_equal(put(&s, "a", "init"), 0);
+    actor_state_keep(&s);
+    assert_false(actor_state_touched(&s));
+    assert_int_equal(put(&s, "a", "message"), 0);
+    assert_int_equal(del(&s, "a"), 0);
+    actor_state_rollback(&s);
+    assert_true(is(&s, "a", "init"));
+    assert_int_equal(s.unsaved_count, 1);
+    actor_state_saved(&s);
+    assert_int_equal(s.unsaved_count, 0);
+    actor_state_deinit(&s);
+    assert_int_equal(mem.held, 0);
+}
+
+static void test_a_value_may_be_put_under_its_own_key(void **state)
+{
+    struct test_mem mem = {0};
+    struct actor_state s;
+    struct bytes v;
+
+    (void)state;
+    actor_state_init(&s, test_mem(&mem));
+    assert_int_equal(put(&s, "a", "abcdef"), 0);
+    assert_true(actor_state_get(&s, bytes_of_str("a"), &v));
+    assert_int_equal(actor_state_put(&s, bytes_of_str("a"), bytes_of(v.data + 2, 2)), 0);
+    assert_true(is(&s, "a", "cd"));
+    actor_state_deinit(&s);
+}
+
+static void test_bounds(void **state)
+{
+    static uint8_t big[KELPIE_STATE_VALUE_MAX + 1];
+    struct test_mem mem = {0};
+    struct actor_state s;
+    char key[64];
+    int error = 0;
+    unsigned n = 0;
+
+    (void)state;
+    actor_state_init(&s, test_mem(&mem));
+    memset(key, 'k', sizeof key);
+    assert_int_equal(actor_state_put(&s, bytes_of(key, 0), bytes_of_str("v")), KELPIE_E_INVALID);
+    assert_int_equal(actor_state_put(&s, bytes_of(big, KELPIE_STATE_KEY_MAX + 1), bytes_of_str("")),
+                     KELPIE_E_INVALID);
+    assert_int_equal(actor_state_put(&s, bytes_of(big, KELPIE_STATE_KEY_MAX), bytes_of_str("")), 0);
+    assert_int_equal(actor_state_put(&s, bytes_of_str("a"), bytes_of(big, sizeof big)),
+                     KELPIE_E_STATE_FULL);
+    while (!error) {
+        (void)snprintf(key, sizeof key, "big%u", n++);
+        error = actor_state_put(&s, bytes_of_str(key), bytes_of(big, KELPIE_STATE_VALUE_MAX));
+    }
+    assert_int_equal(error, KELPIE_E_STATE_FULL);
+    assert_true(s.bytes <= KELPIE_STATE_BYTES_MAX && n == 8);
+    actor_state_rollback(&s);
+    assert_int_equal(s.keys, 0);
+    assert_int_equal(s.bytes, 0);
+    for (error = 0, n = 0; !error; n++) {
+        (void)snprintf(key, sizeof key, "%u", n);
+        error = put(&s, key, "");
+    }
+    assert_int_equal(n - 1, KELPIE_STATE_KEYS_MAX);
+    actor_state_saved(&s);
+    /* All out, then others in: more changes than one commit may carry. */
+    for (unsigned i = 0; i < KELPIE_STATE_KEYS_MAX; i++) {
+        (void)snprintf(key, sizeof key, "%u", i);
+        assert_int_equal(del(&s, key), 0);
+    }
+    for (error = 0, n = 0; !error; n++) {
+        (void)snprintf(key, sizeof key, "new%u", n);
+        error = put(&s, key, "");
+    }
+    assert_int_equal(s.unsaved_count, STATE_CHANGES_MAX);
+    assert_int_equal(error, KELPIE_E_STATE_FULL);
+    actor_state_rollback(&s);
+    assert_int_equal(s.keys, KELPIE_STATE_KEYS_MAX);
+    actor_state_deinit(&s);
+    assert_int_equal(mem.held, 0);
+}
+
+/* ---- random steps beside a model ---- */
+
+#define MODEL_KEYS 12
+
+struct model {
+    int now[MODEL_KEYS];   /* -1: not there */
+    int saved[MODEL_KEYS]; /* before the message */
+};
+
+static void check(struct actor_state *s, const struct model *m)
+{
+    struct bytes key = bytes_of(NULL, 0), value;
+    size_t keys = 0;
+
+    for (int i = 0; i < MODEL_KEYS; i++) {
+        char name[2] = {(char)('a' + i), 0}, text[16];
+        (void)snprintf(text, sizeof text, "%d", m->now[i]);
+        assert_true(is(s, name, m->now[i] < 0 ? NULL : text));
+        if (m->now[i] < 0)
+            continue;
+        keys++;
+        assert_true(actor_state_next(s, key, &key, &value));
+        assert_true(bytes_equal(key, bytes_of_str(name)));
+        assert_true(bytes_equal(value, bytes_of_str(text)));
+    }
+    assert_false(actor_state_next(s, key, &key, &value) && keys > 0);
+    assert_int_equal(s->keys, keys);
+}
+
+static void test_random_steps(void **state)
+{
+    struct test_mem mem = {0};
+    struct actor_state s;
+    struct model m;
+    struct rng rng;
+
+    (void)state;
+    rng_seed(&rng, 7, 1);
+    actor_state_init(&s, test_mem(&mem));
+    for (int i = 0; i < MODEL_KEYS; i++)
+        m.now[i] = m.saved[i] = -1;
+    for (int step = 0; step < 20000; step++) {
+        int i = (int)rng_below(&rng, MODEL_KEYS);
+        char name[2] = {(char)('a' + i), 0}, text[16];
+        switch (rng_below(&rng, 8)) {
+        case 0:
+            actor_state_rollback(&s);
+            memcpy(m.now, m.saved, sizeof m.now);
+            break;
+        case 1:
+            if (rng_chance(&rng, 1, 2))
+                actor_state_saved(&s);
+            else
+                actor_state_keep(&s);
+            memcpy(m.saved, m.now, sizeof m.now);
+            break;
+        case 2:
+        case 3:
+            assert_int_equal(del(&s, name), 0);
+            m.now[i] = -1;
+            break;
+        default:
+            (void)snprintf(text, sizeof text, "%d", step);
+            assert_int_equal(put(&s, name, text), 0);
+            m.now[i] = step;
+        }
+        check(&s, &m);
+    }
+    actor_state_deinit(&s);
+    assert_int_equal(mem.held, 0);
+}
+
+/* ---- kept replies ---- */
+
+static void test_the_last_requests_are_kept(void **state)
+{
+    struct test_mem mem = {0};
+    struct kept_replies k;
+    struct request_record r = {.generation = 3, .reply_kept = true}, found;
+
+    (void)state;
+    kept_replies_init(&k, test_mem(&mem));
+    assert_false(kept_replies_find(&k, "x", &found));
+    for (unsigned i = 1; i <= 600; i++) {
+        char reply[32];
+        (void)snprintf(r.request_id, sizeof r.request_id, "r%u", i);
+        (void)snprintf(reply, sizeof reply, "reply %u", i);
+        r.sequence = i;
+        r.reply = bytes_of_str(reply);
+        kept_replies_add(&k, &r);
+        assert_int_equal(k.last, i);
+    }
+    for (unsigned i = 1; i <= 600; i++) {
+        char id[32], reply[32];
+        (void)snprintf(id, sizeof id, "r%u", i);
+        (void)snprintf(reply, sizeof reply, "reply %u", i);
+        assert_int_equal(kept_replies_find(&k, id, &found), i > 600 - REQUESTS_KEPT);
+        if (i > 600 - REQUESTS_KEPT) {
+            assert_true(bytes_equal(found.reply, bytes_of_str(reply)));
+            assert_int_equal(found.sequence, i);
+        }
+    }
+    kept_replies_deinit(&k);
+    assert_int_equal(mem.held, 0);
+}
+
+static void test_kept_replies_in_any_order(void **state)
+{
+    struct test_mem mem = {0};
+    struct kept_replies k;
+    struct request_record r = {.generation = 3, .status = 0}, found;
+
+    (void)state;
+    kept_replies_init(&k, test_mem(&mem));
+    for (unsigned i = 0; i < 3; i++) {
+        static const uint64_t order[] = {300, 44, 45};
+        (void)snprintf(r.request_id, sizeof r.request_id, "r%u", (unsigned)order[i]);
+        r.sequence = order[i];
+        kept_replies_add(&k, &r);
+    }
+    assert_int_equal(k.last, 300);
+    assert_true(kept_replies_find(&k, "r300", &found) && !found.reply_kept);
+    assert_true(kept_replies_find(&k, "r45", &found));
+    /* 44 and 300 share a slot; the later one stays. */
+    assert_false(kept_replies_find(&k, "r44", &found));
+    kept_replies_deinit(&k);
+    assert_int_equal(mem.held, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_rollback_and_commit),
+        cmocka_unit_test(test_kept_changes_survive_a_failed_message),
+        cmocka_unit_test(test_a_value_may_be_put_under_its_own_key),
+        cmocka_unit_test(test_bounds),
+        cmocka_unit_test(test_random_steps),
+        cmocka_unit_test(test_the_last_requests_are_kept),
+        cmocka_unit_test(test_kept_replies_in_any_order),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
