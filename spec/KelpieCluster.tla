@@ -567,4 +567,6 @@ GrantedByMajority ==
 -----------------------------------------------------------------------------
 \* used to shrink the search: node names are interchangeable
 Sym == Permutations(Nodes)
+\* at most one node is cut off from the store, and one pair from each other, at a time
+FewCuts == Cardinality(cutStore) <= 1 /\ Cardinality(cutPeer) <= 1
 =============================================================================
