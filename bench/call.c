@@ -1,0 +1,452 @@
+/*
+ * Calls a second and their latency, beside a bare TCP echo on the same event loop in the same run;
+ * and the memory of an active actor that idles.
+ *
+ *   call [--seconds S] [--actors N] [--dir DIR] …
+ *
+ * Three nodes, and a client over HTTP on connections that it keeps, with 1, 10 and 100 calls in
+ * flight, each to an actor of its own:
+ *   echo_local     class echo, asked at the node that hosts the actor
+ *   echo_remote    class echo, asked at a node that does not
+ *   counter_local  class counter, `add`: each answer is durable
+ *
+ * One JSON line per case: `ratio` is its calls a second over those of the TCP echo with as many in
+ * flight; `client_cpu` and `node_cpu` are cores used by the client and by the three nodes. The
+ * memory is measured in a node of its own: RSS after activating N actors, less before, over N.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/bench_nodes.h"
+#include "tcp_echo.h"
+
+#define IN_FLIGHT_MAX 100
+#define SPREAD 400      /* actors of each class, so that each node hosts IN_FLIGHT_MAX */
+#define MESSAGE_LEN 128 /* of the TCP echo: about a request */
+#define BODY "0123456789abcdef"
+#define WARM_MS 300
+#define ANSWER_MS 10000
+#define MEMORY_FIRST 1000 /* actors before the measuring */
+#define MEMORY_IN_FLIGHT 64
+
+struct options {
+    unsigned seconds;
+    unsigned actors;
+    const char *dir;
+    const char *program;
+};
+
+static const unsigned in_flights[] = {1, 10, 100};
+
+static const struct bench_case {
+    const char *name;
+    const char *type;
+    const char *method;
+    size_t host;
+} cases[] = {
+    {"echo_local", "echo", "echo", 0},
+    {"echo_remote", "echo", "echo", 1},
+    {"counter_local", "counter", "add", 0},
+};
+
+struct calls;
+
+struct flight {
+    struct calls *calls;
+    char path[128];
+    uint64_t sent_ns;
+};
+
+/* Calls that follow one another, to fixed actors or to ever new ones. */
+struct calls {
+    struct bench_loop *b;
+    struct http_client *client;
+    struct flight flights[IN_FLIGHT_MAX];
+    size_t busy;
+    struct bytes body;
+    bool is_running;
+    bool is_measured;
+    struct samples latencies; /* us */
+    uint64_t errors;
+    /* Ever new ones: */
+    const char *name; /* NULL: fixed */
+    const char *type;
+    const char *method;
+    unsigned next;
+    unsigned end;
+};
+
+static void send_call(struct flight *f);
+
+static void on_answer(void *arg, const struct http_response *r)
+{
+    struct flight *f = arg;
+    struct calls *c = f->calls;
+
+    c->busy--;
+    if (r->error || r->status != 200) {
+        if (c->errors++ == 0)
+            (void)fprintf(stderr, "call: %s: error %d, status %d: %.*s\n", f->path, r->error,
+                          r->status, (int)(r->body.len < 100 ? r->body.len : 100),
+                          (const char *)r->body.data);
+    } else if (c->is_measured) {
+        samples_add(&c->latencies, (double)(bench_now_ns(c->b) - f->sent_ns) / 1e3);
+    }
+    if (c->is_running && c->errors < IN_FLIGHT_MAX)
+        send_call(f);
+}
+
+static void send_call(struct flight *f)
+{
+    struct calls *c = f->calls;
+
+    if (c->name) {
+        if (c->next == c->end)
+            return;
+        (void)snprintf(f->path, sizeof f->path, "/v1/actors/%s/%s-%u/%s", c->type, c->name,
+                       c->next++, c->method);
+    }
+    c->busy++;
+    f->sent_ns = bench_now_ns(c->b);
+    http_client_send(c->client, "POST", f->path, NULL, c->body, ANSWER_MS, on_answer, f);
+}
+
+static bool is_quiet(void *arg)
+{
+    return ((const struct calls *)arg)->busy == 0;
+}
+
+static struct bytes body_of(const char *type)
+{
+    return bytes_of_str(strcmp(type, "echo") == 0 ? BODY : "1");
+}
+
+/* One call to each of the actors name-0, name-1, … */
+static bool activate(struct calls *c, struct bench_node *node, const char *type, const char *method,
+                     const char *name, unsigned from, unsigned to)
+{
+    c->client = node->client;
+    c->type = type;
+    c->method = method;
+    c->name = name;
+    c->next = from;
+    c->end = to;
+    c->body = body_of(type);
+    c->is_running = true;
+    c->is_measured = false;
+    c->errors = 0;
+    for (size_t i = 0; i < MEMORY_IN_FLIGHT; i++)
+        send_call(&c->flights[i]);
+    return bench_wait(c->b, is_quiet, c, 600000) && c->errors == 0;
+}
+
+static void calls_init(struct calls *c, struct bench_loop *b)
+{
+    memset(c, 0, sizeof *c);
+    c->b = b;
+    samples_init(&c->latencies, b->mem);
+    for (size_t i = 0; i < IN_FLIGHT_MAX; i++)
+        c->flights[i].calls = c;
+}
+
+/* ---- processor time ---- */
+
+static double seconds_of(pid_t pid)
+{
+    char path[64], text[1024];
+    unsigned long user = 0, system = 0;
+    const char *at;
+    size_t len = 0;
+    FILE *f;
+
+    (void)snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    f = fopen(path, "re");
+    if (f) {
+        len = fread(text, 1, sizeof text - 1, f);
+        (void)fclose(f);
+    }
+    text[len] = '\0';
+    at = strrchr(text, ')'); /* then state, 10 numbers, utime, stime */
+    if (at)
+        (void)sscanf(at + 1, " %*c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %lu %lu", &user,
+                     &system);
+    return (double)(user + system) / (double)sysconf(_SC_CLK_TCK);
+}
+
+static double nodes_seconds(const struct bench_nodes *n)
+{
+    double sum = 0;
+
+    for (size_t i = 0; i < n->count; i++)
+        sum += seconds_of(n->node[i].process);
+    return sum;
+}
+
+/* ---- calls a second ---- */
+
+/* Fills the flights with actors that the case's host runs. */
+static bool pick_actors(struct calls *c, struct bench_nodes *n, const struct bench_case *what)
+{
+    char path[256];
+    json_t *answer;
+    const json_t *actor;
+    size_t i;
+
+    (void)snprintf(path, sizeof path, "/v1/actors?node=%s&type=%s&limit=1000",
+                   n->node[what->host].id, what->type);
+    answer = bench_get(n->b, n->node[0].client, path);
+    json_array_foreach(json_object_get(answer, "actors"), i, actor)
+    {
+        if (i < IN_FLIGHT_MAX)
+            (void)snprintf(c->flights[i].path, sizeof c->flights[i].path, "/v1/actors/%s/%s/%s",
+                           what->type, json_string_value(json_object_get(actor, "id")),
+                           what->method);
+    }
+    i = json_array_size(json_object_get(answer, "actors"));
+    json_decref(answer);
+    if (i < IN_FLIGHT_MAX)
+        (void)fprintf(stderr, "call: %s hosts only %zu actors of type %s\n", n->node[what->host].id,
+                      i, what->type);
+    return i >= IN_FLIGHT_MAX;
+}
+
+static bool print_line(json_t *json)
+{
+    (void)json_dumpf(json, stdout, JSON_COMPACT | JSON_REAL_PRECISION(6));
+    (void)printf("\n");
+    (void)fflush(stdout);
+    json_decref(json);
+    return true;
+}
+
+static bool run_case(struct calls *c, struct bench_nodes *n, const struct bench_case *what,
+                     unsigned in_flight, double baseline, unsigned seconds)
+{
+    double self = seconds_of(getpid()), nodes, took, rate;
+    uint64_t begun;
+
+    c->client = n->node[0].client;
+    c->name = NULL;
+    c->body = body_of(what->type);
+    c->is_running = true;
+    c->is_measured = false;
+    c->errors = 0;
+    samples_deinit(&c->latencies);
+    for (size_t i = 0; i < in_flight; i++)
+        send_call(&c->flights[i]);
+    if (!bench_sleep(n->b, WARM_MS))
+        return false;
+    c->is_measured = true;
+    begun = bench_now_ns(n->b);
+    self = seconds_of(getpid());
+    nodes = nodes_seconds(n);
+    if (!bench_sleep(n->b, seconds * 1000ull))
+        return false;
+    took = (double)(bench_now_ns(n->b) - begun) / 1e9;
+    self = seconds_of(getpid()) - self;
+    nodes = nodes_seconds(n) - nodes;
+    c->is_measured = c->is_running = false;
+    if (!bench_wait(n->b, is_quiet, c, ANSWER_MS))
+        return false;
+    rate = (double)c->latencies.count / took;
+    return print_line(json_pack(
+               "{s:s,s:i,s:I,s:f,s:f,s:f,s:f,s:f,s:f,s:f,s:I}", "case", what->name, "in_flight",
+               (int)in_flight, "calls", (json_int_t)c->latencies.count, "calls_per_s", rate,
+               "p50_us", samples_percentile(&c->latencies, 50), "p95_us",
+               samples_percentile(&c->latencies, 95), "p99_us",
+               samples_percentile(&c->latencies, 99), "ratio", rate / baseline, "client_cpu",
+               self / took, "node_cpu", nodes / took, "errors", (json_int_t)c->errors)) &&
+           c->errors == 0;
+}
+
+static bool run_echo(unsigned in_flight, unsigned seconds, double *rate)
+{
+    struct tcp_echo_result r;
+
+    if (!tcp_echo_run(&(struct tcp_echo_options){.in_flight = in_flight,
+                                                 .message_len = MESSAGE_LEN,
+                                                 .duration_ns = seconds * NS_PER_S},
+                      &r)) {
+        (void)fprintf(stderr, "call: the TCP echo does not run\n");
+        return false;
+    }
+    *rate = r.calls_per_s;
+    return print_line(json_pack("{s:s,s:i,s:I,s:f,s:f,s:f,s:f}", "case", "tcp_echo", "in_flight",
+                                (int)in_flight, "calls", (json_int_t)r.calls, "calls_per_s",
+                                r.calls_per_s, "p50_us", (double)r.p50_ns / 1e3, "p95_us",
+                                (double)r.p95_ns / 1e3, "p99_us", (double)r.p99_ns / 1e3));
+}
+
+static bool run_calls(const struct options *o, struct bench_loop *b)
+{
+    struct bench_nodes nodes;
+    struct calls *c = MEM_NEW(b->mem, struct calls);
+    double rates[ARRAY_LEN(in_flights)];
+    bool ok;
+
+    calls_init(c, b);
+    bench_nodes_init(&nodes, b, 3, o->dir, o->program);
+    ok = bench_nodes_start(&nodes) && bench_nodes_ready(&nodes) &&
+         activate(c, &nodes.node[0], "echo", "echo", "e", 0, SPREAD) &&
+         activate(c, &nodes.node[0], "counter", "add", "c", 0, SPREAD);
+    for (size_t i = 0; ok && i < ARRAY_LEN(in_flights); i++)
+        ok = run_echo(in_flights[i], o->seconds, &rates[i]);
+    for (size_t k = 0; ok && k < ARRAY_LEN(cases); k++) {
+        ok = pick_actors(c, &nodes, &cases[k]);
+        for (size_t i = 0; ok && i < ARRAY_LEN(in_flights); i++)
+            ok = run_case(c, &nodes, &cases[k], in_flights[i], rates[i], o->seconds);
+    }
+    c->is_running = false;
+    bench_nodes_deinit(&nodes, !ok && !b->interrupted);
+    samples_deinit(&c->latencies);
+    mem_free(b->mem, c);
+    return ok;
+}
+
+/* ---- memory ---- */
+
+static double rss_of(pid_t pid)
+{
+    char path[64];
+    unsigned long total, resident = 0;
+    FILE *f;
+
+    (void)snprintf(path, sizeof path, "/proc/%d/statm", (int)pid);
+    f = fopen(path, "re");
+    if (f) {
+        if (fscanf(f, "%lu %lu", &total, &resident) != 2)
+            resident = 0;
+        (void)fclose(f);
+    }
+    return (double)resident * (double)sysconf(_SC_PAGESIZE);
+}
+
+static bool measure_class(struct calls *c, struct bench_node *node, const char *type,
+                          const char *method, unsigned actors)
+{
+    char name[32];
+    double before;
+
+    /* The first ones fill what is made once: code, buffers, connections. */
+    (void)snprintf(name, sizeof name, "idle");
+    if (!activate(c, node, type, method, name, 0, MEMORY_FIRST) || !bench_sleep(c->b, 500))
+        return false;
+    before = rss_of(node->process);
+    if (!activate(c, node, type, method, name, MEMORY_FIRST, MEMORY_FIRST + actors) ||
+        !bench_sleep(c->b, 1000))
+        return false;
+    (void)snprintf(name, sizeof name, "memory_%s", type);
+    return print_line(json_pack("{s:s,s:I,s:f,s:f,s:f}", "case", name, "actors", (json_int_t)actors,
+                                "rss_before_mib", before / 1048576, "rss_after_mib",
+                                rss_of(node->process) / 1048576, "bytes_per_actor",
+                                (rss_of(node->process) - before) / actors));
+}
+
+static bool run_memory(const struct options *o, struct bench_loop *b)
+{
+    static const char *const further[] = {"--idle-ms", "3600000", NULL};
+    struct bench_nodes nodes;
+    struct calls *c = MEM_NEW(b->mem, struct calls);
+    bool ok;
+
+    calls_init(c, b);
+    bench_nodes_init(&nodes, b, 1, o->dir, o->program);
+    nodes.options = further;
+    ok = bench_nodes_start(&nodes) && bench_nodes_ready(&nodes) &&
+         measure_class(c, &nodes.node[0], "echo", "echo", o->actors) &&
+         measure_class(c, &nodes.node[0], "counter", "add", o->actors);
+    c->is_running = false;
+    bench_nodes_deinit(&nodes, !ok && !b->interrupted);
+    samples_deinit(&c->latencies);
+    mem_free(b->mem, c);
+    return ok;
+}
+
+/* ---- options ---- */
+
+static void usage(FILE *to)
+{
+    (void)fprintf(to, "usage: call [OPTION]...\n"
+                      "\n"
+                      "  --seconds N     each case (default 3)\n"
+                      "  --actors N      of which the memory is measured (default 20000)\n"
+                      "  --dir DIR       where the nodes keep their data (default $TMPDIR, else "
+                      "/tmp)\n"
+                      "  --kelpied FILE  the program (default: the one of this build)\n"
+                      "  --help\n"
+                      "\n"
+                      "Prints one JSON line per case; exit status 1 when a call failed.\n");
+}
+
+static unsigned number(const char *option, const char *text, unsigned min, unsigned max)
+{
+    char *end;
+    unsigned long v;
+
+    errno = 0;
+    v = strtoul(text, &end, 10);
+    if (errno || end == text || *end || text[0] == '-' || v < min || v > max) {
+        (void)fprintf(stderr, "call: %s is a number from %u to %u, not '%s'\n", option, min, max,
+                      text);
+        exit(2);
+    }
+    return (unsigned)v;
+}
+
+static void read_options(struct options *o, int argc, char **argv)
+{
+    enum { SECONDS = 1, ACTORS, DIR_, PROGRAM, HELP };
+    static const struct option table[] = {
+        {"seconds", 1, NULL, SECONDS}, {"actors", 1, NULL, ACTORS}, {"dir", 1, NULL, DIR_},
+        {"kelpied", 1, NULL, PROGRAM}, {"help", 0, NULL, HELP},     {NULL, 0, NULL, 0}};
+    int found;
+
+    *o = (struct options){.seconds = 3, .actors = 20000};
+    opterr = 0;
+    while ((found = getopt_long(argc, argv, "+", table, NULL)) != -1) {
+        switch (found) {
+        case SECONDS:
+            o->seconds = number("--seconds", optarg, 1, 600);
+            break;
+        case ACTORS:
+            o->actors = number("--actors", optarg, 100, 48000);
+            break;
+        case DIR_:
+            o->dir = optarg;
+            break;
+        case PROGRAM:
+            o->program = optarg;
+            break;
+        case HELP:
+            usage(stdout);
+            exit(0);
+        default:
+            (void)fprintf(stderr,
+                          "call: unknown option, or one without its value: '%s'; see call --help\n",
+                          argv[optind - 1]);
+            exit(2);
+        }
+    }
+    if (optind < argc) {
+        (void)fprintf(stderr, "call: unexpected argument '%s'; see call --help\n", argv[optind]);
+        exit(2);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    struct options options;
+    struct bench_loop loop;
+    bool ok;
+
+    read_options(&options, argc, argv);
+    bench_loop_init(&loop);
+    ok = run_calls(&options, &loop) && run_memory(&options, &loop);
+    bench_loop_deinit(&loop);
+    return ok ? 0 : 1;
+}
