@@ -14,7 +14,6 @@
  * flight; `client_cpu` and `node_cpu` are cores used by the client and by the three nodes. The
  * memory is measured in a node of its own: RSS after activating N actors, less before, over N.
  */
-#include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -383,21 +382,6 @@ static void usage(FILE *to)
                       "Prints one JSON line per case; exit status 1 when a call failed.\n");
 }
 
-static unsigned number(const char *option, const char *text, unsigned min, unsigned max)
-{
-    char *end;
-    unsigned long v;
-
-    errno = 0;
-    v = strtoul(text, &end, 10);
-    if (errno || end == text || *end || text[0] == '-' || v < min || v > max) {
-        (void)fprintf(stderr, "call: %s is a number from %u to %u, not '%s'\n", option, min, max,
-                      text);
-        exit(2);
-    }
-    return (unsigned)v;
-}
-
 static void read_options(struct options *o, int argc, char **argv)
 {
     enum { SECONDS = 1, ACTORS, DIR_, PROGRAM, HELP };
@@ -411,10 +395,10 @@ static void read_options(struct options *o, int argc, char **argv)
     while ((found = getopt_long(argc, argv, "+", table, NULL)) != -1) {
         switch (found) {
         case SECONDS:
-            o->seconds = number("--seconds", optarg, 1, 600);
+            o->seconds = (unsigned)bench_number("call", "--seconds", optarg, 1, 600);
             break;
         case ACTORS:
-            o->actors = number("--actors", optarg, 100, 48000);
+            o->actors = (unsigned)bench_number("call", "--actors", optarg, 100, 48000);
             break;
         case DIR_:
             o->dir = optarg;

@@ -15,7 +15,6 @@
  * At the end of a run every counter is asked: what it says, less what was acknowledged, was
  * duplicated, or the other way round lost. (No call stays open: each is repeated until answered.)
  */
-#include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <signal.h>
@@ -401,22 +400,6 @@ _Noreturn static void refuse(const char *what, const char *value)
     exit(2);
 }
 
-static uint64_t number(const char *option, const char *text, uint64_t min, uint64_t max)
-{
-    char *end;
-    unsigned long long v;
-
-    errno = 0;
-    v = strtoull(text, &end, 10);
-    if (errno || end == text || *end || text[0] == '-' || v < min || v > max) {
-        (void)fprintf(stderr,
-                      "failover: %s is a number from %" PRIu64 " to %" PRIu64 ", not '%s'\n",
-                      option, min, max, text);
-        exit(2);
-    }
-    return v;
-}
-
 static enum kind kind_of(const char *text)
 {
     for (int i = 0; i < KINDS; i++) {
@@ -448,16 +431,16 @@ static void read_options(struct options *o, int argc, char **argv)
             o->kind = kind_of(optarg);
             break;
         case RUNS:
-            o->runs = (unsigned)number("--runs", optarg, 1, 10000);
+            o->runs = (unsigned)bench_number("failover", "--runs", optarg, 1, 10000);
             break;
         case COUNTERS:
-            o->counters = (unsigned)number("--counters", optarg, 3, 1000);
+            o->counters = (unsigned)bench_number("failover", "--counters", optarg, 3, 1000);
             break;
         case ATTEMPT:
-            o->attempt_ms = (unsigned)number("--attempt-ms", optarg, 1, 60000);
+            o->attempt_ms = (unsigned)bench_number("failover", "--attempt-ms", optarg, 1, 60000);
             break;
         case SEED:
-            o->seed = number("--seed", optarg, 1, UINT64_MAX);
+            o->seed = bench_number("failover", "--seed", optarg, 1, UINT64_MAX);
             break;
         case DIR_:
             o->dir = optarg;

@@ -1,6 +1,7 @@
 #include "bench_loop.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -143,6 +144,24 @@ json_t *bench_get(struct bench_loop *b, struct http_client *client, const char *
         return NULL;
     }
     return answer.json;
+}
+
+/* ---- options ---- */
+
+uint64_t bench_number(const char *program, const char *option, const char *text, uint64_t min,
+                      uint64_t max)
+{
+    char *end;
+    unsigned long long v;
+
+    errno = 0;
+    v = strtoull(text, &end, 10);
+    if (errno || end == text || *end || text[0] == '-' || v < min || v > max) {
+        (void)fprintf(stderr, "%s: %s is a number from %" PRIu64 " to %" PRIu64 ", not '%s'\n",
+                      program, option, min, max, text);
+        exit(2);
+    }
+    return v;
 }
 
 /* ---- measurements ---- */

@@ -1,6 +1,6 @@
 /*
  * What the benches that start processes share: an event loop that sequential code waits on, HTTP
- * requests with a JSON answer, and percentiles.
+ * requests with a JSON answer, options, and percentiles.
  */
 #ifndef KELPIE_BENCH_LIB_BENCH_LOOP_H
 #define KELPIE_BENCH_LIB_BENCH_LOOP_H
@@ -43,6 +43,11 @@ struct bench_answer bench_request(struct bench_loop *b, struct http_client *clie
                                   const char *method, const char *path, struct bytes body);
 /* The JSON of a GET that answered 200, or NULL. */
 json_t *bench_get(struct bench_loop *b, struct http_client *client, const char *path);
+
+/* The number that an option was given; ends the process with a sentence and status 2 when it is none
+ * or out of bounds. */
+uint64_t bench_number(const char *program, const char *option, const char *text, uint64_t min,
+                      uint64_t max);
 
 /* A growing list of measurements. */
 struct samples {
