@@ -2,7 +2,7 @@
  * Transactions a second on the embedded store, through the socket to the store process, beside bare
  * LMDB with the same batches and the same syncing in the same run.
  *
- *   store [--seconds S] [--rows N] [--dir DIR]
+ *   store [--seconds S] [--rows N] [--dir DIR] [--case NAME] [--in-flight N]
  *
  * One JSON line per case and number in flight (1, 10, 100):
  *   read    one row read
@@ -377,7 +377,8 @@ int main(int argc, char **argv)
         return store_process_main(argc, argv);
     static struct bench b = {.rows = 10000};
     double seconds = 0.5;
-    const char *parent = "/tmp";
+    const char *parent = "/tmp", *only_case = NULL;
+    size_t only_flight = 0;
     for (int i = 1; i + 1 < argc; i += 2) {
         if (!strcmp(argv[i], "--seconds"))
             seconds = atof(argv[i + 1]);
@@ -385,8 +386,13 @@ int main(int argc, char **argv)
             b.rows = (unsigned)atoi(argv[i + 1]);
         else if (!strcmp(argv[i], "--dir"))
             parent = argv[i + 1];
+        else if (!strcmp(argv[i], "--case"))
+            only_case = argv[i + 1];
+        else if (!strcmp(argv[i], "--in-flight"))
+            only_flight = (size_t)atoi(argv[i + 1]);
         else
-            die("usage: store [--seconds S] [--rows N] [--dir DIR]");
+            die("usage: store [--seconds S] [--rows N] [--dir DIR] [--case NAME] "
+                "[--in-flight N]");
     }
     if (argc % 2 == 0 || b.rows < IN_FLIGHT_MAX || seconds <= 0)
         die("usage: store [--seconds S] [--rows N (at least 100)] [--dir DIR]");
@@ -406,7 +412,9 @@ int main(int argc, char **argv)
     static const size_t in_flight[] = {1, 10, 100};
     for (int what = 0; what < CASES; what++)
         for (size_t i = 0; i < ARRAY_LEN(in_flight); i++)
-            bench_case_run(&b, &m, (enum bench_case)what, in_flight[i], seconds);
+            if ((!only_case || !strcmp(only_case, case_names[what])) &&
+                (!only_flight || only_flight == in_flight[i]))
+                bench_case_run(&b, &m, (enum bench_case)what, in_flight[i], seconds);
     bench_close(&b);
     mdb_env_close(m.env);
     snprintf(command, sizeof(command), "rm -rf '%s'", root);

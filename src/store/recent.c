@@ -8,6 +8,8 @@ struct recent_key {
     struct list batch_link;
     uint64_t version;
     uint64_t kept_version; /* as of the last kept batch; 0: the key is new in this one */
+    struct recent_key *next_in_bucket;
+    uint64_t hash;
     uint8_t key[];
 };
 
@@ -20,6 +22,87 @@ struct recent_range {
     uint8_t data[];
 };
 
+#define BUCKETS_MIN 64
+
+/* ---- by key */
+
+static uint64_t key_hash(struct bytes key)
+{
+    uint64_t h = 0x9e3779b97f4a7c15u ^ key.len, word;
+    size_t i = 0;
+    for (; i + 8 <= key.len; i += 8) {
+        memcpy(&word, key.data + i, 8);
+        h = (h ^ word) * 0xff51afd7ed558ccdu;
+        h ^= h >> 32;
+    }
+    for (word = 0; i < key.len; i++)
+        word = word << 8 | key.data[i];
+    h = (h ^ word) * 0xc4ceb9fe1a85ec53u;
+    return h ^ h >> 29;
+}
+
+static struct recent_key **bucket_of(const struct recent *r, uint64_t hash)
+{
+    return &r->buckets[hash & (r->bucket_count - 1)];
+}
+
+static struct recent_key *recent_find(const struct recent *r, struct bytes key, uint64_t hash)
+{
+    struct recent_key *k = *bucket_of(r, hash);
+    while (k && (k->hash != hash || !bytes_equal(k->node.key, key)))
+        k = k->next_in_bucket;
+    return k;
+}
+
+static void buckets_grow(struct recent *r)
+{
+    struct recent_key **old = r->buckets;
+    size_t count = r->bucket_count;
+    r->bucket_count = count ? count * 2 : BUCKETS_MIN;
+    r->buckets = MEM_NEW_ARRAY(r->mem, struct recent_key *, r->bucket_count);
+    for (size_t i = 0; i < count; i++) {
+        for (struct recent_key *k = old[i], *next; k; k = next) {
+            next = k->next_in_bucket;
+            struct recent_key **b = bucket_of(r, k->hash);
+            k->next_in_bucket = *b;
+            *b = k;
+        }
+    }
+    mem_free(r->mem, old);
+}
+
+static struct recent_key *recent_key_new(struct recent *r, struct bytes key, uint64_t hash)
+{
+    if (r->key_count >= r->bucket_count)
+        buckets_grow(r);
+    struct recent_key *k = mem_alloc(r->mem, sizeof(*k) + key.len);
+    struct recent_key **b = bucket_of(r, hash);
+    *k = (struct recent_key){.hash = hash, .next_in_bucket = *b};
+    *b = k;
+    memcpy(k->key, key.data, key.len);
+    list_init(&k->order_link);
+    list_init(&k->batch_link);
+    struct map_node *other = map_insert(&r->keys, &k->node, bytes_of(k->key, key.len));
+    CHECK(!other);
+    r->key_count++;
+    return k;
+}
+
+static void recent_key_free(struct recent *r, struct recent_key *k)
+{
+    struct recent_key **b = bucket_of(r, k->hash);
+    while (*b != k)
+        b = &(*b)->next_in_bucket;
+    *b = k->next_in_bucket;
+    map_remove(&r->keys, &k->node);
+    list_remove(&k->order_link);
+    list_remove(&k->batch_link);
+    r->key_count--;
+    mem_free(r->mem, k);
+}
+
+/* ---- */
+
 void recent_init(struct recent *r, struct mem mem, size_t key_max, uint64_t base)
 {
     CHECK(key_max > 0);
@@ -28,15 +111,7 @@ void recent_init(struct recent *r, struct mem mem, size_t key_max, uint64_t base
     list_init(&r->order);
     list_init(&r->batch);
     list_init(&r->ranges);
-}
-
-static void recent_key_free(struct recent *r, struct recent_key *k)
-{
-    map_remove(&r->keys, &k->node);
-    list_remove(&k->order_link);
-    list_remove(&k->batch_link);
-    r->key_count--;
-    mem_free(r->mem, k);
+    buckets_grow(r);
 }
 
 static void recent_range_free(struct recent *r, struct recent_range *g)
@@ -54,6 +129,7 @@ void recent_deinit(struct recent *r)
     while (!list_empty(&r->ranges))
         recent_range_free(r, LIST_ENTRY(r->ranges.next, struct recent_range, link));
     CHECK(r->key_count == 0 && r->range_count == 0);
+    mem_free(r->mem, r->buckets);
 }
 
 static bool range_is_key(const struct key_range *range)
@@ -84,8 +160,8 @@ static bool recent_ranges_newer(const struct recent *r, const struct key_range *
 bool recent_newer(const struct recent *r, const struct key_range *range, uint64_t version)
 {
     if (range_is_key(range)) {
-        const struct map_node *node = map_find(&r->keys, range->begin);
-        if (node && MAP_ENTRY(node, struct recent_key, node)->version > version)
+        const struct recent_key *k = recent_find(r, range->begin, key_hash(range->begin));
+        if (k && k->version > version)
             return true;
     } else {
         const struct map_node *node = map_lower_bound(&r->keys, range->begin);
@@ -98,17 +174,10 @@ bool recent_newer(const struct recent *r, const struct key_range *range, uint64_
 
 void recent_add(struct recent *r, struct bytes key, uint64_t version)
 {
-    struct recent_key *k = MAP_ENTRY(map_find(&r->keys, key), struct recent_key, node);
-    if (!k) {
-        k = mem_alloc(r->mem, sizeof(*k) + key.len);
-        *k = (struct recent_key){.version = 0};
-        memcpy(k->key, key.data, key.len);
-        list_init(&k->order_link);
-        list_init(&k->batch_link);
-        struct map_node *other = map_insert(&r->keys, &k->node, bytes_of(k->key, key.len));
-        CHECK(!other);
-        r->key_count++;
-    }
+    uint64_t hash = key_hash(key);
+    struct recent_key *k = recent_find(r, key, hash);
+    if (!k)
+        k = recent_key_new(r, key, hash);
     CHECK(version >= k->version);
     k->version = version;
     if (list_empty(&k->batch_link))

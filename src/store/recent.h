@@ -22,12 +22,16 @@ struct key_range {
     bool closed;
 };
 
+struct recent_key;
+
 struct recent {
     struct mem mem;
-    struct map keys;    /* struct recent_key by key */
-    struct list order;  /* those of kept batches, by version */
-    struct list batch;  /* those touched by the open batch */
-    struct list ranges; /* struct recent_range, by version */
+    struct recent_key **buckets; /* a hash table for single keys; never iterated */
+    size_t bucket_count;         /* a power of two */
+    struct map keys;             /* the same in order, for ranges */
+    struct list order;           /* those of kept batches, by version */
+    struct list batch;           /* those touched by the open batch */
+    struct list ranges;          /* struct recent_range, by version */
     size_t key_max;
     size_t key_count;
     size_t range_count;

@@ -123,7 +123,7 @@ int store_dir_prepare(const char *dir, char *out, char *error, size_t error_size
         free(path);
         return KELPIE_E_IO;
     }
-    strcpy(out, path);
+    memcpy(out, path, strlen(path) + 1);
     free(path);
     return 0;
 }

@@ -233,7 +233,8 @@ static void script_step(struct script *s, char *line)
 {
     char *w[8];
     int words = 0;
-    for (char *p = strtok(line, " "); p && words < 8; p = strtok(NULL, " "))
+    char *save = NULL;
+    for (char *p = strtok_r(line, " ", &save); p && words < 8; p = strtok_r(NULL, " ", &save))
         w[words++] = p;
     if (words == 0)
         return;
@@ -478,10 +479,11 @@ static void test_bounds(void **state)
     w[0].value = value;
     w[0].key.len = 0;
     assert_int_equal(store_check_writes(w, 1), KELPIE_E_LIMIT);
-    for (size_t i = 0; i < 16; i++)
+    size_t fit = STORE_WRITE_BYTES_MAX / (STORE_KEY_MAX + STORE_VALUE_MAX);
+    for (size_t i = 0; i <= fit; i++)
         w[i] = (struct store_write){.kind = STORE_PUT, .key = key, .value = value};
-    assert_int_equal(store_check_writes(w, 15), 0);
-    assert_int_equal(store_check_writes(w, 16), KELPIE_E_LIMIT);
+    assert_int_equal(store_check_writes(w, fit), 0);
+    assert_int_equal(store_check_writes(w, fit + 1), KELPIE_E_LIMIT);
     struct store_read r = {.key = key, .end = bytes_of(data, STORE_KEY_MAX + 1)};
     assert_int_equal(store_check_reads(&r, 1), 0);
     r.end.len++;

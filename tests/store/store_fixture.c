@@ -1,0 +1,193 @@
+#include "store/store_fixture.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "store/heap_mem.h"
+#include "store/store_dir.h"
+
+void fixture_make_dir(char *out, size_t size)
+{
+    const char *parent = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
+    snprintf(out, size, "%s/kelpie-test-XXXXXX", parent);
+    CHECK(mkdtemp(out) != NULL);
+}
+
+void fixture_remove_dir(const char *dir)
+{
+    static const char *const names[] = {"data.mdb", "lock.mdb",  "lock",
+                                        "socket",   "store.log", "store.log.1"};
+    pid_t pid = fixture_store_pid(dir);
+    if (pid > 0)
+        kill(pid, SIGKILL);
+    char path[512];
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        snprintf(path, sizeof(path), "%s/%s", dir, names[i]);
+        unlink(path);
+    }
+    rmdir(dir);
+}
+
+pid_t fixture_store_pid(const char *dir)
+{
+    char path[512];
+    snprintf(path, sizeof(path), "%s/%s", dir, STORE_LOCK_FILE);
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    if (fd < 0)
+        return 0;
+    pid_t pid = store_lock_holder(fd);
+    close(fd);
+    return pid > 0 ? pid : 0;
+}
+
+/* ---- backends */
+
+static void open_url(struct store_fixture *f, size_t clients, const char *url)
+{
+    const struct store_open_options o = {.idle_ms = 1000};
+    char error[1024];
+    for (size_t i = 0; i < clients; i++) {
+        int err = store_open(url, &f->env, &o, &f->handle[i], error, sizeof(error));
+        if (err)
+            fprintf(stderr, "%s\n", error);
+        CHECK(!err);
+        f->store[i] = store_handle_store(f->handle[i]);
+        poll_loop_add(&f->loop, store_handle_fd(f->handle[i]), store_handle_ready, f->handle[i]);
+    }
+}
+
+static void close_handles(struct store_fixture *f)
+{
+    for (size_t i = 0; i < FIXTURE_CLIENTS; i++) {
+        if (f->handle[i])
+            poll_loop_remove(&f->loop, store_handle_fd(f->handle[i]));
+        store_close(f->handle[i]);
+    }
+}
+
+static void open_memory(struct store_fixture *f)
+{
+    open_url(f, 1, "memory:");
+    f->store[1] = f->store[0];
+}
+
+static void open_lmdb(struct store_fixture *f)
+{
+    char url[300];
+    fixture_make_dir(f->dir, sizeof(f->dir));
+    snprintf(url, sizeof(url), "lmdb:%s", f->dir);
+    open_url(f, FIXTURE_CLIENTS, url);
+}
+
+static void close_lmdb(struct store_fixture *f)
+{
+    close_handles(f);
+    fixture_remove_dir(f->dir);
+}
+
+static void restart_lmdb(struct store_fixture *f)
+{
+    pid_t pid = fixture_store_pid(f->dir);
+    CHECK(pid > 0);
+    CHECK(kill(pid, SIGKILL) == 0);
+    uint64_t end = poll_loop_now_ms() + FIXTURE_WAIT_MS;
+    pid_t now = pid;
+    while ((now == pid || now == 0 || !store_handle_connected(f->handle[0]) ||
+            !store_handle_connected(f->handle[1])) &&
+           poll_loop_now_ms() < end) {
+        poll_loop_once(&f->loop, 5);
+        now = fixture_store_pid(f->dir);
+    }
+    CHECK(now != pid && now > 0);
+}
+
+const struct store_backend store_backends[] = {
+    {"memory", open_memory, close_handles, NULL},
+    {"lmdb", open_lmdb, close_lmdb, restart_lmdb},
+};
+const size_t store_backend_count = ARRAY_LEN(store_backends);
+
+void fixture_open(struct store_fixture *f, const struct store_backend *backend)
+{
+    memset(f, 0, sizeof(*f));
+    f->backend = backend;
+    poll_loop_init(&f->loop, &f->env, 7);
+    backend->open(f);
+}
+
+void fixture_close(struct store_fixture *f)
+{
+    f->backend->close(f);
+    CHECK(test_mem_used() == 0);
+    CHECK(f->loop.count == 0);
+}
+
+/* ---- operations that wait */
+
+struct waiting {
+    bool done;
+    int status;
+};
+
+static void on_done(struct store_req *req, int status)
+{
+    struct waiting *w = req->arg;
+    CHECK(!w->done);
+    w->done = true;
+    w->status = status;
+}
+
+static int fixture_wait(struct store_fixture *f, struct store_req *req,
+                        void (*op)(void *ctx, struct store_req *req), void *ctx)
+{
+    struct waiting w = {.done = false};
+    req->fn = on_done;
+    req->arg = &w;
+    op(ctx, req);
+    CHECK(!w.done); /* never inside the call */
+    CHECK(poll_loop_until(&f->loop, &w.done, FIXTURE_WAIT_MS));
+    return w.status;
+}
+
+int fixture_read(struct store_fixture *f, size_t client, struct store_req *req)
+{
+    return fixture_wait(f, req, f->store[client].ops->read, f->store[client].ctx);
+}
+
+int fixture_commit(struct store_fixture *f, size_t client, struct store_req *req)
+{
+    return fixture_wait(f, req, f->store[client].ops->commit, f->store[client].ctx);
+}
+
+void fixture_release(struct store_fixture *f, size_t client, struct store_req *req)
+{
+    f->store[client].ops->release(f->store[client].ctx, req);
+}
+
+int fixture_put(struct store_fixture *f, size_t client, const char *key, const char *value)
+{
+    const struct store_write w = {
+        .kind = STORE_PUT, .key = bytes_of_str(key), .value = bytes_of_str(value)};
+    struct store_req req = {.writes = &w, .write_count = 1};
+    return fixture_commit(f, client, &req);
+}
+
+const char *fixture_get(struct store_fixture *f, size_t client, const char *key)
+{
+    static char value[256];
+    const struct store_read r = {.key = bytes_of_str(key)};
+    struct store_req req = {.reads = &r, .read_count = 1};
+    CHECK(fixture_read(f, client, &req) == 0);
+    bool found = req.results[0].count == 1;
+    if (found) {
+        struct bytes v = req.results[0].rows[0].value;
+        CHECK(v.len < sizeof(value));
+        memcpy(value, v.data, v.len);
+        value[v.len] = '\0';
+    }
+    fixture_release(f, client, &req);
+    return found ? value : NULL;
+}
