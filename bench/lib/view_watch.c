@@ -1,35 +1,24 @@
 #include "view_watch.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define LINE_MAX_LEN 65536
 #define AGAIN_MS 50
 
-/* Is `id` one of the members, which stand in an array or in a text? */
-static bool holds(const json_t *members, const char *id)
-{
-    size_t i;
-    const json_t *member;
-
-    if (json_is_string(members))
-        return strstr(json_string_value(members), id) != NULL;
-    json_array_foreach(members, i, member)
-    {
-        if (json_is_string(member) && strcmp(json_string_value(member), id) == 0)
-            return true;
-    }
-    return false;
-}
-
+/* A view with fewer members than there are nodes: it is the one that is gone, as at most one is. */
 static void on_data(struct view_stream *s, const char *text, size_t len)
 {
     struct view_watch *w = s->watch;
     json_t *json = json_loadb(text, len, 0, NULL);
     const char *event = json_string_value(json_object_get(json, "event"));
-    const json_t *members = json_object_get(json_object_get(json, "fields"), "members");
+    const char *members =
+        json_string_value(json_object_get(json_object_get(json, "fields"), "members"));
+    uint64_t at_ms = (uint64_t)json_integer_value(json_object_get(json, "time_ms"));
 
-    if (event && strcmp(event, "view") == 0 && members && w->from_ns && s->index != w->gone &&
-        !w->seen_ns[s->index] && !holds(members, w->nodes->node[w->gone].id))
+    if (event && strcmp(event, "view") == 0 && members && w->from_ns && at_ms >= w->from_wall_ms &&
+        s->index != w->gone && !w->seen_ns[s->index] &&
+        strtoul(members, NULL, 10) < w->nodes->count)
         w->seen_ns[s->index] = bench_now_ns(w->nodes->b);
     json_decref(json);
 }
@@ -99,6 +88,7 @@ void view_watch_expect(struct view_watch *w, size_t gone)
 {
     w->gone = gone;
     w->from_ns = bench_now_ns(w->nodes->b);
+    w->from_wall_ms = clock_wall_ms(w->nodes->b->clock);
     memset(w->seen_ns, 0, sizeof w->seen_ns);
 }
 

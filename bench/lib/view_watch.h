@@ -23,6 +23,7 @@ struct view_watch {
     /* Set by view_watch_expect. */
     size_t gone;
     uint64_t from_ns;
+    uint64_t from_wall_ms;             /* events of before are sent again after a reconnect */
     uint64_t seen_ns[BENCH_NODES_MAX]; /* 0: not yet */
 };
 
