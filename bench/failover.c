@@ -210,14 +210,6 @@ static bool thaw(struct failover *f)
     return ok;
 }
 
-static bool is_replaced(void *arg)
-{
-    struct failover *f = arg;
-
-    bench_nodes_reap(&f->nodes);
-    return false;
-}
-
 /* Until the process that the supervisor started in place of the killed one answers. */
 static bool wait_for_replacement(struct failover *f)
 {
@@ -228,8 +220,8 @@ static bool wait_for_replacement(struct failover *f)
     while (bench_now_ns(&f->loop) < end) {
         if (bench_node_refresh(node) == 0 && node->process != before)
             return true;
-        (void)bench_wait(&f->loop, is_replaced, f, 20);
-        if (f->loop.interrupted)
+        bench_nodes_reap(&f->nodes);
+        if (!bench_sleep(&f->loop, 20))
             return false;
     }
     (void)fprintf(stderr, "failover: %s was not started again\n", node->id);
