@@ -18,15 +18,17 @@ static void on_leave(struct txn *t, int status)
     c->state = NODE_LEAVING;
     c->drained = false;
     emit(c, "leaving", "incarnation=%llu", (unsigned long long)c->incarnation);
-    clear_claim(c);
     if (c->acting && c->events.drain)
         c->events.drain(c->arg);
     poll_now(c);
 }
 
+/* The claim is given up before the transaction is sent: once it has landed another node may be
+ * elected, and the answer may come later than that. */
 void leave_start(struct cluster *c)
 {
     struct leave_op *op = &c->leave;
+    clear_claim(c);
     memset(op, 0, offsetof(struct leave_op, txn));
     op->ks = &c->config.ks;
     op->self = self_life(c);
@@ -80,7 +82,7 @@ static void on_leave_complete(struct txn *t, int status)
         return;
     }
     set_reason(c, "leaving: %s", t->reason[0] ? t->reason : kelpie_error_text(status));
-    if (rule_rows(t, 1).count > 0 && status == KELPIE_E_REFUSED && c->acting) {
+    if (status == KELPIE_E_REFUSED && rule_rows(t, 1).count > 0 && c->acting) {
         c->drained = false;
         if (c->events.drain)
             c->events.drain(c->arg);

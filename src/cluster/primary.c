@@ -54,6 +54,23 @@ static void elect_back_off(struct cluster *c)
     timer_start(&c->elect_timer, beat_ns / 4 + random_below(c->env->random, beat_ns / 2));
 }
 
+static void step_down(struct cluster *c, uint64_t term);
+
+/* Stored as primary without claiming, and no majority for a lease: it resigns too (spec: RESIGNED),
+ * else the operator's way out stays shut while this node is alive. */
+static bool unclaimed_step_down(struct cluster *c)
+{
+    const struct primary_record *p = &c->primary;
+    if (!c->primary_known || p->vacant || c->claim || c->state != NODE_ACTIVE ||
+        strcmp(p->node_id, c->config.node_id) != 0 || p->incarnation != c->incarnation ||
+        !uuid_equal(p->boot, c->config.boot) || c->elect.voters == 0 ||
+        2 * c->elect.votes > c->elect.voters ||
+        env_now_ns(c->env) - c->majority_seen_ns < timing_lease_ns(&c->config.timing))
+        return false;
+    step_down(c, p->term);
+    return true;
+}
+
 static void on_elect(struct txn *t, int status)
 {
     struct cluster *c = t->arg;
@@ -64,12 +81,14 @@ static void on_elect(struct txn *t, int status)
     if (status) {
         set_reason(c, "%s", t->reason[0] ? t->reason : kelpie_error_text(status));
         elect_back_off(c);
-        poll_now(c);
+        if (!unclaimed_step_down(c))
+            poll_now(c);
         return;
     }
     if (op->term > c->highest_term)
         c->highest_term = op->term;
-    if (c->state != NODE_ACTIVE || op->self.incarnation != c->incarnation || !cluster_may_act(c))
+    if (c->state != NODE_ACTIVE || op->self.incarnation != c->incarnation ||
+        txn_active(&c->leave.txn) || !cluster_may_act(c))
         return;
     c->claim = op->term;
     c->stats.elections_won++;
@@ -180,7 +199,7 @@ static void on_step_down(struct txn *t, int status)
         poll_now(c);
 }
 
-static void step_down(struct cluster *c)
+static void step_down(struct cluster *c, uint64_t term)
 {
     struct step_down_op *op = &c->step_down;
     if (txn_active(&op->txn))
@@ -188,10 +207,10 @@ static void step_down(struct cluster *c)
     memset(op, 0, offsetof(struct step_down_op, txn));
     op->ks = &c->config.ks;
     op->self = self_life(c);
-    op->term = c->claim;
+    op->term = term;
     c->stats.step_downs++;
     emit(c, "primary_steps_down", "term=%llu reason=\"no majority reached for a lease\"",
-         (unsigned long long)c->claim);
+         (unsigned long long)term);
     clear_claim(c);
     elect_back_off(c);
     step_down_prepare(op, c->env, on_step_down, c);
@@ -222,7 +241,7 @@ void primary_beat(struct cluster *c)
     if (!c->scanned || majority_reached(c))
         c->majority_seen_ns = now;
     else if (now - c->majority_seen_ns >= timing_lease_ns(&c->config.timing))
-        step_down(c);
+        step_down(c, c->claim);
 }
 
 static void on_mark_failed(struct txn *t, int status)
@@ -235,6 +254,8 @@ static void on_mark_failed(struct txn *t, int status)
         emit(c, "node_failed", "node=%s incarnation=%llu", c->mark_failed.target.life.node_id,
              (unsigned long long)c->mark_failed.target.life.incarnation);
     }
+    if (status && status != KELPIE_E_REFUSED)
+        return; /* the next heartbeat looks again */
     poll_now(c);
     scan_now(c);
 }
@@ -274,8 +295,8 @@ static void on_forget(struct txn *t, int status)
         emit(c, "node_forgotten", "node=%s", c->forget.target.node_id);
     if (done)
         done(c->forget_arg, status, t->reason[0] ? t->reason : kelpie_error_text(status));
-    if (!c->closing)
-        scan_now(c);
+    if (!c->closing && status == 0)
+        scan_now(c); /* else the next heartbeat looks again */
 }
 
 static void forget_start(struct cluster *c, const struct life *target)
@@ -321,8 +342,9 @@ static void on_trim(struct txn *t, int status)
 static void trim(struct cluster *c)
 {
     struct trim_op *op = &c->trim;
-    if (c->beats % TRIM_INTERVAL_BEATS != 0 || txn_active(&op->txn))
+    if (c->beats - c->trimmed_at_beat < TRIM_INTERVAL_BEATS || txn_active(&op->txn))
         return;
+    c->trimmed_at_beat = c->beats;
     memset(op, 0, offsetof(struct trim_op, txn));
     op->ks = &c->config.ks;
     op->self = self_life(c);
@@ -336,7 +358,8 @@ void step_active(struct cluster *c)
 {
     if (!cluster_may_act(c))
         return;
-    if (c->leave_wanted && !membership_busy(c)) {
+    /* An election that may still succeed would bring a claim after the leave gave it up. */
+    if (c->leave_wanted && !membership_busy(c) && !txn_active(&c->elect.txn)) {
         leave_start(c);
         return;
     }
@@ -355,6 +378,10 @@ void cluster_forget(struct cluster *c, const char *node_id, bool force, cluster_
                     void *arg)
 {
     const struct known_node *k = known_find(c, node_id);
+    if (strlen(node_id) - 1 >= NODE_ID_MAX) {
+        done(arg, KELPIE_E_NOT_FOUND, "there is no node of that id");
+        return;
+    }
     if (force) {
         if (c->force.active) {
             done(arg, KELPIE_E_REFUSED, "another forced forget is under way");
