@@ -147,13 +147,13 @@ static void settle(struct actor_call *call, int status, struct bytes body)
     case KELPIE_E_UNKNOWN_RESULT:
     case KELPIE_E_UNREACHABLE:
     case KELPIE_E_TIMEOUT:
+    case KELPIE_E_CANCELLED:
         call->maybe_applied = true;
         retry(call, status, body);
         return;
     case KELPIE_E_NOT_HERE:
     case KELPIE_E_UNAVAILABLE:
     case KELPIE_E_NODE_FULL:
-    case KELPIE_E_CANCELLED:
     case KELPIE_E_LIMIT:
         retry(call, status, body);
         return;

@@ -128,7 +128,7 @@ static void placement_text(struct small_world *w, char *out, size_t size)
 static void check_by_node(struct small_world *w)
 {
     static const char *const nodes[] = {"n1", "n2", "n3"};
-    char text[64], mine[64];
+    char text[256], mine[64];
     struct buf value, scratch;
 
     buf_init(&value, w->env.mem);
@@ -189,7 +189,7 @@ static struct small_world *set_up(const struct placement_case *c)
 static void check_outcome(struct small_world *w, const struct placement_case *c,
                           const struct run *r, enum place_outcome outcome, bool first)
 {
-    char after[64];
+    char after[256];
 
     assert_true(r->done);
     if (r->status != c->status)
@@ -592,7 +592,7 @@ static void test_sweep(void **state)
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct small_world *w = small_world_new();
-        char after[64];
+        char after[256];
 
         put_node(w, "n1", NODE_ACTIVE, 3, 31, TYPE);
         put_node(w, "n2", cases[i].n2_state, cases[i].n2_incarnation, 5, TYPE);
