@@ -23,12 +23,9 @@ static void on_leave(struct txn *t, int status)
     poll_now(c);
 }
 
-/* The claim is given up before the transaction is sent: once it has landed another node may be
- * elected, and the answer may come later than that. */
 void leave_start(struct cluster *c)
 {
     struct leave_op *op = &c->leave;
-    clear_claim(c);
     memset(op, 0, offsetof(struct leave_op, txn));
     op->ks = &c->config.ks;
     op->self = self_life(c);
