@@ -33,8 +33,7 @@ static void on_force(struct txn *t, int status)
                        "node %s is forgotten; a majority is now more than half of %zu voters, not "
                        "of %zu",
                        c->force.target, op->voters_after, op->voters_before);
-        emit(c, "node_forgotten", "node=%s by=force voters=%zu", c->force.target,
-             op->voters_after);
+        emit(c, "node_forgotten", "node=%s by=force voters=%zu", c->force.target, op->voters_after);
         force_finish(c, 0, why);
     } else if (status && (status != KELPIE_E_REFUSED ||
                           waited > FORCE_WINDOWS * timing_window_ns(&c->config.timing))) {
@@ -42,15 +41,18 @@ static void on_force(struct txn *t, int status)
                        t->reason[0] ? t->reason : kelpie_error_text(status));
         force_finish(c, status, why);
     }
-    scan_now(c);
+    if (status == 0)
+        scan_now(c); /* else the next heartbeat looks again */
 }
 
 /* Once a scan: refused attempts are repeated until the windows have passed. */
 void step_force_forget(struct cluster *c)
 {
     struct force_forget_op *op = &c->force_op;
-    if (!c->force.active || !c->scanned || txn_active(&op->txn))
+    if (!c->force.active || !c->scanned || txn_active(&op->txn) ||
+        c->force.tried_version == c->scan_version)
         return;
+    c->force.tried_version = c->scan_version;
     memset(op, 0, offsetof(struct force_forget_op, txn));
     op->ks = &c->config.ks;
     op->target = c->force.target;
@@ -82,7 +84,7 @@ struct declare_dead {
 static void on_declared(struct txn *t, int status)
 {
     struct declare_dead *d = t->arg;
-    const char *why = t->reason[0] ? t->reason
+    const char *why = t->reason[0]   ? t->reason
                       : d->op.failed ? "declared failed"
                                      : "it was not a member";
     d->done(d->arg, status, why);

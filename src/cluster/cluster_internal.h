@@ -7,11 +7,11 @@
 #include "cluster/rules.h"
 #include "cluster/views.h"
 
-#define PINGS_JOINING_MAX 8   /* active nodes that a joining node asks */
-#define PEEK_READS_MAX 48     /* heartbeats read in one go after their watches fired */
-#define PEEK_DELAY_MS 4       /* watches that fire close together are read together */
+#define PINGS_JOINING_MAX 8    /* active nodes that a joining node asks */
+#define PEEK_READS_MAX 48      /* heartbeats read in one go after their watches fired */
+#define PEEK_DELAY_MS 4        /* watches that fire close together are read together */
 #define ELECT_RANK_DELAY_MS 20 /* a candidate waits for those before it in the view */
-#define SEEN_ALIVE_MOVES 2    /* a heartbeat that moved so often is no late landing */
+#define SEEN_ALIVE_MOVES 2     /* a heartbeat that moved so often is no late landing */
 #define TRIM_INTERVAL_BEATS 64
 #define REASON_SIZE 256
 
@@ -20,6 +20,7 @@ struct known_node {
     struct life life;
     enum node_state state;
     uint64_t gone_view;
+    uint32_t lease_ms;
     char addr[NET_ADDR_SIZE];
 };
 
@@ -31,7 +32,7 @@ struct peer {
     uint64_t counter;
     uint64_t failed_since_ns; /* primary: first read as Failed in this term; 0: not */
     bool pinging;
-    uint64_t pinged_ns;       /* when the last ping was sent */
+    uint64_t pinged_ns; /* when the last ping was sent */
     struct rpc_call call;
     struct cluster *cluster;
 };
@@ -51,7 +52,7 @@ struct force_forget {
     bool active;
     char target[NODE_ID_MAX + 1];
     uint64_t since_ns;
-    bool removed_in_two; /* the first step, Failed, is done */
+    uint64_t tried_version; /* of the scan that the last attempt stood on */
     cluster_op_fn *done;
     void *arg;
     char why[REASON_SIZE];
@@ -69,13 +70,14 @@ struct cluster {
     /* The spec's local variables of this node. */
     enum node_state state;
     uint64_t incarnation;
-    struct view view;        /* lview */
+    struct view view; /* lview */
     uint64_t claim;
     uint64_t lease_until_ns; /* lease: now < lease_until_ns; 0: not running */
     bool acting;             /* hosting state, lease not lapsed since it last read the view */
 
     struct uuid cluster_id;
-    uint64_t sequence; /* of the last heartbeat that was committed */
+    uint64_t sequence;       /* of the last heartbeat that was committed */
+    uint64_t sequence_tried; /* of the last that was sent: never sent anew by another operation */
     uint64_t probe_sequence;
     char reason[REASON_SIZE];
     bool started, closing, scanned, drained, leave_wanted, leave_even_last, left_told, twin_told;
@@ -83,7 +85,7 @@ struct cluster {
     /* What the store said last. */
     struct known_node *nodes;
     size_t node_count;
-    uint64_t scan_version;
+    uint64_t scan_version, primary_version; /* read versions of nodes and of primary */
     bool primary_known;
     struct primary_record primary;
     uint64_t highest_term;
@@ -96,7 +98,7 @@ struct cluster {
 
     struct timer beat_timer, lease_timer, step_timer, poll_timer, peek_timer, elect_timer;
     uint64_t beat_started_ns;
-    uint64_t beats;
+    uint64_t beats, trimmed_at_beat;
     enum { ELECT_IDLE, ELECT_RANKED, ELECT_DUE, ELECT_BACKOFF } elect_phase;
     uint64_t majority_seen_ns;
     bool poll_again, scan_wanted;
@@ -117,7 +119,7 @@ struct cluster {
     struct force_forget_op force_op;
     struct trim_op trim;
     struct txn poll, scan, peek;
-    struct silence *silences;  /* of the membership operation under way */
+    struct silence *silences; /* of the membership operation under way */
     struct silence *elect_silences, *elect_reached;
     struct silence *forget_silences, *force_silences;
     bool forget_by_operator;

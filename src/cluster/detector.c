@@ -64,8 +64,11 @@ bool detector_see(struct detector *d, const char *node_id, const struct heartbea
         s = MEM_NEW(d->mem, struct sighting);
         memcpy(s->node_id, node_id, strlen(node_id) + 1);
         (void)map_insert(&d->seen, &s->node, bytes_of_str(s->node_id));
+    } else if (same_life(&s->record, record)) {
+        s->moves++;
     } else {
-        s->moves = same_life(&s->record, record) ? s->moves + 1 : 0;
+        s->moves = 0;
+        s->lease_ms = 0;
     }
     s->record = *record;
     s->first_seen_ns = now_ns;
@@ -73,14 +76,38 @@ bool detector_see(struct detector *d, const char *node_id, const struct heartbea
     return true;
 }
 
+static bool is_of(const struct sighting *s, const struct life *life)
+{
+    return s && s->record.incarnation == life->incarnation &&
+           uuid_equal(s->record.boot, life->boot);
+}
+
+void detector_lease(struct detector *d, const struct life *life, uint32_t lease_ms)
+{
+    struct sighting *s = find(d, life->node_id);
+    if (is_of(s, life))
+        s->lease_ms = lease_ms;
+}
+
+/* When the window of that sighting begins, and how long it is. */
+static uint64_t window_start(const struct detector *d, const struct sighting *s)
+{
+    return s->first_seen_ns > d->cover_since_ns ? s->first_seen_ns : d->cover_since_ns;
+}
+
+static uint64_t window_length(const struct detector *d, const struct sighting *s)
+{
+    uint64_t own = window_of_lease_ns(s->lease_ms);
+    return own > d->window_ns && !MUTANT("untimely") ? own : d->window_ns;
+}
+
 bool detector_silent(const struct detector *d, const struct life *life, struct silence *out)
 {
     const struct sighting *s = find(d, life->node_id);
-    if (!s || s->record.incarnation != life->incarnation ||
-        !uuid_equal(s->record.boot, life->boot))
+    if (!is_of(s, life) || s->lease_ms == 0)
         return false;
-    uint64_t from = s->first_seen_ns > d->cover_since_ns ? s->first_seen_ns : d->cover_since_ns;
-    if (d->cover_last_ns < from || d->cover_last_ns - from < d->window_ns)
+    uint64_t from = window_start(d, s);
+    if (d->cover_last_ns < from || d->cover_last_ns - from < window_length(d, s))
         return false;
     *out = (struct silence){.life = *life, .counter = s->record.counter};
     return true;
@@ -89,8 +116,5 @@ bool detector_silent(const struct detector *d, const struct life *life, struct s
 uint64_t detector_window_end_ns(const struct detector *d, const char *node_id)
 {
     const struct sighting *s = find(d, node_id);
-    if (!s)
-        return 0;
-    uint64_t from = s->first_seen_ns > d->cover_since_ns ? s->first_seen_ns : d->cover_since_ns;
-    return from + d->window_ns;
+    return s ? window_start(d, s) + window_length(d, s) : 0;
 }

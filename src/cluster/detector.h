@@ -12,11 +12,11 @@
 
 struct detector {
     struct mem mem;
-    uint64_t window_ns;
-    uint64_t gap_max_ns;   /* half a lease */
+    uint64_t window_ns;  /* of one's own lease; a node with a longer lease is given its own */
+    uint64_t gap_max_ns; /* half a lease */
     uint64_t cover_since_ns;
     uint64_t cover_last_ns; /* 0: nothing is covered */
-    struct map seen; /* node id -> struct sighting; at most NODES_MAX */
+    struct map seen;        /* node id -> struct sighting; at most NODES_MAX */
 };
 
 struct sighting {
@@ -25,7 +25,8 @@ struct sighting {
     struct heartbeat_record record;
     uint64_t first_seen_ns;
     uint64_t read_version;
-    unsigned moves;          /* changes of the counter seen within this life */
+    uint32_t lease_ms; /* of this life, as its node row says; 0: not known yet */
+    unsigned moves;    /* changes of the counter seen within this life */
 };
 
 void detector_init(struct detector *d, struct mem mem, const struct timing *timing);
@@ -38,6 +39,9 @@ void detector_cover(struct detector *d, uint64_t now_ns);
  * last are ignored. Returns true when it is new or has changed. */
 bool detector_see(struct detector *d, const char *node_id, const struct heartbeat_record *record,
                   uint64_t read_version, uint64_t now_ns);
+/* The node row of that life says how long its lease is. Until this was told the life is not taken
+ * for silent: its lease may be longer than one's own. */
+void detector_lease(struct detector *d, const struct life *life, uint32_t lease_ms);
 const struct sighting *detector_find(const struct detector *d, const char *node_id);
 /* True when the heartbeat of exactly this life was unchanged for the window; fills `out`. */
 bool detector_silent(const struct detector *d, const struct life *life, struct silence *out);

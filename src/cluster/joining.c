@@ -83,7 +83,10 @@ static void on_dead_all(struct txn *t, int status)
         emit(c, "node_failed", "node=%s by=cold_start", c->dead_all.target.node_id);
     }
     c->scanned = false;
-    scan_now(c);
+    if (status)
+        set_reason(c, "%s", t->reason[0] ? t->reason : kelpie_error_text(status));
+    if (status == 0 || status == KELPIE_E_REFUSED)
+        scan_now(c); /* else the next heartbeat looks again */
 }
 
 /* Starts MarkDeadAll when every Active node was silent for the window. Returns true when it did. */
@@ -133,6 +136,7 @@ static void join_take(struct cluster *c, struct join_op *op)
     c->incarnation = op->incarnation;
     c->cluster_id = op->cluster_id;
     c->sequence = 0;
+    c->sequence_tried = 0;
     c->state = op->state;
     struct rpc_identity id = c->rpc->self;
     id.cluster_id = op->cluster_id;
@@ -140,7 +144,11 @@ static void join_take(struct cluster *c, struct join_op *op)
     rpc_set_identity(c->rpc, &id);
     emit(c, "joined", "incarnation=%llu state=%s", (unsigned long long)op->incarnation,
          node_state_name(op->state));
-    lease_begin(c, op->txn.started_ns);
+    /* What it recognised may have been committed by an operation before this one, whose start was
+     * earlier: then the first heartbeat brings the lease. */
+    c->lease_until_ns = 0;
+    if (op->txn.committed)
+        lease_begin(c, op->txn.started_ns);
     if (c->state != NODE_ACTIVE)
         return;
     if (view_from_rows(c, &op->txn, 1, op->view_number, true)) {
@@ -168,11 +176,13 @@ static void on_join(struct txn *t, int status)
         join_take(c, &c->join);
     else
         set_reason(c, "%s", t->reason[0] ? t->reason : kelpie_error_text(status));
+    c->scanned = false;
+    if (status)
+        return; /* the next probe looks again */
     if (c->state == NODE_JOINING) {
         set_reason(c, "joining: waiting for a direct answer of an active node");
         beat_now(c);
     }
-    c->scanned = false;
     scan_now(c);
 }
 
@@ -203,8 +213,7 @@ void step_left(struct cluster *c)
         return;
     const struct known_node *own = known_find(c, c->config.node_id);
     if (own && state_is_living(own->state)) {
-        if (!uuid_equal(own->life.boot, c->config.boot) ||
-            own->life.incarnation <= c->incarnation)
+        if (!uuid_equal(own->life.boot, c->config.boot) || own->life.incarnation <= c->incarnation)
             step_past_life(c, own);
         return;
     }
@@ -226,7 +235,8 @@ static void on_complete(struct txn *t, int status)
     if (status) {
         set_reason(c, "joining: %s", t->reason[0] ? t->reason : kelpie_error_text(status));
         c->scanned = false;
-        scan_now(c);
+        if (status == KELPIE_E_REFUSED)
+            scan_now(c); /* else the next heartbeat looks again */
         return;
     }
     c->state = NODE_ACTIVE;

@@ -93,6 +93,7 @@ void forget_self(struct cluster *c, const char *why)
     set_reason(c, "%s", why);
     c->state = NODE_LEFT;
     c->sequence = 0;
+    c->sequence_tried = 0;
     c->drained = false;
     view_clear(&c->view, c->env->mem);
     c->scanned = false;
@@ -147,13 +148,16 @@ static void on_heartbeat(struct txn *t, int status)
     step_soon(c);
 }
 
+/* Each operation takes a number of its own: the lease runs from its first attempt, so a number whose
+ * commit may still land must not be taken up again by a later operation. */
 static void heartbeat_start(struct cluster *c)
 {
     struct heartbeat_op *op = &c->heartbeat;
+    (void)cluster_may_act(c); /* a lapse is noticed before it is repaired */
     memset(op, 0, offsetof(struct heartbeat_op, txn));
     op->ks = &c->config.ks;
     op->self = self_life(c);
-    op->sequence = c->sequence + 1;
+    op->sequence = ++c->sequence_tried;
     op->ack = c->view.number;
     op->load = c->events.load ? c->events.load(c->arg) : 0;
     op->revives = !lease_running(c) || (state_hosts(c->state) && !c->acting);

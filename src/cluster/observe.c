@@ -6,7 +6,7 @@
 #include "cluster/cluster_internal.h"
 #include "kelpie/error.h"
 
-enum { POLL_VIEW, POLL_CHANGES, POLL_PRIMARY, POLL_HEARTBEAT };
+enum { POLL_VIEW, POLL_CHANGES, POLL_PRIMARY, POLL_HEARTBEAT, POLL_NODE };
 enum { SCAN_FORMAT, SCAN_VIEW, SCAN_PRIMARY, SCAN_NODES, SCAN_HEARTBEATS };
 #define POLL_CHANGES_MAX 64
 
@@ -15,12 +15,6 @@ static enum verdict look_rule(struct rule_ctx *ctx, void *arg)
     (void)ctx;
     (void)arg;
     return RULE_DONE;
-}
-
-/* Rows are looked at in the completion, with the loaders of rules. */
-static struct rule_ctx look_ctx(struct txn *t)
-{
-    return (struct rule_ctx){.txn = t, .scratch = &t->scratch};
 }
 
 const struct known_node *known_find(const struct cluster *c, const char *node_id)
@@ -64,7 +58,7 @@ void view_adopt(struct cluster *c, struct view *next)
 
 int view_from_rows(struct cluster *c, struct txn *t, size_t i, uint64_t number, bool self_active)
 {
-    struct rule_ctx ctx = look_ctx(t);
+    struct rule_ctx ctx = txn_look(t);
     struct view next;
     struct node_record r;
     char id[NODE_ID_MAX + 1];
@@ -104,8 +98,8 @@ static bool self_in(const struct cluster *c, const struct view *v)
 /* Takes a newer view, unless an operation of this node's own is about to say what it means. */
 static void view_offer(struct cluster *c, struct view *next)
 {
-    bool takes = state_hosts(c->state) && next->number > c->view.number &&
-                 !txn_active(&c->leave.txn);
+    bool takes =
+        state_hosts(c->state) && next->number > c->view.number && !txn_active(&c->leave.txn);
     if (takes && c->state == NODE_ACTIVE && !self_in(c, next)) {
         view_clear(next, c->env->mem);
         forget_self(c, "this life of the node was declared failed");
@@ -121,7 +115,7 @@ static void view_offer(struct cluster *c, struct view *next)
 /* Applies the changes since the view that is held. False: there is a gap, scan. */
 static bool view_by_changes(struct cluster *c, struct txn *t, const struct view_record *target)
 {
-    struct rule_ctx ctx = look_ctx(t);
+    struct rule_ctx ctx = txn_look(t);
     struct store_result rows = rule_rows(t, POLL_CHANGES);
     struct view next;
     if (rows.count != target->number - c->view.number)
@@ -131,8 +125,8 @@ static bool view_by_changes(struct cluster *c, struct txn *t, const struct view_
     for (size_t i = 0; i < rows.count; i++) {
         struct view_change_record change;
         struct member m = {0};
-        int err = view_change_record_decode(rows.rows[i].key, rows.rows[i].value, ctx.scratch,
-                                            &change);
+        int err =
+            view_change_record_decode(rows.rows[i].key, rows.rows[i].value, ctx.scratch, &change);
         if (err) {
             (void)rule_corrupt(&ctx, err, rows.rows[i].key);
             set_reason(c, "%s", t->reason);
@@ -242,13 +236,24 @@ static void heart_watches_renew(struct cluster *c, uint64_t version)
 
 /* ---- peek ---- */
 
+/* Watches that fired meanwhile, or that were too many for one transaction. */
+static void peek_again(struct cluster *c)
+{
+    for (struct map_node *n = map_first(&c->heart_watches); n; n = map_next(n)) {
+        if (!MAP_ENTRY(n, struct heart_watch, node)->fired || c->peek_timer.armed)
+            continue;
+        timer_start(&c->peek_timer, PEEK_DELAY_MS * NS_PER_MS);
+        return;
+    }
+}
+
 static void on_peek(struct txn *t, int status)
 {
     struct cluster *c = t->arg;
-    struct rule_ctx ctx = look_ctx(t);
-    if (c->closing || status)
+    struct rule_ctx ctx = txn_look(t);
+    if (c->closing)
         return;
-    for (size_t i = 0; i < t->read_count; i++) {
+    for (size_t i = 0; status == 0 && i < t->read_count; i++) {
         struct key_parts parts;
         struct heartbeat_record h;
         if (key_parse(&c->config.ks, t->reads[i].key, &parts))
@@ -260,6 +265,7 @@ static void on_peek(struct txn *t, int status)
         if (w && !w->fired)
             arm(c, &w->watch, &w->key, t->read_version);
     }
+    peek_again(c);
 }
 
 static void peek_timer_fn(void *arg)
@@ -287,8 +293,11 @@ static void peek_timer_fn(void *arg)
 
 /* ---- poll ---- */
 
-static void note_primary(struct cluster *c, const struct primary_record *p)
+static void note_primary(struct cluster *c, const struct primary_record *p, uint64_t version)
 {
+    if (version < c->primary_version)
+        return; /* poll and scan overtake each other */
+    c->primary_version = version;
     c->primary_known = true;
     c->primary = *p;
     if (p->term > c->highest_term)
@@ -297,14 +306,32 @@ static void note_primary(struct cluster *c, const struct primary_record *p)
         clear_claim(c);
 }
 
+/* The heartbeat of whoever was primary when the poll began, and how long its lease is. */
+static void poll_heartbeat(struct cluster *c, struct rule_ctx *ctx)
+{
+    struct txn *t = ctx->txn;
+    struct key_parts parts;
+    struct heartbeat_record h;
+    struct node_record r;
+    struct life life;
+    if (key_parse(&c->config.ks, t->reads[POLL_HEARTBEAT].key, &parts))
+        return;
+    if (load_heartbeat(ctx, POLL_HEARTBEAT, &h) > 0)
+        (void)detector_see(&c->detector, parts.node_id, &h, t->read_version, t->read_at_ns);
+    if (load_node(ctx, POLL_NODE, &r) <= 0)
+        return;
+    memcpy(life.node_id, parts.node_id, sizeof(life.node_id));
+    life.incarnation = r.incarnation;
+    life.boot = r.boot;
+    detector_lease(&c->detector, &life, r.lease_ms);
+}
+
 static void on_poll(struct txn *t, int status)
 {
     struct cluster *c = t->arg;
-    struct rule_ctx ctx = look_ctx(t);
+    struct rule_ctx ctx = txn_look(t);
     struct view_record view;
     struct primary_record primary;
-    struct heartbeat_record h;
-    char primary_id[NODE_ID_MAX + 1];
     if (c->closing)
         return;
     if (status || !state_hosts(c->state)) {
@@ -312,19 +339,14 @@ static void on_poll(struct txn *t, int status)
             set_reason(c, "%s", t->reason[0] ? t->reason : kelpie_error_text(status));
         return;
     }
-    memcpy(primary_id, c->primary.node_id, sizeof(primary_id));
     bool heart = t->read_count > POLL_HEARTBEAT;
     if (load_view(&ctx, POLL_VIEW, &view) < 0 || load_primary(&ctx, POLL_PRIMARY, &primary) < 0) {
         set_reason(c, "%s", t->reason);
         return;
     }
-    if (heart) {
-        struct key_parts parts;
-        if (key_parse(&c->config.ks, t->reads[POLL_HEARTBEAT].key, &parts) == 0 &&
-            load_heartbeat(&ctx, POLL_HEARTBEAT, &h) > 0)
-            (void)detector_see(&c->detector, parts.node_id, &h, t->read_version, t->read_at_ns);
-    }
-    note_primary(c, &primary);
+    if (heart)
+        poll_heartbeat(c, &ctx);
+    note_primary(c, &primary, t->read_version);
     if (view.number > c->view.number && !view_by_changes(c, t, &view))
         scan_now(c);
     if (state_hosts(c->state)) {
@@ -355,8 +377,10 @@ void poll_now(struct cluster *c)
     read_key(&c->poll, key_view(ks));
     read_range(&c->poll, keys_view_changes_after(ks, c->view.number), POLL_CHANGES_MAX, true);
     read_key(&c->poll, key_primary(ks));
-    if (primary_held_by_other(c))
+    if (primary_held_by_other(c)) {
         read_key(&c->poll, key_heartbeat(ks, c->primary.node_id));
+        read_key(&c->poll, key_node(ks, c->primary.node_id));
+    }
     txn_start(&c->poll);
 }
 
@@ -384,6 +408,7 @@ static int scan_nodes(struct cluster *c, struct rule_ctx *ctx)
         k->life.boot = r.boot;
         k->state = r.state;
         k->gone_view = r.gone_view;
+        k->lease_ms = r.lease_ms;
         memcpy(k->addr, r.addr, sizeof(k->addr));
     }
     return more;
@@ -404,12 +429,14 @@ static void scan_heartbeats(struct cluster *c, struct rule_ctx *ctx)
         (void)detector_see(&c->detector, parts.node_id, &h, ctx->txn->read_version,
                            ctx->txn->read_at_ns);
     }
+    for (size_t i = 0; i < c->node_count; i++)
+        detector_lease(&c->detector, &c->nodes[i].life, c->nodes[i].lease_ms);
 }
 
 static void on_scan(struct txn *t, int status)
 {
     struct cluster *c = t->arg;
-    struct rule_ctx ctx = look_ctx(t);
+    struct rule_ctx ctx = txn_look(t);
     struct format_record format;
     struct view_record view;
     struct primary_record primary;
@@ -431,7 +458,7 @@ static void on_scan(struct txn *t, int status)
         return;
     }
     scan_heartbeats(c, &ctx);
-    note_primary(c, &primary);
+    note_primary(c, &primary, t->read_version);
     c->scanned = true;
     c->scan_version = t->read_version;
     if (state_hosts(c->state) && view.number > c->view.number) {

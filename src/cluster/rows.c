@@ -14,9 +14,9 @@ static struct bytes key_of_read(const struct rule_ctx *ctx, size_t i)
         memset(r, 0, sizeof(*r));                                                                  \
         if (!rule_row(ctx->txn, i, &value))                                                        \
             return 0;                                                                              \
-        int err = name##_record_decode(key_of_read(ctx, i), value, ctx->scratch, r);                  \
+        int err = name##_record_decode(key_of_read(ctx, i), value, ctx->scratch, r);               \
         if (err)                                                                                   \
-            (void)rule_corrupt(ctx, err, key_of_read(ctx, i));                                        \
+            (void)rule_corrupt(ctx, err, key_of_read(ctx, i));                                     \
         return err ? err : 1;                                                                      \
     }
 

@@ -34,10 +34,10 @@ struct silences {
 /* ---- NodeJoin ---- */
 struct join_op {
     const struct keyspace *ks;
-    const struct node_record *self;  /* addresses, classes, boot; borrowed */
-    const char *node_id;             /* borrowed */
-    uint64_t known_incarnation;      /* the last one that this process held; 0: none */
-    struct uuid new_cluster_id;      /* used where there is no format row yet */
+    const struct node_record *self; /* addresses, classes, boot; borrowed */
+    const char *node_id;            /* borrowed */
+    uint64_t known_incarnation;     /* the last one that this process held; 0: none */
+    struct uuid new_cluster_id;     /* used where there is no format row yet */
 
     uint64_t incarnation;
     enum node_state state; /* Joining, or Active for the founder */
@@ -195,8 +195,8 @@ void force_forget_prepare(struct force_forget_op *op, const struct env *env, txn
 struct elect_op {
     const struct keyspace *ks;
     struct life self;
-    uint64_t known_term;    /* of the last primary record that this node has seen */
-    struct silences silent; /* the old primary, if it was silent for the window */
+    uint64_t known_term;     /* of the last primary record that this node has seen */
+    struct silences silent;  /* the old primary, if it was silent for the window */
     struct silences reached; /* Active nodes that answered within a lease, with their counters */
 
     uint64_t term;
@@ -244,9 +244,9 @@ const struct silence *silence_find(const struct silences *s, const char *node_id
  * `self` (may be NULL) is a node that needs no asking. */
 int acked_by_all(struct rule_ctx *ctx, const struct keyspace *ks, size_t nodes_read,
                  size_t heartbeats_read, const struct silences *silent, uint64_t gone) MUST_USE;
-/* Adds conflicting reads of the silent nodes' heartbeats, so that one that moves conflicts. Returns
- * the index of the first. */
-size_t read_silent(struct txn *t, const struct keyspace *ks, const struct silences *silent);
+/* Adds a read of all heartbeats, as a snapshot, and then conflicting reads of those of the silent
+ * nodes, so that one that moves conflicts; when these are too many, of all heartbeats. */
+void read_heartbeats(struct txn *t, const struct keyspace *ks, const struct silences *silent);
 /* 1 when the heartbeat row is still as it was seen. */
 int still_silent(const struct heartbeat_record *h, const struct silence *s);
 /* A member's share of the view's hash; the sum over the members is the hash. */

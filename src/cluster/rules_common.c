@@ -85,21 +85,19 @@ int still_silent(const struct heartbeat_record *h, const struct silence *s)
 /* Room for the other reads of a rule. */
 #define SILENT_READS_MAX (STORE_READS_MAX - 16)
 
-size_t read_silent(struct txn *t, const struct keyspace *ks, const struct silences *silent)
+void read_heartbeats(struct txn *t, const struct keyspace *ks, const struct silences *silent)
 {
-    size_t first = t->read_count;
-    for (size_t i = 0; i < silent->count && i < SILENT_READS_MAX; i++) {
-        struct key key = key_heartbeat(ks, silent->items[i].life.node_id);
-        (void)txn_read(t, key_bytes(&key), false);
-    }
-    return first;
+    bool one_by_one = silent->count <= SILENT_READS_MAX;
+    read_range(t, keys_heartbeats(ks), 0, one_by_one);
+    for (size_t i = 0; one_by_one && i < silent->count; i++)
+        read_key(t, key_heartbeat(ks, silent->items[i].life.node_id));
 }
 
 static bool excused(const struct silences *silent, const char *id, const struct node_record *r,
                     const struct heartbeat_record *h)
 {
     const struct silence *s = silence_find(silent, id);
-    return s && s - silent->items < SILENT_READS_MAX && life_is(r, &s->life) && still_silent(h, s);
+    return s && life_is(r, &s->life) && still_silent(h, s);
 }
 
 int acked_by_all(struct rule_ctx *ctx, const struct keyspace *ks, size_t nodes_read,
@@ -116,8 +114,8 @@ int acked_by_all(struct rule_ctx *ctx, const struct keyspace *ks, size_t nodes_r
         int found = find_heartbeat(ctx, ks, heartbeats_read, id, &h);
         if (found < 0)
             return found;
-        bool acked = found && h.incarnation == r.incarnation && uuid_equal(h.boot, r.boot) &&
-                     h.ack >= gone;
+        bool acked =
+            found && h.incarnation == r.incarnation && uuid_equal(h.boot, r.boot) && h.ack >= gone;
         if (!acked && !excused(silent, id, &r, &h)) {
             (void)rule_refuse(ctx, "node %s has not acknowledged view %llu yet", id,
                               (unsigned long long)gone);

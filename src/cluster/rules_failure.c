@@ -106,8 +106,14 @@ void mark_dead_all_prepare(struct mark_dead_all_op *op, const struct env *env, t
 
 /* ---- NodeRecover ---- */
 
-enum { RECOVER_NODE, RECOVER_HEARTBEAT, RECOVER_VIEW, RECOVER_PRIMARY, RECOVER_NODES,
-       RECOVER_HEARTBEATS };
+enum {
+    RECOVER_NODE,
+    RECOVER_HEARTBEAT,
+    RECOVER_VIEW,
+    RECOVER_PRIMARY,
+    RECOVER_NODES,
+    RECOVER_HEARTBEATS
+};
 
 static enum verdict recover_past(struct rule_ctx *ctx, struct recover_op *op,
                                  struct node_record *own)
@@ -140,8 +146,8 @@ static enum verdict recover_rule(struct rule_ctx *ctx, void *arg)
         return RULE_DONE;
     if (own.state != NODE_FAILED)
         return recover_past(ctx, op, &own);
-    int acked = acked_by_all(ctx, op->ks, RECOVER_NODES, RECOVER_HEARTBEATS, &op->silent,
-                             own.gone_view);
+    int acked =
+        acked_by_all(ctx, op->ks, RECOVER_NODES, RECOVER_HEARTBEATS, &op->silent, own.gone_view);
     if (acked <= 0)
         return RULE_REFUSE;
     state_move(&own.state, NODE_LEFT, false);
@@ -160,8 +166,7 @@ void recover_prepare(struct recover_op *op, const struct env *env, txn_fn *done,
     read_key(t, key_view(op->ks));
     read_key(t, key_primary(op->ks));
     read_range(t, keys_nodes(op->ks), 0, false);
-    read_range(t, keys_heartbeats(op->ks), 0, true);
-    (void)read_silent(t, op->ks, &op->silent);
+    read_heartbeats(t, op->ks, &op->silent);
 }
 
 /* ---- DeclareDead ---- */
@@ -180,13 +185,13 @@ static enum verdict declare_dead_rule(struct rule_ctx *ctx, void *arg)
         load_primary(ctx, DECLARE_PRIMARY, &primary) < 0)
         return RULE_REFUSE;
     bool matches = uuid_equal(r.boot, op->boot);
+    op->failed = matches && r.state != NODE_LEFT;
     r.touched++;
     if (matches && state_is_living(r.state)) {
         bool was_primary = primary_is(&primary, op->node_id, &r);
         write_fail(ctx, op->ks, &view, op->node_id, &r);
         if (was_primary)
             write_vacant(ctx, op->ks, &primary);
-        op->failed = true;
     } else {
         store_node(ctx, &key, &r);
     }
@@ -237,13 +242,12 @@ void forget_prepare(struct forget_op *op, const struct env *env, txn_fn *done, v
     read_key(t, key_node(op->ks, op->self.node_id));
     read_key(t, key_node(op->ks, op->target.node_id));
     read_range(t, keys_nodes(op->ks), 0, false);
-    read_range(t, keys_heartbeats(op->ks), 0, true);
-    (void)read_silent(t, op->ks, &op->silent);
+    read_heartbeats(t, op->ks, &op->silent);
 }
 
 /* ---- ForceForget ---- */
 
-enum { FORCE_PRIMARY, FORCE_NODE, FORCE_NODES, FORCE_HEARTBEATS, FORCE_VIEW };
+enum { FORCE_PRIMARY, FORCE_NODE, FORCE_NODES, FORCE_VIEW, FORCE_HEARTBEATS };
 
 /* 1: the life in `r` was silent for the window and still is; 0: not; < 0: corrupt. */
 static int is_silent(struct rule_ctx *ctx, struct force_forget_op *op, const char *id,
@@ -334,7 +338,6 @@ void force_forget_prepare(struct force_forget_op *op, const struct env *env, txn
     read_key(t, key_primary(op->ks));
     read_key(t, key_node(op->ks, op->target));
     read_range(t, keys_nodes(op->ks), 0, false);
-    read_range(t, keys_heartbeats(op->ks), 0, true);
     read_key(t, key_view(op->ks));
-    (void)read_silent(t, op->ks, &op->silent);
+    read_heartbeats(t, op->ks, &op->silent);
 }

@@ -56,7 +56,11 @@ static int join_found(struct rule_ctx *ctx, struct join_op *op, const struct nod
     if (load_view(ctx, JOIN_VIEW, &view) < 0 || load_primary(ctx, JOIN_PRIMARY, &primary) < 0 ||
         load_term(ctx, JOIN_TERM, &term) < 0)
         return ctx->error;
-    CHECK(view.count == 0);
+    if (view.count != 0) {
+        (void)rule_refuse(ctx, "the stored view %llu has %llu members, but no node is a member",
+                          (unsigned long long)view.number, (unsigned long long)view.count);
+        return KELPIE_E_REFUSED;
+    }
     op->view_number = write_view(ctx, op->ks, &view, VIEW_ADD, op->node_id, next);
     op->term = ++term.term;
     primary = (struct primary_record){
@@ -93,7 +97,8 @@ static enum verdict join_format(struct rule_ctx *ctx, struct join_op *op)
     if (found && format.version > RECORD_VERSION)
         return rule_corrupt(ctx, KELPIE_E_STORE_NEWER, key_bytes(&key));
     if (!found) {
-        format = (struct format_record){.version = RECORD_VERSION, .cluster_id = op->new_cluster_id};
+        format =
+            (struct format_record){.version = RECORD_VERSION, .cluster_id = op->new_cluster_id};
         store_format(ctx, &key, &format);
     }
     op->cluster_id = format.cluster_id;
@@ -146,6 +151,14 @@ void join_prepare(struct join_op *op, const struct env *env, txn_fn *done, void 
     read_key(t, key_heartbeat(op->ks, op->node_id));
 }
 
+/* A heartbeat row that is missing, or of another life (a restored store), starts anew. */
+static void own_heartbeat(struct heartbeat_record *h, const struct life *self)
+{
+    if (h->incarnation == self->incarnation && uuid_equal(h->boot, self->boot))
+        return;
+    *h = (struct heartbeat_record){.incarnation = self->incarnation, .boot = self->boot};
+}
+
 /* ---- NodeJoinComplete ---- */
 
 enum { COMPLETE_NODES, COMPLETE_VIEW, COMPLETE_HEARTBEAT };
@@ -161,8 +174,7 @@ static enum verdict join_complete_rule(struct rule_ctx *ctx, void *arg)
     bool answered = false;
     int more;
     if (find_node(ctx, op->ks, COMPLETE_NODES, op->self.node_id, &own) < 0 ||
-        load_view(ctx, COMPLETE_VIEW, &view) < 0 ||
-        load_heartbeat(ctx, COMPLETE_HEARTBEAT, &h) < 0)
+        load_view(ctx, COMPLETE_VIEW, &view) < 0 || load_heartbeat(ctx, COMPLETE_HEARTBEAT, &h) < 0)
         return RULE_REFUSE;
     if (!life_is(&own, &op->self) || !state_is_living(own.state))
         return rule_refuse(ctx, "this life of the node was declared failed");
@@ -182,6 +194,7 @@ static enum verdict join_complete_rule(struct rule_ctx *ctx, void *arg)
         return rule_refuse(ctx, "no active node has answered directly");
     state_move(&own.state, NODE_ACTIVE, false);
     op->view_number = write_view(ctx, op->ks, &view, VIEW_ADD, op->self.node_id, &own);
+    own_heartbeat(&h, &op->self);
     h.ack = op->view_number;
     struct key node_key = key_node(op->ks, op->self.node_id);
     struct key heartbeat_key = key_heartbeat(op->ks, op->self.node_id);
@@ -257,8 +270,8 @@ static enum verdict leave_complete_rule(struct rule_ctx *ctx, void *arg)
     if (rule_rows(ctx->txn, LEFT_PLACED).count > 0)
         return rule_refuse(ctx, "actors are still placed here");
     if (!MUTANT("noack")) {
-        int acked = acked_by_all(ctx, op->ks, LEFT_NODES, LEFT_HEARTBEATS, &op->silent,
-                                 own.gone_view);
+        int acked =
+            acked_by_all(ctx, op->ks, LEFT_NODES, LEFT_HEARTBEATS, &op->silent, own.gone_view);
         if (acked <= 0)
             return RULE_REFUSE;
     }
@@ -278,8 +291,7 @@ void leave_complete_prepare(struct leave_complete_op *op, const struct env *env,
     read_key(t, key_node(op->ks, op->self.node_id));
     read_range(t, keys_by_incarnation(op->ks, op->self.node_id, op->self.incarnation), 1, false);
     read_range(t, keys_nodes(op->ks), 0, false);
-    read_range(t, keys_heartbeats(op->ks), 0, true);
-    (void)read_silent(t, op->ks, &op->silent);
+    read_heartbeats(t, op->ks, &op->silent);
 }
 
 /* ---- SendHeartbeat ---- */
@@ -302,6 +314,7 @@ static enum verdict heartbeat_rule(struct rule_ctx *ctx, void *arg)
         return rule_refuse(ctx, "this life of the node was declared failed");
     }
     op->view_number = view.number;
+    own_heartbeat(&h, &op->self);
     if (h.counter == op->sequence)
         return RULE_DONE;
     if (h.counter > op->sequence) {

@@ -64,9 +64,8 @@ static int old_primary_silent(struct rule_ctx *ctx, struct elect_op *op,
 static enum verdict elect_write(struct rule_ctx *ctx, struct elect_op *op, struct term_record *term)
 {
     op->term = ++term->term;
-    struct primary_record next = {.incarnation = op->self.incarnation,
-                                  .boot = op->self.boot,
-                                  .term = term->term};
+    struct primary_record next = {
+        .incarnation = op->self.incarnation, .boot = op->self.boot, .term = term->term};
     memcpy(next.node_id, op->self.node_id, sizeof(next.node_id));
     struct key primary_key = key_primary(op->ks), term_key = key_term(op->ks);
     store_primary(ctx, &primary_key, &next);
@@ -114,8 +113,7 @@ void elect_prepare(struct elect_op *op, const struct env *env, txn_fn *done, voi
     read_key(t, key_term(op->ks));
     read_key(t, key_view(op->ks));
     read_range(t, keys_nodes(op->ks), 0, false);
-    read_range(t, keys_heartbeats(op->ks), 0, true);
-    (void)read_silent(t, op->ks, &op->silent);
+    read_heartbeats(t, op->ks, &op->silent);
 }
 
 /* ---- PrimaryStepDown ---- */

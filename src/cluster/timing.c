@@ -48,6 +48,11 @@ uint64_t timing_lease_ns(const struct timing *t)
 
 uint64_t timing_window_ns(const struct timing *t)
 {
-    uint64_t lease_ns = timing_lease_ns(t);
+    return window_of_lease_ns(t->lease_ms);
+}
+
+uint64_t window_of_lease_ns(uint32_t lease_ms)
+{
+    uint64_t lease_ns = lease_ms * NS_PER_MS;
     return lease_ns + lease_ns * DRIFT_PERCENT / 100 + WINDOW_MARGIN_MS * NS_PER_MS;
 }

@@ -25,5 +25,7 @@ int timing_check(const struct timing *t, char *why, size_t why_size) MUST_USE;
 /* How long an observer must see a heartbeat unchanged: lease x (1 + drift) + margin. */
 uint64_t timing_window_ns(const struct timing *t);
 uint64_t timing_lease_ns(const struct timing *t);
+/* The window for a node whose lease is this long. */
+uint64_t window_of_lease_ns(uint32_t lease_ms);
 
 #endif

@@ -29,6 +29,7 @@ void txn_init(struct txn *t, const struct env *env, const char *action, rule_fn 
     t->rule_arg = rule_arg;
     t->done = done;
     t->arg = arg;
+    t->backoff_ns = TXN_BACKOFF_MIN_NS;
     t->backoff_max_ns = TXN_BACKOFF_MAX_NS;
     t->state = TXN_IDLE;
     buf_init(&t->keys, env->mem);
@@ -46,6 +47,15 @@ static size_t keep(struct buf *b, struct bytes bytes)
     return at;
 }
 
+/* The bytes of the keys may have moved. */
+static void rebase_reads(struct txn *t)
+{
+    for (size_t i = 0; i < t->read_count; i++) {
+        t->reads[i].key.data = t->keys.data + t->key_at[i];
+        t->reads[i].end.data = t->keys.data + t->end_at[i];
+    }
+}
+
 static size_t add_read(struct txn *t, struct bytes begin, struct bytes end, uint32_t limit,
                        bool snapshot)
 {
@@ -56,6 +66,7 @@ static size_t add_read(struct txn *t, struct bytes begin, struct bytes end, uint
     t->end_at[i] = keep(&t->keys, end);
     t->reads[i] = (struct store_read){
         .key.len = begin.len, .end.len = end.len, .limit = limit, .snapshot = snapshot};
+    rebase_reads(t);
     return i;
 }
 
@@ -83,6 +94,7 @@ static void release_rows(struct txn *t)
         return;
     t->env->store.ops->release(t->env->store.ctx, &t->req);
     t->req.results = NULL;
+    t->asked_count = 0;
 }
 
 /* Runs `done`. It may free or reuse the operation that embeds the transaction: what belongs to the
@@ -98,6 +110,7 @@ static void complete(struct txn *t)
     struct store_write *writes = t->writes;
     struct txn_write_at *write_at = t->write_at;
 
+    t->done_scratch = &scratch;
     t->done(t, t->status);
 
     if (req.results)
@@ -109,11 +122,13 @@ static void complete(struct txn *t)
     mem_free(env->mem, write_at);
 }
 
-/* From inside a callback of the store or a timer: completing here is "from the loop". */
+/* From inside a callback of the store or a timer: completing here is "from the loop". What the rule
+ * says settles earlier attempts whose result is unknown (see txn.h); an error does not. */
 static void finish(struct txn *t, int status)
 {
+    bool settled = status == 0 || status == KELPIE_E_REFUSED;
     timer_stop(&t->timer);
-    t->status = status;
+    t->status = t->unknown_pending && !settled ? KELPIE_E_UNKNOWN_RESULT : status;
     complete(t);
 }
 
@@ -197,6 +212,7 @@ static void run_rule(struct txn *t)
     t->reason[0] = '\0';
     t->asked_count = t->read_count;
     enum verdict verdict = t->rule(&ctx, t->rule_arg);
+    CHECK(verdict == RULE_MORE || t->read_count == t->asked_count);
     switch (verdict) {
     case RULE_COMMIT:
         commit(t);
@@ -237,10 +253,6 @@ static void on_read(struct store_req *req, int status)
 
 static void send_read(struct txn *t)
 {
-    for (size_t i = 0; i < t->read_count; i++) {
-        t->reads[i].key.data = t->keys.data + t->key_at[i];
-        t->reads[i].end.data = t->keys.data + t->end_at[i];
-    }
     t->req.reads = t->reads;
     t->req.read_count = t->read_count;
     t->req.writes = NULL;
@@ -263,6 +275,7 @@ static void read_again(struct txn *t)
 static void attempt_anew(struct txn *t)
 {
     t->read_count = t->own_read_count;
+    t->keys.len = t->own_keys_len;
     read_again(t);
 }
 
@@ -270,6 +283,7 @@ void txn_start(struct txn *t)
 {
     CHECK(t->state == TXN_IDLE && t->read_count > 0);
     t->own_read_count = t->read_count;
+    t->own_keys_len = t->keys.len;
     t->started_ns = env_now_ns(t->env);
     list_append(t->env->txns, &t->link);
     if (t->give_up_ns)
@@ -315,7 +329,7 @@ static void on_give_up(void *arg)
     if (t->state == TXN_COMPLETING)
         return;
     detach(t);
-    finish(t, t->unknown_pending ? KELPIE_E_UNKNOWN_RESULT : KELPIE_E_TIMEOUT);
+    finish(t, KELPIE_E_TIMEOUT);
 }
 
 void txn_cancel(struct txn *t)
@@ -356,6 +370,11 @@ size_t rule_more_range(struct rule_ctx *ctx, struct bytes begin, struct bytes en
 {
     CHECK(end.len > 0);
     return add_read(ctx->txn, begin, end, limit, snapshot);
+}
+
+struct rule_ctx txn_look(struct txn *t)
+{
+    return (struct rule_ctx){.txn = t, .scratch = t->done_scratch};
 }
 
 size_t rule_read_count(const struct rule_ctx *ctx)

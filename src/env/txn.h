@@ -20,7 +20,7 @@
 
 enum verdict {
     RULE_COMMIT, /* commit what was written */
-    RULE_DONE,   /* nothing to write: the goal is reached, perhaps by an earlier attempt of this one */
+    RULE_DONE, /* nothing to write: the goal is reached, perhaps by an earlier attempt of this one */
     RULE_REFUSE, /* the state does not allow it: rule_refuse() said why */
     RULE_MORE,   /* rule_more*() named further reads: read all of them and call again */
 };
@@ -56,16 +56,16 @@ struct txn {
     void *arg;
 
     /* Options, to be set between txn_init and txn_start. */
-    uint64_t give_up_ns;      /* after this long: TIMEOUT or UNKNOWN_RESULT; 0: never */
-    uint64_t backoff_max_ns;  /* default TXN_BACKOFF_MAX_NS */
-    bool fail_fast;           /* STORE_UNAVAILABLE and STORE_FULL end it instead of a retry */
+    uint64_t give_up_ns;     /* after this long: TIMEOUT or UNKNOWN_RESULT; 0: never */
+    uint64_t backoff_max_ns; /* default TXN_BACKOFF_MAX_NS */
+    bool fail_fast;          /* STORE_UNAVAILABLE and STORE_FULL end it instead of a retry */
 
     /* Results, for `done`. */
-    bool committed;           /* this run committed (false: the rule said done) */
-    uint64_t read_version;    /* of the last read */
+    bool committed;        /* this run committed (false: the rule said done) */
+    uint64_t read_version; /* of the last read */
     uint64_t commit_version;
-    uint64_t started_ns;      /* when txn_start was called */
-    uint64_t read_at_ns;      /* when the last read's answer was received */
+    uint64_t started_ns; /* when txn_start was called */
+    uint64_t read_at_ns; /* when the last read's answer was received */
     unsigned attempts;
     char reason[TXN_REASON_SIZE]; /* why it was refused, a sentence without a final stop */
 
@@ -77,21 +77,23 @@ struct txn {
     size_t read_count;
     size_t asked_count;    /* reads whose rows are in hand; the rest the rule has just asked for */
     size_t own_read_count; /* those asked for before start; the rest came from rule_more */
+    size_t own_keys_len;   /* of `keys`, likewise */
     struct buf keys;       /* bytes of the keys of reads */
     struct buf scratch;
-    struct buf write_bytes; /* keys and values of the writes */
+    struct buf *done_scratch; /* while `done` runs */
+    struct buf write_bytes;   /* keys and values of the writes */
     struct txn_write_at {
         size_t key_at, value_at; /* where in `write_bytes` they begin */
-    } *write_at;
+    } * write_at;
     struct store_write *writes;
     size_t write_count, write_cap;
-    struct timer timer;    /* attempt time-out, or back-off, or deferred completion */
+    struct timer timer; /* attempt time-out, or back-off, or deferred completion */
     struct timer give_up;
     int state;
     int status;
     bool unknown_pending;
     uint64_t backoff_ns;
-    struct list link;      /* in env->txns: what is under way */
+    struct list link; /* in env->txns: what is under way */
 };
 
 #define TXN_ATTEMPT_TIMEOUT_NS (1000 * NS_PER_MS)
@@ -112,7 +114,8 @@ void txn_start(struct txn *t);
 void txn_cancel(struct txn *t);
 bool txn_active(const struct txn *t);
 
-/* For rules, and for `done` to look at what was read last. */
+/* For rules, and for `done` to look at what was read last, when the rule has run on it: with status
+ * 0, REFUSED, STORE_CORRUPT or STORE_NEWER and a reason. */
 /* The value of point read `i`; false when there is no such row. */
 bool rule_row(const struct txn *t, size_t i, struct bytes *value);
 /* The rows of range read `i`. */
@@ -121,6 +124,8 @@ struct store_result rule_rows(const struct txn *t, size_t i);
 size_t rule_more(struct rule_ctx *ctx, struct bytes key, bool snapshot);
 size_t rule_more_range(struct rule_ctx *ctx, struct bytes begin, struct bytes end, uint32_t limit,
                        bool snapshot);
+/* For `done` with status 0: the context with which loaders of rows look at what was read last. */
+struct rule_ctx txn_look(struct txn *t);
 /* How many reads there are now: a rule finds out in which round it is. */
 size_t rule_read_count(const struct rule_ctx *ctx);
 
