@@ -172,8 +172,20 @@ static void keep_override(struct options *o, const char *name, const char *value
         bad_usage("--%s: the value is too long", name);
 }
 
-enum { OPT_SEED = 256, OPT_SEEDS, OPT_NODES, OPT_ACTORS, OPT_DURATION, OPT_FAULTS, OPT_MUTANT,
-       OPT_LOG, OPT_TRACE, OPT_JOBS, OPT_FIRST, OPT_HELP };
+enum {
+    OPT_SEED = 256,
+    OPT_SEEDS,
+    OPT_NODES,
+    OPT_ACTORS,
+    OPT_DURATION,
+    OPT_FAULTS,
+    OPT_MUTANT,
+    OPT_LOG,
+    OPT_TRACE,
+    OPT_JOBS,
+    OPT_FIRST,
+    OPT_HELP
+};
 
 static const struct option run_options[] = {
     {"seed", required_argument, NULL, OPT_SEED},

@@ -1,0 +1,12 @@
+/* The API behind the HTTP server. */
+#ifndef KELPIE_BIN_HTTP_BIND_H
+#define KELPIE_BIN_HTTP_BIND_H
+
+#include "http/api.h"
+#include "loop/http_server.h"
+
+/* The server's handler: hands the exchange to the API that *arg (a struct api **) points to; while
+ * that is NULL, answers "unavailable". */
+void http_bind_handle(void *arg, struct http_exchange *ex);
+
+#endif

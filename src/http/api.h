@@ -1,0 +1,70 @@
+/*
+ * The HTTP API of a node (docs/http-api.md): a request in, an answer out. Knows no sockets: whoever
+ * runs a server hands requests over and does what `struct api_ops` asks for.
+ *
+ * All of it runs on the node's loop. The API borrows the node: it is freed first, when nothing is
+ * pending.
+ */
+#ifndef KELPIE_HTTP_API_H
+#define KELPIE_HTTP_API_H
+
+#include "node/node.h"
+
+#define API_VERSION_PATH "v1"
+#define API_EVENTS_KEPT 256
+#define API_STREAMS_MAX 64
+#define API_LIST_DEFAULT 100
+#define API_LIST_MAX 1000
+#define API_STREAM_IDLE_MS 15000
+#define API_STATUS_WAIT_MS 1000
+
+/* What is done with the exchange that a request came in with. */
+struct api_ops {
+    /* The decoded value of a query parameter, the value of a header, or NULL; valid until the
+     * exchange ends. */
+    const char *(*query)(void *ex, const char *name);
+    const char *(*header)(void *ex, const char *name);
+    /* `fn` runs at most once, when the client goes away before the answer has ended. */
+    void (*on_close)(void *ex, void (*fn)(void *arg), void *arg);
+    void (*set_header)(void *ex, const char *name, const char *value);
+    /* Ends the exchange. */
+    void (*reply)(void *ex, int status, const char *content_type, struct bytes body);
+    /* Or: a streamed answer, any number of chunks (false: no more can be sent), and its end. */
+    void (*stream)(void *ex, int status, const char *content_type);
+    bool (*chunk)(void *ex, struct bytes data);
+    void (*end)(void *ex);
+};
+
+struct api_request {
+    const struct api_ops *ops;
+    void *ex;
+    const char *method;
+    const char *path; /* percent-encoded, without the query */
+    struct bytes body;
+    /* All valid until the exchange ends. */
+};
+
+/* What the API says about the process; copied, the strings borrowed. */
+struct api_config {
+    const char *version;
+    const char *store_url;
+    const char *http_addr;
+    long pid;
+    long supervisor_pid; /* 0: none */
+};
+
+struct api;
+
+struct api *api_new(struct node *node, const struct api_config *config);
+/* Answers the request, now or later. */
+void api_handle(struct api *api, const struct api_request *request);
+/* From node_events.event. */
+void api_event(struct api *api, uint64_t seq, const char *name, const char *fields);
+/* Ends the event streams and takes no new one. */
+void api_close_streams(struct api *api);
+/* Requests that are not answered, and operations that still use the node; streams not counted. */
+size_t api_pending(const struct api *api);
+/* Nothing is pending. Ends the streams. */
+void api_free(struct api *api);
+
+#endif

@@ -1,0 +1,142 @@
+/* Calls to actors, and where they are. */
+#include <stdio.h>
+
+#include "base/utf8.h"
+#include "http/api_internal.h"
+
+struct call_op {
+    struct api_op op;
+    char request_id[REQUEST_ID_MAX + 1];
+};
+
+static void on_called(void *arg, int status, struct bytes reply)
+{
+    struct call_op *c = arg;
+    struct api *api = c->op.api;
+    const struct api_request *req = &c->op.req;
+    req->ops->set_header(req->ex, "Kelpie-Request-Id", c->request_id);
+    if (status == 0) {
+        api_reply(api, req, 200,
+                  utf8_valid(reply) ? "text/plain; charset=utf-8" : "application/octet-stream",
+                  reply);
+    } else {
+        char why[API_WHY_SIZE];
+        (void)snprintf(why, sizeof(why), "%.*s", (int)(reply.len < 400 ? reply.len : 400),
+                       reply.len ? (const char *)reply.data : "");
+        api_reply_error(api, req, status, why);
+    }
+    api->pending--;
+    mem_free(api->env->mem, c);
+}
+
+/* The caller's request id, or a new one. False: answered. */
+static bool take_request_id(struct api *api, const struct api_request *req,
+                            char out[REQUEST_ID_MAX + 1])
+{
+    char why[API_WHY_SIZE];
+    const char *given = req->ops->header(req->ex, "Kelpie-Request-Id");
+    if (!given) {
+        uuid_to_text(random_uuid(api->env->random), out);
+        return true;
+    }
+    int err = id_check("Kelpie-Request-Id", bytes_of_str(given), REQUEST_ID_MAX, why, sizeof(why));
+    if (err) {
+        api_reply_error(api, req, err, why);
+        return false;
+    }
+    (void)snprintf(out, REQUEST_ID_MAX + 1, "%s", given);
+    return true;
+}
+
+static bool take_deadline(struct api *api, const struct api_request *req, uint32_t *out)
+{
+    char why[API_WHY_SIZE];
+    const char *given = req->ops->header(req->ex, "Kelpie-Deadline-Ms");
+    *out = CALL_DEADLINE_MS_DEFAULT;
+    if (!given || api_number(given, 1, CALL_DEADLINE_MS_MAX, out))
+        return true;
+    (void)snprintf(why, sizeof(why), "Kelpie-Deadline-Ms is '%.40s', but it must be 1 to %u", given,
+                   CALL_DEADLINE_MS_MAX);
+    api_reply_error(api, req, KELPIE_E_INVALID, why);
+    return false;
+}
+
+void api_actor_call(struct api *api, const struct api_request *req, const struct path *path)
+{
+    char request_id[REQUEST_ID_MAX + 1];
+    uint32_t deadline_ms;
+    const struct path_part *type = &path->parts[2], *id = &path->parts[3];
+    const struct path_part *method = &path->parts[4];
+    if (!api_check_id(api, req, "actor type", type, ACTOR_TYPE_MAX) ||
+        !api_check_id(api, req, "actor id", id, ACTOR_ID_MAX) ||
+        !api_check_id(api, req, "method", method, KELPIE_METHOD_MAX) ||
+        !take_request_id(api, req, request_id) || !take_deadline(api, req, &deadline_ms))
+        return;
+    if (req->body.len > KELPIE_BODY_MAX) {
+        char why[API_WHY_SIZE];
+        (void)snprintf(why, sizeof(why), "the body has %zu bytes, over the limit of %u",
+                       req->body.len, KELPIE_BODY_MAX);
+        api_reply_error(api, req, KELPIE_E_TOO_LARGE, why);
+        return;
+    }
+    struct call_op *c = MEM_NEW(api->env->mem, struct call_op);
+    c->op.api = api;
+    c->op.req = *req;
+    memcpy(c->request_id, request_id, sizeof(request_id));
+    api->pending++;
+    actors_call(node_actors(api->node), type->text, id->text, method->text, request_id, req->body,
+                deadline_ms, on_called, c);
+}
+
+bool api_is_hosted(struct api *api, const char *node_id, uint64_t incarnation)
+{
+    struct cluster *cluster = node_cluster(api->node);
+    const struct member *m = view_find(cluster_view(cluster), node_id);
+    return m && m->incarnation == incarnation;
+}
+
+struct locate_op {
+    struct api_op op;
+    char type[ACTOR_TYPE_MAX + 1];
+    char id[ACTOR_ID_MAX + 1];
+};
+
+static void on_located(void *arg, int status, const struct placement_record *p)
+{
+    struct locate_op *l = arg;
+    struct api *api = l->op.api;
+    if (status == 0 && p->generation > 0) {
+        json_t *body = json_object();
+        api_set_text(body, "type", l->type);
+        api_set_text(body, "id", l->id);
+        api_set_text(body, "node", p->placed ? p->node_id : NULL);
+        api_set_int(body, "incarnation", p->placed ? p->incarnation : 0);
+        api_set_int(body, "generation", p->generation);
+        api_set_bool(body, "hosted", p->placed && api_is_hosted(api, p->node_id, p->incarnation));
+        api_reply_json(api, &l->op.req, 200, body);
+    } else if (status == 0 || status == KELPIE_E_NOT_FOUND) {
+        char why[API_WHY_SIZE];
+        (void)snprintf(why, sizeof(why), "actor %s/%s is placed nowhere; its next call places it",
+                       l->type, l->id);
+        api_reply_error(api, &l->op.req, KELPIE_E_NOT_FOUND, why);
+    } else {
+        api_reply_error(api, &l->op.req, status, NULL);
+    }
+    api->pending--;
+    mem_free(api->env->mem, l);
+}
+
+void api_actor_locate(struct api *api, const struct api_request *req, const struct path *path)
+{
+    const struct path_part *type = &path->parts[2], *id = &path->parts[3];
+    if (!api_check_id(api, req, "actor type", type, ACTOR_TYPE_MAX) ||
+        !api_check_id(api, req, "actor id", id, ACTOR_ID_MAX))
+        return;
+    struct locate_op *l = MEM_NEW(api->env->mem, struct locate_op);
+    l->op.api = api;
+    l->op.req = *req;
+    memcpy(l->type, type->text, type->len + 1);
+    memcpy(l->id, id->text, id->len + 1);
+    api->pending++;
+    actors_locate(node_actors(api->node), l->type, l->id, on_located, l);
+}

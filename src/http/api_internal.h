@@ -1,0 +1,82 @@
+/* Private to the API: what its files share. */
+#ifndef KELPIE_HTTP_API_INTERNAL_H
+#define KELPIE_HTTP_API_INTERNAL_H
+
+#include <jansson.h>
+
+#include "http/api.h"
+#include "http/api_path.h"
+#include "kelpie/error.h"
+
+#define API_WHY_SIZE 512
+#define API_STATUS_CLASSES 6
+
+struct api_kept_event {
+    uint64_t seq; /* 0: none */
+    uint64_t time_ms;
+    char *name;
+    char *fields;
+};
+
+struct api {
+    struct node *node;
+    const struct env *env;
+    struct api_config config;
+    uint64_t started_ns;
+    size_t pending;
+    uint64_t answers[API_STATUS_CLASSES]; /* by status / 100 */
+
+    struct api_kept_event events[API_EVENTS_KEPT];
+    uint64_t last_seq;
+    char boot_prefix[9];
+    struct list streams;
+    size_t stream_count;
+    bool broadcasting, streams_closed;
+    struct timer idle_timer;
+};
+
+/* A request under way. Each kind of operation begins with one. */
+struct api_op {
+    struct api *api;
+    struct api_request req;
+    bool answered;
+};
+
+/* ---- answers (api_answer.c) ---- */
+void api_reply(struct api *api, const struct api_request *req, int status, const char *type,
+               struct bytes body);
+/* Takes over `json`. */
+void api_reply_json(struct api *api, const struct api_request *req, int status, json_t *json);
+/* An error of the table; `why` NULL or "": its own sentence. */
+void api_reply_error(struct api *api, const struct api_request *req, int error, const char *why);
+/* A string; what is not UTF-8 becomes '?'. NULL: null. */
+json_t *api_string(const char *s);
+json_t *api_uuid(struct uuid u);
+void api_set(json_t *object, const char *name, json_t *value);
+void api_set_text(json_t *object, const char *name, const char *value);
+void api_set_int(json_t *object, const char *name, uint64_t value);
+void api_set_bool(json_t *object, const char *name, bool value);
+void api_json_text(const json_t *json, struct buf *out);
+
+/* ---- input ---- */
+/* Checks an id from the path; answers the request and returns false when it is none. */
+bool api_check_id(struct api *api, const struct api_request *req, const char *what,
+                  const struct path_part *part, size_t max);
+/* A decimal number from `text` within min..max. */
+bool api_number(const char *text, uint32_t min, uint32_t max, uint32_t *out);
+
+/* ---- the handlers; `path` is decoded ---- */
+typedef void api_handler_fn(struct api *api, const struct api_request *req,
+                            const struct path *path);
+api_handler_fn api_actor_call, api_actor_locate, api_actor_list;
+api_handler_fn api_status, api_nodes, api_view, api_primary;
+api_handler_fn api_drain, api_forget;
+api_handler_fn api_events, api_livez, api_readyz, api_metrics, api_page;
+
+/* A placement is on a member of the view in that life. */
+bool api_is_hosted(struct api *api, const char *node_id, uint64_t incarnation);
+
+void api_events_init(struct api *api);
+void api_events_deinit(struct api *api);
+
+#endif

@@ -1,0 +1,128 @@
+/* GET /metrics: Prometheus text, version 0.0.4. */
+#include <inttypes.h>
+
+#include "http/api_internal.h"
+
+static void family(struct buf *out, const char *name, const char *type, const char *help)
+{
+    buf_appendf(out, "# HELP kelpie_%s %s\n# TYPE kelpie_%s %s\n", name, help, name, type);
+}
+
+static void gauge(struct buf *out, const char *name, uint64_t value, const char *help)
+{
+    family(out, name, "gauge", help);
+    buf_appendf(out, "kelpie_%s %" PRIu64 "\n", name, value);
+}
+
+static void counter(struct buf *out, const char *name, uint64_t value, const char *help)
+{
+    family(out, name, "counter", help);
+    buf_appendf(out, "kelpie_%s %" PRIu64 "\n", name, value);
+}
+
+static void seconds(struct buf *out, const char *name, uint64_t ns, const char *help)
+{
+    family(out, name, "gauge", help);
+    buf_appendf(out, "kelpie_%s %llu.%03llu\n", name, ns / NS_PER_S, ns % NS_PER_S / NS_PER_MS);
+}
+
+/* A label's value: backslash, quote and line feed are escaped. */
+static void label_value(struct buf *out, const char *value)
+{
+    buf_append_u8(out, '"');
+    for (; *value; value++) {
+        if (*value == '"' || *value == '\\')
+            buf_append_u8(out, '\\');
+        if (*value == '\n')
+            buf_appendf(out, "\\n");
+        else
+            buf_append_u8(out, (uint8_t)*value);
+    }
+    buf_append_u8(out, '"');
+}
+
+static void node_metrics(struct api *api, struct buf *out)
+{
+    struct cluster *c = node_cluster(api->node);
+    enum node_state state = cluster_state(c);
+    family(out, "info", "gauge", "Version and node id.");
+    buf_appendf(out, "kelpie_info{version=");
+    label_value(out, api->config.version);
+    buf_appendf(out, ",node=");
+    label_value(out, cluster_config_of(c)->node_id);
+    buf_appendf(out, "} 1\n");
+    family(out, "node_state", "gauge", "1 for the state that the node is in.");
+    for (enum node_state s = NODE_LEFT; s <= NODE_FAILED; s++)
+        buf_appendf(out, "kelpie_node_state{state=\"%s\"} %d\n", node_state_name(s), s == state);
+    gauge(out, "acting", cluster_may_act(c), "1 while the node may act.");
+    gauge(out, "is_primary", cluster_claim(c) != 0, "1 while the node claims a term.");
+    gauge(out, "term", cluster_claim(c), "The term that the node claims, else 0.");
+    gauge(out, "incarnation", cluster_incarnation(c), "Which start of the node this is.");
+    gauge(out, "view_number", cluster_view(c)->number, "Number of the view that it holds.");
+    gauge(out, "view_members", cluster_view(c)->count, "Active nodes in that view.");
+    seconds(out, "lease_left_seconds", cluster_lease_left_ns(c), "What is left of the lease.");
+    seconds(out, "uptime_seconds", env_now_ns(api->env) - api->started_ns,
+            "Since the process started.");
+}
+
+static void cluster_metrics(const struct cluster_stats *s, struct buf *out)
+{
+    counter(out, "heartbeats_total", s->heartbeats, "Heartbeats committed.");
+    counter(out, "heartbeat_retries_total", s->heartbeat_retries, "Heartbeats tried again.");
+    counter(out, "elections_tried_total", s->elections_tried, "Elections tried.");
+    counter(out, "elections_won_total", s->elections_won, "Elections won.");
+    counter(out, "step_downs_total", s->step_downs, "Times it stepped down as primary.");
+    counter(out, "suspends_total", s->suspends, "Times its lease ran out.");
+    counter(out, "joins_total", s->joins, "Times it became Active.");
+    counter(out, "failures_declared_total", s->failures_declared, "Nodes that it declared failed.");
+    counter(out, "view_changes_total", s->view_changes_seen, "Views taken.");
+}
+
+static void actor_metrics(const struct actors_stats *s, struct buf *out)
+{
+    gauge(out, "activations", s->activations, "Actors active on this node.");
+    gauge(out, "activation_bytes", s->memory_bytes, "Memory of activations, roughly.");
+    counter(out, "activated_total", s->activated, "Activations begun.");
+    counter(out, "deactivated_total", s->deactivated, "Activations ended in an orderly way.");
+    counter(out, "suspended_activations_total", s->suspended,
+            "Activations dropped because the lease ran out.");
+    family(out, "calls_total", "counter", "Calls to actors by where they went.");
+    buf_appendf(out, "kelpie_calls_total{path=\"local\"} %" PRIu64 "\n", s->calls_local);
+    buf_appendf(out, "kelpie_calls_total{path=\"forwarded\"} %" PRIu64 "\n", s->calls_forwarded);
+    buf_appendf(out, "kelpie_calls_total{path=\"received\"} %" PRIu64 "\n", s->calls_received);
+    counter(out, "call_replays_total", s->replays, "Repeated request ids answered again.");
+    counter(out, "call_retries_total", s->retries, "Attempts of calls after the first.");
+    counter(out, "commits_total", s->commits, "Messages committed.");
+    counter(out, "commit_conflicts_total", s->commit_conflicts, "Commits that met another.");
+    counter(out, "fenced_total", s->fenced, "Commits refused because the placement was newer.");
+    counter(out, "placements_total", s->placements, "Actors placed by this node.");
+    counter(out, "migrations_total", s->migrations, "Actors handed over.");
+    counter(out, "swept_total", s->swept, "Placements of dead incarnations cleared.");
+}
+
+static void rpc_metrics(struct api *api, struct buf *out)
+{
+    struct rpc *rpc = node_rpc(api->node);
+    counter(out, "rpc_sent_total", rpc->sent, "Messages sent to nodes.");
+    counter(out, "rpc_received_total", rpc->received, "Messages received from nodes.");
+    counter(out, "rpc_dropped_total", rpc->dropped, "Messages dropped.");
+    gauge(out, "rpc_outstanding", rpc_outstanding(rpc), "Calls to nodes under way.");
+    family(out, "http_requests_total", "counter", "HTTP requests answered, by status class.");
+    for (unsigned i = 2; i < API_STATUS_CLASSES; i++)
+        buf_appendf(out, "kelpie_http_requests_total{code=\"%uxx\"} %" PRIu64 "\n", i,
+                    api->answers[i]);
+    gauge(out, "event_streams", api->stream_count, "Event streams open.");
+}
+
+void api_metrics(struct api *api, const struct api_request *req, const struct path *path)
+{
+    struct buf out;
+    (void)path;
+    buf_init(&out, api->env->mem);
+    node_metrics(api, &out);
+    cluster_metrics(cluster_stats(node_cluster(api->node)), &out);
+    actor_metrics(actors_stats(node_actors(api->node)), &out);
+    rpc_metrics(api, &out);
+    api_reply(api, req, 200, "text/plain; version=0.0.4; charset=utf-8", buf_bytes(&out));
+    buf_deinit(&out);
+}

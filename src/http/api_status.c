@@ -1,0 +1,208 @@
+/* GET /v1/status, /v1/view, /v1/primary, /livez, /readyz: what this node knows of itself. */
+#include <stdio.h>
+
+#include "http/api_internal.h"
+
+struct status_op {
+    struct api_op op;
+    struct timer timer;
+};
+
+/* ---- parts ---- */
+
+static json_t *primary_to_json(const struct primary_record *p)
+{
+    json_t *primary = json_object();
+    api_set_text(primary, "node", p->node_id);
+    api_set_int(primary, "incarnation", p->incarnation);
+    api_set(primary, "boot", api_uuid(p->boot));
+    api_set_int(primary, "term", p->term);
+    return primary;
+}
+
+static json_t *view_names(const struct view *v)
+{
+    json_t *view = json_object();
+    json_t *names = json_array();
+    for (size_t i = 0; i < v->count; i++)
+        CHECK(json_array_append_new(names, api_string(v->members[i].node_id)) == 0);
+    api_set_int(view, "number", v->number);
+    api_set(view, "members", names);
+    return view;
+}
+
+static void status_process(struct api *api, json_t *body)
+{
+    const struct cluster_config *config = cluster_config_of(node_cluster(api->node));
+    api_set_text(body, "rpc", config->addr);
+    api_set_text(body, "http", api->config.http_addr);
+    api_set_int(body, "pid", (uint64_t)api->config.pid);
+    api_set_int(body, "supervisor_pid", (uint64_t)api->config.supervisor_pid);
+    api_set_text(body, "version", api->config.version);
+    api_set_int(body, "uptime_ms", (env_now_ns(api->env) - api->started_ns) / NS_PER_MS);
+    api_set_text(body, "store", api->config.store_url);
+}
+
+static json_t *status_body(struct api *api)
+{
+    struct cluster *c = node_cluster(api->node);
+    const struct cluster_config *config = cluster_config_of(c);
+    struct primary_record primary;
+    json_t *body = json_object();
+    bool acting = cluster_may_act(c);
+    api_set_text(body, "node", config->node_id);
+    api_set_text(body, "state", node_state_name(cluster_state(c)));
+    api_set_bool(body, "acting", acting);
+    api_set_text(body, "reason", acting ? "" : cluster_reason(c));
+    api_set_int(body, "incarnation", cluster_incarnation(c));
+    api_set(body, "boot", api_uuid(config->boot));
+    api_set(body, "cluster", api_uuid(cluster_id(c)));
+    status_process(api, body);
+    api_set(body, "view", view_names(cluster_view(c)));
+    api_set(body, "primary",
+            cluster_primary(c, &primary) ? primary_to_json(&primary) : json_null());
+    api_set_bool(body, "is_primary", cluster_claim(c) != 0);
+    api_set_int(body, "term", cluster_claim(c));
+    api_set_int(body, "lease_ms", config->timing.lease_ms);
+    api_set_int(body, "lease_left_ms", cluster_lease_left_ns(c) / NS_PER_MS);
+    api_set_int(body, "heartbeat_ms", config->timing.heartbeat_ms);
+    api_set_int(body, "activations", actors_stats(node_actors(api->node))->activations);
+    return body;
+}
+
+/* ---- /v1/status ---- */
+
+/* Counts voters and the active among them. Returns 0 or an error. */
+static int count_voters(struct api *api, const struct store_row *rows, size_t count,
+                        uint64_t *voters, uint64_t *active)
+{
+    struct buf scratch;
+    int err = 0;
+    *voters = *active = 0;
+    buf_init(&scratch, api->env->mem);
+    for (size_t i = 0; !err && i < count; i++) {
+        struct node_record r;
+        buf_clear(&scratch);
+        err = node_record_decode(rows[i].key, rows[i].value, &scratch, &r);
+        if (err)
+            break;
+        *voters += r.state == NODE_ACTIVE || r.state == NODE_LEAVING || r.state == NODE_FAILED;
+        *active += r.state == NODE_ACTIVE;
+    }
+    buf_deinit(&scratch);
+    return err;
+}
+
+static void status_answer(struct status_op *s, int status, const struct store_row *rows,
+                          size_t count)
+{
+    static const char *const unknown[] = {"voters", "active", "majority", "has_majority",
+                                          "tolerates_failures"};
+    struct api *api = s->op.api;
+    uint64_t voters, active;
+    json_t *body = status_body(api);
+    timer_stop(&s->timer);
+    if (status == 0)
+        status = count_voters(api, rows, count, &voters, &active);
+    api_set_bool(body, "store_ok", status == 0);
+    if (status == 0) {
+        uint64_t majority = voters / 2 + 1;
+        api_set_int(body, "voters", voters);
+        api_set_int(body, "active", active);
+        api_set_int(body, "majority", majority);
+        api_set_bool(body, "has_majority", active >= majority);
+        api_set_int(body, "tolerates_failures", active > majority ? active - majority : 0);
+    } else {
+        for (size_t i = 0; i < ARRAY_LEN(unknown); i++)
+            api_set(body, unknown[i], json_null());
+    }
+    s->op.answered = true;
+    api_reply_json(api, &s->op.req, 200, body);
+}
+
+static void on_status_late(void *arg)
+{
+    status_answer(arg, KELPIE_E_TIMEOUT, NULL, 0);
+}
+
+static void on_status_rows(void *arg, int status, const struct store_row *rows, size_t count,
+                           bool more)
+{
+    struct status_op *s = arg;
+    struct api *api = s->op.api;
+    (void)more;
+    if (!s->op.answered)
+        status_answer(s, status, rows, count);
+    api->pending--;
+    mem_free(api->env->mem, s);
+}
+
+void api_status(struct api *api, const struct api_request *req, const struct path *path)
+{
+    struct status_op *s = MEM_NEW(api->env->mem, struct status_op);
+    struct key_range nodes = keys_nodes(node_keyspace(api->node));
+    (void)path;
+    s->op.api = api;
+    s->op.req = *req;
+    api->pending++;
+    timer_init(&s->timer, api->env->timers, "status", on_status_late, s);
+    timer_start(&s->timer, API_STATUS_WAIT_MS * NS_PER_MS);
+    node_read_rows(api->node, &nodes, NODES_MAX, on_status_rows, s);
+}
+
+/* ---- the others ---- */
+
+void api_view(struct api *api, const struct api_request *req, const struct path *path)
+{
+    const struct view *v = cluster_view(node_cluster(api->node));
+    json_t *body = json_object();
+    json_t *members = json_array();
+    (void)path;
+    for (size_t i = 0; i < v->count; i++) {
+        json_t *m = json_object();
+        api_set_text(m, "node", v->members[i].node_id);
+        api_set_int(m, "incarnation", v->members[i].incarnation);
+        api_set(m, "boot", api_uuid(v->members[i].boot));
+        api_set_text(m, "rpc", v->members[i].addr);
+        CHECK(json_array_append_new(members, m) == 0);
+    }
+    api_set_int(body, "number", v->number);
+    api_set(body, "members", members);
+    api_reply_json(api, req, 200, body);
+}
+
+void api_primary(struct api *api, const struct api_request *req, const struct path *path)
+{
+    struct cluster *c = node_cluster(api->node);
+    struct primary_record p;
+    json_t *body = json_object();
+    json_t *primary = json_null();
+    (void)path;
+    if (cluster_primary(c, &p)) {
+        primary = primary_to_json(&p);
+        api_set_bool(primary, "here", cluster_claim(c) != 0 && cluster_claim(c) == p.term);
+    }
+    api_set(body, "primary", primary);
+    api_reply_json(api, req, 200, body);
+}
+
+void api_livez(struct api *api, const struct api_request *req, const struct path *path)
+{
+    (void)path;
+    api_reply(api, req, 200, "text/plain; charset=utf-8", bytes_of_str("alive\n"));
+}
+
+void api_readyz(struct api *api, const struct api_request *req, const struct path *path)
+{
+    struct cluster *c = node_cluster(api->node);
+    char why[API_WHY_SIZE];
+    (void)path;
+    if (cluster_may_act(c) && cluster_state(c) == NODE_ACTIVE) {
+        api_reply(api, req, 200, "text/plain; charset=utf-8", bytes_of_str("ready\n"));
+        return;
+    }
+    const char *reason = cluster_reason(c);
+    (void)snprintf(why, sizeof(why), "node %s is %s%s%s", cluster_config_of(c)->node_id,
+                   node_state_name(cluster_state(c)), reason[0] ? ": " : "", reason);
+    api_reply_error(api, req, KELPIE_E_UNAVAILABLE, why);
+}
