@@ -30,6 +30,9 @@ void leave_start(struct cluster *c)
     op->ks = &c->config.ks;
     op->self = self_life(c);
     op->even_last = c->leave_even_last;
+    /* The commit vacates `primary` for others to take, and its answer may be slow: the claim goes
+     * before it, not with the answer. */
+    clear_claim(c);
     leave_prepare(op, c->env, on_leave, c);
     txn_start(&op->txn);
 }
