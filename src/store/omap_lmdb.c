@@ -11,6 +11,8 @@
 #include "kelpie/error.h"
 #include "store/store_dir.h"
 
+#define LMDB_PROBE_STEP 65536
+#define LMDB_PROBE_MAX (16 * 1024 * 1024)
 #define LMDB_LOCK_FILE_SIZE 65536 /* more than LMDB needs for its default number of readers */
 
 struct omap_lmdb {
@@ -234,6 +236,21 @@ static int lmdb_mark_put(void *ctx, uint64_t mark)
     return lmdb_batch_error(m, lmdb_meta_put(m, "mark", mark, 8));
 }
 
+/* LMDB calls a write that was cut short EIO. Whether the disk is full is found by trying to write
+ * behind the end of the file, where LMDB keeps nothing, as much as a batch may need. */
+static bool lmdb_probe_full(const struct omap_lmdb *m)
+{
+    static const uint8_t zero[LMDB_PROBE_STEP];
+    int fd;
+    struct stat st;
+    if (mdb_env_get_fd(m->env, &fd) || fstat(fd, &st))
+        return false;
+    bool full = false;
+    for (off_t at = st.st_size; at < st.st_size + LMDB_PROBE_MAX && !full; at += LMDB_PROBE_STEP)
+        full = pwrite(fd, zero, sizeof(zero), at) != (ssize_t)sizeof(zero);
+    return ftruncate(fd, st.st_size) == 0 && full;
+}
+
 static int lmdb_batch_commit(void *ctx)
 {
     struct omap_lmdb *m = ctx;
@@ -249,6 +266,8 @@ static int lmdb_batch_commit(void *ctx)
     if (mdb_txn_begin(m->env, NULL, 0, &txn))
         return KELPIE_E_UNKNOWN_RESULT;
     mdb_txn_abort(txn);
+    if (rc == EIO && lmdb_probe_full(m))
+        return lmdb_error(m, ENOSPC);
     return err == KELPIE_E_STORE_FULL || err == KELPIE_E_LIMIT ? err : KELPIE_E_STORE_UNAVAILABLE;
 }
 
