@@ -146,6 +146,7 @@ struct actors {
     uint32_t activations_max;
     uint32_t idle_ms;
     bool closed;
+    bool suspended; /* since the lease ran out, until the node acts again */
 
     struct map activations; /* kelpie_actor by (type, id) */
     struct list idle[CLASS_COUNT_MAX];

@@ -284,12 +284,27 @@ static void send_to(struct actor_call *call, const struct placement *placement)
         send_remote(call, placement);
 }
 
+/* A node whose lease ran out asks nothing of others and writes nothing until it acts again: what
+ * starts here waits for that. (One that has left by itself still hands calls on to the others.) */
+static bool wait_while_suspended(struct actor_call *call)
+{
+    struct actors *a = call->actors;
+
+    (void)cluster_may_act(a->cluster); /* notices that the lease has just run out */
+    if (a->suspended)
+        settle(call, KELPIE_E_UNAVAILABLE, bytes_of_str(cluster_reason(a->cluster)));
+    return a->suspended;
+}
+
 static void step(struct actor_call *call)
 {
     struct actors *a = call->actors;
-    const struct kelpie_actor *act = act_find(a, call->type, call->id);
+    const struct kelpie_actor *act;
     struct placement placement;
 
+    if (wait_while_suspended(call))
+        return;
+    act = act_find(a, call->type, call->id);
     if (act && act->state != ACT_SETTLING && act->state != ACT_UNSETTLED) {
         send_local(call, 0);
     } else if (directory_find(&a->directory, cluster_view(a->cluster), call->type, call->id,
@@ -306,7 +321,7 @@ void call_found(struct actor_call *call, const struct placement *placement)
     CHECK(call->state == CALL_FINDING);
     if (remaining_ns(call) == 0)
         deadline_passed(call);
-    else
+    else if (!wait_while_suspended(call))
         send_to(call, placement);
 }
 

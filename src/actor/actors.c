@@ -122,6 +122,7 @@ void actors_close(struct actors *a)
 
 void actors_suspend(struct actors *a)
 {
+    a->suspended = true;
     timer_stop(&a->run_timer);
     timer_stop(&a->idle_timer);
     drop_all(a, KELPIE_E_UNAVAILABLE, "the node's lease ran out");
@@ -129,10 +130,12 @@ void actors_suspend(struct actors *a)
 
 void actors_resume(struct actors *a)
 {
+    a->suspended = false;
     if (a->closed)
         return;
     drop_unsettled(a, false);
     drain_resume(a);
+    calls_view_changed(a);
 }
 
 void actors_view_changed(struct actors *a, const struct view *view, const struct member *gone,
