@@ -36,7 +36,7 @@ struct store_row {
 struct store_result {
     const struct store_row *rows;
     size_t count;
-    bool more; /* the limit cut it */
+    bool more; /* the limit was reached: there may be more rows (what was seen is all that conflicts) */
 };
 
 enum store_write_kind { STORE_PUT, STORE_DELETE, STORE_DELETE_RANGE };

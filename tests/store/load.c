@@ -10,6 +10,7 @@
 
 #include "kelpie/error.h"
 #include "store/poll_loop.h"
+#include "store/store_dir.h"
 #include "store/store_open.h"
 #include "store/store_socket.h"
 
@@ -104,7 +105,7 @@ static void load_child(struct load_slot *slot, int index, const char *dir, unsig
     struct loader *l = &loader;
     poll_loop_init(&l->loop, &l->env, (uint64_t)index + ((uint64_t)getpid() << 8));
     char url[512], error[1024];
-    snprintf(url, sizeof(url), "lmdb:%s", dir);
+    store_sentence(url, sizeof(url), "lmdb:%s", dir);
     const struct store_open_options o = {.lease_ms = lease_ms, .idle_ms = 2000, .open_ms = 20000};
     struct store_handle *h;
     if (store_open(url, &l->env, &o, &h, error, sizeof(error))) {

@@ -25,7 +25,7 @@ void fixture_remove_dir(const char *dir)
         kill(pid, SIGKILL);
     char path[512];
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-        snprintf(path, sizeof(path), "%s/%s", dir, names[i]);
+        store_sentence(path, sizeof(path), "%s/%s", dir, names[i]);
         unlink(path);
     }
     rmdir(dir);
@@ -34,7 +34,7 @@ void fixture_remove_dir(const char *dir)
 pid_t fixture_store_pid(const char *dir)
 {
     char path[512];
-    snprintf(path, sizeof(path), "%s/%s", dir, STORE_LOCK_FILE);
+    store_sentence(path, sizeof(path), "%s/%s", dir, STORE_LOCK_FILE);
     int fd = open(path, O_RDWR | O_CLOEXEC);
     if (fd < 0)
         return 0;
@@ -78,7 +78,7 @@ static void open_lmdb(struct store_fixture *f)
 {
     char url[300];
     fixture_make_dir(f->dir, sizeof(f->dir));
-    snprintf(url, sizeof(url), "lmdb:%s", f->dir);
+    store_sentence(url, sizeof(url), "lmdb:%s", f->dir);
     open_url(f, FIXTURE_CLIENTS, url);
 }
 

@@ -45,7 +45,7 @@ static int tear_down(void **state)
 {
     (void)state;
     char path[600];
-    snprintf(path, sizeof(path), "%s/small", dir);
+    store_sentence(path, sizeof(path), "%s/small", dir);
     (void)umount2(path, MNT_DETACH);
     (void)rmdir(path);
     fixture_remove_dir(dir);
@@ -55,7 +55,7 @@ static int tear_down(void **state)
 static int open_dir(const char *path, const struct store_open_options *o, struct store_handle **h)
 {
     char url[600];
-    snprintf(url, sizeof(url), "lmdb:%s", path);
+    store_sentence(url, sizeof(url), "lmdb:%s", path);
     return store_open(url, &env, o, h, error, sizeof(error));
 }
 
@@ -158,7 +158,7 @@ static void test_idle_end(void **state)
     poll_loop_init(&f.loop, &f.env, 3);
     for (int i = 0; i < 2; i++) {
         char url[600];
-        snprintf(url, sizeof(url), "lmdb:%s", dir);
+        store_sentence(url, sizeof(url), "lmdb:%s", dir);
         assert_int_equal(store_open(url, &f.env, &o, &f.handle[0], error, sizeof(error)), 0);
         f.store[0] = store_handle_store(f.handle[0]);
         poll_loop_add(&f.loop, store_handle_fd(f.handle[0]), store_handle_ready, f.handle[0]);
@@ -180,7 +180,7 @@ static void test_idle_end(void **state)
 static size_t log_count(const char *what)
 {
     char path[600], line[2048];
-    snprintf(path, sizeof(path), "%s/%s", dir, STORE_LOG_FILE);
+    store_sentence(path, sizeof(path), "%s/%s", dir, STORE_LOG_FILE);
     FILE *file = fopen(path, "r");
     size_t n = 0;
     while (file && fgets(line, sizeof(line), file))
@@ -233,7 +233,7 @@ static void fill_it(const char *where, const struct store_open_options *o)
     struct store_fixture f = {.loop = {.count = 0}};
     char url[600];
     poll_loop_init(&f.loop, &f.env, 3);
-    snprintf(url, sizeof(url), "lmdb:%s", where);
+    store_sentence(url, sizeof(url), "lmdb:%s", where);
     assert_int_equal(store_open(url, &f.env, o, &f.handle[0], error, sizeof(error)), 0);
     f.store[0] = store_handle_store(f.handle[0]);
     poll_loop_add(&f.loop, store_handle_fd(f.handle[0]), store_handle_ready, f.handle[0]);
@@ -288,7 +288,7 @@ static void test_full_disk(void **state)
 {
     (void)state;
     char path[600];
-    snprintf(path, sizeof(path), "%s/small", dir);
+    store_sentence(path, sizeof(path), "%s/small", dir);
     assert_int_equal(mkdir(path, 0700), 0);
     if (mount("tmpfs", path, "tmpfs", 0, "size=1m,mode=0700")) {
         print_message("[   note   ] no small filesystem can be mounted here: %s\n",
@@ -302,7 +302,7 @@ static void test_full_disk(void **state)
     /* Not even the files of a new store have room. */
     fixture_remove_dir(path);
     char fill[700];
-    snprintf(fill, sizeof(fill), "%s/fill", path);
+    store_sentence(fill, sizeof(fill), "%s/fill", path);
     int fd = open(fill, O_WRONLY | O_CREAT, 0600);
     static uint8_t zero[65536];
     while (write(fd, zero, sizeof(zero)) > 0)
@@ -332,7 +332,7 @@ static void refused(const char *path, int code, const char *words)
 static void write_data(const char *data, size_t len, size_t size)
 {
     char path[600];
-    snprintf(path, sizeof(path), "%s/data.mdb", dir);
+    store_sentence(path, sizeof(path), "%s/data.mdb", dir);
     int fd = open(path, O_RDWR | O_CREAT, 0600);
     assert_true(fd >= 0);
     if (len)
@@ -346,9 +346,9 @@ static void test_bad_directories(void **state)
     (void)state;
     char path[700], url[] = "lmdb:";
     struct store_handle *h;
-    snprintf(path, sizeof(path), "%s/none/store", dir);
+    store_sentence(path, sizeof(path), "%s/none/store", dir);
     refused(path, KELPIE_E_IO, "cannot be created");
-    snprintf(path, sizeof(path), "%s/file", dir);
+    store_sentence(path, sizeof(path), "%s/file", dir);
     close(open(path, O_CREAT | O_WRONLY, 0700));
     refused(path, KELPIE_E_IO, "is not a directory");
     unlink(path);
@@ -381,7 +381,7 @@ static void test_bad_files(void **state)
     write_data(garbage, sizeof(garbage), sizeof(garbage));
     refused(dir, KELPIE_E_STORE_CORRUPT, "is corrupt");
     char path[600];
-    snprintf(path, sizeof(path), "%s/data.mdb", dir);
+    store_sentence(path, sizeof(path), "%s/data.mdb", dir);
     unlink(path);
 
     struct store_handle *h;
@@ -421,7 +421,7 @@ static void test_other_versions(void **state)
     make_env("meta", "format", 2);
     refused(dir, KELPIE_E_STORE_NEWER, "newer version");
     char path[600];
-    snprintf(path, sizeof(path), "%s/data.mdb", dir);
+    store_sentence(path, sizeof(path), "%s/data.mdb", dir);
     unlink(path);
     make_env("other", "x", 1);
     refused(dir, KELPIE_E_STORE_CORRUPT, "is not a store of this program");
@@ -433,15 +433,15 @@ static void test_damage(void **state)
     (void)state;
     struct store_fixture f = {.loop = {.count = 0}};
     char url[600], path[600], key[32];
-    snprintf(url, sizeof(url), "lmdb:%s", dir);
-    snprintf(path, sizeof(path), "%s/data.mdb", dir);
+    store_sentence(url, sizeof(url), "lmdb:%s", dir);
+    store_sentence(path, sizeof(path), "%s/data.mdb", dir);
     poll_loop_init(&f.loop, &f.env, 3);
     const struct store_open_options o = {.idle_ms = 50};
     assert_int_equal(store_open(url, &f.env, &o, &f.handle[0], error, sizeof(error)), 0);
     f.store[0] = store_handle_store(f.handle[0]);
     poll_loop_add(&f.loop, store_handle_fd(f.handle[0]), store_handle_ready, f.handle[0]);
     for (int i = 0; i < 300; i++) {
-        snprintf(key, sizeof(key), "damage/%04d", i);
+        store_sentence(key, sizeof(key), "damage/%04d", i);
         assert_int_equal(fixture_put(&f, 0, key, "some value that takes a little room"), 0);
     }
     store_close(f.handle[0]);
@@ -462,7 +462,7 @@ static void test_long_path(void **state)
 {
     (void)state;
     char path[1024];
-    snprintf(path, sizeof(path), "%s/%0150d", dir, 7);
+    store_sentence(path, sizeof(path), "%s/%0150d", dir, 7);
     assert_int_equal(mkdir(path, 0700), 0);
     struct store_handle *h;
     assert_int_equal(open_dir(path, &(struct store_open_options){.idle_ms = 50}, &h), 0);
