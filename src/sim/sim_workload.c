@@ -9,7 +9,8 @@
 
 #define RETRY_MS_MAX 80
 #define LATE_MS 1500     /* after its deadline a call must have been completed */
-#define ADDS_APART_MAX 200 /* a request is not repeated after so many others: ids are kept 256 deep */
+/* An actor keeps 256 request ids: no more requests than this begin while one may be repeated. */
+#define ADDS_APART_MAX 200
 #define AMOUNT_MAX 3
 #define GIVE_UP_IN 12 /* one in so many errors makes a client give up */
 
@@ -52,8 +53,26 @@ static uint64_t below_ms(struct world *w, uint64_t ms)
 
 static void op_release(struct sim_op *op)
 {
-    if (op && --op->refs == 0)
-        free(op);
+    if (op)
+        op->refs--;
+}
+
+/* Forgets what is over, and says whether another add may begin. */
+static bool may_add(const struct world *w, struct sim_actor *a)
+{
+    bool may = true;
+
+    LIST_FOREACH_SAFE(it, tmp, &a->ops)
+    {
+        struct sim_op *op = LIST_ENTRY(it, struct sim_op, link);
+        if (op->refs == 0 && op->expires_ns < w->now_ns) {
+            list_remove(&op->link);
+            free(op);
+        } else {
+            may &= a->adds - op->adds_before < ADDS_APART_MAX;
+        }
+    }
+    return may;
 }
 
 /* ---- requests */
@@ -71,11 +90,12 @@ static struct sim_op *op_new(struct workload *work, const struct client *c)
     op->actor = a;
     op->floor = a->floor;
     op->adds_before = a->adds;
+    list_append(&a->ops, &op->link);
     (void)snprintf(op->request_id, sizeof op->request_id, "r%u", op->serial);
     if (!a->counter) {
         op->kind = OP_ECHO;
         (void)snprintf(op->body, sizeof op->body, "hello %u", op->serial);
-    } else if (c->only || world_below(w, STREAM_WORK, 4) == 0) {
+    } else if (!may_add(w, a) || c->only || world_below(w, STREAM_WORK, 4) == 0) {
         op->kind = OP_GET;
     } else {
         op->kind = OP_ADD;
@@ -181,6 +201,9 @@ static void client_send(struct client *c)
     event_init(&a->event, on_attempt_due);
     list_append(&w->work->attempts, &a->link);
     op->refs++;
+    op->expires_ns =
+        w->now_ns + timing_window_ns(&w->config.timing) +
+        (w->config.call_deadline_ms + LATE_MS) * NS_PER_MS;
     w->work->stats.retries += op->attempts++ > 0;
     c->attempt = a;
     w->work->stats.calls++;
@@ -205,8 +228,6 @@ static bool gives_up(struct client *c)
 
     if (c->only)
         return false;
-    if (op->kind == OP_ADD && op->actor->adds - op->adds_before > ADDS_APART_MAX)
-        return true;
     return op->attempts > 0 && world_below(c->w, STREAM_WORK, GIVE_UP_IN) == 0;
 }
 
@@ -287,6 +308,7 @@ struct workload *workload_new(struct world *w)
     for (unsigned i = 0; i < work->actor_count; i++) {
         struct sim_actor *a = &work->actors[i];
         a->counter = i < c->actors;
+        list_init(&a->ops);
         (void)snprintf(a->type, sizeof a->type, "%s", a->counter ? "counter" : "echo");
         (void)snprintf(a->id, sizeof a->id, "a%u", i);
     }
@@ -301,6 +323,7 @@ void workload_free(struct workload *work)
 {
     if (!work)
         return;
+    struct list *item;
     CHECK(list_empty(&work->attempts));
     for (unsigned i = 0; i < work->client_count; i++)
         client_drop_op(&work->clients[i]);
@@ -308,6 +331,8 @@ void workload_free(struct workload *work)
         if (work->probes)
             client_drop_op(&work->probes[i]);
         free(work->actors[i].by_value);
+        while ((item = list_pop(&work->actors[i].ops)))
+            free(LIST_ENTRY(item, struct sim_op, link));
     }
     free(work->probes);
     free(work->clients);

@@ -16,6 +16,7 @@ struct sim_actor {
     char id[16];
     bool counter;
     uint64_t adds;         /* requests to add, begun */
+    struct list ops;       /* requests that may still reach it */
     uint64_t issued;       /* sum of all amounts ever asked to be added */
     uint64_t acknowledged; /* sum of those acknowledged */
     uint64_t floor;        /* highest value that anyone was told */
@@ -27,6 +28,8 @@ struct sim_actor {
 struct sim_op {
     uint32_t serial;
     unsigned refs;
+    struct list link;    /* of the actor */
+    uint64_t expires_ns; /* after this no message of it is under way */
     enum op_kind kind;
     struct sim_actor *actor;
     uint64_t amount;
