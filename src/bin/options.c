@@ -166,8 +166,8 @@ int options_flags(struct options *o, int argc, char *const *argv, bool stop_at_o
             only_operands = true;
             continue;
         }
-        /* "-" alone is an operand: standard input. */
-        if (!only_operands && arg[0] == '-' && arg[1]) {
+        /* "-" alone is an operand (standard input), and so is a negative number. */
+        if (!only_operands && arg[0] == '-' && arg[1] && !isdigit((unsigned char)arg[1])) {
             int err = take_flag(o, argc, argv, &at, why, why_size);
             if (err)
                 return err;

@@ -11,7 +11,7 @@
 #define OPTIONS_MAX 32
 #define OPTION_LIST_MAX 32
 #define OPTION_SOURCE_SIZE 320
-#define OPERANDS_MAX 16
+#define OPERANDS_MAX 64
 
 enum option_kind {
     OPTION_TEXT,

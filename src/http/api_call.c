@@ -52,10 +52,13 @@ static bool take_deadline(struct api *api, const struct api_request *req, uint32
 {
     char why[API_WHY_SIZE];
     const char *given = req->ops->header(req->ex, "Kelpie-Deadline-Ms");
+    if (!given)
+        given = req->ops->query(req->ex, "deadline_ms");
     *out = CALL_DEADLINE_MS_DEFAULT;
     if (!given || api_number(given, 1, CALL_DEADLINE_MS_MAX, out))
         return true;
-    (void)snprintf(why, sizeof(why), "Kelpie-Deadline-Ms is '%.40s', but it must be 1 to %u", given,
+    (void)snprintf(why, sizeof(why),
+                   "the deadline (Kelpie-Deadline-Ms) is '%.40s', but it must be 1 to %u", given,
                    CALL_DEADLINE_MS_MAX);
     api_reply_error(api, req, KELPIE_E_INVALID, why);
     return false;
