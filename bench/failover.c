@@ -12,7 +12,8 @@
  * unavailable_ms: for each actor that was placed on that node, from the signal to the first answer
  * to an attempt that was sent after it. Every second time it is the primary.
  *
- * At the end of a run every counter is asked: what it says, less what was acknowledged, was
+ * Each run has counters of its own; those of the one before are passivated first, so that every node
+ * gets a share. At the end of a run every counter is asked: what it says, less what was acknowledged, was
  * duplicated, or the other way round lost. (No call stays open: each is repeated until answered.)
  */
 #include <getopt.h>
@@ -38,6 +39,8 @@
 #define TAKEOVER_MS 30000
 #define AFTER_MS 300 /* the calls go on for so long after a takeover */
 #define DRAIN_MS 40000
+#define IDLE_MS "500" /* of an actor */
+#define FURTHER_MAX 32
 
 enum kind { KIND_CRASH, KIND_HOST, KIND_FREEZE, KIND_DRAIN, KINDS };
 static const char *const kind_names[KINDS] = {"crash", "host", "freeze", "drain"};
@@ -51,7 +54,7 @@ struct options {
     const char *dir;
     const char *program;
     bool keep;
-    char *const *further; /* options of kelpied */
+    const char *further[FURTHER_MAX]; /* options of kelpied, ends with NULL */
 };
 
 struct failover {
@@ -99,13 +102,11 @@ static bool mark_placed(struct failover *f)
     const json_t *actor;
     size_t i;
 
-    /* Those of this run come first: they are named after its number, counted down. */
     (void)snprintf(path, sizeof path, "/v1/actors?node=%s&type=counter&limit=1000",
                    n->node[f->victim].id);
     answer = bench_get(&f->loop, asked->client, path);
     if (!answer) {
-        (void)fprintf(stderr, "failover: %s does not say what is placed on %s\n", asked->id,
-                      n->node[f->victim].id);
+        (void)fprintf(stderr, "failover: %s does not list actors\n", asked->id);
         return false;
     }
     f->marked = 0;
@@ -146,6 +147,7 @@ static bool prepare(struct failover *f)
 {
     char name[32];
 
+    /* Counted down, so that those of this run come first in lists. */
     (void)snprintf(name, sizeof name, "r%05u", 99999 - f->runs);
     if (!bench_nodes_ready(&f->nodes))
         return false;
@@ -329,6 +331,8 @@ static bool one_run(struct failover *f)
     }
     add_up(f);
     f->runs++;
+    if (f->runs < f->options->runs && !bench_nodes_idle(&f->nodes))
+        return false;
     say(f, (double)(bench_now_ns(&f->loop) - begun) / 1e9);
     return true;
 }
@@ -452,7 +456,10 @@ static void read_options(struct options *o, int argc, char **argv)
     }
     if (optind < argc && strcmp(argv[optind - 1], "--") != 0)
         refuse("unexpected argument", argv[optind]);
-    o->further = argv + optind;
+    o->further[0] = "--idle-ms";
+    o->further[1] = IDLE_MS;
+    for (int i = 2; optind < argc && i + 1 < FURTHER_MAX; i++)
+        o->further[i] = argv[optind++];
     if (o->kind == KINDS)
         refuse("there is no", "--kind");
 }
@@ -468,7 +475,7 @@ int main(int argc, char **argv)
     rng_seed(&f.rng, options.seed ? options.seed : bench_now_ns(&f.loop), 0);
     bench_nodes_init(&f.nodes, &f.loop, 3, options.dir, options.program);
     f.nodes.supervised = options.kind != KIND_FREEZE;
-    f.nodes.options = (const char *const *)options.further;
+    f.nodes.options = options.further;
     load_init(&f.load, &f.nodes, options.counters, options.attempt_ms);
     view_watch_init(&f.watch, &f.nodes);
     samples_init(&f.unavailable, f.loop.mem);

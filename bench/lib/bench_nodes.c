@@ -271,6 +271,7 @@ static bool refresh(struct bench_node *node, bool *is_ready)
     if (ok) {
         node->process = (pid_t)json_integer_value(json_object_get(status, "pid"));
         node->incarnation = json_integer_value(json_object_get(status, "incarnation"));
+        node->activations = json_integer_value(json_object_get(status, "activations"));
         *is_ready = strcmp(state, "Active") == 0 && members == node->nodes->count &&
                     json_is_true(json_object_get(status, "acting")) &&
                     json_is_object(json_object_get(status, "primary"));
@@ -318,6 +319,24 @@ bool bench_nodes_ready(struct bench_nodes *n)
     (void)fprintf(stderr, "bench: the nodes were not all Active within %d ms; see %s\n",
                   BENCH_READY_MS, n->dir);
     return false;
+}
+
+bool bench_nodes_idle(struct bench_nodes *n)
+{
+    uint64_t end = bench_now_ns(n->b) + BENCH_READY_MS * NS_PER_MS;
+    long long active = 1;
+
+    while (active > 0 && bench_now_ns(n->b) < end) {
+        if (!bench_sleep(n->b, 50))
+            return false;
+        active = 0;
+        for (size_t i = 0; i < n->count; i++)
+            active += bench_node_refresh(&n->node[i]) ? 1 : n->node[i].activations;
+    }
+    if (active > 0)
+        (void)fprintf(stderr, "bench: the actors were not all passivated within %d ms\n",
+                      BENCH_READY_MS);
+    return active == 0 && bench_sleep(n->b, BENCH_HEARTBEAT_MS);
 }
 
 int bench_nodes_primary(struct bench_nodes *n)

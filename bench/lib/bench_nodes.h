@@ -12,6 +12,7 @@
 #define BENCH_NODES_MAX 3
 #define BENCH_PATH_MAX 512
 #define BENCH_READY_MS 30000
+#define BENCH_HEARTBEAT_MS 300 /* the default of kelpied: so often a node tells its load */
 
 struct bench_node {
     struct bench_nodes *nodes;
@@ -23,6 +24,7 @@ struct bench_node {
     int exit_status;       /* of waitpid, once pid is 0 again */
     pid_t process;         /* that acts: from /v1/status */
     long long incarnation; /* from /v1/status */
+    long long activations; /* from /v1/status */
 };
 
 struct bench_nodes {
@@ -48,7 +50,9 @@ bool bench_nodes_start(struct bench_nodes *n);
 /* Waits until every node is Active, ready, sees all in its view and knows the primary; notes pids
  * and incarnations. A line on stderr when that does not come about. */
 bool bench_nodes_ready(struct bench_nodes *n);
-/* Asks for /v1/status and notes pid and incarnation; -1 when it does not answer with one. */
+/* Waits until no actor is active anywhere, and every node knows that of the others. */
+bool bench_nodes_idle(struct bench_nodes *n);
+/* Asks for /v1/status and notes what it says; -1 when it does not answer with one. */
 int bench_node_refresh(struct bench_node *node);
 /* The index of the primary as some node knows it; -1 when none does. */
 int bench_nodes_primary(struct bench_nodes *n);
