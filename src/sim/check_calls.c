@@ -93,8 +93,8 @@ void check_final(struct world *w, const struct sim_op *op)
 
     if (op->kind != OP_GET)
         return;
-    COMPARE(w, CHECK_DURABLE, op->value >= a->acknowledged && op->value <= a->issued,
+    COMPARE(w, CHECK_DURABLE, op->value >= op->acknowledged && op->value <= a->issued,
             "%s/%s is %llu at the end: %llu were acknowledged, %llu asked for", a->type, a->id,
-            (unsigned long long)op->value, (unsigned long long)a->acknowledged,
+            (unsigned long long)op->value, (unsigned long long)op->acknowledged,
             (unsigned long long)a->issued);
 }

@@ -89,6 +89,7 @@ static struct sim_op *op_new(struct workload *work, const struct client *c)
     op->refs = 1;
     op->actor = a;
     op->floor = a->floor;
+    op->acknowledged = a->acknowledged;
     op->adds_before = a->adds;
     list_append(&a->ops, &op->link);
     (void)snprintf(op->request_id, sizeof op->request_id, "r%u", op->serial);

@@ -35,6 +35,7 @@ struct sim_op {
     uint64_t amount;
     uint64_t adds_before;
     uint64_t floor; /* of the actor, when the request was first sent */
+    uint64_t acknowledged; /* likewise */
     uint64_t value; /* what it was told; 0: nothing yet */
     bool answered;
     unsigned attempts;
