@@ -376,7 +376,7 @@ static int check_arguments(struct actor_call *call, const char *type, const char
         error = KELPIE_E_TOO_LARGE;
     }
     if (!error && deadline_ms > CALL_DEADLINE_MS_MAX) {
-        (void)snprintf(why, size, "the deadline is %u ms; at most %u ms are allowed", deadline_ms,
+        (void)snprintf(why, size, "the deadline is %u ms; at most %d ms are allowed", deadline_ms,
                        CALL_DEADLINE_MS_MAX);
         error = KELPIE_E_INVALID;
     }
