@@ -42,6 +42,7 @@ struct store_socket {
     struct timer flush;  /* writes what was asked for in this turn of the loop */
     struct timer tick;   /* retries, pings, silence */
     struct timer expire; /* reads that wait for a connection */
+    bool flushes;        /* what is asked for now is written soon, without the timer */
     uint64_t tick_due_ns;
     uint64_t ticked_ns;
     uint64_t retry_ns;
@@ -138,14 +139,16 @@ static void socket_write(struct store_socket *s)
 
 static void socket_wake(struct store_socket *s)
 {
-    if (!s->flush.armed)
+    if (!s->flush.armed && !s->flushes)
         timer_start(&s->flush, 0);
 }
 
 static void socket_flush(void *arg)
 {
     struct store_socket *s = arg;
+    s->flushes = true;
     session_run_deferred(&s->session);
+    s->flushes = false;
     socket_write(s);
     if (session_has_deferred(&s->session))
         socket_wake(s);
@@ -416,10 +419,14 @@ static void socket_expire(void *arg)
 void store_socket_ready(void *arg)
 {
     struct store_socket *s = arg;
+    s->flushes = true;
     if (s->starter.state == STORE_START_RUNNING)
         socket_starter_event(s);
     socket_read(s);
+    s->flushes = false;
     socket_write(s);
+    if (session_has_deferred(&s->session))
+        socket_wake(s);
 }
 
 int store_socket_fd(const struct store_socket *s)
