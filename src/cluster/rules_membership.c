@@ -126,7 +126,9 @@ static enum verdict join_rule(struct rule_ctx *ctx, void *arg)
                            NODES_MAX);
     bool founds = m.members == 0;
     struct node_record next = *op->self;
-    next.incarnation = m.own.incarnation + 1;
+    /* A restored store may hand out less than this process has held: its own commit is told by that. */
+    next.incarnation =
+        1 + (m.own.incarnation > op->known_incarnation ? m.own.incarnation : op->known_incarnation);
     next.touched = m.own.touched;
     next.gone_view = m.own.gone_view;
     next.state = NODE_LEFT;
