@@ -37,11 +37,18 @@ ROW_DEFINE(node)
 ROW_DEFINE(heartbeat)
 ROW_DEFINE(probe)
 ROW_DEFINE(view)
-static ROW_LOAD_AS(load_primary_row, primary) ROW_STORE(primary) ROW_DEFINE(term)
-    ROW_DEFINE(view_change) ROW_DEFINE(placement) ROW_DEFINE(by_node) ROW_DEFINE(migration)
+ROW_DEFINE(term)
+ROW_DEFINE(view_change)
+ROW_DEFINE(placement)
+ROW_DEFINE(by_node)
+ROW_DEFINE(migration)
 
-    /* No row names nobody: vacant. */
-    int load_primary(struct rule_ctx *ctx, size_t i, struct primary_record *r)
+static int load_primary_row(struct rule_ctx *ctx, size_t i, struct primary_record *r);
+ROW_LOAD_AS(load_primary_row, primary)
+ROW_STORE(primary)
+
+/* No row names nobody: vacant. */
+int load_primary(struct rule_ctx *ctx, size_t i, struct primary_record *r)
 {
     int found = load_primary_row(ctx, i, r);
     if (found == 0)
