@@ -148,7 +148,8 @@ static void on_admin(void *arg, int status, const char *why)
         json_t *body = json_object();
         (void)snprintf(text, sizeof(text), "node %s %s", a->node_id, a->done);
         api_set_text(body, "node", a->node_id);
-        api_set_text(body, "message", why && why[0] ? why : text);
+        bool says_more = why && why[0] && strcmp(why, kelpie_error_text(0)) != 0;
+        api_set_text(body, "message", says_more ? why : text);
         api_reply_json(api, &a->op.req, a->status_ok, body);
     } else {
         api_reply_error(api, &a->op.req, status, why);

@@ -158,8 +158,8 @@ static void refuse(struct http_conn *c, int status, const char *why)
     struct buf *out = &c->server->scratch;
     char body[512];
 
-    (void)snprintf(body, sizeof body, "{\"error\":\"%s\",\"message\":\"%s\"}\n", error_name(status),
-                   why);
+    (void)snprintf(body, sizeof body, "{\"error\":\"%s\",\"message\":\"%s\",\"retry\":%s}\n",
+                   error_name(status), why, status == 503 ? "true" : "false");
     buf_clear(out);
     http_answer_head(out, status, "application/json", (long long)strlen(body),
                      status == 405 ? bytes_of_str("Allow: GET, POST, PUT, DELETE, HEAD\r\n")
@@ -366,7 +366,7 @@ static void refuse_connection(int fd)
         "HTTP/1.1 503 Service Unavailable\r\n"
         "Content-Type: application/json\r\n"
         "Connection: close\r\n\r\n"
-        "{\"error\":\"limit\",\"message\":\"this node has too many connections\"}\n";
+        "{\"error\":\"limit\",\"message\":\"this node has too many connections\",\"retry\":true}\n";
     long n = tcp_write(fd, answer, sizeof answer - 1);
 
     (void)n;

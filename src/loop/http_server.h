@@ -6,7 +6,7 @@
  * that a client went away while its request is being handled.
  *
  * What the server refuses by itself (a malformed head, a body over its limit, …) it answers with
- * {"error":"<name of kelpie/error.h>","message":"<a sentence>"}.
+ * {"error":"<name of kelpie/error.h>","message":"<a sentence>","retry":<bool>}.
  */
 #ifndef KELPIE_LOOP_HTTP_SERVER_H
 #define KELPIE_LOOP_HTTP_SERVER_H
