@@ -9,6 +9,9 @@ _Noreturn void check_failed(const char *expr, const char *file, int line);
 
 #define CHECK(expr) ((expr) ? (void)0 : check_failed(#expr, __FILE__, __LINE__))
 
+/* A place that no run reaches; `why` is a string literal. */
+#define UNREACHABLE(why) check_failed("unreachable: " why, __FILE__, __LINE__)
+
 #define MUST_USE __attribute__((warn_unused_result))
 #define PRINTF_LIKE(fmt, args) __attribute__((format(printf, fmt, args)))
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))

@@ -86,7 +86,7 @@ static void step(void *arg)
         step_leaving(c);
         break;
     case NODE_FAILED:
-        CHECK(false && "a node never believes itself Failed: it forgets and is Left");
+        UNREACHABLE("a node never believes itself Failed: it forgets and is Left");
     }
 }
 

@@ -229,7 +229,7 @@ static void run_rule(struct txn *t)
         read_again(t);
         return;
     }
-    CHECK(false && "a rule returns a verdict");
+    UNREACHABLE("a rule returns a verdict");
 }
 
 static void on_read(struct store_req *req, int status)
@@ -319,7 +319,7 @@ static void on_timer(void *arg)
         complete(t);
         return;
     default:
-        CHECK(false && "a timer of an idle transaction");
+        UNREACHABLE("a timer of an idle transaction");
     }
 }
 
