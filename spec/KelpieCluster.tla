@@ -74,7 +74,8 @@ Hosting(n, i) == IF n = None THEN FALSE
 Current(n)   == rec[n].inc = me[n].inc /\ rec[n].state = me[n].state
 
 \* Whom a majority is counted among. A failure does not shrink it; leaving and
-\* being forgotten do. One that never finished joining does not count.
+\* being forgotten do. One that never finished joining does not count, unless it
+\* was failed before it did.
 Voters       == {n \in Nodes : rec[n].state \in {Active, Leaving, Failed}}
 Reached(n)   == {m \in InStore(Active) : Talk(n, m) /\ lease[m]}
 Majority(n)  == 2 * Cardinality(Reached(n)) > Cardinality(Voters)
@@ -254,7 +255,7 @@ TakeOut(n, s) ==
     /\ view' = IF n \in view.members THEN WithOut(n) ELSE view
     /\ gone' = IF n \in view.members THEN [gone EXCEPT ![n] = view'.num] ELSE gone
 Fail(n)     == TakeOut(n, Failed)
-ViewLeft(n) == n \in view.members => view.num < MaxView
+ViewRoom(n) == n \in view.members => view.num < MaxView
 
 \* The primary declares a node failed. FENCED: the transaction checks its term.
 MarkNodeFailed(p, n) ==
@@ -295,7 +296,7 @@ DeclareDead(n, i) ==
     /\ i \in 1..(rec[n].inc + 1) /\ KnownDead(n, i)
     /\ LET hit == (MATCHED => rec[n].inc = i) /\ rec[n].state # Left IN
        /\ hit \/ \E j \in joins : j.node = n
-       /\ IF hit THEN ViewLeft(n) /\ Fail(n) /\ Vacate(n)
+       /\ IF hit THEN ViewRoom(n) /\ Fail(n) /\ Vacate(n)
                  ELSE UNCHANGED <<rec, view, gone, primary>>
     /\ joins' = IF REWRITTEN THEN {j \in joins : j.node # n}
                 ELSE {IF j.node = n /\ i > rec[n].inc THEN [j EXCEPT !.told = TRUE] ELSE j : j \in joins}
@@ -326,7 +327,7 @@ Forget(p, n) ==
 ForceForget(n) ==
     /\ rec[n].state # Left
     /\ Held => Silent(primary.node)
-    /\ Silent(n) /\ ViewLeft(n)
+    /\ Silent(n) /\ ViewRoom(n)
     /\ \/ /\ IF STEPWISE /\ n \in view.members
              THEN \A m \in InStore(Active) : Silent(m)
              ELSE Acked(n)
