@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The command `kelpie`: its exit status, its sentences, its tables.
-. "$KELPIE_SOURCE/tests/lib/cluster.bash"
+. "${KELPIE_SOURCE:?}/tests/lib/cluster.bash" || exit 1
 
 # Usage: status 2.
 says 2 'which command' "$kelpie"

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Three nodes form a cluster, actors answer through any of them, the primary's process is killed, all
 # processes are killed: nothing that was acknowledged is lost.
-. "$KELPIE_SOURCE/tests/lib/cluster.bash"
+. "${KELPIE_SOURCE:?}/tests/lib/cluster.bash" || exit 1
 
 nodes_up n1 n2 n3
 for id in n1 n2 n3; do within 10 active_is $id 3; done

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The HTTP API from outside: every path, and every error that a client can bring about.
-. "$KELPIE_SOURCE/tests/lib/cluster.bash"
+. "${KELPIE_SOURCE:?}/tests/lib/cluster.bash" || exit 1
 
 nodes_up n1
 within 10 active_is n1 1

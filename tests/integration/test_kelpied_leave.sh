@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Leaving: SIGTERM and drain hand the actors over, and no call fails because of it; the last node; a
 # second node with a living node's id; forgetting.
-. "$KELPIE_SOURCE/tests/lib/cluster.bash"
+. "${KELPIE_SOURCE:?}/tests/lib/cluster.bash" || exit 1
 
 nodes_up n1 n2 n3
 within 10 active_is n1 3

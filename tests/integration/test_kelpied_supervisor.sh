@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The supervisor: declares dead, starts again with back-off, kills what hangs, and dies with nothing
 # left behind. And the node without it.
-. "$KELPIE_SOURCE/tests/lib/cluster.bash"
+. "${KELPIE_SOURCE:?}/tests/lib/cluster.bash" || exit 1
 
 nodes_up n1
 within 10 active_is n1 1

@@ -4,7 +4,7 @@ set -uo pipefail
 : "${KELPIE_BUILD:?the build folder}" "${KELPIE_SOURCE:?the source tree}"
 kelpied=$KELPIE_BUILD/kelpied
 kelpie=$KELPIE_BUILD/kelpie
-work=$(mktemp -d "${TMPDIR:-/tmp}/kelpie-test.XXXXXX")
+work=$(mktemp -d "${TMPDIR:-/tmp}/kelpie-test.XXXXXX") || exit 1
 declare -A supervisor=() http=()
 checks=0 failures=0
 unset KELPIE_NODE KELPIE_STORE KELPIE_DATA_DIR KELPIE_PREFIX
