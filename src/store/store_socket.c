@@ -359,7 +359,7 @@ static void socket_silent(struct store_socket *s)
         s->stats.kills++;
         log_warn(&s->env.log, "store_process_killed", "silent_ms=%llu",
                  (unsigned long long)((socket_now(s) - s->heard_ns) / NS_PER_MS));
-    } else {
+    } else if (errno != ESRCH) { /* ESRCH: another client was faster */
         socket_problem_errno(s, "the store process is silent and cannot be killed");
     }
     socket_drop(s, "the store process is silent");

@@ -46,9 +46,7 @@ void store_starter_deinit(struct store_starter *s)
     if (s->fd >= 0)
         close(s->fd);
     s->fd = -1;
-    if (s->pid > 0 && waitpid(s->pid, NULL, 0) < 0 && errno != ECHILD)
-        s->error = KELPIE_E_IO;
-    s->pid = 0;
+    starter_reap(s);
     s->state = STORE_START_NONE;
 }
 
