@@ -7,10 +7,10 @@
 #include <unistd.h>
 
 #include "base/mutant.h"
+#include "bin/sim_sweep.h"
 #include "sim/sim_mem.h"
 #include "sim/sim_report.h"
 #include "sim/sim_run.h"
-#include "sim/sim_sweep.h"
 
 #define OVERRIDES_MAX 1024
 
@@ -304,6 +304,11 @@ static void parse_options(struct options *o, int argc, char **argv)
         bad_usage("--jobs must be at least 1");
 }
 
+static void say(const char *line)
+{
+    puts(line);
+}
+
 static void override(const struct options *o, struct sim_config *c)
 {
     char why[256];
@@ -316,6 +321,7 @@ static void override(const struct options *o, struct sim_config *c)
         c->duration_ms = o->duration_ms;
     if (o->faults && sim_faults_parse(o->faults, &c->faults, why, sizeof why))
         bad_usage("--faults: %s (see kelpie-sim faults)", why);
+    c->say = say;
     c->log = o->log;
     c->log_level = o->level;
     c->trace = o->trace;
@@ -349,7 +355,7 @@ static int do_run(struct options *o, struct mem mem)
     buf_append_u8(&text, '\n');
     if (!o->json)
         print(&text);
-    sim_run(&config, &result);
+    sim_run_timed(&config, &result);
     buf_clear(&text);
     if (o->json)
         report_run_json(&config, &result, o->overrides, &text);

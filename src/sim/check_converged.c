@@ -52,8 +52,7 @@ bool hosts_converged(struct world *w, char *why, size_t why_size)
         const struct process *p = h->process[0] ? h->process[0] : h->process[1];
         const struct cluster *c = node_cluster(process_node(p));
         primaries += cluster_claim(c) > 0 && cluster_claim(c) == w->shadow->primary.term &&
-                     !w->shadow->primary.vacant &&
-                     strcmp(w->shadow->primary.node_id, h->id) == 0;
+                     !w->shadow->primary.vacant && strcmp(w->shadow->primary.node_id, h->id) == 0;
     }
     if (w->shadow->view.count != living) {
         (void)snprintf(why, why_size, "the view has %llu members, %u nodes live",
@@ -74,19 +73,28 @@ bool hosts_converged(struct world *w, char *why, size_t why_size)
 static bool had_to_compare(const struct world *w, enum check c)
 {
     switch (c) {
-    case CHECK_SPLIT_BRAIN: return w->config.nodes > 1;
-    case CHECK_LEAVE_DETECTION: return w->hosts->stats.left > 0 && w->config.nodes > 2;
-    case CHECK_MAJORITY: return w->shadow->terms > 1;
+    case CHECK_SPLIT_BRAIN:
+        return w->config.nodes > 1;
+    case CHECK_LEAVE_DETECTION:
+        return w->hosts->stats.left > 0 && w->config.nodes > 2;
+    case CHECK_MAJORITY:
+        return w->shadow->terms > 1;
     case CHECK_SINGLE_ACTIVATION:
-    case CHECK_BY_NODE: return w->shadow->placements > 0;
+    case CHECK_BY_NODE:
+        return w->shadow->placements > 0;
     case CHECK_STALE_WRITE:
-    case CHECK_APPLIED_ONCE: return workload_stats(w)->acknowledged_adds > 0;
+    case CHECK_APPLIED_ONCE:
+        return workload_stats(w)->acknowledged_adds > 0;
     case CHECK_REPLIES:
     case CHECK_DURABLE:
-    case CHECK_ANSWERS: return w->config.actors > 0;
-    case CHECK_COMPLETION: return true;
-    case CHECK_TWIN_ENDS: return false;
-    default: return true;
+    case CHECK_ANSWERS:
+        return w->config.actors > 0;
+    case CHECK_COMPLETION:
+        return true;
+    case CHECK_TWIN_ENDS:
+        return false;
+    default:
+        return true;
     }
 }
 

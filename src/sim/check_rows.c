@@ -24,15 +24,15 @@ static bool move_is_legal(enum node_state from, enum node_state to, bool others)
 void check_node_row(struct shadow *s, struct shadow_change *c, unsigned n,
                     const struct node_record *before, const struct node_record *after)
 {
-    bool joins = before->state == NODE_LEFT &&
-                 (after->state == NODE_JOINING || after->state == NODE_ACTIVE);
+    bool joins =
+        before->state == NODE_LEFT && (after->state == NODE_JOINING || after->state == NODE_ACTIVE);
 
     if (before->state != after->state)
-        COMPARE(s->w, CHECK_TRANSITION, move_is_legal(before->state, after->state, c->member_before),
+        COMPARE(s->w, CHECK_TRANSITION,
+                move_is_legal(before->state, after->state, c->member_before),
                 "node n%u went from %s to %s", n + 1, node_state_name(before->state),
                 node_state_name(after->state));
-    COMPARE(s->w, CHECK_GROWTH,
-            after->incarnation == before->incarnation + (joins ? 1u : 0u),
+    COMPARE(s->w, CHECK_GROWTH, after->incarnation == before->incarnation + (joins ? 1u : 0u),
             "the incarnation of n%u went from %llu (%s) to %llu (%s)", n + 1,
             (unsigned long long)before->incarnation, node_state_name(before->state),
             (unsigned long long)after->incarnation, node_state_name(after->state));
@@ -42,8 +42,7 @@ void check_placement_row(struct shadow *s, const struct shadow_actor *a,
                          const struct placement_record *after)
 {
     const struct placement_record *before = &a->place;
-    bool same_host = before->placed && after->placed &&
-                     uuid_equal(before->boot, after->boot) &&
+    bool same_host = before->placed && after->placed && uuid_equal(before->boot, after->boot) &&
                      before->incarnation == after->incarnation;
 
     COMPARE(s->w, CHECK_GROWTH,
@@ -114,8 +113,8 @@ static void check_view(struct shadow *s, const struct shadow_change *c)
     if (!c->view)
         return;
     if (COMPARE(s->w, CHECK_GROWTH, s->view.number == c->old_view.number + 1,
-                "the view's number went from %llu to %llu",
-                (unsigned long long)c->old_view.number, (unsigned long long)s->view.number))
+                "the view's number went from %llu to %llu", (unsigned long long)c->old_view.number,
+                (unsigned long long)s->view.number))
         note_view(s, &active);
 }
 
@@ -124,8 +123,8 @@ static void check_term(struct shadow *s, const struct shadow_change *c)
     uint64_t old = c->old_primary.term > c->old_term ? c->old_primary.term : c->old_term;
 
     COMPARE(s->w, CHECK_GROWTH,
-            s->term >= c->old_term && s->term <= c->old_term + 1 &&
-                s->primary.term <= s->term && s->primary.term >= c->old_primary.term,
+            s->term >= c->old_term && s->term <= c->old_term + 1 && s->primary.term <= s->term &&
+                s->primary.term >= c->old_primary.term,
             "the term went from %llu (primary's %llu) to %llu (%llu)",
             (unsigned long long)c->old_term, (unsigned long long)c->old_primary.term,
             (unsigned long long)s->term, (unsigned long long)s->primary.term);
@@ -147,7 +146,6 @@ void check_commit(struct shadow *s, struct shadow_change *c)
     while ((item = list_pop(&c->actors)))
         check_by_node(s, LIST_ENTRY(item, struct shadow_actor, dirty));
     for (unsigned n = 0; n < SIM_NODES_MAX; n++)
-        if ((c->nodes >> n & 1u) && s->nodes[n].rec.state == NODE_LEFT &&
-            c->before[n] != NODE_LEFT)
+        if ((c->nodes >> n & 1u) && s->nodes[n].rec.state == NODE_LEFT && c->before[n] != NODE_LEFT)
             check_leave_detection(s->w, NULL);
 }

@@ -15,8 +15,8 @@ struct seen {
     uint64_t incarnation;
     uint64_t claim;
     uint64_t view_number;
-    uint64_t activations;     /* a sum that every change of the set moves */
-    uint64_t lease_end_ns;    /* by the local clock */
+    uint64_t activations;  /* a sum that every change of the set moves */
+    uint64_t lease_end_ns; /* by the local clock */
     struct shadow_actor **runs;
     size_t run_count, run_cap;
 };
@@ -165,10 +165,11 @@ static void compare_holders(const struct shadow_actor *a, const struct process *
         char me[PROCESS_NAME_SIZE], other[PROCESS_NAME_SIZE];
         if (h->p == p)
             continue;
-        COMPARE(w, CHECK_SINGLE_ACTIVATION, !has_lease(h->p),
-                "%s/%s runs on %s in generation %llu and on %s in generation %llu, both with a lease",
-                a->type, a->id, process_name(p, me), (unsigned long long)generation,
-                process_name(h->p, other), (unsigned long long)h->generation);
+        COMPARE(
+            w, CHECK_SINGLE_ACTIVATION, !has_lease(h->p),
+            "%s/%s runs on %s in generation %llu and on %s in generation %llu, both with a lease",
+            a->type, a->id, process_name(p, me), (unsigned long long)generation,
+            process_name(h->p, other), (unsigned long long)h->generation);
     }
 }
 

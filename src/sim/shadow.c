@@ -119,7 +119,8 @@ static void touch(struct shadow_change *c, struct shadow_actor *a)
 
 static bool decoded(struct shadow *s, const struct store_write *w, int err)
 {
-    return COMPARE(s->w, CHECK_DECODES, err == 0, "a row of %zu bytes that was just written does not decode: error %d",
+    return COMPARE(s->w, CHECK_DECODES, err == 0,
+                   "a row of %zu bytes that was just written does not decode: error %d",
                    w->value.len, err);
 }
 
@@ -149,8 +150,8 @@ static void apply_heartbeat(struct shadow *s, const struct key_parts *parts,
 
     if (n < 0 || w->kind != STORE_PUT)
         return;
-    if (decoded(s, w, heartbeat_record_decode(w->key, w->value, &s->scratch,
-                                              &s->nodes[n].heartbeat)))
+    if (decoded(s, w,
+                heartbeat_record_decode(w->key, w->value, &s->scratch, &s->nodes[n].heartbeat)))
         s->nodes[n].heartbeat_ns = s->w->now_ns;
 }
 
@@ -249,7 +250,8 @@ static void apply_state(struct shadow *s, const struct shadow_change *c,
 
 static void apply_primary(struct shadow *s, struct shadow_change *c, const struct store_write *w)
 {
-    if (w->kind == STORE_DELETE || decoded(s, w, primary_record_decode(w->key, w->value, &s->scratch, &s->primary)))
+    if (w->kind == STORE_DELETE ||
+        decoded(s, w, primary_record_decode(w->key, w->value, &s->scratch, &s->primary)))
         c->primary = true;
     s->primary_there = w->kind == STORE_PUT;
 }
@@ -298,14 +300,27 @@ static void apply_one(struct shadow *s, struct shadow_change *c, const struct st
                  "a key of %zu bytes that no rule makes was written", w->key.len))
         return;
     switch (parts.family) {
-    case KEY_NODE: apply_node(s, c, &parts, w); break;
-    case KEY_HEARTBEAT: apply_heartbeat(s, &parts, w); break;
-    case KEY_ACTOR: apply_placement(s, c, &parts, w); break;
-    case KEY_BY_NODE: apply_by_node(s, c, &parts, w); break;
+    case KEY_NODE:
+        apply_node(s, c, &parts, w);
+        break;
+    case KEY_HEARTBEAT:
+        apply_heartbeat(s, &parts, w);
+        break;
+    case KEY_ACTOR:
+        apply_placement(s, c, &parts, w);
+        break;
+    case KEY_BY_NODE:
+        apply_by_node(s, c, &parts, w);
+        break;
     case KEY_STATE:
-    case KEY_REQUEST_SLOT: apply_state(s, c, &parts, w); break;
-    case KEY_PRIMARY: apply_primary(s, c, w); break;
-    default: apply_single(s, c, &parts, w);
+    case KEY_REQUEST_SLOT:
+        apply_state(s, c, &parts, w);
+        break;
+    case KEY_PRIMARY:
+        apply_primary(s, c, w);
+        break;
+    default:
+        apply_single(s, c, &parts, w);
     }
 }
 

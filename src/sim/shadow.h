@@ -33,8 +33,8 @@ struct shadow_actor {
     const char *type, *id; /* within name */
     struct key state_begin;
     struct placement_record place;
-    uint64_t loaded;       /* highest generation that has read its state (spec: loaded) */
-    struct list by_node;   /* struct shadow_by_node */
+    uint64_t loaded;     /* highest generation that has read its state (spec: loaded) */
+    struct list by_node; /* struct shadow_by_node */
     struct list dirty;
     struct holder holders[HOLDERS_MAX];
     unsigned holder_count;

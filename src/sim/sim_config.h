@@ -60,7 +60,7 @@ struct sim_config {
     unsigned dead_for_good; /* nodes that never come back in the liveness phase */
     uint64_t duration_ms;   /* of the safety phase */
     struct timing timing;
-    uint32_t faults; /* 1 << enum sim_fault */
+    uint32_t faults;     /* 1 << enum sim_fault */
     uint32_t supervised; /* 1 << node */
 
     uint32_t drift_ppm_max; /* each clock's rate differs from true time by at most this */
@@ -82,9 +82,11 @@ struct sim_config {
     uint32_t restart_ms;   /* a process that nobody supervises comes back after up to this */
     uint32_t fault_ms_max; /* partitions, freezes last up to this */
 
+    /* What is said while it runs, line by line; NULL: nothing. */
+    void (*say)(const char *line);
     enum log_level log_level;
-    bool log; /* print the nodes' logs */
-    bool trace;
+    bool log;   /* the nodes' logs */
+    bool trace; /* every event */
 };
 
 static inline bool sim_fault_on(const struct sim_config *c, enum sim_fault f)

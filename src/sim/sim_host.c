@@ -5,11 +5,11 @@
 
 #include "sim/sim_host_link.h"
 
-#define WAITPID_MS_MAX 10    /* until a supervisor knows that its child is dead */
-#define BACKOFF_MS 100       /* until it starts another */
-#define RETRY_MS 1500        /* a process that another one made end is tried again */
-#define CALM_START_MS 300    /* within this all come back in the calm */
-#define WATCHDOG_LEASES 2    /* without a sign of life; then the supervisor kills its child */
+#define WAITPID_MS_MAX 10 /* until a supervisor knows that its child is dead */
+#define BACKOFF_MS 100    /* until it starts another */
+#define RETRY_MS 1500     /* a process that another one made end is tried again */
+#define CALM_START_MS 300 /* within this all come back in the calm */
+#define WATCHDOG_LEASES 2 /* without a sign of life; then the supervisor kills its child */
 #define DRAIN_EXTRA_MS 2000
 
 static uint64_t below_ms(struct world *w, uint64_t ms)

@@ -12,9 +12,9 @@ struct host {
     unsigned number;
     char id[8];
     bool supervised;
-    bool up;         /* the machine */
-    bool away;       /* does not come back before the calm */
-    bool dead;       /* for good */
+    bool up;                    /* the machine */
+    bool away;                  /* does not come back before the calm */
+    bool dead;                  /* for good */
     struct process *process[2]; /* the node's and its twin's */
     struct process *supervisor; /* while it declares */
     struct declare_dead *declare;

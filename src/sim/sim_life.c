@@ -55,8 +55,7 @@ static void on_closed(void *arg)
     l->closed = true;
 }
 
-static const struct node_events node_events = {
-    .left = on_left, .twin = on_twin, .alive = on_alive};
+static const struct node_events node_events = {.left = on_left, .twin = on_twin, .alive = on_alive};
 
 static void life_after(struct process *p)
 {
@@ -95,11 +94,11 @@ static void finish_close(struct process *p)
     process_enter(p, PROCESS_ORDER, 3);
     node_free(node);
     process_leave(p);
-    COMPARE(w, CHECK_LEAK,
-            p->mem.count == 0 && process_timers(p) == 0 && sim_store_holds(p) == 0,
-            "n%u closed in an orderly way and kept %zu blocks (%zu bytes), %zu timers, %zu requests "
-            "or watches",
-            p->node + 1, p->mem.count, p->mem.bytes, process_timers(p), sim_store_holds(p));
+    COMPARE(
+        w, CHECK_LEAK, p->mem.count == 0 && process_timers(p) == 0 && sim_store_holds(p) == 0,
+        "n%u closed in an orderly way and kept %zu blocks (%zu bytes), %zu timers, %zu requests "
+        "or watches",
+        p->node + 1, p->mem.count, p->mem.bytes, process_timers(p), sim_store_holds(p));
     COMPARE(w, CHECK_COMPLETION, workload_calls_of(w, p) == 0,
             "n%u closed in an orderly way with %zu calls not completed", p->node + 1,
             workload_calls_of(w, p));

@@ -134,8 +134,7 @@ static void begin_cut(struct nemesis *n, enum sim_fault kind, unsigned node)
 
 static void begin_freeze(struct nemesis *n, const struct process *p)
 {
-    struct trouble t = {
-        .kind = FAULT_FREEZE, .node = p->node, .slot = p->slot, .life = p->life};
+    struct trouble t = {.kind = FAULT_FREEZE, .node = p->node, .slot = p->slot, .life = p->life};
     if (!p->frozen)
         begin(n, &t);
 }
@@ -182,8 +181,8 @@ static void strike(struct nemesis *n, enum sim_fault kind)
 static void on_next(struct world *w, struct sim_event *e)
 {
     static const enum sim_fault kinds[] = {
-        FAULT_CRASH,     FAULT_HOST,    FAULT_KILL_ALL,  FAULT_FREEZE, FAULT_PARTITION,
-        FAULT_ONE_WAY,   FAULT_STORE_CUT, FAULT_LEAVE,   FAULT_TWIN,
+        FAULT_CRASH,   FAULT_HOST,      FAULT_KILL_ALL, FAULT_FREEZE, FAULT_PARTITION,
+        FAULT_ONE_WAY, FAULT_STORE_CUT, FAULT_LEAVE,    FAULT_TWIN,
     };
     enum sim_fault kind = kinds[below(w, ARRAY_LEN(kinds))];
 

@@ -127,10 +127,11 @@ static void log_write(void *ctx, enum log_level level, const char *event, const 
 {
     static const char *const names[] = {"debug", "info", "warn", "error"};
     const struct process *p = ctx;
-    char name[PROCESS_NAME_SIZE];
+    char name[PROCESS_NAME_SIZE], line[LOG_LINE_MAX + 128];
 
-    printf("%12.6f %-5s %-4s %s %s\n", (double)p->world->now_ns / 1e9, names[level],
-           process_name(p, name), event, fields);
+    (void)snprintf(line, sizeof line, "%12.6f %-5s %-4s %s %s", (double)p->world->now_ns / 1e9,
+                   names[level], process_name(p, name), event, fields);
+    p->world->config.say(line);
 }
 
 static const struct log_ops log_ops = {.write = log_write};
@@ -163,7 +164,7 @@ struct process *process_new(struct world *w, unsigned node, unsigned slot,
     p->env.random = (struct random){.ops = &random_ops, .ctx = p};
     p->env.net = sim_net_of(p);
     p->env.store = sim_store_of(p);
-    if (w->config.log)
+    if (w->config.log && w->config.say)
         p->env.log = (struct log){.ops = &log_ops, .ctx = p, .min = w->config.log_level};
     env_init(&p->env);
     p->boot = random_uuid(p->env.random);

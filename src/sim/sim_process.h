@@ -47,7 +47,7 @@ struct process {
     uint64_t clock_offset_ns;
 
     bool frozen;
-    uint64_t thawed_ns; /* when it was last thawed */
+    uint64_t thawed_ns;    /* when it was last thawed */
     struct sim_item *held; /* what came due while frozen */
     size_t held_count, held_cap;
     unsigned depth; /* > 0 while node code runs */

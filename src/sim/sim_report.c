@@ -112,9 +112,9 @@ static void violations_json(const struct sim_result *r, struct buf *out)
     buf_appendf(out, "\"violations\":[");
     for (unsigned i = 0; i < r->violation_count; i++) {
         const struct violation *v = &r->violations[i];
-        buf_appendf(out, "%s{\"check\":\"%s\",\"at_ms\":%llu,\"event\":%llu,\"text\":",
-                    i ? "," : "", v->check, (unsigned long long)(v->at_ns / NS_PER_MS),
-                    (unsigned long long)v->event);
+        buf_appendf(
+            out, "%s{\"check\":\"%s\",\"at_ms\":%llu,\"event\":%llu,\"text\":", i ? "," : "",
+            v->check, (unsigned long long)(v->at_ns / NS_PER_MS), (unsigned long long)v->event);
         report_json_string(out, v->text);
         buf_appendf(out, "}");
     }

@@ -313,10 +313,17 @@ static void on_msg_due(struct world *w, struct sim_event *e)
     struct store_msg *m = CONTAINER_OF(e, struct store_msg, event);
 
     switch (m->stage) {
-    case MSG_READ: arrive_read(w->store, m); return;
-    case MSG_COMMIT: arrive_commit(w->store, m); return;
-    case MSG_ANSWER: arrive_answer(w->store, m); return;
-    default: CHECK(false); /* not on its way */
+    case MSG_READ:
+        arrive_read(w->store, m);
+        return;
+    case MSG_COMMIT:
+        arrive_commit(w->store, m);
+        return;
+    case MSG_ANSWER:
+        arrive_answer(w->store, m);
+        return;
+    default:
+        CHECK(false); /* not on its way */
     }
 }
 

@@ -22,7 +22,7 @@ struct store_msg {
     struct sim_event event;
     struct list link; /* of the process; alone when that is gone */
     struct store_msg *next_free;
-    struct process *p; /* NULL: that life is over */
+    struct process *p;     /* NULL: that life is over */
     struct store_req *req; /* NULL: taken back */
     enum msg_stage stage;
     bool settled; /* no further fault */

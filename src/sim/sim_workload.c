@@ -8,7 +8,7 @@
 #include "sim/sim_workload_link.h"
 
 #define RETRY_MS_MAX 80
-#define LATE_MS 1500     /* after its deadline a call must have been completed */
+#define LATE_MS 1500 /* after its deadline a call must have been completed */
 /* An actor keeps 256 request ids: no more requests than this begin while one may be repeated. */
 #define ADDS_APART_MAX 200
 #define AMOUNT_MAX 3
@@ -202,9 +202,8 @@ static void client_send(struct client *c)
     event_init(&a->event, on_attempt_due);
     list_append(&w->work->attempts, &a->link);
     op->refs++;
-    op->expires_ns =
-        w->now_ns + timing_window_ns(&w->config.timing) +
-        (w->config.call_deadline_ms + LATE_MS) * NS_PER_MS;
+    op->expires_ns = w->now_ns + timing_window_ns(&w->config.timing) +
+                     (w->config.call_deadline_ms + LATE_MS) * NS_PER_MS;
     w->work->stats.retries += op->attempts++ > 0;
     c->attempt = a;
     w->work->stats.calls++;

@@ -34,9 +34,9 @@ struct sim_op {
     struct sim_actor *actor;
     uint64_t amount;
     uint64_t adds_before;
-    uint64_t floor; /* of the actor, when the request was first sent */
+    uint64_t floor;        /* of the actor, when the request was first sent */
     uint64_t acknowledged; /* likewise */
-    uint64_t value; /* what it was told; 0: nothing yet */
+    uint64_t value;        /* what it was told; 0: nothing yet */
     bool answered;
     unsigned attempts;
     char request_id[OP_REQUEST_MAX];

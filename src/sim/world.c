@@ -71,6 +71,16 @@ void world_run(struct world *w, uint64_t until_ns)
         w->now_ns = until_ns;
 }
 
+static void say_event(const struct world *w, uint64_t who, uint64_t digest)
+{
+    char line[128];
+
+    (void)snprintf(line, sizeof line, "%12.6f event=%llu who=%llx digest=%016llx",
+                   (double)w->now_ns / 1e9, (unsigned long long)w->events, (unsigned long long)who,
+                   (unsigned long long)digest);
+    w->config.say(line);
+}
+
 void world_fold(struct world *w, uint64_t who, uint64_t digest)
 {
     w->events++;
@@ -84,9 +94,8 @@ void world_fold(struct world *w, uint64_t who, uint64_t digest)
             i++;
         w->prefix[i] = hash128_value(&w->trace);
     }
-    if (w->config.trace)
-        printf("%12.6f event=%llu who=%llx digest=%016llx\n", (double)w->now_ns / 1e9,
-               (unsigned long long)w->events, (unsigned long long)who, (unsigned long long)digest);
+    if (w->config.trace && w->config.say)
+        say_event(w, who, digest);
 }
 
 void world_violation(struct world *w, const char *check, const char *fmt, ...)

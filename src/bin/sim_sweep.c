@@ -1,4 +1,4 @@
-#include "sim/sim_sweep.h"
+#include "bin/sim_sweep.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -33,6 +33,22 @@ static uint64_t now_us(void)
     struct timespec t;
     (void)clock_gettime(CLOCK_MONOTONIC, &t);
     return (uint64_t)t.tv_sec * 1000000u + (uint64_t)t.tv_nsec / 1000;
+}
+
+static uint64_t cpu_us(void)
+{
+    struct timespec t;
+    (void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (uint64_t)t.tv_sec * 1000000u + (uint64_t)t.tv_nsec / 1000;
+}
+
+void sim_run_timed(const struct sim_config *config, struct sim_result *out)
+{
+    uint64_t wall = now_us(), cpu = cpu_us();
+
+    sim_run(config, out);
+    out->wall_us = now_us() - wall;
+    out->cpu_us = cpu_us() - cpu;
 }
 
 static void add_counts(struct sim_result *sum, const struct sim_result *r)
@@ -133,7 +149,7 @@ static int job_start(struct sweep *s, struct job *j, uint64_t seed)
         struct sim_result result;
         (void)close(ends[0]);
         s->o->configure(s->o->arg, seed, &config);
-        sim_run(&config, &result);
+        sim_run_timed(&config, &result);
         _exit(write_all(ends[1], &result, sizeof result) ? 0 : 3);
     }
     (void)close(ends[1]);

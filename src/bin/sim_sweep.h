@@ -1,12 +1,15 @@
 /* Many seeds, each in a process of its own: one that aborts is a finding, not the end. */
-#ifndef KELPIE_SIM_SWEEP_H
-#define KELPIE_SIM_SWEEP_H
+#ifndef KELPIE_BIN_SIM_SWEEP_H
+#define KELPIE_BIN_SIM_SWEEP_H
 
 #include "base/buf.h"
 #include "sim/sim_run.h"
 
 #define SWEEP_JOBS_MAX 64
 #define SWEEP_SEEDS_MAX 10000000
+
+/* sim_run(), with the times it took. */
+void sim_run_timed(const struct sim_config *config, struct sim_result *out);
 
 struct sweep_options {
     uint64_t first, last;

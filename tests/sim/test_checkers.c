@@ -1,0 +1,376 @@
+/* The checkers find what they are there for, and nothing else. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "sim/sim_rig.h"
+#include "sim/sim_workload_link.h"
+
+#define ROWS_MAX 8
+
+/* Rows to be committed together. */
+struct batch {
+    struct rig *r;
+    struct process *p;
+    struct key keys[ROWS_MAX];
+    struct buf values[ROWS_MAX];
+    struct store_write writes[ROWS_MAX];
+    size_t count;
+};
+
+static struct batch batch_of(struct rig *r, struct process *p)
+{
+    return (struct batch){.r = r, .p = p};
+}
+
+static struct buf *row(struct batch *b, struct key key)
+{
+    assert_true(b->count < ROWS_MAX);
+    b->keys[b->count] = key;
+    buf_init(&b->values[b->count], b->p->env.mem);
+    return &b->values[b->count++];
+}
+
+#define PUT(b, name, make_key, ...)                                                                \
+    do {                                                                                           \
+        const struct name put_record = {__VA_ARGS__};                                              \
+        struct key put_key = make_key;                                                             \
+        name##_encode(&put_record, key_bytes(&put_key), row((b), put_key));                        \
+    } while (0)
+
+/* Commits, and expects that check (NULL: none) to speak. */
+static void commits(struct batch *b, const char *check)
+{
+    struct world *w = &b->r->w;
+    unsigned before = w->violation_count;
+
+    for (size_t i = 0; i < b->count; i++)
+        b->writes[i] = (struct store_write){
+            .kind = STORE_PUT, .key = key_bytes(&b->keys[i]), .value = buf_bytes(&b->values[i])};
+    (void)rig_commit(b->r, b->p, b->writes, b->count);
+    w->stop = false;
+    world_run(w, w->now_ns + NS_PER_MS);
+    if (!check) {
+        if (w->violation_count > before)
+            fail_msg("%s: %s", w->violations[before].check, w->violations[before].text);
+    } else {
+        assert_true(w->violation_count > before);
+        assert_string_equal(w->violations[before].check, check);
+    }
+    w->stop = false;
+    w->violation_count = 0;
+    for (size_t i = 0; i < b->count; i++)
+        buf_deinit(&b->values[i]);
+    b->count = 0;
+}
+
+static void add_member(struct view_record *v, const char *id, uint64_t incarnation)
+{
+    uint64_t hi, lo;
+    shadow_member_hash(id, incarnation, &hi, &lo);
+    v->number++;
+    v->count++;
+    v->hash_hi += hi;
+    v->hash_lo += lo;
+}
+
+#define KS (&b.r->w.shadow->ks)
+
+/* n1 founds the cluster in its first incarnation, term 1, view 1. */
+static struct view_record found(struct rig *r, struct process *p)
+{
+    struct batch b = batch_of(r, p);
+    struct view_record v = {0};
+
+    add_member(&v, "n1", 1);
+    PUT(&b, node_record, key_node(KS, "n1"), .state = NODE_ACTIVE, .incarnation = 1,
+        .boot = p->boot);
+    PUT(&b, view_record, key_view(KS), .number = v.number, .count = v.count, .hash_hi = v.hash_hi,
+        .hash_lo = v.hash_lo);
+    PUT(&b, primary_record, key_primary(KS), .node_id = "n1", .incarnation = 1, .boot = p->boot,
+        .term = 1);
+    PUT(&b, term_record, key_term(KS), .term = 1);
+    commits(&b, NULL);
+    return v;
+}
+
+struct fixture {
+    struct rig r;
+    struct process *p;
+    struct view_record v;
+};
+
+static void begin(struct fixture *f)
+{
+    struct sim_config c = rig_config();
+    rig_begin(&f->r, &c);
+    f->p = rig_process(&f->r, 0);
+    f->v = found(&f->r, f->p);
+}
+
+static void moves_of_nodes(void **state)
+{
+    struct fixture f;
+    (void)state;
+    begin(&f);
+    struct batch b = batch_of(&f.r, f.p);
+
+    PUT(&b, node_record, key_node(KS, "n2"), .state = NODE_JOINING, .incarnation = 1);
+    commits(&b, NULL);
+    PUT(&b, node_record, key_node(KS, "n2"), .state = NODE_LEAVING, .incarnation = 1);
+    commits(&b, "NodeTransitions");
+    PUT(&b, node_record, key_node(KS, "n3"), .state = NODE_ACTIVE, .incarnation = 1);
+    commits(&b, "NodeTransitions");
+    PUT(&b, node_record, key_node(KS, "n2"), .state = NODE_FAILED, .incarnation = 1);
+    commits(&b, "ViewIsActive"); /* because of n3, which is Active and in no view */
+    rig_end(&f.r);
+}
+
+static void incarnations_grow_with_joins(void **state)
+{
+    struct fixture f;
+    (void)state;
+    begin(&f);
+    struct batch b = batch_of(&f.r, f.p);
+
+    PUT(&b, node_record, key_node(KS, "n2"), .state = NODE_JOINING, .incarnation = 1);
+    commits(&b, NULL);
+    PUT(&b, node_record, key_node(KS, "n2"), .state = NODE_JOINING, .incarnation = 2);
+    commits(&b, "Growth");
+    PUT(&b, node_record, key_node(KS, "n3"), .state = NODE_JOINING, .incarnation = 0);
+    commits(&b, "Growth");
+    rig_end(&f.r);
+}
+
+static void the_view_is_the_active_nodes(void **state)
+{
+    struct fixture f;
+    (void)state;
+    begin(&f);
+    struct batch b = batch_of(&f.r, f.p);
+    struct view_record v = f.v;
+
+    add_member(&v, "n2", 1);
+    PUT(&b, view_record, key_view(KS), .number = v.number, .count = v.count, .hash_hi = v.hash_hi,
+        .hash_lo = v.hash_lo);
+    commits(&b, "ViewIsActive");
+    PUT(&b, view_record, key_view(KS), .number = 2, .count = 1, .hash_hi = f.v.hash_hi,
+        .hash_lo = f.v.hash_lo);
+    commits(&b, "Growth"); /* 2 again */
+    PUT(&b, view_record, key_view(KS), .number = 3, .count = 1, .hash_hi = f.v.hash_hi,
+        .hash_lo = f.v.hash_lo);
+    commits(&b, NULL);
+    PUT(&b, view_record, key_view(KS), .number = 5, .count = 1, .hash_hi = f.v.hash_hi,
+        .hash_lo = f.v.hash_lo);
+    commits(&b, "Growth");
+    rig_end(&f.r);
+}
+
+static void a_term_needs_a_majority(void **state)
+{
+    struct fixture f;
+    (void)state;
+    begin(&f);
+    struct batch b = batch_of(&f.r, f.p);
+
+    /* n1 alone is a majority of one voter. */
+    PUT(&b, term_record, key_term(KS), .term = 2);
+    PUT(&b, primary_record, key_primary(KS), .node_id = "n1", .incarnation = 1, .term = 2);
+    commits(&b, NULL);
+    /* n2 is Active as well, but has neither heartbeat nor answered. */
+    struct view_record v = f.v;
+    add_member(&v, "n2", 1);
+    PUT(&b, node_record, key_node(KS, "n2"), .state = NODE_JOINING, .incarnation = 1);
+    commits(&b, NULL);
+    PUT(&b, node_record, key_node(KS, "n2"), .state = NODE_ACTIVE, .incarnation = 1);
+    PUT(&b, view_record, key_view(KS), .number = v.number, .count = v.count, .hash_hi = v.hash_hi,
+        .hash_lo = v.hash_lo);
+    commits(&b, NULL);
+    PUT(&b, term_record, key_term(KS), .term = 3);
+    PUT(&b, primary_record, key_primary(KS), .node_id = "n1", .incarnation = 1, .term = 3);
+    commits(&b, "GrantedByMajority");
+    PUT(&b, term_record, key_term(KS), .term = 5);
+    PUT(&b, primary_record, key_primary(KS), .node_id = "n1", .incarnation = 1, .term = 5);
+    commits(&b, "Growth");
+    rig_end(&f.r);
+}
+
+static void put_placement(struct batch *pb, uint64_t generation, bool placed)
+{
+    struct batch b = *pb;
+    PUT(&b, placement_record, key_actor(KS, "counter", "a"), .placed = placed, .node_id = "n1",
+        .incarnation = 1, .boot = b.p->boot, .generation = generation);
+    *pb = b;
+}
+
+static void placements_and_their_index(void **state)
+{
+    struct fixture f;
+    (void)state;
+    begin(&f);
+    struct batch b = batch_of(&f.r, f.p);
+
+    put_placement(&b, 3, true);
+    commits(&b, "ByNodeIsPlacement");
+    PUT(&b, by_node_record, key_by_node(KS, "n1", 1, "counter", "a"), .generation = 3);
+    commits(&b, NULL);
+    PUT(&b, by_node_record, key_by_node(KS, "n2", 1, "counter", "a"), .generation = 3);
+    commits(&b, "ByNodeIsPlacement");
+    put_placement(&b, 2, true);
+    commits(&b, "Growth");
+    rig_end(&f.r);
+}
+
+static void put_request(struct batch *pb, const char *id, uint32_t slot, uint64_t sequence,
+                        uint64_t generation)
+{
+    struct batch b = *pb;
+    struct request_record q = {.sequence = sequence, .generation = generation};
+    struct key key = key_request_slot(KS, "counter", "a", slot);
+    (void)snprintf(q.request_id, sizeof q.request_id, "%s", id);
+    request_record_encode(&q, key_bytes(&key), row(&b, key));
+    *pb = b;
+}
+
+/* The activation of generation 3 runs at n1; n2 reads the state in generation 4. */
+static void writes_are_fenced(void **state)
+{
+    struct fixture f;
+    (void)state;
+    begin(&f);
+    struct batch b = batch_of(&f.r, f.p);
+
+    put_placement(&b, 3, true);
+    PUT(&b, by_node_record, key_by_node(KS, "n1", 1, "counter", "a"), .generation = 3);
+    commits(&b, NULL);
+    put_request(&b, "r1", 1, 1, 3);
+    commits(&b, NULL);
+    put_request(&b, "r2", 2, 2, 2);
+    commits(&b, "NoStaleWrite"); /* not the placement's generation */
+
+    struct process *other = rig_process(&f.r, 1);
+    struct batch ob = batch_of(&f.r, other);
+    put_request(&ob, "r3", 3, 3, 3);
+    commits(&ob, "NoStaleWrite"); /* not the placement's process */
+
+    struct key_range range = keys_state(KS, "counter", "a");
+    put_placement(&b, 4, true);
+    PUT(&b, by_node_record, key_by_node(KS, "n1", 1, "counter", "a"), .generation = 4);
+    commits(&b, NULL);
+    checks_on_range_read(&f.r.w, f.p, key_bytes(&range.begin), key_bytes(&range.end));
+    assert_int_equal(shadow_actor(f.r.w.shadow, "counter", "a")->loaded, 4);
+    put_request(&b, "r4", 4, 4, 3);
+    commits(&b, "NoStaleWrite");
+    rig_end(&f.r);
+}
+
+static void a_request_is_applied_once(void **state)
+{
+    struct fixture f;
+    (void)state;
+    begin(&f);
+    struct batch b = batch_of(&f.r, f.p);
+
+    put_placement(&b, 1, true);
+    PUT(&b, by_node_record, key_by_node(KS, "n1", 1, "counter", "a"), .generation = 1);
+    put_request(&b, "r1", 1, 1, 1);
+    put_request(&b, "r2", 2, 2, 1);
+    commits(&b, NULL);
+    put_request(&b, "r2", 2, 2, 1); /* the same commit, seen again */
+    commits(&b, NULL);
+    put_request(&b, "r1", 3, 3, 1);
+    commits(&b, "AppliedOnce");
+    rig_end(&f.r);
+}
+
+static void rows_decode(void **state)
+{
+    struct fixture f;
+    (void)state;
+    begin(&f);
+    struct batch b = batch_of(&f.r, f.p);
+
+    PUT(&b, heartbeat_record, key_heartbeat(KS, "n1"), .incarnation = 1);
+    b.values[0].data[b.values[0].len / 2] ^= 1;
+    commits(&b, "RowsDecode");
+    buf_append_u8(row(&b, key_probe(KS, "n1")), 1);
+    b.keys[0].data[b.keys[0].len - 1] ^= 0x40;
+    commits(&b, "RowsDecode");
+    rig_end(&f.r);
+}
+
+/* ---- what clients are told */
+
+static struct sim_op op_of(struct sim_actor *a, enum op_kind kind, uint32_t serial, uint64_t amount)
+{
+    struct sim_op op = {
+        .actor = a, .kind = kind, .serial = serial, .amount = amount, .floor = a->floor};
+    (void)snprintf(op.request_id, sizeof op.request_id, "r%u", serial);
+    a->issued += amount;
+    return op;
+}
+
+static void told(struct fixture *f, struct sim_op *op, const char *reply, const char *check)
+{
+    struct world *w = &f->r.w;
+
+    assert_int_equal(check_reply(w, op, bytes_of_str(reply)), check == NULL);
+    if (check)
+        assert_string_equal(w->violations[0].check, check);
+    w->violation_count = 0;
+    w->stop = false;
+}
+
+static void replies_are_in_order(void **state)
+{
+    struct fixture f;
+    struct sim_actor a = {.type = "counter", .id = "a", .counter = true};
+    (void)state;
+    begin(&f);
+    struct sim_op one = op_of(&a, OP_ADD, 1, 2), two = op_of(&a, OP_ADD, 2, 3);
+
+    told(&f, &one, "2", NULL);
+    told(&f, &one, "2", NULL); /* repeated */
+    told(&f, &one, "5", "RepliesInOrder");
+    told(&f, &two, "2", "RepliesInOrder"); /* that was one's */
+    told(&f, &two, "x", "RepliesInOrder");
+    told(&f, &two, "6", "RepliesInOrder"); /* more than all together */
+    told(&f, &two, "5", NULL);
+    struct sim_op get = op_of(&a, OP_GET, 3, 0);
+    told(&f, &get, "4", "RepliesInOrder"); /* 5 was told before */
+    told(&f, &get, "5", NULL);
+    struct sim_op three = op_of(&a, OP_ADD, 4, 1);
+    told(&f, &three, "5", "RepliesInOrder");
+    assert_int_equal(a.acknowledged, 5);
+
+    get.value = 4;
+    check_final(&f.r.w, &get);
+    assert_string_equal(f.r.w.violations[0].check, "AcknowledgedIsDurable");
+    f.r.w.violation_count = 0;
+    get.value = 6;
+    check_final(&f.r.w, &get); /* 5 acknowledged, one more asked for */
+    assert_int_equal(f.r.w.violation_count, 0);
+    free(a.by_value);
+    rig_end(&f.r);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(moves_of_nodes),
+        cmocka_unit_test(incarnations_grow_with_joins),
+        cmocka_unit_test(the_view_is_the_active_nodes),
+        cmocka_unit_test(a_term_needs_a_majority),
+        cmocka_unit_test(placements_and_their_index),
+        cmocka_unit_test(writes_are_fenced),
+        cmocka_unit_test(a_request_is_applied_once),
+        cmocka_unit_test(rows_decode),
+        cmocka_unit_test(replies_are_in_order),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,57 @@
+#!/usr/bin/env bash
+# Wrong usage of kelpie-sim is one clear sentence and status 2; help is help.
+set -uo pipefail
+sim=$KELPIE_BUILD/kelpie-sim
+failed=0
+
+bad() {
+    local want=$1 said status
+    shift
+    said=$("$sim" "$@" 2>&1 >/dev/null)
+    status=$?
+    if [ $status != 2 ] || [ "$(wc -l <<<"$said")" != 1 ] || [[ $said != *"$want"* ]]; then
+        echo "kelpie-sim $*: status $status, said: $said"
+        failed=1
+    fi
+}
+good() {
+    "$sim" "$@" >/dev/null 2>&1 || { echo "kelpie-sim $*: status $?"; failed=1; }
+}
+
+unset DST_SEED
+bad 'a command is needed'
+bad "no command 'walk'" walk
+bad 'needs --seed' run
+bad 'needs --seeds' sweep
+bad "no option '--sed'" run --sed 1
+bad "no option '--jobs'" run --seed 1 --jobs 2
+bad 'needs a value' run --seed
+bad "needs a number, not 'x'" run --seed x
+bad "needs a number, not '-1'" run --seed -1
+bad "takes no 'more'" run --seed 1 more
+bad '--nodes must be' run --seed 1 --nodes 0
+bad '--nodes must be' run --seed 1 --nodes 10
+bad '--actors must be' run --seed 1 --actors 10001
+bad '--duration' run --seed 1 --duration 5x
+bad '--duration' run --seed 1 --duration 0
+bad '--duration' run --seed 1 --duration 25h
+bad "no fault named 'rain'" run --seed 1 --faults crash,rain
+bad "no fault named ''" run --seed 1 --faults crash,
+bad 'table or json' run --seed 1 -w yaml
+bad '--log needs' run --seed 1 --log loud
+bad '--mutant' run --seed 1 --mutant no-such-mutant
+bad 'range' sweep --seeds 9..3
+bad 'range' sweep --seeds 1-3
+bad 'at least 1' sweep --seeds 1..2 --jobs 0
+bad 'at most' sweep --seeds 1..2 --jobs 1000
+bad '--nodes must be' sweep --seeds 1..2 --nodes 99
+DST_SEED=abc bad 'DST_SEED' run
+
+good --help
+good run --help
+good sweep --help
+good faults
+good run --seed 5 --nodes 1 --actors 0 --duration 2s --faults none -w table
+good sweep --seeds 5..6 --jobs 2 --duration 500ms
+[ $failed = 0 ] && echo "every wrong usage is one sentence"
+exit $failed
