@@ -4,16 +4,20 @@
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/event.h>
+#include <event2/http.h>
+#include <stdio.h>
 #include <sys/socket.h>
 
-#include "base/buf.h"
 #include "base/list.h"
 #include "kelpie/error.h"
-#include "loop/http_parse.h"
 #include "loop/tcp_socket.h"
 
 /* bufferevents move 16 KiB a turn unless told otherwise. */
 #define MOVE_MAX (256u * 1024)
+#define HEADERS_MAX (32u * 1024)
+#define INPUT_MAX (HTTP_CLIENT_BODY_MAX + 2 * HEADERS_MAX + MOVE_MAX)
+/* evhttp's own time-outs have a default; calls have a timer each. */
+#define NEVER_S (10 * 365 * 24 * 3600)
 
 struct client_conn;
 
@@ -22,11 +26,17 @@ struct call {
     struct list link; /* in client->waiting or client->active */
     struct http_client *client;
     struct client_conn *conn;
-    struct buf request;
-    bool is_head;
+    enum evhttp_cmd_type method;
+    char *path;
+    char *request_id; /* or NULL */
+    struct bytes body;
     bool is_repeatable;
     bool wants_fresh; /* its kept connection turned out to be closed: once is enough */
+    bool starting;    /* evhttp may fail it at once, but the callback comes from the loop */
     bool wrote;       /* some of it left for the server */
+    bool heard;       /* some of an answer came */
+    bool too_much;    /* of it */
+    int http_error;   /* what evhttp said */
     int error;        /* decided already; the timer completes it */
     struct timer timer;
     void (*chunk)(void *arg, struct bytes data);
@@ -34,23 +44,23 @@ struct call {
     void *arg;
 };
 
+/* A connection of evhttp's. It connects when it gets its first request. */
 struct client_conn {
     struct list link; /* in client->idle or client->busy */
     struct http_client *client;
+    struct evhttp_connection *evcon;
     struct bufferevent *bev;
     struct call *call; /* NULL: idle */
-    bool is_reused;
-    bool has_head;
-    char *text; /* of the answer's head */
-    struct http_head head;
-    struct http_body framing;
-    struct buf body;
+    bool is_open;
+    bool is_reused; /* by the call: it was open before */
 };
 
 struct http_client {
     struct loop *loop;
     struct mem mem;
     char addr[NET_ADDR_SIZE];
+    char host[NET_ADDR_SIZE];
+    uint16_t port; /* 0: the address is none */
     struct list waiting;
     size_t waiting_count;
     struct list active; /* on a connection, or decided */
@@ -63,27 +73,24 @@ static void start_next(struct http_client *c);
 
 /* ---- connections ---- */
 
+/* Its request, if it has one, ends without a callback. */
 static void conn_free(struct client_conn *conn)
 {
     struct http_client *c = conn->client;
 
     list_remove(&conn->link);
     c->conn_count--;
-    bufferevent_free(conn->bev);
-    mem_free(c->mem, conn->text);
-    buf_deinit(&conn->body);
+    conn->call = NULL;
+    evhttp_connection_free(conn->evcon);
     mem_free(c->mem, conn);
 }
 
-/* Ready for the next request. */
-static void conn_reset(struct client_conn *conn)
+/* The call has its outcome. */
+static void conn_release(struct client_conn *conn)
 {
-    mem_free(conn->client->mem, conn->text);
-    conn->text = NULL;
-    conn->has_head = false;
     conn->call = NULL;
-    conn->is_reused = true;
-    buf_clear(&conn->body);
+    list_remove(&conn->link);
+    list_append(&conn->client->idle, &conn->link);
 }
 
 /* A kept connection that the server has closed since is readable: with nothing, or an error. */
@@ -95,14 +102,78 @@ static bool conn_is_alive(const struct client_conn *conn)
            (errno == EAGAIN || errno == EWOULDBLOCK);
 }
 
-/* ---- calls ---- */
+/* evhttp closes the descriptor. */
+static void on_conn_close(struct evhttp_connection *evcon, void *arg)
+{
+    (void)evcon;
+    ((struct client_conn *)arg)->is_open = false;
+}
+
+static void on_input(struct evbuffer *input, const struct evbuffer_cb_info *info, void *arg)
+{
+    struct client_conn *conn = arg;
+
+    if (!info->n_added || !conn->call)
+        return;
+    conn->call->heard = true;
+    /* evhttp waits for whole bodies, and for whole chunks of streams. */
+    if (evbuffer_get_length(input) > INPUT_MAX && !conn->call->too_much) {
+        conn->call->too_much = true;
+        bufferevent_trigger_event(conn->bev, BEV_EVENT_ERROR, BEV_TRIG_DEFER_CALLBACKS);
+    }
+}
+
+/* Some of the request left: whether the server acts on it is not known from then on. (evhttp also
+ * empties the buffer when it has closed.) */
+static void on_output(struct evbuffer *output, const struct evbuffer_cb_info *info, void *arg)
+{
+    struct client_conn *conn = arg;
+
+    (void)output;
+    if (info->n_added && !conn->is_open) {
+        conn->is_open = true;
+        tcp_set_outgoing(bufferevent_getfd(conn->bev));
+    } else if (info->n_deleted && conn->is_open && conn->call) {
+        conn->call->wrote = true;
+    }
+}
+
+static struct client_conn *conn_new(struct http_client *c)
+{
+    struct client_conn *conn = MEM_NEW(c->mem, struct client_conn);
+    struct event_base *base = loop_base(c->loop);
+
+    conn->client = c;
+    conn->bev = bufferevent_socket_new(base, -1, 0);
+    CHECK(conn->bev);
+    CHECK(evbuffer_add_cb(bufferevent_get_input(conn->bev), on_input, conn));
+    CHECK(evbuffer_add_cb(bufferevent_get_output(conn->bev), on_output, conn));
+    (void)bufferevent_set_max_single_write(conn->bev, MOVE_MAX);
+    (void)bufferevent_set_max_single_read(conn->bev, MOVE_MAX);
+    conn->evcon = evhttp_connection_base_bufferevent_new(base, NULL, conn->bev, c->host, c->port);
+    CHECK(conn->evcon);
+    evhttp_connection_set_closecb(conn->evcon, on_conn_close, conn);
+    evhttp_connection_set_timeout(conn->evcon, NEVER_S);
+    evhttp_connection_set_max_headers_size(conn->evcon, HEADERS_MAX);
+    /* A server that refuses a long body answers before it has read it, and closes. */
+    CHECK(evhttp_connection_set_flags(conn->evcon, EVHTTP_CON_READ_ON_WRITE_ERROR) == 0);
+    list_append(&c->idle, &conn->link);
+    c->conn_count++;
+    return conn;
+}
+
+/* ---- the ends of calls ---- */
 
 static void call_free(struct call *call)
 {
+    struct mem mem = call->client->mem;
+
     list_remove(&call->link);
     timer_stop(&call->timer);
-    buf_deinit(&call->request);
-    mem_free(call->client->mem, call);
+    mem_free(mem, call->path);
+    mem_free(mem, call->request_id);
+    mem_free(mem, (void *)(uintptr_t)call->body.data);
+    mem_free(mem, call);
 }
 
 static void complete(struct call *call, int error, int status, struct bytes body)
@@ -120,6 +191,7 @@ static void settle(struct call *call, int error)
 {
     list_remove(&call->link);
     list_append(&call->client->active, &call->link);
+    call->conn = NULL;
     call->error = error;
     timer_start(&call->timer, 0);
 }
@@ -132,24 +204,6 @@ static void wait_again(struct call *call)
     call->conn = NULL;
     call->wants_fresh = true;
     call->wrote = false;
-}
-
-/* The connection failed, or what came is not HTTP. */
-static void conn_fail(struct client_conn *conn, int error)
-{
-    struct http_client *c = conn->client;
-    struct call *call = conn->call;
-    bool is_stale = error == KELPIE_E_UNREACHABLE && conn->is_reused && !conn->has_head &&
-                    evbuffer_get_length(bufferevent_get_input(conn->bev)) == 0;
-
-    conn_free(conn);
-    if (call) {
-        if (is_stale && !call->wants_fresh && (call->is_repeatable || !call->wrote))
-            wait_again(call);
-        else
-            complete(call, error, 0, bytes_of(NULL, 0));
-    }
-    start_next(c);
 }
 
 static void on_timer(void *arg)
@@ -169,160 +223,106 @@ static void on_timer(void *arg)
     start_next(c);
 }
 
-/* ---- reading the answer ---- */
+/* ---- what evhttp tells ---- */
 
-static void conn_done(struct client_conn *conn)
+static void fail(struct call *call)
 {
-    struct http_client *c = conn->client;
-    struct call *call = conn->call;
-    int status = conn->head.status;
-    bool keep = conn->head.keep_alive && conn->head.framing != HTTP_UNTIL_CLOSE &&
-                evbuffer_get_length(bufferevent_get_input(conn->bev)) == 0;
-    struct buf body = conn->body;
+    struct client_conn *conn = call->conn;
+    struct http_client *c = call->client;
+    int error = call->too_much     ? KELPIE_E_PROTOCOL
+                : call->http_error ? call->http_error
+                                   : KELPIE_E_UNREACHABLE;
+    bool is_stale = error == KELPIE_E_UNREACHABLE && conn->is_reused && !call->heard;
 
-    buf_init(&conn->body, c->mem);
-    if (keep) {
-        conn_reset(conn);
-        list_remove(&conn->link);
-        list_append(&c->idle, &conn->link);
-    } else {
-        conn_free(conn);
-    }
-    complete(call, 0, status, buf_bytes(&body));
-    buf_deinit(&body);
+    conn_release(conn);
+    if (is_stale && !call->wants_fresh && (call->is_repeatable || !call->wrote))
+        wait_again(call);
+    else if (call->starting) {
+        settle(call, error);
+        return; /* into start_next */
+    } else
+        complete(call, error, 0, bytes_of(NULL, 0));
     start_next(c);
 }
 
-/* Returns 1 when the head is there, 0 when more is needed, or an error. */
-static int read_head(struct client_conn *conn, struct evbuffer *input)
+/* The request is done. Without an answer evhttp gives none, or one without a status. */
+static void on_done(struct evhttp_request *req, void *arg)
 {
-    struct http_client *c = conn->client;
+    struct call *call = arg;
+    struct http_client *c = call->client;
+    int status = req ? evhttp_request_get_response_code(req) : 0;
+    struct evbuffer *input;
+    size_t len;
 
-    while (!conn->has_head) {
-        size_t len = evbuffer_get_length(input);
-        const uint8_t *data = len ? evbuffer_pullup(input, -1) : NULL;
-        long head_len = http_head_scan(bytes_of(data, len));
-        const char *why;
-
-        if (head_len <= 0)
-            return head_len ? KELPIE_E_PROTOCOL : 0;
-        conn->text = mem_dup(c->mem, data, (size_t)head_len);
-        (void)evbuffer_drain(input, (size_t)head_len);
-        if (http_response_parse(conn->text, (size_t)head_len, &conn->head, &why))
-            return KELPIE_E_PROTOCOL;
-        if (conn->head.status >= 200) {
-            conn->has_head = true;
-        } else { /* 100 Continue: the answer is still to come */
-            mem_free(c->mem, conn->text);
-            conn->text = NULL;
-        }
-    }
-    if (conn->call->is_head)
-        conn->head.framing = HTTP_NO_BODY;
-    conn->framing = http_body_of(&conn->head);
-    return 1;
-}
-
-static int read_body(struct client_conn *conn, struct evbuffer *input)
-{
-    while (!conn->framing.done) {
-        size_t len = evbuffer_get_length(input);
-        const uint8_t *data = len ? evbuffer_pullup(input, -1) : NULL;
-        struct bytes piece;
-        long n = http_body_read(&conn->framing, bytes_of(data, len), &piece);
-
-        if (n < 0 || conn->body.len + piece.len > HTTP_CLIENT_BODY_MAX)
-            return KELPIE_E_PROTOCOL;
-        if (piece.len && conn->call->chunk)
-            conn->call->chunk(conn->call->arg, piece);
-        else
-            buf_append_bytes(&conn->body, piece);
-        (void)evbuffer_drain(input, (size_t)n);
-        if (n == 0 && !conn->framing.done)
-            return 0;
-    }
-    return 1;
-}
-
-static void on_read(struct bufferevent *bev, void *arg)
-{
-    struct client_conn *conn = arg;
-    struct evbuffer *input = bufferevent_get_input(bev);
-    int got = 1;
-
-    if (!conn->call) { /* nobody asked */
-        conn_fail(conn, KELPIE_E_PROTOCOL);
+    if (!status) {
+        fail(call);
         return;
     }
-    if (!conn->has_head)
-        got = read_head(conn, input);
-    if (got == 1)
-        got = read_body(conn, input);
-    if (got == 1)
-        conn_done(conn);
-    else if (got < 0)
-        conn_fail(conn, got);
+    conn_release(call->conn);
+    input = evhttp_request_get_input_buffer(req);
+    len = call->chunk ? 0 : evbuffer_get_length(input);
+    complete(call, 0, status, bytes_of(len ? evbuffer_pullup(input, -1) : NULL, len));
+    start_next(c);
 }
 
-static void on_event(struct bufferevent *bev, short what, void *arg)
+static void on_http_error(enum evhttp_request_error error, void *arg)
 {
-    struct client_conn *conn = arg;
+    struct call *call = arg;
 
-    (void)bev;
-    if (what & BEV_EVENT_EOF && conn->call && conn->has_head &&
-        conn->head.framing == HTTP_UNTIL_CLOSE)
-        conn_done(conn);
-    else
-        conn_fail(conn, KELPIE_E_UNREACHABLE);
+    call->http_error = error == EVREQ_HTTP_INVALID_HEADER || error == EVREQ_HTTP_DATA_TOO_LONG
+                           ? KELPIE_E_PROTOCOL
+                           : KELPIE_E_UNREACHABLE;
 }
 
-/* Some of the request left: whether the server acts on it is not known from then on. */
-static void on_output(struct evbuffer *output, const struct evbuffer_cb_info *info, void *arg)
+static void on_chunk(struct evhttp_request *req, void *arg)
 {
-    struct client_conn *conn = arg;
+    struct call *call = arg;
+    struct evbuffer *input = evhttp_request_get_input_buffer(req);
+    size_t len = evbuffer_get_length(input);
 
-    (void)output;
-    if (info->n_deleted && conn->call)
-        conn->call->wrote = true;
+    call->chunk(call->arg, bytes_of(evbuffer_pullup(input, -1), len));
 }
 
 /* ---- starting ---- */
 
-static struct client_conn *conn_open(struct http_client *c)
-{
-    int fd = tcp_connect(c->addr);
-    struct client_conn *conn;
-    struct bufferevent *bev;
-
-    if (fd < 0)
-        return NULL;
-    bev = bufferevent_socket_new(loop_base(c->loop), fd, BEV_OPT_CLOSE_ON_FREE);
-    CHECK(bev);
-    conn = MEM_NEW(c->mem, struct client_conn);
-    conn->client = c;
-    conn->bev = bev;
-    list_append(&c->idle, &conn->link);
-    c->conn_count++;
-    buf_init(&conn->body, c->mem);
-    bufferevent_setcb(bev, on_read, NULL, on_event, conn);
-    (void)bufferevent_set_max_single_write(bev, MOVE_MAX);
-    (void)bufferevent_set_max_single_read(bev, MOVE_MAX);
-    CHECK(evbuffer_add_cb(bufferevent_get_output(bev), on_output, conn));
-    CHECK(bufferevent_enable(bev, EV_READ | EV_WRITE) == 0);
-    return conn;
-}
-
-/* The kept connection that was used last, if it still lives. */
+/* A kept connection: the one used last, if it still lives. */
 static struct client_conn *conn_reuse(struct http_client *c)
 {
     while (!list_empty(&c->idle)) {
         struct client_conn *conn = LIST_ENTRY(c->idle.prev, struct client_conn, link);
 
-        if (conn_is_alive(conn))
+        if (conn->is_open && conn_is_alive(conn))
             return conn;
         conn_free(conn);
     }
     return NULL;
+}
+
+static void add_header(struct evhttp_request *req, const char *name, const char *value)
+{
+    CHECK(evhttp_add_header(evhttp_request_get_output_headers(req), name, value) == 0);
+}
+
+static struct evhttp_request *request_new(struct call *call)
+{
+    struct evhttp_request *req = evhttp_request_new(on_done, call);
+    char length[32];
+
+    CHECK(req);
+    evhttp_request_set_error_cb(req, on_http_error);
+    if (call->chunk)
+        evhttp_request_set_chunked_cb(req, on_chunk);
+    add_header(req, "Host", call->client->addr);
+    if (call->request_id)
+        add_header(req, "Kelpie-Request-Id", call->request_id);
+    /* evhttp says the length only where a body is usual. */
+    if (call->body.len) {
+        (void)snprintf(length, sizeof length, "%zu", call->body.len);
+        add_header(req, "Content-Length", length);
+        CHECK(evbuffer_add(evhttp_request_get_output_buffer(req), call->body.data,
+                           call->body.len) == 0);
+    }
+    return req;
 }
 
 static void call_begin(struct call *call, struct client_conn *conn)
@@ -333,9 +333,17 @@ static void call_begin(struct call *call, struct client_conn *conn)
     list_append(&c->busy, &conn->link);
     list_remove(&call->link);
     list_append(&c->active, &call->link);
+    conn->is_reused = conn->is_open;
     conn->call = call;
     call->conn = conn;
-    CHECK(bufferevent_write(conn->bev, call->request.data, call->request.len) == 0);
+    call->heard = false;
+    call->http_error = 0;
+    /* Of a stream evhttp would count all that ever came. */
+    evhttp_connection_set_max_body_size(conn->evcon,
+                                        call->chunk ? -1 : (ev_ssize_t)HTTP_CLIENT_BODY_MAX);
+    call->starting = true;
+    CHECK(evhttp_make_request(conn->evcon, request_new(call), call->method, call->path) == 0);
+    call->starting = false;
 }
 
 /* Gives waiting calls a connection as long as there is room for one. */
@@ -351,12 +359,7 @@ static void start_next(struct http_client *c)
             conn_free(LIST_ENTRY(c->idle.next, struct client_conn, link));
         }
         c->waiting_count--;
-        if (!conn)
-            conn = conn_open(c);
-        if (conn)
-            call_begin(call, conn);
-        else
-            settle(call, KELPIE_E_UNREACHABLE);
+        call_begin(call, conn ? conn : conn_new(c));
     }
 }
 
@@ -369,24 +372,23 @@ static bool is_clean(const char *s)
     return true;
 }
 
-static void call_write(struct call *call, const char *method, const char *path,
-                       const char *request_id, struct bytes body)
+static bool method_of(const char *name, enum evhttp_cmd_type *out)
 {
-    struct buf *out = &call->request;
+    static const struct {
+        const char *name;
+        enum evhttp_cmd_type type;
+    } methods[] = {{"GET", EVHTTP_REQ_GET},         {"POST", EVHTTP_REQ_POST},
+                   {"PUT", EVHTTP_REQ_PUT},         {"DELETE", EVHTTP_REQ_DELETE},
+                   {"HEAD", EVHTTP_REQ_HEAD},       {"PATCH", EVHTTP_REQ_PATCH},
+                   {"OPTIONS", EVHTTP_REQ_OPTIONS}, {"TRACE", EVHTTP_REQ_TRACE}};
 
-    buf_append_bytes(out, bytes_of_str(method));
-    buf_append_u8(out, ' ');
-    buf_append_bytes(out, bytes_of_str(path));
-    buf_appendf(out, " HTTP/1.1\r\nHost: %s\r\n", call->client->addr);
-    if (request_id) {
-        buf_append_bytes(out, bytes_of_str("Kelpie-Request-Id: "));
-        buf_append_bytes(out, bytes_of_str(request_id));
-        buf_append_bytes(out, bytes_of_str("\r\n"));
+    for (size_t i = 0; i < ARRAY_LEN(methods); i++) {
+        if (strcmp(name, methods[i].name) == 0) {
+            *out = methods[i].type;
+            return true;
+        }
     }
-    if (body.len || strcmp(method, "POST") == 0 || strcmp(method, "PUT") == 0)
-        buf_appendf(out, "Content-Length: %zu\r\n", body.len);
-    buf_append_bytes(out, bytes_of_str("\r\n"));
-    buf_append_bytes(out, body);
+    return false;
 }
 
 static struct call *call_new(struct http_client *c, http_response_fn *fn, void *arg)
@@ -397,7 +399,6 @@ static struct call *call_new(struct http_client *c, http_response_fn *fn, void *
     call->client = c;
     call->fn = fn;
     call->arg = arg;
-    buf_init(&call->request, c->mem);
     list_init(&call->link);
     timer_init(&call->timer, loop_timers(c->loop), "http_call", on_timer, call);
     return call;
@@ -408,9 +409,7 @@ static void call_start(struct call *call, const char *method, const char *path,
 {
     struct http_client *c = call->client;
 
-    call->is_head = strcmp(method, "HEAD") == 0;
-    call->is_repeatable = request_id || call->is_head || strcmp(method, "GET") == 0;
-    if (path[0] != '/' || !is_clean(path) || !is_clean(method) ||
+    if (path[0] != '/' || !is_clean(path) || !method_of(method, &call->method) ||
         (request_id && (!*request_id || !is_clean(request_id)))) {
         settle(call, KELPIE_E_INVALID);
         return;
@@ -419,7 +418,16 @@ static void call_start(struct call *call, const char *method, const char *path,
         settle(call, KELPIE_E_LIMIT);
         return;
     }
-    call_write(call, method, path, request_id, body);
+    if (!c->port) {
+        settle(call, KELPIE_E_UNREACHABLE);
+        return;
+    }
+    call->is_repeatable =
+        request_id || call->method == EVHTTP_REQ_HEAD || call->method == EVHTTP_REQ_GET;
+    call->path = mem_strndup(c->mem, path, strlen(path));
+    call->request_id = request_id ? mem_strndup(c->mem, request_id, strlen(request_id)) : NULL;
+    if (body.len)
+        call->body = bytes_of(mem_dup(c->mem, body.data, body.len), body.len);
     if (timeout_ms)
         timer_start(&call->timer, timeout_ms * NS_PER_MS);
     list_append(&c->waiting, &call->link);
@@ -450,8 +458,8 @@ struct http_client *http_client_new(struct loop *loop, struct mem mem, const cha
 
     c->loop = loop;
     c->mem = mem;
-    /* An address that does not fit is none: requests end as unreachable. */
-    if (strlen(addr) < sizeof c->addr)
+    /* An address that is none: requests end as unreachable. */
+    if (strlen(addr) < sizeof c->addr && tcp_addr_split(addr, c->host, &c->port) == 0)
         memcpy(c->addr, addr, strlen(addr) + 1);
     list_init(&c->waiting);
     list_init(&c->active);

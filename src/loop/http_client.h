@@ -1,4 +1,5 @@
-/* A small HTTP/1.1 client with kept-alive connections, for the command, benches and tests. */
+/* A small HTTP/1.1 client on libevent's evhttp, with kept-alive connections, for the command, benches
+ * and tests. */
 #ifndef KELPIE_LOOP_HTTP_CLIENT_H
 #define KELPIE_LOOP_HTTP_CLIENT_H
 
@@ -24,7 +25,7 @@ struct http_client *http_client_new(struct loop *loop, struct mem mem, const cha
 /* Completes what is under way with KELPIE_E_CANCELLED. Not from within a callback. */
 void http_client_free(struct http_client *c);
 /* One request; `request_id` may be NULL, `body` empty; all is copied. `fn` runs once from the loop,
- * never inside the call. Several may be outstanding: each takes a connection of its own from a
+ * never inside the call. Methods: GET, POST, PUT, DELETE, HEAD, PATCH, OPTIONS, TRACE. Several may be outstanding: each takes a connection of its own from a
  * pool. `timeout_ms` 0: none.
  *
  * When a kept connection turns out to be closed, the request is sent once more on a fresh one, if
@@ -32,7 +33,7 @@ void http_client_free(struct http_client *c);
 void http_client_send(struct http_client *c, const char *method, const char *path,
                       const char *request_id, struct bytes body, uint64_t timeout_ms,
                       http_response_fn *fn, void *arg);
-/* A streamed GET: `chunk` for each piece of the body, `fn` (with an empty body) at its end. */
+/* A streamed GET: `chunk` for each piece of the body (a piece comes when it is whole), `fn` (with an empty body) at its end. */
 void http_client_stream(struct http_client *c, const char *path,
                         void (*chunk)(void *arg, struct bytes data), http_response_fn *fn,
                         void *arg);

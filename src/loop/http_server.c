@@ -3,76 +3,43 @@
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/event.h>
+#include <event2/http.h>
+#include <event2/listener.h>
 #include <stdio.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "kelpie/error.h"
 #include "loop/http_conn.h"
 #include "loop/tcp_socket.h"
 
-/* Read ahead while a request is being handled; more than a head, or heads would not fit. */
-#define INPUT_MAX (2 * HTTP_HEADERS_MAX)
+/* evhttp leaves a body in the connection's input until it is whole. */
+#define INPUT_MAX (HTTP_BODY_READ_MAX + 2 * HTTP_HEADERS_MAX)
+/* Read ahead while a request is being handled. */
+#define AHEAD_MAX (2 * HTTP_HEADERS_MAX)
 #define SWEEP_NS NS_PER_S
-/* How long a refused client may go on sending before it is cut off: an early close would make its
- * system throw the refusal away. */
-#define LINGER_NS (2 * NS_PER_S)
 #define NEVER UINT64_MAX
 /* bufferevents move 16 KiB a turn unless told otherwise. */
 #define MOVE_MAX (256u * 1024)
-
-enum conn_state {
-    CONN_HEAD,     /* reading, or waiting for, a head */
-    CONN_BODY,     /* reading a body */
-    CONN_ANSWER,   /* the handler has the exchange, or streams */
-    CONN_LAST,     /* the last answer is being written */
-    CONN_LINGER,   /* it was a refusal: waiting until the client has heard it */
-    CONN_BREAKING, /* to be closed from the loop */
-};
-
-struct http_conn {
-    struct list link;
-    struct http_server *server;
-    struct bufferevent *bev;
-    enum conn_state state;
-    struct http_exchange *ex; /* CONN_BODY, CONN_ANSWER; else NULL */
-    bool in_request;          /* CONN_HEAD: its first byte is here */
-    bool closes;              /* after the answer under way */
-    bool lingers;
-    bool advancing;
-    uint64_t deadline_ns;
-};
 
 struct http_server {
     struct loop *loop;
     struct mem mem;
     struct clock clock;
-    struct tcp_listener *listener;
+    struct evhttp *http;
+    struct evhttp_bound_socket *bound; /* NULL: draining */
+    struct event *adopt;
     char addr[NET_ADDR_SIZE];
     http_handler_fn *fn;
     void *arg;
+    struct list fresh; /* accepted in this turn of the loop */
     struct list conns;
-    size_t conn_count;
-    struct list exchanges; /* handed to the handler and not freed */
+    struct map by_evcon;
+    size_t conn_count;         /* of both lists */
+    struct http_conn *handing; /* to the handler, now */
+    struct list exchanges;     /* handed to the handler and not freed */
     size_t pending;
-    bool draining;
     struct timer sweep;
-    struct buf scratch;
 };
-
-static void conn_advance(struct http_conn *c);
-
-static void conn_free(struct http_conn *c)
-{
-    struct http_exchange *ex = c->ex;
-
-    list_remove(&c->link);
-    c->server->conn_count--;
-    bufferevent_free(c->bev);
-    mem_free(c->server->mem, c);
-    if (ex)
-        http_exchange_gone(ex);
-}
 
 static void set_deadline(struct http_conn *c, uint64_t ns)
 {
@@ -81,51 +48,73 @@ static void set_deadline(struct http_conn *c, uint64_t ns)
 
 /* ---- what exchanges do to their connection ---- */
 
-void http_conn_write(struct http_conn *c, struct bytes data)
+void http_conn_prepare(struct http_conn *c, struct evhttp_request *req, bool force)
 {
-    CHECK(bufferevent_write(c->bev, data.data, data.len) == 0);
+    struct evkeyvalq *in = evhttp_request_get_input_headers(req);
+    const char *asked = evhttp_find_header(in, "Connection");
+    bool keeps_10 = asked && evutil_ascii_strncasecmp(asked, "keep-alive", 10) == 0;
+
+    if (!force && !c->closes && c->server->bound && (keeps_10 || !http_request_is_http10(req)))
+        return;
+    /* What the client asked for would make evhttp add a second, other answer to it. */
+    while (evhttp_remove_header(in, "Connection") == 0)
+        ;
+    CHECK(evhttp_add_header(evhttp_request_get_output_headers(req), "Connection", "close") == 0);
+}
+
+/* Of what evhttp 2.1 has no phrase for. */
+const char *http_reason(int status)
+{
+    switch (status) {
+    case 429:
+        return "Too Many Requests";
+    case 431:
+        return "Request Header Fields Too Large";
+    case 507:
+        return "Insufficient Storage";
+    default:
+        return NULL;
+    }
+}
+
+void http_conn_send(struct http_conn *c, struct evhttp_request *req, int status, struct bytes body)
+{
+    bool is_head = evhttp_request_get_command(req) == EVHTTP_REQ_HEAD;
+    bool has_body = status != 204 && status != 304;
+    struct evbuffer *out = evbuffer_new();
+    struct bufferevent *bev = c->bev;
+    char length[32];
+
+    CHECK(out);
+    http_conn_prepare(c, req, false);
+    /* evhttp would write a body behind any head, and say its length only where it may follow. */
+    if (has_body) {
+        (void)snprintf(length, sizeof length, "%zu", body.len);
+        CHECK(evhttp_add_header(evhttp_request_get_output_headers(req), "Content-Length", length) ==
+              0);
+        if (!is_head)
+            CHECK(evbuffer_add(out, body.data, body.len) == 0);
+    }
+    evhttp_send_reply(req, status, http_reason(status), out);
+    evbuffer_free(out);
+    /* evhttp would take a client that closes its side for one that wants no answer any more. It
+     * reads again when the answer is written. */
+    (void)bufferevent_disable(bev, EV_READ);
 }
 
 size_t http_conn_waiting(const struct http_conn *c)
 {
-    if (c->state == CONN_BREAKING)
+    if (c->breaking)
         return HTTP_OUTPUT_MAX;
     return evbuffer_get_length(bufferevent_get_output(c->bev));
 }
 
-bool http_conn_closes(struct http_conn *c, bool force)
-{
-    if (force || c->server->draining)
-        c->closes = true;
-    return c->closes;
-}
-
 void http_conn_break(struct http_conn *c)
 {
-    if (c->state == CONN_BREAKING)
+    if (c->breaking)
         return;
-    c->state = CONN_BREAKING;
+    c->breaking = true;
     bufferevent_trigger_event(c->bev, BEV_EVENT_ERROR, BEV_TRIG_DEFER_CALLBACKS);
-}
-
-void http_conn_answered(struct http_conn *c)
-{
-    c->ex = NULL;
-    if (c->state == CONN_BREAKING)
-        return;
-    c->state = c->closes ? CONN_LAST : CONN_HEAD;
-    c->in_request = false;
-    c->deadline_ns = NEVER;
-    if (c->closes) {
-        /* Nothing left to write, so nothing would tell that it was written. */
-        if (http_conn_waiting(c) == 0)
-            http_conn_break(c);
-        return;
-    }
-    set_deadline(c, HTTP_IDLE_S * NS_PER_S);
-    /* The next request may be here already; nothing else would wake us for it. */
-    if (!c->advancing && evbuffer_get_length(bufferevent_get_input(c->bev)))
-        bufferevent_trigger(c->bev, EV_READ, BEV_TRIG_DEFER_CALLBACKS);
 }
 
 void http_server_handled(struct http_server *s)
@@ -134,271 +123,219 @@ void http_server_handled(struct http_server *s)
     s->pending--;
 }
 
-/* ---- reading ---- */
+/* ---- requests ---- */
 
-static const char *error_name(int status)
+/* `why` needs no escaping. */
+static void refuse(struct http_conn *c, struct evhttp_request *req, int status, int error,
+                   const char *why)
 {
-    switch (status) {
-    case 405:
-        return kelpie_error_name(KELPIE_E_METHOD_NOT_ALLOWED);
-    case 413:
-    case 431:
-        return kelpie_error_name(KELPIE_E_TOO_LARGE);
-    case 503:
-        return kelpie_error_name(KELPIE_E_LIMIT);
-    default:
-        return kelpie_error_name(KELPIE_E_INVALID);
-    }
-}
-
-/* Answers a request that no handler sees, and closes when the client has heard it. `why` needs no
- * escaping. */
-static void refuse(struct http_conn *c, int status, const char *why)
-{
-    struct buf *out = &c->server->scratch;
+    struct evkeyvalq *headers = evhttp_request_get_output_headers(req);
     char body[512];
 
-    (void)snprintf(body, sizeof body, "{\"error\":\"%s\",\"message\":\"%s\",\"retry\":%s}\n",
-                   error_name(status), why, status == 503 ? "true" : "false");
-    buf_clear(out);
-    http_answer_head(out, status, "application/json", (long long)strlen(body),
-                     status == 405 ? bytes_of_str("Allow: GET, POST, PUT, DELETE, HEAD\r\n")
-                                   : bytes_of(NULL, 0),
-                     "close");
-    buf_append_bytes(out, bytes_of_str(body));
-    http_conn_write(c, buf_bytes(out));
-    if (c->ex)
-        http_exchange_free(c->ex);
-    c->ex = NULL;
-    c->state = CONN_LAST;
-    c->deadline_ns = NEVER;
-    c->lingers = true;
+    (void)snprintf(body, sizeof body, "{\"error\":\"%s\",\"message\":\"%s\"}\n",
+                   kelpie_error_name(error), why);
+    CHECK(evhttp_add_header(headers, "Content-Type", "application/json") == 0);
+    if (status == 405)
+        CHECK(evhttp_add_header(headers, "Allow", "GET, POST, PUT, DELETE, HEAD") == 0);
+    c->closes = true;
+    http_conn_send(c, req, status, bytes_of_str(body));
 }
 
-static bool method_is_known(const char *method)
+/* The answer is written, and evhttp turns to the next request, or closes. */
+static void on_complete(struct evhttp_request *req, void *arg)
 {
-    static const char *const methods[] = {"GET", "POST", "PUT", "DELETE", "HEAD"};
+    struct http_conn *c = arg;
 
-    for (size_t i = 0; i < ARRAY_LEN(methods); i++) {
-        if (strcmp(method, methods[i]) == 0)
-            return true;
-    }
-    return false;
+    (void)req;
+    if (c->holds_back)
+        bufferevent_setwatermark(c->bev, EV_READ, 0, INPUT_MAX);
+    c->holds_back = false;
+    c->in_request = evbuffer_get_length(bufferevent_get_input(c->bev)) > 0;
+    set_deadline(c, (c->in_request ? HTTP_REQUEST_S : HTTP_IDLE_S) * NS_PER_S);
 }
 
-static void refuse_body(struct http_conn *c)
+/* While a request is handled, evhttp reads nothing, and so does not see its client go; and if it
+ * were made to read, what comes would end the process. So it reads, a bounded amount, and calls
+ * nobody for it. */
+static void watch_client(struct http_conn *c)
 {
-    char why[64];
+    bufferevent_data_cb on_write;
+    bufferevent_event_cb on_event;
+    void *arg;
 
-    (void)snprintf(why, sizeof why, "the body is over the limit of %u bytes", HTTP_BODY_MAX);
-    refuse(c, 413, why);
+    bufferevent_getcb(c->bev, NULL, &on_write, &on_event, &arg);
+    bufferevent_setcb(c->bev, NULL, on_write, on_event, arg);
+    bufferevent_setwatermark(c->bev, EV_READ, 0, AHEAD_MAX);
+    c->holds_back = true;
+    (void)bufferevent_enable(c->bev, EV_READ);
 }
 
-static void begin_exchange(struct http_conn *c, char *text, size_t len)
-{
-    struct http_server *s = c->server;
-    struct http_head head;
-    const char *why = "";
-    int status = http_request_parse(text, len, &head, &why);
-
-    if (!status && !method_is_known(head.method)) {
-        status = 405;
-        why = "only GET, POST, PUT, DELETE and HEAD are understood here";
-    }
-    if (status) {
-        refuse(c, status, why);
-        mem_free(s->mem, text);
-        return;
-    }
-    c->ex = http_exchange_new(c, s->mem, text, &head);
-    c->ex->server = s;
-    c->closes = !head.keep_alive;
-    c->state = CONN_BODY;
-    if (head.framing == HTTP_LENGTH && head.length > HTTP_BODY_MAX)
-        refuse_body(c);
-    else if (head.expects_continue && !c->ex->framing.done)
-        http_conn_write(c, bytes_of_str("HTTP/1.1 100 Continue\r\n\r\n"));
-}
-
-/* Returns false when more bytes are needed. */
-static bool read_head(struct http_conn *c, struct evbuffer *input)
-{
-    size_t len = evbuffer_get_length(input);
-    const uint8_t *data = len ? evbuffer_pullup(input, -1) : NULL;
-    long head_len;
-    char *text;
-
-    /* Empty lines before a request are tolerated (RFC 9112, 2.2). */
-    while (len >= 2 && data[0] == '\r' && data[1] == '\n') {
-        (void)evbuffer_drain(input, 2);
-        len -= 2;
-        data = len ? evbuffer_pullup(input, -1) : NULL;
-    }
-    if (len == 0)
-        return false;
-    if (!c->in_request)
-        set_deadline(c, HTTP_REQUEST_S * NS_PER_S);
-    c->in_request = true;
-    head_len = http_head_scan(bytes_of(data, len));
-    if (head_len < 0)
-        refuse(c, 431, "the headers are over the limit of 32768 bytes");
-    if (head_len <= 0)
-        return false;
-    text = mem_dup(c->server->mem, data, (size_t)head_len);
-    (void)evbuffer_drain(input, (size_t)head_len);
-    begin_exchange(c, text, (size_t)head_len);
-    return true;
-}
-
-/* Returns false when more bytes are needed. */
-static bool read_body(struct http_conn *c, struct evbuffer *input)
-{
-    struct http_exchange *ex = c->ex;
-
-    while (!ex->framing.done) {
-        size_t len = evbuffer_get_length(input);
-        const uint8_t *data = len ? evbuffer_pullup(input, -1) : NULL;
-        struct bytes piece;
-        long n = http_body_read(&ex->framing, bytes_of(data, len), &piece);
-
-        if (n < 0) {
-            refuse(c, 400, "the body is not what its headers say");
-            return false;
-        }
-        if (ex->body.len + piece.len > HTTP_BODY_MAX) {
-            refuse_body(c);
-            return false;
-        }
-        buf_append_bytes(&ex->body, piece);
-        (void)evbuffer_drain(input, (size_t)n);
-        if (n == 0 && !ex->framing.done)
-            return false;
-    }
-    return true;
-}
-
-static void hand_over(struct http_conn *c)
+static void hand_over(struct http_conn *c, struct evhttp_request *req)
 {
     struct http_server *s = c->server;
 
-    c->state = CONN_ANSWER;
-    c->deadline_ns = NEVER;
-    c->ex->state = EXCHANGE_HANDLING;
+    c->ex = http_exchange_new(c, s->mem, req);
     list_append(&s->exchanges, &c->ex->link);
     s->pending++;
+    s->handing = c;
     s->fn(s->arg, c->ex);
+    if (s->handing && c->ex)
+        watch_client(c);
+    s->handing = NULL;
 }
 
-/* Goes as far as the bytes that are here allow. A client that sends request after request without
- * reading the answers waits until it has. */
-static void conn_advance(struct http_conn *c)
+static void adopt_fresh(struct http_server *s);
+
+static void on_request(struct evhttp_request *req, void *arg)
 {
-    struct evbuffer *input = bufferevent_get_input(c->bev);
-    bool more = true;
+    struct http_server *s = arg;
+    struct evhttp_connection *evcon = evhttp_request_get_connection(req);
+    struct map_node *node;
+    struct http_conn *c;
+    char why[HTTP_WHY_SIZE];
+    int error;
+    int status;
 
-    c->advancing = true;
-    while (more) {
-        switch (c->state) {
-        case CONN_HEAD:
-            more = http_conn_waiting(c) < HTTP_OUTPUT_MAX && read_head(c, input);
-            break;
-        case CONN_BODY:
-            more = read_body(c, input);
-            if (more)
-                hand_over(c);
-            break;
-        case CONN_LAST:
-        case CONN_LINGER:
-            (void)evbuffer_drain(input, evbuffer_get_length(input));
-            more = false;
-            break;
-        default:
-            more = false;
-        }
-    }
-    c->advancing = false;
+    adopt_fresh(s);
+    node = map_find(&s->by_evcon, bytes_of(&evcon, sizeof evcon));
+    c = MAP_ENTRY(node, struct http_conn, node);
+    CHECK(c);
+    c->deadline_ns = NEVER;
+    c->closes = http_request_left_body(req);
+    evhttp_request_set_on_complete_cb(req, on_complete, c);
+    status = http_request_check(req, why, &error);
+    if (status)
+        refuse(c, req, status, error, why);
+    else
+        hand_over(c, req);
 }
 
-static void on_read(struct bufferevent *bev, void *arg)
+/* ---- connections ---- */
+
+static struct evconnlistener *listener_of(const struct http_server *s)
 {
-    (void)bev;
-    conn_advance(arg);
+    return s->bound ? evhttp_bound_socket_get_listener(s->bound) : NULL;
 }
 
-/* Everything was written. */
-static void on_write(struct bufferevent *bev, void *arg)
+static void accept_again(struct http_server *s)
 {
-    struct http_conn *c = arg;
-
-    if (c->state != CONN_LAST) {
-        conn_advance(c);
-    } else if (c->lingers) {
-        (void)shutdown(bufferevent_getfd(bev), SHUT_WR);
-        c->state = CONN_LINGER;
-        set_deadline(c, LINGER_NS);
-    } else {
-        conn_free(c);
-    }
+    if (s->bound && s->conn_count < HTTP_CONNECTIONS_MAX)
+        (void)evconnlistener_enable(listener_of(s));
 }
 
-/* The end of the stream, an error, or nothing written for HTTP_WRITE_S. A client that sends its
- * requests and then closes its side still gets what was answered already. */
-static void on_event(struct bufferevent *bev, short what, void *arg)
+/* Descriptors have run out: the connection stays in the system's queue, and asking again at once
+ * would only burn the core. The next sweep asks, or the next connection that closes. */
+static void on_accept_error(struct evconnlistener *listener, void *arg)
+{
+    (void)arg;
+    (void)evconnlistener_disable(listener);
+}
+
+static void on_input(struct evbuffer *input, const struct evbuffer_cb_info *info, void *arg)
 {
     struct http_conn *c = arg;
 
-    if (what & BEV_EVENT_EOF && !c->ex && c->state != CONN_LINGER && http_conn_waiting(c) &&
-        c->state != CONN_BREAKING) {
-        c->state = CONN_LAST;
-        c->lingers = false;
-        (void)bufferevent_disable(bev, EV_READ);
+    (void)input;
+    if (!info->n_added || c->in_request || c->deadline_ns == NEVER)
         return;
-    }
-    conn_free(c);
+    c->in_request = true;
+    set_deadline(c, HTTP_REQUEST_S * NS_PER_S);
 }
 
-/* ---- the whole ---- */
-
-/* Best effort: it fits the socket's buffer, or the client just sees the end. */
-static void refuse_connection(int fd)
+static void conn_free(struct http_conn *c)
 {
-    static const char answer[] =
-        "HTTP/1.1 503 Service Unavailable\r\n"
-        "Content-Type: application/json\r\n"
-        "Connection: close\r\n\r\n"
-        "{\"error\":\"limit\",\"message\":\"this node has too many connections\",\"retry\":true}\n";
-    long n = tcp_write(fd, answer, sizeof answer - 1);
+    struct http_server *s = c->server;
 
-    (void)n;
-    (void)close(fd);
+    (void)evbuffer_remove_cb(bufferevent_get_input(c->bev), on_input, c);
+    list_remove(&c->link);
+    if (c->evcon)
+        map_remove(&s->by_evcon, &c->node);
+    if (s->handing == c)
+        s->handing = NULL;
+    s->conn_count--;
+    mem_free(s->mem, c);
+    accept_again(s);
 }
 
-static void on_accept(void *arg, int fd, const char *from)
+/* evhttp is about to free the connection. A request that was not answered by then is ours to free:
+ * evhttp has let go of it where the client is gone, and lets it be, being owned, where the server
+ * closes. */
+static void on_conn_close(struct evhttp_connection *evcon, void *arg)
+{
+    struct http_conn *c = arg;
+    struct http_exchange *ex = c->ex;
+    bool let_go;
+
+    (void)evcon;
+    conn_free(c);
+    if (!ex)
+        return;
+    let_go = evhttp_request_get_connection(ex->req) == NULL;
+    evhttp_request_own(ex->req);
+    ex->conn = NULL;
+    if (let_go)
+        http_exchange_gone(ex);
+}
+
+/* evhttp makes its connection after it has asked for the bufferevent, and does not tell which it is
+ * before the first request. It is what its callbacks get. */
+static void adopt(struct http_conn *c)
 {
     static const struct timeval write_timeout = {.tv_sec = HTTP_WRITE_S};
-    struct http_server *s = arg;
-    struct http_conn *c;
-    struct bufferevent *bev = NULL;
+    struct http_server *s = c->server;
+    void *evcon;
 
-    (void)from;
-    if (s->conn_count < HTTP_CONNECTIONS_MAX)
-        bev = bufferevent_socket_new(loop_base(s->loop), fd, BEV_OPT_CLOSE_ON_FREE);
-    if (!bev) {
-        refuse_connection(fd);
+    bufferevent_getcb(c->bev, NULL, NULL, NULL, &evcon);
+    c->evcon = evcon;
+    if (!evcon) { /* freed again */
+        struct bufferevent *bev = c->bev;
+
+        conn_free(c);
+        (void)bufferevent_decref(bev);
         return;
     }
-    c = MEM_NEW(s->mem, struct http_conn);
-    c->server = s;
-    c->bev = bev;
+    list_remove(&c->link);
     list_append(&s->conns, &c->link);
-    s->conn_count++;
+    CHECK(!map_insert(&s->by_evcon, &c->node, bytes_of(&c->evcon, sizeof c->evcon)));
+    evhttp_connection_set_closecb(c->evcon, on_conn_close, c);
+    /* Not evhttp's time-out: it would cut streams to which the client has nothing to say. */
+    (void)bufferevent_set_timeouts(c->bev, NULL, &write_timeout);
+    (void)bufferevent_decref(c->bev);
+}
+
+static void adopt_fresh(struct http_server *s)
+{
+    while (!list_empty(&s->fresh))
+        adopt(LIST_ENTRY(s->fresh.next, struct http_conn, link));
+}
+
+static void on_adopt(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    adopt_fresh(arg);
+}
+
+/* evhttp has accepted a connection. */
+static struct bufferevent *on_new_conn(struct event_base *base, void *arg)
+{
+    struct http_server *s = arg;
+    struct http_conn *c = MEM_NEW(s->mem, struct http_conn);
+
+    c->server = s;
+    c->bev = bufferevent_socket_new(base, -1, 0);
+    CHECK(c->bev);
+    bufferevent_incref(c->bev);
+    list_append(&s->fresh, &c->link);
     set_deadline(c, HTTP_IDLE_S * NS_PER_S);
-    bufferevent_setcb(bev, on_read, on_write, on_event, c);
-    bufferevent_setwatermark(bev, EV_READ, 0, INPUT_MAX);
-    (void)bufferevent_set_max_single_write(bev, MOVE_MAX);
-    (void)bufferevent_set_timeouts(bev, NULL, &write_timeout);
-    if (bufferevent_enable(bev, EV_READ | EV_WRITE))
-        conn_free(c);
+    CHECK(evbuffer_add_cb(bufferevent_get_input(c->bev), on_input, c));
+    bufferevent_setwatermark(c->bev, EV_READ, 0, INPUT_MAX);
+    (void)bufferevent_set_max_single_read(c->bev, MOVE_MAX);
+    (void)bufferevent_set_max_single_write(c->bev, MOVE_MAX);
+    if (++s->conn_count == HTTP_CONNECTIONS_MAX)
+        (void)evconnlistener_disable(listener_of(s));
+    event_active(s->adopt, EV_READ, 0);
+    return c->bev;
 }
 
 static void on_sweep(void *arg)
@@ -410,43 +347,77 @@ static void on_sweep(void *arg)
     {
         struct http_conn *c = LIST_ENTRY(it, struct http_conn, link);
 
-        bool is_reading = c->state == CONN_HEAD && http_conn_waiting(c) > 0;
-
-        if (now >= c->deadline_ns && !is_reading)
-            conn_free(c);
+        if (now >= c->deadline_ns)
+            evhttp_connection_free(c->evcon);
     }
+    accept_again(s);
     timer_start(&s->sweep, SWEEP_NS);
+}
+
+/* ---- the whole ---- */
+
+static bool open_http(struct http_server *s, int fd)
+{
+    struct event_base *base = loop_base(s->loop);
+    struct evconnlistener *listener;
+
+    s->adopt = event_new(base, -1, 0, on_adopt, s);
+    s->http = evhttp_new(base);
+    if (!s->adopt || !s->http) {
+        (void)close(fd);
+        return false;
+    }
+    evhttp_set_max_headers_size(s->http, HTTP_HEADERS_MAX);
+    evhttp_set_max_body_size(s->http, HTTP_BODY_READ_MAX);
+    evhttp_set_default_content_type(s->http, NULL);
+    /* All, also what evhttp does not know, so that the refusal is ours. */
+    evhttp_set_allowed_methods(s->http, (ev_uint16_t)(0xffffu & ~(unsigned)EVHTTP_REQ_CONNECT));
+    evhttp_set_gencb(s->http, on_request, s);
+    evhttp_set_bevcb(s->http, on_new_conn, s);
+    listener =
+        evconnlistener_new(base, NULL, NULL, LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_CLOSE_ON_FREE, 0, fd);
+    if (!listener) {
+        (void)close(fd);
+        return false;
+    }
+    evconnlistener_set_error_cb(listener, on_accept_error);
+    s->bound = evhttp_bind_listener(s->http, listener);
+    CHECK(s->bound);
+    return true;
 }
 
 struct http_server *http_server_new(struct loop *loop, struct mem mem, const char *addr,
                                     http_handler_fn *fn, void *arg, char *why, size_t why_size)
 {
     struct http_server *s = MEM_NEW(mem, struct http_server);
+    int fd;
 
     s->loop = loop;
     s->mem = mem;
     s->clock = loop_clock(loop);
     s->fn = fn;
     s->arg = arg;
+    list_init(&s->fresh);
     list_init(&s->conns);
     list_init(&s->exchanges);
-    buf_init(&s->scratch, mem);
+    map_init(&s->by_evcon);
     timer_init(&s->sweep, loop_timers(loop), "http_sweep", on_sweep, s);
-    s->listener = tcp_listen(loop, mem, addr, on_accept, s, why, why_size);
-    if (!s->listener) {
-        http_server_free(s);
-        return NULL;
+    fd = tcp_listen_open(addr, s->addr, why, why_size);
+    if (fd >= 0 && open_http(s, fd)) {
+        timer_start(&s->sweep, SWEEP_NS);
+        return s;
     }
-    (void)snprintf(s->addr, sizeof s->addr, "%s", tcp_listener_addr(s->listener));
-    timer_start(&s->sweep, SWEEP_NS);
-    return s;
+    if (fd >= 0)
+        (void)snprintf(why, why_size, "cannot listen on %s: the event loop refuses", addr);
+    http_server_free(s);
+    return NULL;
 }
 
 void http_server_drain(struct http_server *s)
 {
-    s->draining = true;
-    tcp_listener_free(s->listener);
-    s->listener = NULL;
+    if (s->bound)
+        evhttp_del_accept_socket(s->http, s->bound);
+    s->bound = NULL;
 }
 
 size_t http_server_pending(const struct http_server *s)
@@ -460,13 +431,20 @@ void http_server_free(struct http_server *s)
 
     if (!s)
         return;
-    tcp_listener_free(s->listener);
     timer_stop(&s->sweep);
-    while (!list_empty(&s->conns))
-        conn_free(LIST_ENTRY(s->conns.next, struct http_conn, link));
-    while ((item = list_pop(&s->exchanges)))
-        LIST_ENTRY(item, struct http_exchange, link)->server = NULL;
-    buf_deinit(&s->scratch);
+    http_server_drain(s);
+    adopt_fresh(s);
+    if (s->http)
+        evhttp_free(s->http);
+    while ((item = list_pop(&s->exchanges))) {
+        struct http_exchange *ex = LIST_ENTRY(item, struct http_exchange, link);
+
+        ex->server = NULL;
+        http_exchange_gone(ex);
+    }
+    CHECK(s->conn_count == 0);
+    if (s->adopt)
+        event_free(s->adopt);
     mem_free(s->mem, s);
 }
 

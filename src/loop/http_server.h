@@ -1,23 +1,25 @@
 /*
- * An HTTP/1.1 server on libevent's bufferevents: whole requests in, whole or streamed answers out.
+ * An HTTP/1.1 server on libevent's evhttp: whole requests in, whole or streamed answers out.
  *
- * Not on evhttp: that of libevent 2.1, which Debian 12 has, answers its own errors in HTML, knows no
- * bound on connections, reads without bound from a client while it answers it, and does not tell
- * that a client went away while its request is being handled.
- *
- * What the server refuses by itself (a malformed head, a body over its limit, …) it answers with
- * {"error":"<name of kelpie/error.h>","message":"<a sentence>","retry":<bool>}.
+ * What reaches the server's own code and is refused there (a method, a body over its limit, an
+ * ambiguous header, …) is answered with
+ * {"error":"<name of kelpie/error.h>","message":"<a sentence>"}. What evhttp refuses by itself has a
+ * page of HTML: a first line or headers that it cannot parse or that are over HTTP_HEADERS_MAX (400),
+ * malformed chunks and bodies over HTTP_BODY_READ_MAX (413), and a CONNECT (501).
+ * Its other limits: no extensions of chunks, no body with HEAD (the connection closes after it).
  */
 #ifndef KELPIE_LOOP_HTTP_SERVER_H
 #define KELPIE_LOOP_HTTP_SERVER_H
 
 #include "base/bytes.h"
-#include "loop/http_parse.h"
+#include "base/check.h"
 #include "loop/loop.h"
 
 #define HTTP_BODY_MAX (1024u * 1024)
-/* Heads: HTTP_HEADERS_MAX bytes, HTTP_FIELDS_MAX headers (http_parse.h). */
-#define HTTP_CONNECTIONS_MAX 4096
+#define HTTP_BODY_READ_MAX (4 * HTTP_BODY_MAX) /* up to here, so that the refusal is ours */
+#define HTTP_HEADERS_MAX (32u * 1024)
+#define HTTP_FIELDS_MAX 100
+#define HTTP_CONNECTIONS_MAX 4096     /* further ones wait in the system's queue */
 #define HTTP_OUTPUT_MAX (256u * 1024) /* of a stream: waiting for a client that reads slowly */
 #define HTTP_REQUEST_S 30             /* from the first byte of a request to its last */
 #define HTTP_IDLE_S 120               /* between requests */
@@ -50,8 +52,8 @@ const char *http_exchange_path(const struct http_exchange *ex);
 const char *http_exchange_query(struct http_exchange *ex, const char *name);
 const char *http_exchange_header(const struct http_exchange *ex, const char *name);
 struct bytes http_exchange_body(const struct http_exchange *ex);
-/* The client went away: `fn` runs then, from the loop, at most once, and not after _reply or _end
- * (which may be called in it). */
+/* The client went away, or closed its side: `fn` runs then, from the loop, at most once, and not
+ * after _reply or _end (which may be called in it). */
 void http_exchange_on_close(struct http_exchange *ex, void (*fn)(void *arg), void *arg);
 /* Before _reply or _stream. Control characters in the value become '?'. */
 void http_exchange_set_header(struct http_exchange *ex, const char *name, const char *value);

@@ -175,32 +175,43 @@ static const char *listen_cause(int error)
     }
 }
 
-struct tcp_listener *tcp_listen(struct loop *loop, struct mem mem, const char *addr,
-                                tcp_accept_fn *fn, void *arg, char *why, size_t why_size)
+int tcp_listen_open(const char *addr, char bound[NET_ADDR_SIZE], char *why, size_t why_size)
 {
     struct sockaddr_storage sa;
     socklen_t len = 0;
-    struct tcp_listener *l;
     int fd;
 
     if (addr_parse(addr, &sa, &len)) {
         (void)snprintf(why, why_size,
                        "cannot listen on '%s': not an address of the form 127.0.0.1:7101", addr);
-        return NULL;
+        return -1;
     }
     fd = open_listening(&sa, len);
     if (fd < 0) {
         (void)snprintf(why, why_size, "cannot listen on %s: %s", addr, listen_cause(errno));
-        return NULL;
+        return -1;
     }
+    len = sizeof sa;
+    CHECK(getsockname(fd, (struct sockaddr *)&sa, &len) == 0);
+    addr_format(&sa, bound);
+    return fd;
+}
+
+struct tcp_listener *tcp_listen(struct loop *loop, struct mem mem, const char *addr,
+                                tcp_accept_fn *fn, void *arg, char *why, size_t why_size)
+{
+    char bound[NET_ADDR_SIZE];
+    int fd = tcp_listen_open(addr, bound, why, why_size);
+    struct tcp_listener *l;
+
+    if (fd < 0)
+        return NULL;
     l = MEM_NEW(mem, struct tcp_listener);
     l->mem = mem;
     l->fd = fd;
     l->fn = fn;
     l->arg = arg;
-    len = sizeof sa;
-    CHECK(getsockname(fd, (struct sockaddr *)&sa, &len) == 0);
-    addr_format(&sa, l->addr);
+    memcpy(l->addr, bound, sizeof l->addr);
     timer_init(&l->pause, loop_timers(loop), "accept_pause", on_pause_over, l);
     l->event = event_new(loop_base(loop), fd, EV_READ | EV_PERSIST, on_accept, l);
     if (!l->event || event_add(l->event, NULL)) {
@@ -227,6 +238,32 @@ const char *tcp_listener_addr(const struct tcp_listener *l)
     return l->addr;
 }
 
+int tcp_addr_split(const char *addr, char host[NET_ADDR_SIZE], uint16_t *port)
+{
+    struct sockaddr_storage sa;
+    socklen_t len = 0;
+    char *colon;
+
+    if (addr_parse(addr, &sa, &len))
+        return KELPIE_E_INVALID;
+    addr_format(&sa, host);
+    colon = strrchr(host, ':');
+    CHECK(colon);
+    *colon = '\0';
+    *port = (uint16_t)port_parse(colon + 1);
+    if (host[0] == '[') {
+        memmove(host, host + 1, strlen(host));
+        host[strlen(host) - 1] = '\0';
+    }
+    return 0;
+}
+
+void tcp_set_outgoing(int fd)
+{
+    set_no_delay(fd);
+    set_unacknowledged(fd);
+}
+
 int tcp_connect(const char *addr)
 {
     struct sockaddr_storage sa;
@@ -238,8 +275,7 @@ int tcp_connect(const char *addr)
     fd = socket(sa.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return KELPIE_E_UNREACHABLE;
-    set_no_delay(fd);
-    set_unacknowledged(fd);
+    tcp_set_outgoing(fd);
     if (connect(fd, (struct sockaddr *)&sa, len) == 0 || errno == EINPROGRESS)
         return fd;
     (void)close(fd);

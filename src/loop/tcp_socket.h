@@ -21,6 +21,16 @@ void tcp_listener_free(struct tcp_listener *l);
 /* The address really listened on. */
 const char *tcp_listener_addr(const struct tcp_listener *l);
 
+/* A listening descriptor, close-on-exec and non-blocking, for whoever accepts himself; `bound` is the
+ * address really listened on. -1 with a sentence in `why`. */
+int tcp_listen_open(const char *addr, char bound[NET_ADDR_SIZE], char *why,
+                    size_t why_size) MUST_USE;
+
+/* Cuts "127.0.0.1:7101", "[::1]:7101" or "localhost:7101" into a numeric host (without brackets) and
+ * a port. Returns 0 or KELPIE_E_INVALID. */
+int tcp_addr_split(const char *addr, char host[NET_ADDR_SIZE], uint16_t *port) MUST_USE;
+/* What tcp_connect sets on its sockets: no Nagle, and a bound on unacknowledged data. */
+void tcp_set_outgoing(int fd);
 /* Begins to connect. Returns a descriptor that becomes writable when it is connected or failed (ask
  * tcp_connect_result), or KELPIE_E_INVALID (no such address) or KELPIE_E_UNREACHABLE. */
 int tcp_connect(const char *addr) MUST_USE;
