@@ -13,6 +13,7 @@
 struct store_command {
     struct cli *cli;
     char url[CONFIG_PATH_MAX + 16];
+    struct world_bind world;
     struct scan scan;
     json_t *problems;
 };
@@ -53,6 +54,7 @@ static int open_store(struct store_command *c, char *why, size_t why_size)
         (void)snprintf(c->url, sizeof(c->url), "%s", url);
     else
         (void)snprintf(c->url, sizeof(c->url), "lmdb:%s/store", data_dir);
+    scan_init(&c->scan, &c->world, &(struct keyspace){""});
     if (keyspace_init(&c->scan.ks, prefix ? prefix : "kelpie")) {
         (void)snprintf(why, why_size, "--prefix is '%.40s', but it must be 1 to %d bytes of UTF-8",
                        prefix, KEY_PREFIX_MAX);
@@ -62,7 +64,7 @@ static int open_store(struct store_command *c, char *why, size_t why_size)
         return CLI_FAILED;
     struct world_options w = {
         .program = CLI_PROGRAM, .node_id = "", .log_level = LOG_ERROR, .store_url = c->url};
-    return world_bind_init(&c->scan.world, &w, why, why_size) ? CLI_FAILED : CLI_OK;
+    return world_bind_init(&c->world, &w, why, why_size) ? CLI_FAILED : CLI_OK;
 }
 
 static int with_store(struct cli *cli, int (*run)(struct store_command *c))
@@ -76,7 +78,7 @@ static int with_store(struct cli *cli, int (*run)(struct store_command *c))
         status = run(c);
     else
         say(CLI_PROGRAM, "%s", why);
-    world_bind_deinit(&c->scan.world);
+    world_bind_deinit(&c->world);
     json_decref(c->problems);
     free(c);
     return status;
@@ -133,7 +135,7 @@ static void dump_row(void *arg, const struct store_row *row)
 {
     struct store_command *c = arg;
     struct buf line;
-    buf_init(&line, c->scan.world.env.mem);
+    buf_init(&line, c->world.env.mem);
     record_to_text(&c->scan.ks, row->key, row->value, &line);
     (void)printf("%.*s\n", (int)line.len, (const char *)line.data);
     buf_deinit(&line);

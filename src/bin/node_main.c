@@ -9,6 +9,7 @@
 
 #include "bin/actors_load.h"
 #include "bin/http_bind.h"
+#include "bin/store_preflight.h"
 #include "bin/world_bind.h"
 #include "kelpie/error.h"
 #include "loop/net_tcp.h"
@@ -202,7 +203,9 @@ static enum exit_status start(struct node_process *p, char *why, size_t why_size
     for (size_t i = 0; i < c->actor_count; i++)
         if (class_list_load(&p->classes, c->actors[i], why, why_size))
             return EXIT_STATUS_FAILED;
-    if (world_bind_init(&p->world, &o, why, why_size) || open_sockets(p, why, why_size))
+    if (world_bind_init(&p->world, &o, why, why_size) ||
+        store_preflight(&p->world, &c->keyspace, c->store_url, why, why_size) ||
+        open_sockets(p, why, why_size))
         return EXIT_STATUS_REFUSED;
     if (loop_on_signal(p->world.loop, SIGTERM, on_terminate, p) ||
         loop_on_signal(p->world.loop, SIGINT, on_terminate, p)) {

@@ -87,6 +87,8 @@ static void note_failure(struct sweep *s, const struct sim_result *r)
         buf_appendf(&out->failures, "seed %llu: %s at %.3f s: %s\n", (unsigned long long)r->seed,
                     r->violations[i].check, (double)r->violations[i].at_ns / 1e9,
                     r->violations[i].text);
+    fprintf(stderr, "kelpie-sim: seed %llu: %s\n", (unsigned long long)r->seed,
+            r->violations[0].check);
     buf_appendf(&out->failures, "reproduce: ");
     report_reproduce(r->seed, s->o->overrides, &out->failures);
     buf_appendf(&out->failures, "\n");

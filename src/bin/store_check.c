@@ -121,7 +121,7 @@ static bool active_nodes(struct check *c, struct view *v)
             continue;
         struct member m = {.incarnation = r.incarnation, .boot = r.boot};
         memcpy(m.node_id, parts.node_id, sizeof(m.node_id));
-        view_add(v, &m, c->scan->world.env.mem);
+        view_add(v, &m, c->scan->world->env.mem);
     }
     return true;
 }
@@ -194,7 +194,7 @@ static void look_at_view(struct scan *s, void *arg)
     } else if (!is_there && active.count > 0) {
         problem(c, key_bytes(&key), "there is no view, but %zu nodes are Active", active.count);
     }
-    view_clear(&active, s->world.env.mem);
+    view_clear(&active, s->world->env.mem);
 }
 
 static void read_range(struct scan *s, struct key_range range)
@@ -351,8 +351,8 @@ int store_check(struct scan *s, check_problem_fn *fn, void *arg, struct check_co
 {
     struct check c = {.scan = s, .ks = &s->ks, .fn = fn, .arg = arg, .counts = counts};
     memset(counts, 0, sizeof(*counts));
-    buf_init(&c.scratch, s->world.env.mem);
-    buf_init(&c.text, s->world.env.mem);
+    buf_init(&c.scratch, s->world->env.mem);
+    buf_init(&c.text, s->world->env.mem);
     int err = scan_range(s, keys_all(c.ks), check_row, &c);
     if (!err)
         err = check_view(&c);

@@ -4,6 +4,12 @@
 
 #include "kelpie/error.h"
 
+void scan_init(struct scan *s, struct world_bind *world, const struct keyspace *ks)
+{
+    s->world = world;
+    s->ks = *ks;
+}
+
 static enum verdict just_read(struct rule_ctx *ctx, void *arg)
 {
     (void)ctx;
@@ -19,12 +25,12 @@ static void on_read(struct txn *t, int status)
                    t->reason[0] ? t->reason : kelpie_error_text(status));
     if (status == 0)
         s->look(s, s->arg);
-    loop_stop(s->world.loop);
+    loop_stop(s->world->loop);
 }
 
 void scan_begin(struct scan *s, rule_fn *rule, void *rule_arg)
 {
-    txn_init(&s->txn, &s->world.env, "Check", rule ? rule : just_read, rule_arg, on_read, s);
+    txn_init(&s->txn, &s->world->env, "Check", rule ? rule : just_read, rule_arg, on_read, s);
     s->txn.give_up_ns = SCAN_GIVE_UP_MS * NS_PER_MS;
 }
 
@@ -33,7 +39,7 @@ int scan_run(struct scan *s, void (*look)(struct scan *s, void *arg), void *arg)
     s->look = look;
     s->arg = arg;
     txn_start(&s->txn);
-    loop_run(s->world.loop);
+    loop_run(s->world->loop);
     return s->status;
 }
 

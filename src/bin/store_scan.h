@@ -10,7 +10,7 @@
 #define SCAN_GIVE_UP_MS 10000
 
 struct scan {
-    struct world_bind world;
+    struct world_bind *world;
     struct keyspace ks;
     struct txn txn;
 
@@ -22,6 +22,8 @@ struct scan {
     char reason[TXN_REASON_SIZE];
 };
 
+/* `world` has a store, and a loop that nobody else runs meanwhile. */
+void scan_init(struct scan *s, struct world_bind *world, const struct keyspace *ks);
 /* One read-only transaction: call scan_begin, add reads to s->txn, call scan_run. `look` runs with
  * the rows there. `rule` NULL: nothing more is read. Returns 0 or an error, then s->reason says
  * more. */

@@ -1,0 +1,260 @@
+/*
+ * Stores with something wrong in them: what kelpied and `kelpie store check` say. Rows are written
+ * directly, past all rules.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/crc32c.h"
+#include "base/tuple.h"
+#include "bin/store_scan.h"
+#include "kelpie/error.h"
+#include "record/records.h"
+
+#define TEXT_SIZE 8192
+
+struct fixture {
+    char dir[64];
+    char url[128];
+    char said[TEXT_SIZE]; /* by the last command */
+    int status;
+    struct keyspace ks;
+    struct world_bind world;
+    struct scan scan;
+    struct buf value;
+    struct key key; /* of the row to be written */
+};
+
+static const char *build_dir(void)
+{
+    const char *dir = getenv("KELPIE_BUILD");
+    assert_non_null(dir);
+    return dir;
+}
+
+static int set_up(void **state)
+{
+    struct fixture *f = calloc(1, sizeof(*f));
+    char why[1024], program[512];
+    (void)snprintf(f->dir, sizeof(f->dir), "/tmp/kelpie-rows.XXXXXX");
+    assert_non_null(mkdtemp(f->dir));
+    (void)snprintf(f->url, sizeof(f->url), "lmdb:%s/store", f->dir);
+    (void)snprintf(program, sizeof(program), "%s/kelpied", build_dir());
+    assert_int_equal(keyspace_init(&f->ks, "kelpie"), 0);
+    f->world.loop = loop_new();
+    assert_non_null(f->world.loop);
+    loop_fill_env(f->world.loop, &f->world.env);
+    struct store_open_options o = {.executable = program, .idle_ms = 200};
+    if (store_open(f->url, &f->world.env, &o, &f->world.store, why, sizeof(why)))
+        fail_msg("%s", why);
+    f->world.env.store = store_handle_store(f->world.store);
+    env_init(&f->world.env);
+    assert_int_equal(loop_on_readable(f->world.loop, store_handle_fd(f->world.store),
+                                      store_handle_ready, f->world.store),
+                     0);
+    scan_init(&f->scan, &f->world, &f->ks);
+    buf_init(&f->value, f->world.env.mem);
+    *state = f;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct fixture *f = *state;
+    char command[160];
+    buf_deinit(&f->value);
+    world_bind_deinit(&f->world);
+    (void)snprintf(command, sizeof(command), "rm -rf %s", f->dir);
+    assert_int_equal(system(command), 0);
+    free(f);
+    return 0;
+}
+
+/* ---- rows ---- */
+
+static enum verdict put_rule(struct rule_ctx *ctx, void *arg)
+{
+    struct fixture *f = arg;
+    rule_put(ctx, key_bytes(&f->key), buf_bytes(&f->value));
+    return RULE_COMMIT;
+}
+
+static void nothing(struct scan *s, void *arg)
+{
+    (void)s;
+    (void)arg;
+}
+
+static void put(struct fixture *f)
+{
+    scan_begin(&f->scan, put_rule, f);
+    (void)txn_read(&f->scan.txn, key_bytes(&f->key), false);
+    assert_int_equal(scan_run(&f->scan, nothing, NULL), 0);
+}
+
+static void put_placement(struct fixture *f, const char *id, const char *node, uint64_t generation)
+{
+    struct placement_record p = {
+        .placed = true, .incarnation = 3, .boot = {.b = {7}}, .generation = generation};
+    (void)snprintf(p.node_id, sizeof(p.node_id), "%s", node);
+    f->key = key_actor(&f->ks, "room", id);
+    placement_record_encode(&p, key_bytes(&f->key), &f->value);
+    put(f);
+}
+
+static void put_by_node(struct fixture *f, const char *id, const char *node, uint64_t generation)
+{
+    struct by_node_record b = {.generation = generation};
+    f->key = key_by_node(&f->ks, node, 3, "room", id);
+    by_node_record_encode(&b, key_bytes(&f->key), &f->value);
+    put(f);
+}
+
+static void put_node(struct fixture *f, const char *id, enum node_state state)
+{
+    struct node_record r = {.state = state, .incarnation = 3, .boot = {.b = {7}}, .lease_ms = 2000};
+    f->key = key_node(&f->ks, id);
+    node_record_encode(&r, key_bytes(&f->key), &f->value);
+    put(f);
+}
+
+static void put_newer(struct fixture *f, struct key key)
+{
+    f->key = key;
+    buf_clear(&f->value);
+    tuple_pack_uint(&f->value, RECORD_VERSION + 1);
+    tuple_pack_uint(&f->value, 5);
+    tuple_pack_uint(&f->value, crc32c_extend(crc32c(key_bytes(&key)), buf_bytes(&f->value)));
+    put(f);
+}
+
+static void put_flipped(struct fixture *f, struct key key)
+{
+    struct format_record r = {.version = RECORD_VERSION};
+    f->key = key;
+    format_record_encode(&r, key_bytes(&key), &f->value);
+    f->value.data[f->value.len / 2] ^= 1;
+    put(f);
+}
+
+/* ---- commands ---- */
+
+static void run(struct fixture *f, const char *program, const char *arguments)
+{
+    char command[1024];
+    (void)snprintf(command, sizeof(command), "%s/%s %s 2>&1", build_dir(), program, arguments);
+    FILE *out = popen(command, "r");
+    assert_non_null(out);
+    size_t n = fread(f->said, 1, sizeof(f->said) - 1, out);
+    f->said[n] = '\0';
+    int status = pclose(out);
+    assert_true(WIFEXITED(status));
+    f->status = WEXITSTATUS(status);
+}
+
+static void check(struct fixture *f, int status, const char *says)
+{
+    char arguments[256];
+    (void)snprintf(arguments, sizeof(arguments), "store check --store %s", f->url);
+    run(f, "kelpie", arguments);
+    if (f->status != status || !strstr(f->said, says))
+        fail_msg("status %d, said: %s(wanted %d: %s)", f->status, f->said, status, says);
+}
+
+static void start(struct fixture *f, int status, const char *says)
+{
+    char arguments[512];
+    (void)snprintf(arguments, sizeof(arguments),
+                   "--node-id n1 --store %s --data-dir %s --listen 127.0.0.1:0 --rpc-listen "
+                   "127.0.0.1:0 --log-level error",
+                   f->url, f->dir);
+    run(f, "kelpied", arguments);
+    if (f->status != status || !strstr(f->said, says))
+        fail_msg("status %d, said: %s(wanted %d: %s)", f->status, f->said, status, says);
+}
+
+/* ---- tests ---- */
+
+static void test_sound(void **state)
+{
+    struct fixture *f = *state;
+    char id[16];
+    check(f, 0, ": 0 records, 0 nodes, 0 actors, 0 problems\n");
+    put_node(f, "n1", NODE_LEFT);
+    for (int i = 0; i < 100; i++) { /* more than a page */
+        (void)snprintf(id, sizeof(id), "r%d", i);
+        put_placement(f, id, "n1", 2);
+        put_by_node(f, id, "n1", 2);
+    }
+    check(f, 0, ": 201 records, 1 nodes, 100 actors, 0 problems\n");
+}
+
+static void test_by_node(void **state)
+{
+    struct fixture *f = *state;
+    put_placement(f, "lonely", "n1", 1);
+    check(f, 1, "registry/actors/room/lonely: node n1 has no by-node row for it\n");
+    put_by_node(f, "lonely", "n1", 1);
+    check(f, 0, " 0 problems\n");
+    put_by_node(f, "lonely", "n2", 1);
+    check(f, 1,
+          "registry/by_node/n2/3/room/lonely: the actor is placed elsewhere (node 'n1', "
+          "incarnation 3)\n");
+    put_by_node(f, "unplaced", "n1", 1);
+    check(f, 1, "registry/by_node/n1/3/room/unplaced: the actor has no placement\n");
+    put_placement(f, "older", "n1", 4);
+    put_by_node(f, "older", "n1", 3);
+    check(f, 1, "registry/by_node/n1/3/room/older: its generation is 3, that of the placement 4\n");
+    check(f, 1, " 2 actors, 3 problems\n");
+}
+
+static void test_view(void **state)
+{
+    struct fixture *f = *state;
+    struct view_record v = {.number = 4, .count = 2};
+    put_node(f, "n1", NODE_ACTIVE);
+    check(f, 1, "cluster/membership_view: there is no view, but 1 nodes are Active\n");
+    f->key = key_view(&f->ks);
+    view_record_encode(&v, key_bytes(&f->key), &f->value);
+    put(f);
+    check(f, 1, "cluster/membership_view: it counts 2 members, but 1 nodes are Active\n");
+    v.count = 1;
+    view_record_encode(&v, key_bytes(&f->key), &f->value);
+    put(f);
+    check(f, 1, "cluster/membership_view: its hash is not that of the Active nodes\n");
+}
+
+static void test_records(void **state)
+{
+    struct fixture *f = *state;
+    struct key unknown = key_format(&f->ks);
+    unknown.data[unknown.len - 2] = 'x';
+    put_flipped(f, key_format(&f->ks));
+    check(f, 1, "cluster/format: the checksum is wrong\n");
+    start(f, 1, "the record cluster/format is corrupt; kelpie store check says what else is\n");
+    put_newer(f, key_format(&f->ks));
+    check(f, 1, "cluster/format: the record was written by a newer version\n");
+    start(f, 1, "the record cluster/format was written by a newer version of kelpied");
+    put_newer(f, unknown);
+    check(f, 1, "no record has such a key\n");
+    check(f, 1, " 2 problems\n");
+    put_flipped(f, key_state(&f->ks, "room", "r", bytes_of_str("k")));
+    check(f, 1, "state/room/r/k/k: the checksum is wrong\n");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_sound, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_by_node, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_view, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_records, set_up, tear_down),
+    };
+    return cmocka_run_group_tests_name("kelpied_store", tests, NULL, NULL);
+}
