@@ -13,10 +13,10 @@
 
 #define STORE_KEY_MAX 511
 #define STORE_VALUE_MAX (96u * 1024)
-#define STORE_READS_MAX 64           /* reads of one transaction */
-#define STORE_ROWS_MAX 65536         /* rows a transaction may read */
+#define STORE_READS_MAX 64   /* reads of one transaction */
+#define STORE_ROWS_MAX 65536 /* rows a transaction may read */
 #define STORE_READ_BYTES_MAX (16u * 1024 * 1024)
-#define STORE_WRITES_MAX 1024        /* writes of one transaction */
+#define STORE_WRITES_MAX 1024 /* writes of one transaction */
 #define STORE_WRITE_BYTES_MAX (1u * 1024 * 1024)
 
 /* One key (end.len == 0) or the range [key, end), at most `limit` rows from its start (0: all). */
@@ -36,7 +36,7 @@ struct store_row {
 struct store_result {
     const struct store_row *rows;
     size_t count;
-    bool more; /* the limit was reached: there may be more rows (what was seen is all that conflicts) */
+    bool more; /* the limit was reached: there may be more rows, which do not conflict */
 };
 
 enum store_write_kind { STORE_PUT, STORE_DELETE, STORE_DELETE_RANGE };

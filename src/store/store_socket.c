@@ -96,6 +96,7 @@ static void socket_drop(struct store_socket *s, const char *why)
     if (s->state == SOCKET_UP && now - s->up_ns > NS_PER_S)
         s->retry_ns = 0;
     s->state = SOCKET_DOWN;
+    s->busy_holder = 0;
     close(s->fd);
     s->fd = -1;
     buf_clear(&s->in);
@@ -340,7 +341,8 @@ static void socket_starter_event(struct store_socket *s)
                  (unsigned long long)s->stats.starts);
         break;
     case STORE_START_BUSY:
-        socket_busy(s, now);
+        if (s->state == SOCKET_DOWN)
+            socket_busy(s, now);
         break;
     case STORE_START_FAILED:
         s->start_after_ns = now + SOCKET_RETRY_MS_MAX * NS_PER_MS;

@@ -12,18 +12,23 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <lmdb.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "kelpie/error.h"
+#include "store/heap_mem.h"
 #include "store/load.h"
 #include "store/store_dir.h"
 #include "store/store_fixture.h"
 #include "store/store_process.h"
+#include "store/store_protocol.h"
 
 #define LEASE_MS 400
 
@@ -484,6 +489,104 @@ static void test_no_executable(void **state)
     assert_non_null(strstr(error, "ended before it was ready"));
 }
 
+/* Another program at the socket: answers every connection with these bytes. */
+static pid_t fake_process(const struct buf *answer)
+{
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid > 0)
+        return pid;
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+    int listen_fd = store_socket_listen(open(dir, O_RDONLY | O_DIRECTORY));
+    for (;;) {
+        struct pollfd p = {.fd = listen_fd, .events = POLLIN};
+        (void)poll(&p, 1, -1);
+        int fd = accept(listen_fd, NULL, NULL);
+        if (fd >= 0 && send(fd, answer->data, answer->len, MSG_NOSIGNAL) < 0)
+            _exit(1);
+    }
+}
+
+static void fake_process_meets(const struct buf *answer, int code, const char *words)
+{
+    pid_t pid = fake_process(answer);
+    char path[600];
+    struct stat st;
+    store_sentence(path, sizeof(path), "%s/%s", dir, STORE_SOCKET_FILE);
+    while (stat(path, &st))
+        usleep(1000);
+    struct store_handle *h;
+    const struct store_open_options o = {.open_ms = 300};
+    assert_int_equal(open_dir(dir, &o, &h), code);
+    if (!strstr(error, words))
+        fail_msg("\"%s\"", error);
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+    unlink(path);
+}
+
+static void test_other_program(void **state)
+{
+    (void)state;
+    struct buf answer;
+    buf_init(&answer, test_mem());
+    store_encode_welcome(&answer);
+    answer.data[STORE_FRAME_HEAD + 5]++; /* the version's low byte */
+    fake_process_meets(&answer, KELPIE_E_VERSION, "speaks protocol version 2, this program 1");
+    buf_clear(&answer);
+    store_encode_refused(&answer, "the moon is full");
+    fake_process_meets(&answer, KELPIE_E_REFUSED, "refuses this program: the moon is full");
+    buf_clear(&answer);
+    buf_append(&answer, "SSH-2.0-OpenSSH_9.2\r\n", 21);
+    fake_process_meets(&answer, KELPIE_E_STORE_UNAVAILABLE, "did not answer within 300 ms");
+    buf_deinit(&answer);
+}
+
+static void on_watch(struct store_watch *w)
+{
+    *(bool *)w->arg = true;
+}
+
+/* From sending one client's commit to the other's watch. */
+static void test_watch_latency(void **state)
+{
+    (void)state;
+    struct store_fixture f = {.loop = {.count = 0}};
+    char url[600];
+    poll_loop_init(&f.loop, &f.env, 3);
+    store_sentence(url, sizeof(url), "lmdb:%s", dir);
+    const struct store_open_options o = {.idle_ms = 50};
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(store_open(url, &f.env, &o, &f.handle[i], error, sizeof(error)), 0);
+        f.store[i] = store_handle_store(f.handle[i]);
+        poll_loop_add(&f.loop, store_handle_fd(f.handle[i]), store_handle_ready, f.handle[i]);
+    }
+    uint64_t longest_ns = 0, total_ns = 0;
+    for (int i = 0; i < 100; i++) {
+        bool fired = false;
+        assert_non_null(i ? fixture_get(&f, 0, "watched") : "");
+        const struct store_read r = {.key = bytes_of_str("watched")};
+        struct store_req req = {.reads = &r, .read_count = 1};
+        assert_int_equal(fixture_read(&f, 0, &req), 0);
+        fixture_release(&f, 0, &req);
+        struct store_watch w = {
+            .key = r.key, .since_version = req.read_version, .fn = on_watch, .arg = &fired};
+        f.store[0].ops->watch(f.store[0].ctx, &w);
+        uint64_t begin = env_now_ns(&f.env);
+        assert_int_equal(fixture_put(&f, 1, "watched", "1"), 0);
+        assert_true(poll_loop_until(&f.loop, &fired, 5000));
+        uint64_t ns = env_now_ns(&f.env) - begin;
+        total_ns += ns;
+        longest_ns = ns > longest_ns ? ns : longest_ns;
+    }
+    print_message(
+        "[   note   ] from a commit to another client's watch: mean %llu us, at most %llu "
+        "us\n",
+        (unsigned long long)(total_ns / 100 / 1000), (unsigned long long)(longest_ns / 1000));
+    for (size_t i = 0; i < 2; i++)
+        store_close(f.handle[i]);
+}
+
 #define PROCESS_TEST(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
 
 int main(int argc, char **argv)
@@ -506,6 +609,8 @@ int main(int argc, char **argv)
         PROCESS_TEST(test_damage),
         PROCESS_TEST(test_long_path),
         PROCESS_TEST(test_no_executable),
+        PROCESS_TEST(test_other_program),
+        PROCESS_TEST(test_watch_latency),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
