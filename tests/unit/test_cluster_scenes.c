@@ -1,0 +1,167 @@
+/* Scenes of whole nodes: what a single rule cannot show, because it lies in when a node runs it. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "lib/small_world.h"
+
+static const struct kelpie_class *const builtin[] = {&kelpie_class_counter, NULL};
+
+static struct small_world *world_of(size_t nodes)
+{
+    struct small_world *w = small_world_new();
+    for (size_t i = 0; i < nodes; i++) {
+        (void)small_node_start(w, i, builtin, 0, 0);
+        assert_true(small_wait_view(w, 0, i + 1));
+    }
+    for (size_t i = 0; i < nodes; i++)
+        assert_true(small_wait_view(w, i, nodes));
+    return w;
+}
+
+static struct cluster *cluster_at(struct small_world *w, size_t i)
+{
+    return node_cluster(w->nodes[i].node);
+}
+
+static struct primary_record decode_primary(struct small_world *w, struct bytes value)
+{
+    struct key key = key_primary(&w->ks);
+    struct primary_record p;
+    struct buf scratch;
+    buf_init(&scratch, w->env.mem);
+    assert_int_equal(primary_record_decode(key_bytes(&key), value, &scratch, &p), 0);
+    buf_deinit(&scratch);
+    return p;
+}
+
+static struct primary_record stored_primary(struct small_world *w)
+{
+    struct buf value;
+    buf_init(&value, w->env.mem);
+    assert_true(small_get(w, key_primary(&w->ks), &value));
+    struct primary_record p = decode_primary(w, buf_bytes(&value));
+    buf_deinit(&value);
+    return p;
+}
+
+/* ---- NodeLeave */
+
+static unsigned vacated;
+
+/* Once that commit has landed another node may be elected: nobody may claim the term by then. */
+static void nobody_claims_what_is_vacated(struct small_world *w, const struct store_req *req)
+{
+    struct key key = key_primary(&w->ks);
+    for (size_t i = 0; i < req->write_count; i++) {
+        if (!bytes_equal(req->writes[i].key, key_bytes(&key)) ||
+            !decode_primary(w, req->writes[i].value).vacant)
+            continue;
+        vacated++;
+        for (size_t k = 0; k < SMALL_NODES_MAX; k++)
+            if (w->nodes[k].node)
+                assert_int_equal(cluster_claim(cluster_at(w, k)), 0);
+    }
+}
+
+static void a_primary_that_leaves_claims_nothing_when_it_commits(void **state)
+{
+    struct small_world *w = world_of(2);
+    char why[200];
+    (void)state;
+    vacated = 0;
+    assert_true(cluster_claim(cluster_at(w, 0)) > 0);
+    w->before_commit = nobody_claims_what_is_vacated;
+    assert_int_equal(node_leave(w->nodes[0].node, false, why, sizeof(why)), 0);
+    assert_true(small_run_until(w, &w->nodes[0].left, 20000));
+    assert_int_equal(vacated, 1);
+    assert_true(small_wait_view(w, 1, 1));
+    small_run_ms(w, 1000);
+    assert_true(cluster_claim(cluster_at(w, 1)) > 0);
+    small_world_free(w);
+}
+
+/* ---- PrimaryStepDown */
+
+/* Two of three die, and the third's lease lapses before it declares them: it is stored as primary,
+ * claims nothing, and has no majority to be elected. It resigns, for the operator's sake. */
+static void a_stored_primary_without_majority_resigns(void **state)
+{
+    struct small_world *w = world_of(3);
+    (void)state;
+    assert_true(cluster_claim(cluster_at(w, 0)) > 0);
+    w->store_cut = true;
+    small_node_close(&w->nodes[1]);
+    small_node_close(&w->nodes[2]);
+    small_run_ms(w, 2500);
+    assert_int_equal(cluster_claim(cluster_at(w, 0)), 0);
+    assert_false(cluster_may_act(cluster_at(w, 0)));
+    w->store_cut = false;
+    assert_false(stored_primary(w).vacant);
+    small_run_ms(w, 6000);
+    assert_true(cluster_may_act(cluster_at(w, 0)));
+    assert_int_equal(cluster_claim(cluster_at(w, 0)), 0);
+    assert_true(stored_primary(w).vacant);
+    small_world_free(w);
+}
+
+/* ---- two nodes */
+
+/* As docs/protocol.md says: a primary that survives declares the other one failed, and then resigns. */
+static void of_two_the_primary_survives(void **state)
+{
+    struct small_world *w = world_of(2);
+    (void)state;
+    small_node_close(&w->nodes[1]);
+    assert_true(small_wait_view(w, 0, 1));
+    assert_true(cluster_claim(cluster_at(w, 0)) > 0);
+    small_run_ms(w, 6000);
+    assert_int_equal(cluster_claim(cluster_at(w, 0)), 0);
+    assert_true(stored_primary(w).vacant);
+    assert_true(cluster_may_act(cluster_at(w, 0)));
+    small_world_free(w);
+}
+
+static void of_two_the_other_one_survives(void **state)
+{
+    struct small_world *w = world_of(2);
+    (void)state;
+    small_node_close(&w->nodes[0]);
+    small_run_ms(w, 20000);
+    assert_true(cluster_may_act(cluster_at(w, 1)));
+    assert_int_equal(cluster_view(cluster_at(w, 1))->count, 2);
+    assert_int_equal(cluster_claim(cluster_at(w, 1)), 0);
+    small_world_free(w);
+}
+
+/* ---- no hot loops */
+
+/* Nobody to elect it, a dead one that nobody can declare: the node goes on quietly. */
+static void a_minority_is_quiet(void **state)
+{
+    struct small_world *w = world_of(2);
+    (void)state;
+    small_node_close(&w->nodes[0]);
+    small_run_ms(w, 5000);
+    size_t before = w->commits;
+    small_run_ms(w, 30000);
+    assert_true(w->commits - before < 3 * 30000 / 300);
+    small_world_free(w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_primary_that_leaves_claims_nothing_when_it_commits),
+        cmocka_unit_test(a_stored_primary_without_majority_resigns),
+        cmocka_unit_test(of_two_the_primary_survives),
+        cmocka_unit_test(of_two_the_other_one_survives),
+        cmocka_unit_test(a_minority_is_quiet),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
