@@ -276,9 +276,11 @@ static void core_settle(struct core *core, uint64_t last, int err)
     LIST_FOREACH(it, &core->batch)
     {
         struct core_commit *c = LIST_ENTRY(it, struct core_commit, link);
-        if (c->status || c->write_count == 0)
+        if (c->status)
             continue;
-        if (err)
+        if (c->write_count == 0)
+            c->version = err ? core->version : c->version; /* valid without the others too */
+        else if (err)
             c->status = err;
         else
             core_touch_watches(core, c);

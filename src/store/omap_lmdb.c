@@ -303,6 +303,7 @@ static int lmdb_mark_get(void *ctx, uint64_t *mark)
 
 struct lmdb_open {
     const char *dir;
+    const struct omap_lmdb *probe; /* once it is open, to tell a full disk */
     char *error;
     size_t error_size;
 };
@@ -317,6 +318,8 @@ static int open_fail_rc(const struct lmdb_open *o, int rc)
 {
     if (lmdb_disk_full(rc) || rc == MDB_MAP_FULL)
         return open_fail(o, KELPIE_E_STORE_FULL, "has no room left", mdb_strerror(rc));
+    if (rc == EIO && o->probe && lmdb_probe_full(o->probe))
+        return open_fail(o, KELPIE_E_STORE_FULL, "has no room left", mdb_strerror(ENOSPC));
     if (rc == MDB_INVALID || rc == MDB_CORRUPTED || rc == MDB_PAGE_NOTFOUND)
         return open_fail(o, KELPIE_E_STORE_CORRUPT, "is corrupt",
                          "data.mdb cannot be read; restore it from a backup");
@@ -369,53 +372,75 @@ static int open_check_length(const struct omap_lmdb *m, const struct lmdb_open *
     return 0;
 }
 
-/* Names the databases, making them in a new environment, and checks the format. */
-static int open_databases(struct omap_lmdb *m, const struct lmdb_open *o)
+/* Names the databases of an environment that has some, and checks the format. Ends the transaction. */
+static int open_existing(struct omap_lmdb *m, const struct lmdb_open *o, MDB_txn *txn)
 {
-    MDB_txn *txn;
-    MDB_stat st;
-    int rc = mdb_txn_begin(m->env, NULL, MDB_RDONLY, &txn);
-    if (rc)
-        return open_fail_rc(o, rc);
-    rc = mdb_env_stat(m->env, &st);
-    if (!rc && st.ms_entries > 0) {
-        rc = mdb_dbi_open(txn, "meta", 0, &m->meta);
-        if (!rc)
-            rc = mdb_dbi_open(txn, "rows", 0, &m->rows);
-        uint64_t format = 0;
-        if (!rc)
-            rc = lmdb_meta_get(txn, m->meta, "format", 4, &format);
-        bool foreign = rc == MDB_NOTFOUND || rc == MDB_INCOMPATIBLE || (!rc && format == 0);
-        if (rc || foreign || format > OMAP_LMDB_FORMAT) {
-            mdb_txn_abort(txn);
-            if (foreign)
-                return open_fail(o, KELPIE_E_STORE_CORRUPT, "cannot be used",
-                                 "data.mdb is not a store of this program");
-            return rc ? open_fail_rc(o, rc)
-                      : open_fail(o, KELPIE_E_STORE_NEWER, "cannot be used",
-                                  "it was written by a newer version of this program");
-        }
+    uint64_t format = 0;
+    int rc = mdb_dbi_open(txn, "meta", 0, &m->meta);
+    if (!rc)
+        rc = mdb_dbi_open(txn, "rows", 0, &m->rows);
+    if (!rc)
+        rc = lmdb_meta_get(txn, m->meta, "format", 4, &format);
+    if (!rc && format > 0 && format <= OMAP_LMDB_FORMAT) {
         rc = mdb_txn_commit(txn); /* keeps the handles */
         return rc ? open_fail_rc(o, rc) : 0;
     }
     mdb_txn_abort(txn);
+    if (rc == MDB_NOTFOUND || rc == MDB_INCOMPATIBLE || (!rc && format == 0))
+        return open_fail(o, KELPIE_E_STORE_CORRUPT, "cannot be used",
+                         "data.mdb is not a store of this program");
     if (rc)
         return open_fail_rc(o, rc);
-    rc = mdb_txn_begin(m->env, NULL, 0, &m->writer);
+    return open_fail(o, KELPIE_E_STORE_NEWER, "cannot be used",
+                     "it was written by a newer version of this program");
+}
+
+/* The names of new files are on disk before anything that is in them is acknowledged. */
+static int open_sync_dir(const char *dir)
+{
+    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return errno;
+    int rc = fsync(fd) ? errno : 0;
+    close(fd);
+    return rc;
+}
+
+static int open_new(struct omap_lmdb *m, const struct lmdb_open *o)
+{
+    MDB_txn *txn;
+    int rc = mdb_txn_begin(m->env, NULL, 0, &txn);
     if (rc)
         return open_fail_rc(o, rc);
-    rc = mdb_dbi_open(m->writer, "meta", MDB_CREATE, &m->meta);
+    rc = mdb_dbi_open(txn, "meta", MDB_CREATE, &m->meta);
     if (!rc)
-        rc = mdb_dbi_open(m->writer, "rows", MDB_CREATE, &m->rows);
+        rc = mdb_dbi_open(txn, "rows", MDB_CREATE, &m->rows);
+    m->writer = txn;
     if (!rc)
         rc = lmdb_meta_put(m, "format", OMAP_LMDB_FORMAT, 4);
-    txn = m->writer;
     m->writer = NULL;
     if (!rc)
         rc = mdb_txn_commit(txn);
     else
         mdb_txn_abort(txn);
+    if (!rc)
+        rc = open_sync_dir(o->dir);
     return rc ? open_fail_rc(o, rc) : 0;
+}
+
+static int open_databases(struct omap_lmdb *m, const struct lmdb_open *o)
+{
+    MDB_txn *txn;
+    MDB_stat st;
+    int rc = mdb_env_stat(m->env, &st);
+    if (!rc)
+        rc = mdb_txn_begin(m->env, NULL, MDB_RDONLY, &txn);
+    if (rc)
+        return open_fail_rc(o, rc);
+    if (st.ms_entries > 0)
+        return open_existing(m, o, txn);
+    mdb_txn_abort(txn);
+    return open_new(m, o);
 }
 
 struct open_check {
@@ -453,7 +478,7 @@ static int open_check_rows(struct omap_lmdb *m, const struct lmdb_open *o)
 int omap_lmdb_open(struct mem mem, const char *dir, uint64_t map_max, struct omap_lmdb **out,
                    char *error, size_t error_size)
 {
-    const struct lmdb_open o = {.dir = dir, .error = error, .error_size = error_size};
+    struct lmdb_open o = {.dir = dir, .error = error, .error_size = error_size};
     struct omap_lmdb *m = MEM_NEW(mem, struct omap_lmdb);
     m->mem = mem;
     m->last_error = "";
@@ -470,6 +495,7 @@ int omap_lmdb_open(struct mem mem, const char *dir, uint64_t map_max, struct oma
     if (!rc)
         rc = mdb_env_open(m->env, dir, MDB_NOTLS | MDB_NORDAHEAD, 0600);
     int err = rc ? open_fail_rc(&o, rc) : 0;
+    o.probe = m;
     MDB_stat st;
     if (!err && mdb_env_stat(m->env, &st) == 0)
         m->page_size = st.ms_psize;

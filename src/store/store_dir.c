@@ -88,6 +88,22 @@ static int check_dir(const char *dir, int fd, char *error, size_t size)
     return 0;
 }
 
+/* The name of a new directory is on disk before anything in it is acknowledged. */
+static void sync_parent(const char *path)
+{
+    char parent[STORE_PATH_MAX];
+    store_sentence(parent, sizeof(parent), "%s", path);
+    char *slash = strrchr(parent, '/');
+    if (!slash)
+        return;
+    slash[slash == parent] = '\0';
+    int fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return; /* one may enter, but not list it: nothing can be done */
+    (void)fsync(fd);
+    close(fd);
+}
+
 int store_dir_prepare(const char *dir, char *out, char *error, size_t error_size)
 {
     if (!*dir) {
@@ -101,8 +117,8 @@ int store_dir_prepare(const char *dir, char *out, char *error, size_t error_size
                        strerror(errno));
         return err;
     }
-    if (made && chmod(dir, 0700)) /* whatever the umask */
-        made = false;
+    if (made)
+        (void)chmod(dir, 0700); /* whatever the umask; checked below */
     int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0) {
         if (errno == ENOTDIR)
@@ -123,6 +139,8 @@ int store_dir_prepare(const char *dir, char *out, char *error, size_t error_size
         free(path);
         return KELPIE_E_IO;
     }
+    if (made)
+        sync_parent(path);
     memcpy(out, path, strlen(path) + 1);
     free(path);
     return 0;
