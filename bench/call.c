@@ -11,17 +11,21 @@
  *   counter_local  class counter, `add`: each answer is durable
  *
  * One JSON line per case: `ratio` is its calls a second over those of the TCP echo with as many in
- * flight; `client_cpu` and `node_cpu` are cores used by the client and by the three nodes. The
- * memory is measured in a node of its own: RSS after activating N actors, less before, over N.
+ * flight; `client_cpu_us` and `node_cpu_us` are the processor time of a call in the client and in
+ * the three nodes together. A durable answer waits for the disk: `disk_sync` is what that gives.
+ * The memory is measured in a node of its own: RSS after activating N actors, less before, over N.
  */
+#include <fcntl.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "lib/bench_nodes.h"
+#include "lib/echo_conns.h"
 #include "tcp_echo.h"
 
 #define IN_FLIGHT_MAX 100
@@ -157,24 +161,12 @@ static void calls_init(struct calls *c, struct bench_loop *b)
 
 static double seconds_of(pid_t pid)
 {
-    char path[64], text[1024];
-    unsigned long user = 0, system = 0;
-    const char *at;
-    size_t len = 0;
-    FILE *f;
+    struct timespec ts = {0};
+    clockid_t id;
 
-    (void)snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
-    f = fopen(path, "re");
-    if (f) {
-        len = fread(text, 1, sizeof text - 1, f);
-        (void)fclose(f);
-    }
-    text[len] = '\0';
-    at = strrchr(text, ')'); /* then state, 10 numbers, utime, stime */
-    if (at)
-        (void)sscanf(at + 1, " %*c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %lu %lu", &user,
-                     &system);
-    return (double)(user + system) / (double)sysconf(_SC_CLK_TCK);
+    if (clock_getcpuclockid(pid, &id) || clock_gettime(id, &ts))
+        return 0;
+    return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
 }
 
 static double nodes_seconds(const struct bench_nodes *n)
@@ -226,7 +218,7 @@ static bool print_line(json_t *json)
 static bool run_case(struct calls *c, struct bench_nodes *n, const struct bench_case *what,
                      unsigned in_flight, double baseline, unsigned seconds)
 {
-    double self = seconds_of(getpid()), nodes, took, rate;
+    double self, nodes, took, rate, calls;
     uint64_t begun;
 
     c->client = n->node[0].client;
@@ -252,33 +244,84 @@ static bool run_case(struct calls *c, struct bench_nodes *n, const struct bench_
     c->is_measured = c->is_running = false;
     if (!bench_wait(n->b, is_quiet, c, ANSWER_MS))
         return false;
-    rate = (double)c->latencies.count / took;
-    return print_line(json_pack(
-               "{s:s,s:i,s:I,s:f,s:f,s:f,s:f,s:f,s:f,s:f,s:I}", "case", what->name, "in_flight",
-               (int)in_flight, "calls", (json_int_t)c->latencies.count, "calls_per_s", rate,
-               "p50_us", samples_percentile(&c->latencies, 50), "p95_us",
-               samples_percentile(&c->latencies, 95), "p99_us",
-               samples_percentile(&c->latencies, 99), "ratio", rate / baseline, "client_cpu",
-               self / took, "node_cpu", nodes / took, "errors", (json_int_t)c->errors)) &&
+    calls = c->latencies.count ? (double)c->latencies.count : 1;
+    rate = calls / took;
+    return print_line(json_pack("{s:s,s:i,s:I,s:f,s:f,s:f,s:f,s:f,s:f,s:f,s:I}", "case", what->name,
+                                "in_flight", (int)in_flight, "calls",
+                                (json_int_t)c->latencies.count, "calls_per_s", rate, "p50_us",
+                                samples_percentile(&c->latencies, 50), "p95_us",
+                                samples_percentile(&c->latencies, 95), "p99_us",
+                                samples_percentile(&c->latencies, 99), "ratio", rate / baseline,
+                                "client_cpu_us", self * 1e6 / calls, "node_cpu_us",
+                                nodes * 1e6 / calls, "errors", (json_int_t)c->errors)) &&
            c->errors == 0;
 }
 
-static bool run_echo(unsigned in_flight, unsigned seconds, double *rate)
+static bool print_baseline(const char *name, unsigned in_flight, struct samples *us, double took,
+                           double *rate)
+{
+    *rate = (double)us->count / took;
+    return print_line(json_pack("{s:s,s:i,s:I,s:f,s:f,s:f,s:f}", "case", name, "in_flight",
+                                (int)in_flight, "calls", (json_int_t)us->count, "calls_per_s",
+                                *rate, "p50_us", samples_percentile(us, 50), "p95_us",
+                                samples_percentile(us, 95), "p99_us", samples_percentile(us, 99)));
+}
+
+/* As many connections as calls; and, to compare, one connection for all of them. */
+static bool run_echo(struct bench_loop *b, unsigned in_flight, unsigned seconds, double *rate)
 {
     struct tcp_echo_result r;
+    struct samples us;
+    bool ok;
 
-    if (!tcp_echo_run(&(struct tcp_echo_options){.in_flight = in_flight,
+    samples_init(&us, b->mem);
+    ok = echo_conns_run(b, in_flight, MESSAGE_LEN, seconds * 1000ull, &us) &&
+         print_baseline("tcp_echo", in_flight, &us, seconds, rate);
+    samples_deinit(&us);
+    if (!ok || in_flight == 1)
+        return ok;
+    ok = tcp_echo_run(&(struct tcp_echo_options){.in_flight = in_flight,
                                                  .message_len = MESSAGE_LEN,
                                                  .duration_ns = seconds * NS_PER_S},
-                      &r)) {
-        (void)fprintf(stderr, "call: the TCP echo does not run\n");
-        return false;
+                      &r);
+    return ok && print_line(json_pack("{s:s,s:i,s:I,s:f,s:f,s:f,s:f}", "case",
+                                      "tcp_echo_one_connection", "in_flight", (int)in_flight,
+                                      "calls", (json_int_t)r.calls, "calls_per_s", r.calls_per_s,
+                                      "p50_us", (double)r.p50_ns / 1e3, "p95_us",
+                                      (double)r.p95_ns / 1e3, "p99_us", (double)r.p99_ns / 1e3));
+}
+
+/* What the disk gives to one writer that waits: a page and fdatasync, again and again. */
+static bool run_disk(struct bench_loop *b, const char *dir, unsigned seconds)
+{
+    char path[BENCH_PATH_MAX + 16], page[4096] = {0};
+    uint64_t begun = bench_now_ns(b), now = begun;
+    struct samples us;
+    double rate;
+    bool ok;
+    int fd;
+
+    samples_init(&us, b->mem);
+    (void)snprintf(path, sizeof path, "%s/disk", dir);
+    fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    ok = fd >= 0;
+    while (ok && now - begun < seconds * NS_PER_S) {
+        uint64_t at = bench_now_ns(b);
+
+        page[0]++;
+        ok = pwrite(fd, page, sizeof page, (off_t)(us.count % 256) * (off_t)sizeof page) ==
+                 (ssize_t)sizeof page &&
+             fdatasync(fd) == 0;
+        now = bench_now_ns(b);
+        samples_add(&us, (double)(now - at) / 1e3);
     }
-    *rate = r.calls_per_s;
-    return print_line(json_pack("{s:s,s:i,s:I,s:f,s:f,s:f,s:f}", "case", "tcp_echo", "in_flight",
-                                (int)in_flight, "calls", (json_int_t)r.calls, "calls_per_s",
-                                r.calls_per_s, "p50_us", (double)r.p50_ns / 1e3, "p95_us",
-                                (double)r.p95_ns / 1e3, "p99_us", (double)r.p99_ns / 1e3));
+    if (fd >= 0)
+        (void)close(fd);
+    if (!ok)
+        (void)fprintf(stderr, "call: cannot write %s\n", path);
+    ok = ok && print_baseline("disk_sync", 1, &us, (double)(now - begun) / 1e9, &rate);
+    samples_deinit(&us);
+    return ok;
 }
 
 static bool run_calls(const struct options *o, struct bench_loop *b)
@@ -294,7 +337,8 @@ static bool run_calls(const struct options *o, struct bench_loop *b)
          activate(c, &nodes.node[0], "echo", "echo", "e", 0, SPREAD) &&
          activate(c, &nodes.node[0], "counter", "add", "c", 0, SPREAD);
     for (size_t i = 0; ok && i < ARRAY_LEN(in_flights); i++)
-        ok = run_echo(in_flights[i], o->seconds, &rates[i]);
+        ok = run_echo(b, in_flights[i], o->seconds, &rates[i]);
+    ok = ok && run_disk(b, nodes.dir, o->seconds);
     for (size_t k = 0; ok && k < ARRAY_LEN(cases); k++) {
         ok = pick_actors(c, &nodes, &cases[k]);
         for (size_t i = 0; ok && i < ARRAY_LEN(in_flights); i++)
