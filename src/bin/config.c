@@ -78,7 +78,9 @@ int config_check_addr(const char *where, const char *addr, bool *loopback, char 
         return KELPIE_E_INVALID;
     }
     size_t host = (size_t)(colon - addr);
-    *loopback = strncmp(addr, "127.", 4) == 0 || (host == 5 && strncmp(addr, "[::1]", 5) == 0) ||
+    bool is_v4 = strspn(addr, "0123456789.") == host;
+    *loopback = (is_v4 && strncmp(addr, "127.", 4) == 0) ||
+                (host == 5 && strncmp(addr, "[::1]", 5) == 0) ||
                 (host == 9 && strncmp(addr, "localhost", 9) == 0);
     return 0;
 }

@@ -137,7 +137,7 @@ static void on_give_up(void *arg)
     log_error(log_of(s), "declare_dead_failed",
               "reason=\"the store does not answer; the others find out within a lease\"");
     /* The transaction may be under way: nothing is torn down around it. */
-    _exit(s->status);
+    _exit((int)s->status);
 }
 
 /* A memory store ended with the child: there is nobody to tell. */

@@ -112,13 +112,14 @@ static void on_actors(void *arg, int status, const struct store_row *rows, size_
     struct list_op *l = arg;
     struct key_parts parts;
     json_t *actors = json_array();
+    (void)more;
     if (status) {
         json_decref(actors);
         api_reply_error(l->op.api, &l->op.req, status, NULL);
         list_end(l);
         return;
     }
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < count && i < l->limit; i++) {
         json_t *actor = row_to_json(l, &rows[i], &parts);
         if (!actor) {
             json_decref(actors);
@@ -130,7 +131,7 @@ static void on_actors(void *arg, int status, const struct store_row *rows, size_
     }
     json_t *body = json_object();
     api_set(body, "actors", actors);
-    if (more && count > 0) {
+    if (count > l->limit) {
         char cursor[CURSOR_MAX];
         path_encode(parts.type, cursor);
         size_t at = strlen(cursor);
@@ -147,7 +148,8 @@ static void on_actors(void *arg, int status, const struct store_row *rows, size_
 static void list_read(struct list_op *l)
 {
     struct key_range range = list_range(node_keyspace(l->op.api->node), l);
-    node_read_rows(l->op.api->node, &range, l->limit, on_actors, l);
+    /* One more than asked for tells whether there is a next page. */
+    node_read_rows(l->op.api->node, &range, l->limit + 1, on_actors, l);
 }
 
 /* The node's row, for its present incarnation. */

@@ -165,3 +165,31 @@ kill_store
 cp -p "$work/good.mdb" "$work/data/store/data.mdb"
 nodes_up n1
 is "put back" "$(ask n1 call counter/a get)" 3
+
+# ---- a full disk: an error that says so, and nothing lost. Only where a small one can be made.
+mkdir -p "$work/small"
+if mount -t tmpfs -o size=3m,mode=700 tmpfs "$work/small" 2>/dev/null; then
+    trap 'umount -l "$work/small" 2>/dev/null; end' EXIT
+    node_start f1 --store "lmdb:$work/small/store"
+    node_wait f1
+    is "before" "$(ask f1 call counter/a add 1)" 1
+    cat /dev/zero >"$work/small/filler" 2>/dev/null
+    text=''
+    for i in $(seq 30); do
+        text=$(ask f1 call "counter/full$i" add 1 --deadline-ms 300 2>&1) || break
+    done
+    like "a call on a full disk" "$text" '^kelpie: .*(full|timeout|unavailable)'
+    rm "$work/small/filler"
+    back() { [ "$(ask f1 call counter/a get)" = 1 ]; }
+    within 15 back
+    kill -TERM "${supervisor[f1]}"
+    node_ended f1
+    is "status of f1" $status 0
+    kill_store
+    cat /dev/zero >"$work/small/filler" 2>/dev/null
+    rm -rf "$work/small/store"
+    cat /dev/zero >"$work/small/filler-2" 2>/dev/null
+    refuses 1 'no room left' --node-id f1 --store "lmdb:$work/small/store"
+else
+    echo "skipped: a full disk (no right to mount one)"
+fi
