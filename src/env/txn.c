@@ -33,7 +33,6 @@ void txn_init(struct txn *t, const struct env *env, const char *action, rule_fn 
     t->backoff_max_ns = TXN_BACKOFF_MAX_NS;
     t->state = TXN_IDLE;
     buf_init(&t->keys, env->mem);
-    buf_init(&t->scratch, env->mem);
     buf_init(&t->write_bytes, env->mem);
     timer_init(&t->timer, env->timers, "txn", on_timer, t);
     timer_init(&t->give_up, env->timers, "txn_give_up", on_give_up, t);
@@ -106,17 +105,17 @@ static void complete(struct txn *t)
     list_remove(&t->link);
     t->state = TXN_IDLE;
     struct store_req req = t->req;
-    struct buf keys = t->keys, scratch = t->scratch, write_bytes = t->write_bytes;
+    struct buf keys = t->keys, *scratch = t->scratch, write_bytes = t->write_bytes;
     struct store_write *writes = t->writes;
     struct txn_write_at *write_at = t->write_at;
 
-    t->done_scratch = &scratch;
     t->done(t, t->status);
 
     if (req.results)
         env->store.ops->release(env->store.ctx, &req);
     buf_deinit(&keys);
-    buf_deinit(&scratch);
+    buf_deinit(scratch);
+    mem_free(env->mem, scratch);
     buf_deinit(&write_bytes);
     mem_free(env->mem, writes);
     mem_free(env->mem, write_at);
@@ -194,6 +193,12 @@ static void rebase_writes(struct txn *t)
 static void commit(struct txn *t)
 {
     CHECK(t->write_count > 0);
+    /* A process that was stopped may get the rows before its own timer: what it read them for is
+     * then as old as the stop (a majority that answered, say). */
+    if (t->give_up_ns && env_now_ns(t->env) - t->started_ns >= t->give_up_ns) {
+        finish(t, KELPIE_E_TIMEOUT);
+        return;
+    }
     rebase_writes(t);
     t->req.writes = t->writes;
     t->req.write_count = t->write_count;
@@ -205,8 +210,8 @@ static void commit(struct txn *t)
 
 static void run_rule(struct txn *t)
 {
-    struct rule_ctx ctx = {.txn = t, .scratch = &t->scratch};
-    buf_clear(&t->scratch);
+    struct rule_ctx ctx = {.txn = t, .scratch = t->scratch};
+    buf_clear(t->scratch);
     buf_clear(&t->write_bytes);
     t->write_count = 0;
     t->reason[0] = '\0';
@@ -285,6 +290,8 @@ void txn_start(struct txn *t)
     t->own_read_count = t->read_count;
     t->own_keys_len = t->keys.len;
     t->started_ns = env_now_ns(t->env);
+    t->scratch = MEM_NEW(t->env->mem, struct buf);
+    buf_init(t->scratch, t->env->mem);
     list_append(t->env->txns, &t->link);
     if (t->give_up_ns)
         timer_start(&t->give_up, t->give_up_ns);
@@ -374,7 +381,7 @@ size_t rule_more_range(struct rule_ctx *ctx, struct bytes begin, struct bytes en
 
 struct rule_ctx txn_look(struct txn *t)
 {
-    return (struct rule_ctx){.txn = t, .scratch = t->done_scratch};
+    return (struct rule_ctx){.txn = t, .scratch = t->scratch};
 }
 
 size_t rule_read_count(const struct rule_ctx *ctx)
