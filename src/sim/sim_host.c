@@ -136,6 +136,18 @@ void host_life_ended(struct host *h, unsigned slot)
         restart_within(h, RETRY_MS);
 }
 
+void host_life_gave_way(struct host *h, unsigned slot, struct uuid boot)
+{
+    bool declares =
+        slot == SIM_SLOT_NODE && h->supervised && !h->supervisor && !event_queued(&h->waitpid);
+
+    host_life_ended(h, slot);
+    if (!declares)
+        return;
+    h->dead_boot = boot;
+    world_after(h->w, &h->waitpid, below_ms(h->w, WAITPID_MS_MAX));
+}
+
 void host_life_overdue(struct host *h, unsigned slot)
 {
     host_kill(h->w, h->number, slot, HOST_CRASH);

@@ -54,8 +54,10 @@ void life_close(struct process *p);
 bool life_leave(struct process *p, bool even_last, uint64_t deadline_ns);
 struct life_of *life_of(const struct process *p);
 
-/* A life has ended by itself: left, closed, or another process has its id. */
+/* A life has ended by itself: left, or closed. */
 void host_life_ended(struct host *h, unsigned slot);
+/* Or because another process has its id; its supervisor declares it dead all the same. */
+void host_life_gave_way(struct host *h, unsigned slot, struct uuid boot);
 /* A process that left was not gone by its deadline. */
 void host_life_overdue(struct host *h, unsigned slot);
 

@@ -120,8 +120,9 @@ static void on_act(struct world *w, struct sim_event *e)
     } else if (l->ends) {
         w->hosts->stats.twins_ended++;
         w->checks->compared[CHECK_TWIN_ENDS]++;
+        struct uuid boot = p->boot;
         life_end(p);
-        host_life_ended(h, slot);
+        host_life_gave_way(h, slot, boot);
     } else if (l->left && !l->closing) {
         w->hosts->stats.left++;
         life_close(p);
