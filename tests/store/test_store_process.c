@@ -289,37 +289,72 @@ static void test_map_limit(void **state)
     fill_it(dir, &(struct store_open_options){.idle_ms = 50, .map_max = 1024 * 1024});
 }
 
+static void pad_disk(const char *file)
+{
+    static uint8_t zero[4096];
+    int fd = open(file, O_WRONLY | O_CREAT, 0600);
+    assert_true(fd >= 0);
+    while (write(fd, zero, sizeof(zero)) > 0)
+        ;
+    close(fd);
+}
+
+/* A store that was filled can be opened and read when not one more byte fits on the disk. */
+static void reopen_full(const char *where)
+{
+    static uint8_t value[50000];
+    struct store_fixture f = {.loop = {.count = 0}};
+    char url[700];
+    poll_loop_init(&f.loop, &f.env, 3);
+    store_sentence(url, sizeof(url), "lmdb:%s", where);
+    const struct store_open_options o = {.idle_ms = 50};
+    assert_int_equal(store_open(url, &f.env, &o, &f.handle[0], error, sizeof(error)), 0);
+    f.store[0] = store_handle_store(f.handle[0]);
+    poll_loop_add(&f.loop, store_handle_fd(f.handle[0]), store_handle_ready, f.handle[0]);
+    assert_string_equal(fixture_get(&f, 0, "fill/after"), "1");
+    int status = 0;
+    for (int i = 0; i < 20 && !status; i++) {
+        const char key[] = {'x', (char)('a' + i), '\0'};
+        const struct store_write w = {.key = bytes_of_str(key),
+                                      .value = bytes_of(value, sizeof(value))};
+        struct store_req req = {.writes = &w, .write_count = 1};
+        status = fixture_commit(&f, 0, &req);
+    }
+    assert_int_equal(status, KELPIE_E_STORE_FULL);
+    assert_string_equal(fixture_get(&f, 0, "fill/after"), "1");
+    store_close(f.handle[0]);
+}
+
+static void wait_idle(const char *where)
+{
+    for (int i = 0; i < 5000 && fixture_store_pid(where) > 0; i++)
+        usleep(1000);
+}
+
 static void test_full_disk(void **state)
 {
     (void)state;
-    char path[600];
+    char path[600], pad[700];
     store_sentence(path, sizeof(path), "%s/small", dir);
+    store_sentence(pad, sizeof(pad), "%s/pad", path);
     assert_int_equal(mkdir(path, 0700), 0);
     if (mount("tmpfs", path, "tmpfs", 0, "size=1m,mode=0700")) {
         print_message("[   note   ] no small filesystem can be mounted here: %s\n",
                       strerror(errno));
-        rmdir(path);
         return;
     }
     fill_it(path, &(struct store_open_options){.idle_ms = 50});
-    for (int i = 0; i < 5000 && fixture_store_pid(path) > 0; i++)
-        usleep(1000);
+    wait_idle(path);
+    pad_disk(pad);
+    reopen_full(path);
+    wait_idle(path);
     /* Not even the files of a new store have room. */
     fixture_remove_dir(path);
-    char fill[700];
-    store_sentence(fill, sizeof(fill), "%s/fill", path);
-    int fd = open(fill, O_WRONLY | O_CREAT, 0600);
-    static uint8_t zero[65536];
-    while (write(fd, zero, sizeof(zero)) > 0)
-        ;
-    close(fd);
+    unlink(pad);
+    pad_disk(pad);
     struct store_handle *h;
     assert_int_equal(open_dir(path, NULL, &h), KELPIE_E_STORE_FULL);
     assert_non_null(strstr(error, "has no room left"));
-    fixture_remove_dir(path);
-    unlink(fill);
-    assert_int_equal(umount2(path, MNT_DETACH), 0);
-    assert_int_equal(rmdir(path), 0);
 }
 
 /* ---- what is refused */
