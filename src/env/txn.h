@@ -75,13 +75,12 @@ struct txn {
     size_t key_at[STORE_READS_MAX]; /* where in `keys` each read's key and end begin */
     size_t end_at[STORE_READS_MAX];
     size_t read_count;
-    size_t asked_count;    /* reads whose rows are in hand; the rest the rule has just asked for */
-    size_t own_read_count; /* those asked for before start; the rest came from rule_more */
-    size_t own_keys_len;   /* of `keys`, likewise */
-    struct buf keys;       /* bytes of the keys of reads */
-    struct buf scratch;
-    struct buf *done_scratch; /* while `done` runs */
-    struct buf write_bytes;   /* keys and values of the writes */
+    size_t asked_count;     /* reads whose rows are in hand; the rest the rule has just asked for */
+    size_t own_read_count;  /* those asked for before start; the rest came from rule_more */
+    size_t own_keys_len;    /* of `keys`, likewise */
+    struct buf keys;        /* bytes of the keys of reads */
+    struct buf *scratch;    /* of the run: from txn_start until `done` has returned */
+    struct buf write_bytes; /* keys and values of the writes */
     struct txn_write_at {
         size_t key_at, value_at; /* where in `write_bytes` they begin */
     } * write_at;

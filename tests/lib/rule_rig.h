@@ -87,6 +87,7 @@ struct rig_row *rig_row(struct rig *r, const char *name);
 /* Somebody else rewrites the row: its version is new, its value the same. */
 void rig_touch(struct rig *r, const char *name);
 void rig_put(struct rig *r, struct key key, struct bytes value);
+struct rig_row *rig_find(struct rig *r, struct bytes key);
 
 /* The completion to give to a transaction, with the rig as its argument. */
 void rig_done(struct txn *t, int status);

@@ -132,7 +132,7 @@ static void majority_scene(const char *nodes, char *scene, char *answered)
         if (nodes[i] == 'A')
             (void)snprintf(answered + strlen(answered), 16, "%c1~3 ", id);
     }
-    strcat(scene, "view=5 term=3 primary=-/3");
+    (void)snprintf(scene + strlen(scene), 32, "view=5 term=3 primary=-/3");
 }
 
 static void majorities_of_one_to_seven(void **state)
