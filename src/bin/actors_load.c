@@ -22,7 +22,7 @@ static int check_class(const char *file, const struct kelpie_class *class, char 
     if (class->abi != KELPIE_ABI_VERSION) {
         (void)snprintf(why, why_size,
                        "%s: a class was built for interface version %u, this program has version "
-                       "%u; build it again with this program's kelpie.h",
+                       "%d; build it again with this program's kelpie.h",
                        file, class->abi, KELPIE_ABI_VERSION);
         return KELPIE_E_INVALID;
     }

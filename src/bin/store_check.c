@@ -332,7 +332,7 @@ static int check_pairs(struct check *c, struct key_range range, bool by_node)
     struct pairs p = {.check = c, .range = range, .by_node = by_node};
     struct scan *s = c->scan;
     unsigned tries = 0;
-    int err;
+    int err = 0;
     do {
         p.asked = SIZE_MAX;
         p.changed = p.more = false;

@@ -58,7 +58,7 @@ static bool take_deadline(struct api *api, const struct api_request *req, uint32
     if (!given || api_number(given, 1, CALL_DEADLINE_MS_MAX, out))
         return true;
     (void)snprintf(why, sizeof(why),
-                   "the deadline (Kelpie-Deadline-Ms) is '%.40s', but it must be 1 to %u", given,
+                   "the deadline (Kelpie-Deadline-Ms) is '%.40s', but it must be 1 to %d", given,
                    CALL_DEADLINE_MS_MAX);
     api_reply_error(api, req, KELPIE_E_INVALID, why);
     return false;

@@ -180,23 +180,23 @@ static void request(struct fixture *f, const char *method, const char *path, con
     assert_true(small_run_until(f->w, &f->c.answered, WAIT_MS));
 }
 
-static void gets(struct fixture *f, const char *path, const char *says)
+static void says(struct fixture *f, const char *path, const char *what)
 {
     request(f, "GET", path, "");
-    if (f->c.status != 200 || !strstr(f->c.body, says))
-        fail_msg("GET %s: %d %s (wanted: %s)", path, f->c.status, f->c.body, says);
+    if (f->c.status != 200 || !strstr(f->c.body, what))
+        fail_msg("GET %s: %d %s (wanted: %s)", path, f->c.status, f->c.body, what);
 }
 
 static void refused(struct fixture *f, const char *method, const char *path, int error,
-                    const char *says)
+                    const char *what)
 {
     char start[64], header[64];
     (void)snprintf(start, sizeof(start), "{\"error\":\"%s\",", kelpie_error_name(error));
     (void)snprintf(header, sizeof(header), "Kelpie-Error: %s\n", kelpie_error_name(error));
     request(f, method, path, "");
     if (f->c.status != kelpie_error_http(error) || strncmp(f->c.body, start, strlen(start)) != 0 ||
-        !strstr(f->c.body, says) || !strstr(f->c.headers, header))
-        fail_msg("%s %s: %d %s (wanted: %s)", method, path, f->c.status, f->c.body, says);
+        !strstr(f->c.body, what) || !strstr(f->c.headers, header))
+        fail_msg("%s %s: %d %s (wanted: %s)", method, path, f->c.status, f->c.body, what);
 }
 
 /* ---- paths ---- */
@@ -231,24 +231,24 @@ static void test_paths(void **state)
 static void test_reading(void **state)
 {
     struct fixture *f = *state;
-    gets(f, "/", "<h1>Kelpie node n1</h1>");
+    says(f, "/", "<h1>Kelpie node n1</h1>");
     assert_string_equal(f->c.type, "text/html; charset=utf-8");
-    gets(f, "/livez", "alive");
-    gets(f, "/readyz", "ready");
-    gets(f, "/v1/status", "{\"node\":\"n1\",\"state\":\"Active\",\"acting\":true,\"reason\":\"\",");
-    gets(f, "/v1/status", "\"pid\":7,\"supervisor_pid\":6,\"version\":\"1.2.3\"");
-    gets(f, "/v1/status",
+    says(f, "/livez", "alive");
+    says(f, "/readyz", "ready");
+    says(f, "/v1/status", "{\"node\":\"n1\",\"state\":\"Active\",\"acting\":true,\"reason\":\"\",");
+    says(f, "/v1/status", "\"pid\":7,\"supervisor_pid\":6,\"version\":\"1.2.3\"");
+    says(f, "/v1/status",
          "\"store_ok\":true,\"voters\":1,\"active\":1,\"majority\":1,\"has_majority\":true,"
          "\"tolerates_failures\":0}\n");
     assert_string_equal(f->c.type, "application/json");
-    gets(f, "/v1/nodes", "{\"nodes\":[{\"node\":\"n1\",\"state\":\"Active\",\"incarnation\":1,");
-    gets(f, "/v1/nodes", "\"classes\":[\"counter\",\"echo\"],\"heartbeat\":");
-    gets(f, "/v1/view", "{\"number\":1,\"members\":[{\"node\":\"n1\",\"incarnation\":1,");
-    gets(f, "/v1/primary", "\"term\":1,\"here\":true}}");
-    gets(f, "/metrics", "# TYPE kelpie_heartbeats_total counter\nkelpie_heartbeats_total ");
-    gets(f, "/metrics", "kelpie_info{version=\"1.2.3\",node=\"n1\"} 1\n");
-    gets(f, "/metrics", "kelpie_node_state{state=\"Active\"} 1\n");
-    gets(f, "/metrics", "kelpie_http_requests_total{code=\"2xx\"} 13\n");
+    says(f, "/v1/nodes", "{\"nodes\":[{\"node\":\"n1\",\"state\":\"Active\",\"incarnation\":1,");
+    says(f, "/v1/nodes", "\"classes\":[\"counter\",\"echo\"],\"heartbeat\":");
+    says(f, "/v1/view", "{\"number\":1,\"members\":[{\"node\":\"n1\",\"incarnation\":1,");
+    says(f, "/v1/primary", "\"term\":1,\"here\":true}}");
+    says(f, "/metrics", "# TYPE kelpie_heartbeats_total counter\nkelpie_heartbeats_total ");
+    says(f, "/metrics", "kelpie_info{version=\"1.2.3\",node=\"n1\"} 1\n");
+    says(f, "/metrics", "kelpie_node_state{state=\"Active\"} 1\n");
+    says(f, "/metrics", "kelpie_http_requests_total{code=\"2xx\"} 13\n");
 }
 
 static void test_two_nodes(void **state)
@@ -256,15 +256,15 @@ static void test_two_nodes(void **state)
     struct fixture *f = *state;
     (void)small_node_start(f->w, 1, classes, 100, IDLE_MS_DEFAULT);
     assert_true(small_wait_view(f->w, 0, 2));
-    gets(f, "/v1/nodes", "{\"node\":\"n2\",\"state\":\"Active\"");
-    gets(f, "/v1/status", "\"members\":[\"n1\",\"n2\"]");
-    gets(f, "/v1/status", "\"voters\":2,\"active\":2,\"majority\":2,");
+    says(f, "/v1/nodes", "{\"node\":\"n2\",\"state\":\"Active\"");
+    says(f, "/v1/status", "\"members\":[\"n1\",\"n2\"]");
+    says(f, "/v1/status", "\"voters\":2,\"active\":2,\"majority\":2,");
     refused(f, "POST", "/v1/nodes/n2/forget", KELPIE_E_REFUSED, "n2 is Active");
     request(f, "POST", "/v1/nodes/n2/drain", "");
     assert_int_equal(f->c.status, 202);
     assert_string_equal(f->c.body, "{\"node\":\"n2\",\"message\":\"node n2 is leaving\"}\n");
     assert_true(small_run_until(f->w, &f->w->nodes[1].left, WAIT_MS));
-    gets(f, "/v1/nodes", "{\"node\":\"n2\",\"state\":\"Left\"");
+    says(f, "/v1/nodes", "{\"node\":\"n2\",\"state\":\"Left\"");
     refused(f, "POST", "/v1/nodes/n1/drain", KELPIE_E_REFUSED, "last active node");
 }
 
@@ -291,7 +291,7 @@ static void test_calls(void **state)
     request(f, "POST", "/v1/actors/echo/%20%2F/echo", "\xff\xfe");
     assert_string_equal(f->c.body, "\xff\xfe");
     assert_string_equal(f->c.type, "application/octet-stream");
-    gets(f, "/v1/actors/echo/%20%2F", "\"id\":\" /\",\"node\":\"n1\",\"incarnation\":1,");
+    says(f, "/v1/actors/echo/%20%2F", "\"id\":\" /\",\"node\":\"n1\",\"incarnation\":1,");
     refused(f, "GET", "/v1/actors/echo/other", KELPIE_E_NOT_FOUND, "echo/other is placed nowhere");
     refused(f, "POST", "/v1/actors/nope/a/get", KELPIE_E_UNKNOWN_TYPE, "nope");
     refused(f, "POST", "/v1/actors/counter/a/nope", KELPIE_E_UNKNOWN_METHOD, "add");
@@ -348,21 +348,21 @@ static void test_listing(void **state)
     request(f, "POST", "/v1/actors/echo/e%20%2F/echo", "x");
     f->c.query_name = "limit";
     f->c.query_value = "6";
-    gets(f, "/v1/actors", "\"next\":null}");
+    says(f, "/v1/actors", "\"next\":null}");
     f->c.query_value = "3";
-    gets(f, "/v1/actors", "\"next\":\"counter/c2\"}");
+    says(f, "/v1/actors", "\"next\":\"counter/c2\"}");
     f->c.query_name = "after";
     f->c.query_value = "counter/c2";
-    gets(f, "/v1/actors", "{\"actors\":[{\"type\":\"counter\",\"id\":\"c3\",");
-    gets(f, "/v1/actors", "{\"type\":\"echo\",\"id\":\"e /\",\"node\":\"n1\"");
+    says(f, "/v1/actors", "{\"actors\":[{\"type\":\"counter\",\"id\":\"c3\",");
+    says(f, "/v1/actors", "{\"type\":\"echo\",\"id\":\"e /\",\"node\":\"n1\"");
     f->c.query_value = "echo/e%20%2F";
-    gets(f, "/v1/actors", "{\"actors\":[],\"next\":null}");
+    says(f, "/v1/actors", "{\"actors\":[],\"next\":null}");
     f->c.query_name = "type";
     f->c.query_value = "echo";
-    gets(f, "/v1/actors", "{\"actors\":[{\"type\":\"echo\",\"id\":\"e /\",");
+    says(f, "/v1/actors", "{\"actors\":[{\"type\":\"echo\",\"id\":\"e /\",");
     f->c.query_name = "node";
     f->c.query_value = "n1";
-    gets(f, "/v1/actors",
+    says(f, "/v1/actors",
          "\"id\":\"c4\",\"node\":\"n1\",\"incarnation\":1,\"generation\":1,"
          "\"hosted\":true}");
     f->c.query_value = "n2";
@@ -376,17 +376,17 @@ static void test_store_away(void **state)
     struct fixture *f = *state;
     f->w->store_cut = true;
     uint64_t begun = f->w->now_ns;
-    gets(f, "/v1/status", "\"store_ok\":false,\"voters\":null,");
+    says(f, "/v1/status", "\"store_ok\":false,\"voters\":null,");
     assert_true(f->w->now_ns - begun <= (API_STATUS_WAIT_MS + 50) * NS_PER_MS);
     small_run_ms(f->w, 6000);
-    gets(f, "/v1/status", "\"acting\":false,\"reason\":\"");
+    says(f, "/v1/status", "\"acting\":false,\"reason\":\"");
     refused(f, "GET", "/readyz", KELPIE_E_UNAVAILABLE, "node n1 is Active: ");
     refused(f, "POST", "/v1/actors/counter/a/get", KELPIE_E_UNAVAILABLE, "");
     request(f, "GET", "/v1/nodes", "");
     assert_true(f->c.status >= 500);
     f->w->store_cut = false;
     small_run_ms(f->w, 8000);
-    gets(f, "/readyz", "ready");
+    says(f, "/readyz", "ready");
 }
 
 /* ---- events ---- */
