@@ -98,9 +98,10 @@ static void on_due(evutil_socket_t fd, short what, void *arg)
     uint64_t expirations;
 
     (void)what;
-    if (read(fd, &expirations, sizeof expirations) < 0)
-        CHECK(errno == EAGAIN || errno == EINTR);
-    h->fd_due_ns = NOT_SET;
+    if (read(fd, &expirations, sizeof expirations) > 0)
+        h->fd_due_ns = NOT_SET;
+    else
+        CHECK(errno == EAGAIN || errno == EINTR); /* wake_in_turn, or set anew since */
     h->running = true;
     while (h->count && h->items[0]->due_ns <= now && h->items[0]->seq < seq_end) {
         struct timer *t = h->items[0];
@@ -111,6 +112,14 @@ static void on_due(evutil_socket_t fd, short what, void *arg)
     }
     h->running = false;
     wake_in_time(h);
+}
+
+/* For a timer that is due at once: this turn of the loop still runs it, and no system call is needed.
+ * One that was started by a timer waits for the next turn, so that sockets are never kept waiting. */
+static void wake_in_turn(struct timer_heap *h)
+{
+    if (!h->running)
+        event_active(h->event, EV_READ, 0);
 }
 
 static void heap_start(void *ctx, struct timer *t, uint64_t delay_ns)
@@ -126,7 +135,10 @@ static void heap_start(void *ctx, struct timer *t, uint64_t delay_ns)
     t->due_ns = now + delay_ns;
     t->seq = h->seq++;
     heap_insert(h, t);
-    wake_in_time(h);
+    if (delay_ns == 0)
+        wake_in_turn(h);
+    else
+        wake_in_time(h);
 }
 
 static void heap_stop(void *ctx, struct timer *t)
