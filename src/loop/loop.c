@@ -204,6 +204,20 @@ static bool open_posts(struct loop *loop)
     return loop->post_event && event_add(loop->post_event, NULL) == 0;
 }
 
+/* What a turn changes in what is waited for goes to the system once, at its end: much of it is undone
+ * within the turn. (It does not go with descriptors that are duplicates of others; none is here.) */
+static struct event_base *open_base(void)
+{
+    struct event_config *config = event_config_new();
+    struct event_base *base = NULL;
+
+    if (config && event_config_set_flag(config, EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST) == 0)
+        base = event_base_new_with_config(config);
+    if (config)
+        event_config_free(config);
+    return base;
+}
+
 struct loop *loop_new(void)
 {
     struct loop *loop = MEM_NEW(loop_mem(), struct loop);
@@ -214,7 +228,7 @@ struct loop *loop_new(void)
     loop->post_fd = -1;
     loop->thread = pthread_self();
     (void)signal(SIGPIPE, SIG_IGN);
-    loop->base = event_base_new();
+    loop->base = open_base();
     if (loop->base && seed(loop) &&
         timer_heap_init(&loop->timers, loop->base, loop_mem(), loop_clock(loop)) == 0 &&
         open_posts(loop))
