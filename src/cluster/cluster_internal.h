@@ -13,6 +13,7 @@
 #define ELECT_RANK_DELAY_MS 20 /* a candidate waits for those before it in the view */
 #define SEEN_ALIVE_MOVES 2     /* a heartbeat that moved so often is no late landing */
 #define TRIM_INTERVAL_BEATS 64
+#define LEAVE_TRIES_MAX 10
 #define REASON_SIZE 256
 
 /* A node as the last scan saw it. */
@@ -81,6 +82,7 @@ struct cluster {
     uint64_t probe_sequence;
     char reason[REASON_SIZE];
     bool started, closing, scanned, drained, leave_wanted, leave_even_last, left_told, twin_told;
+    unsigned leave_tries; /* of clearing this life away before telling that it has left */
 
     /* What the store said last. */
     struct known_node *nodes;

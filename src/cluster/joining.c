@@ -199,29 +199,40 @@ static void join_start(struct cluster *c)
     txn_start(&op->txn);
 }
 
+static void tell_left(struct cluster *c)
+{
+    if (c->left_told)
+        return;
+    c->left_told = true;
+    if (c->events.left)
+        c->events.left(c->arg);
+}
+
+/* A life of this very process that is over for it (it gave up joining, or could not read the view)
+ * but not yet in the store, is cleared away without waiting: nobody knows better that it is over. */
 void step_left(struct cluster *c)
 {
-    if (c->leave_wanted) {
-        if (!c->left_told && !membership_busy(c)) {
-            c->left_told = true;
-            if (c->events.left)
-                c->events.left(c->arg);
-        }
+    if (membership_busy(c))
+        return;
+    if (!c->scanned) {
+        if (c->leave_wanted && c->incarnation == 0)
+            tell_left(c);
         return;
     }
-    if (!c->scanned || membership_busy(c))
-        return;
     const struct known_node *own = known_find(c, c->config.node_id);
-    if (own && state_is_living(own->state)) {
-        if (!uuid_equal(own->life.boot, c->config.boot) || own->life.incarnation <= c->incarnation)
-            step_past_life(c, own);
+    bool living = own && state_is_living(own->state);
+    bool failed = own && own->state == NODE_FAILED;
+    bool mine = own && uuid_equal(own->life.boot, c->config.boot);
+    if (c->leave_wanted && (!mine || !(living || failed) || ++c->leave_tries > LEAVE_TRIES_MAX)) {
+        tell_left(c);
         return;
     }
-    if (own && own->state == NODE_FAILED) {
+    if (failed || (living && mine && own->life.incarnation <= c->incarnation))
         recover_start(c, NULL);
-        return;
-    }
-    join_start(c);
+    else if (living && !mine)
+        step_past_life(c, own);
+    else if (!living)
+        join_start(c);
 }
 
 /* ---- NodeJoinComplete ---- */
@@ -266,6 +277,10 @@ void step_joining(struct cluster *c)
 {
     const struct known_node *answered = NULL;
     size_t active = 0, pinged = 0;
+    if (c->leave_wanted && !membership_busy(c)) {
+        forget_self(c, "asked to leave before it was Active");
+        return;
+    }
     if (!c->scanned || membership_busy(c) || !lease_running(c))
         return;
     for (size_t i = 0; i < c->node_count; i++) {

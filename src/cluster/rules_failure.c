@@ -124,7 +124,9 @@ static enum verdict recover_past(struct rule_ctx *ctx, struct recover_op *op,
     if (load_heartbeat(ctx, RECOVER_HEARTBEAT, &h) < 0 || load_view(ctx, RECOVER_VIEW, &view) < 0 ||
         load_primary(ctx, RECOVER_PRIMARY, &primary) < 0)
         return RULE_REFUSE;
-    bool proven = op->proven && life_is(own, &op->past.life) && still_silent(&h, &op->past);
+    bool over = uuid_equal(own->boot, op->boot); /* of this very process, which is Left */
+    bool silent = op->proven && life_is(own, &op->past.life) && still_silent(&h, &op->past);
+    bool proven = over || silent;
     if (!proven && !MUTANT("twin"))
         return rule_refuse(ctx, "an earlier life of this node may still run at %s", own->addr);
     bool was_primary = primary_is(&primary, op->node_id, own);

@@ -50,6 +50,20 @@ static struct primary_record stored_primary(struct small_world *w)
     return p;
 }
 
+static enum node_state stored_state(struct small_world *w, struct node *n)
+{
+    struct key key = key_node(&w->ks, cluster_config_of(node_cluster(n))->node_id);
+    struct node_record r;
+    struct buf value, scratch;
+    buf_init(&value, w->env.mem);
+    buf_init(&scratch, w->env.mem);
+    assert_true(small_get(w, key, &value));
+    assert_int_equal(node_record_decode(key_bytes(&key), buf_bytes(&value), &scratch, &r), 0);
+    buf_deinit(&value);
+    buf_deinit(&scratch);
+    return r.state;
+}
+
 /* ---- NodeLeave */
 
 static unsigned vacated;
@@ -83,6 +97,22 @@ static void a_primary_that_leaves_claims_nothing_when_it_commits(void **state)
     assert_true(small_wait_view(w, 1, 1));
     small_run_ms(w, 1000);
     assert_true(cluster_claim(cluster_at(w, 1)) > 0);
+    small_world_free(w);
+}
+
+/* The only active node has just died, so nobody answers the newcomer, and it would wait a window. */
+static void a_node_asked_to_leave_while_joining_goes_at_once(void **state)
+{
+    struct small_world *w = world_of(1);
+    char why[200];
+    (void)state;
+    small_node_close(&w->nodes[0]);
+    (void)small_node_start(w, 1, builtin, 0, 0);
+    small_run_ms(w, 400);
+    assert_int_equal(cluster_state(cluster_at(w, 1)), NODE_JOINING);
+    assert_int_equal(node_leave(w->nodes[1].node, true, why, sizeof(why)), 0);
+    assert_true(small_run_until(w, &w->nodes[1].left, 500));
+    assert_int_equal(stored_state(w, w->nodes[1].node), NODE_LEFT);
     small_world_free(w);
 }
 
@@ -158,6 +188,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_primary_that_leaves_claims_nothing_when_it_commits),
+        cmocka_unit_test(a_node_asked_to_leave_while_joining_goes_at_once),
         cmocka_unit_test(a_stored_primary_without_majority_resigns),
         cmocka_unit_test(of_two_the_primary_survives),
         cmocka_unit_test(of_two_the_other_one_survives),
