@@ -224,6 +224,9 @@ int sim_sweep(const struct sweep_options *o, struct mem mem, struct sweep_result
         reap(&s);
     }
     out->wall_us = now_us() - s.started_us;
+    for (unsigned c = 0; c < CHECK_COUNT && out->seeds >= SWEEP_SEEDS_LONG; c++)
+        if (out->total.compared[c] == 0)
+            out->idle_check = check_name((enum check)c);
     if (out->failed_count)
         qsort(out->failed, out->failed_count, sizeof *out->failed, compare_seeds);
     return err;
@@ -275,6 +278,8 @@ void report_sweep_text(const struct sweep_result *r, struct buf *out)
     size_t n = sums(r, list);
 
     buf_append_bytes(out, buf_bytes(&r->failures));
+    if (r->idle_check)
+        buf_appendf(out, "the checker %s compared nothing in any run\n", r->idle_check);
     for (size_t i = 0; i < n; i++)
         buf_appendf(out, "%-18s %llu\n", list[i].name, (unsigned long long)list[i].value);
     buf_appendf(out, "failed_seeds      ");
@@ -299,7 +304,8 @@ void report_sweep_json(const struct sweep_result *r, struct buf *out)
     buf_appendf(out, "\"failed_seeds\":[");
     for (size_t i = 0; i < r->failed_count; i++)
         buf_appendf(out, "%s%llu", i ? "," : "", (unsigned long long)r->failed[i]);
-    buf_appendf(out, "],\"compared\":{");
+    buf_appendf(out, "],\"idle_check\":\"%s\"", r->idle_check ? r->idle_check : "");
+    buf_appendf(out, ",\"compared\":{");
     for (unsigned c = 0; c < CHECK_COUNT; c++)
         buf_appendf(out, "%s\"%s\":%llu", c ? "," : "", check_name((enum check)c),
                     (unsigned long long)r->total.compared[c]);

@@ -78,7 +78,7 @@ static bool had_to_compare(const struct world *w, enum check c)
     case CHECK_LEAVE_DETECTION:
         return w->hosts->stats.left > 0 && w->config.nodes > 2;
     case CHECK_MAJORITY:
-        return w->shadow->terms > 1;
+        return w->shadow->elections > 0;
     case CHECK_SINGLE_ACTIVATION:
     case CHECK_BY_NODE:
         return w->shadow->placements > 0;

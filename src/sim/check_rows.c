@@ -131,8 +131,10 @@ static void check_term(struct shadow *s, const struct shadow_change *c)
     if (s->primary.vacant || s->primary.term == old)
         return;
     s->terms++;
-    if (c->member_before)
-        check_majority(s, c);
+    if (!c->member_before)
+        return;
+    s->elections++;
+    check_majority(s, c);
 }
 
 void check_commit(struct shadow *s, struct shadow_change *c)

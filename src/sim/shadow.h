@@ -82,7 +82,7 @@ struct shadow {
     struct view_record *views;
     size_t view_count, view_cap;
 
-    uint64_t terms, failures, placements, activations;
+    uint64_t terms, elections, failures, placements; /* elections: terms that no founder began */
 };
 
 struct shadow *shadow_new(struct world *w);

@@ -42,6 +42,7 @@ static size_t figures(const struct sim_result *r, struct figure out[FIGURES_MAX]
         {"wall_ms", r->wall_us / 1000},
         {"cpu_ms", r->cpu_us / 1000},
         {"events_per_s", r->cpu_us ? r->events * 1000000 / r->cpu_us : 0},
+        {"terms", r->terms},
         {"elections", r->elections},
         {"failures", r->failures},
         {"placements", r->placements},

@@ -79,7 +79,8 @@ static void collect_counts(const struct world *w, struct sim_result *r)
     const struct sim_store_stats *s = sim_store_stats(w);
     const struct sim_net_stats *n = sim_net_stats(w->net);
 
-    r->elections = w->shadow->terms;
+    r->elections = w->shadow->elections;
+    r->terms = w->shadow->terms;
     r->failures = w->shadow->failures;
     r->placements = w->shadow->placements;
     r->views = w->shadow->view.number;

@@ -14,7 +14,7 @@ struct sim_result {
     struct hash128 prefix[PREFIX_HASHES];
     uint64_t events, sim_ms, wall_us, cpu_us;
     uint64_t converge_ms, converge_bound_ms;
-    uint64_t elections, failures, placements, views;
+    uint64_t terms, elections, failures, placements, views;
     uint64_t starts, crashes, leaves, left, twins, twins_ended, watchdog, declared;
     uint64_t calls, acknowledged, retries, gave_up;
     uint64_t messages, lost, refused;

@@ -348,6 +348,7 @@ static void replies_are_in_order(void **state)
     told(&f, &three, "5", "RepliesInOrder");
     assert_int_equal(a.acknowledged, 5);
 
+    get.acknowledged = a.acknowledged;
     get.value = 4;
     check_final(&f.r.w, &get);
     assert_string_equal(f.r.w.violations[0].check, "AcknowledgedIsDurable");

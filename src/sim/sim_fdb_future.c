@@ -1,0 +1,117 @@
+/* Futures of the simulated library: ready once, called back once, also after their destruction. */
+#include "base/check.h"
+#include "sim/sim_fdb_internal.h"
+
+static void on_timer(void *arg);
+
+struct fdb_future *sim_future_new(struct fdb_transaction *tr, enum sim_op op)
+{
+    struct fdb_database *db = tr->db;
+    struct sim_fdb *c = db->c;
+    struct fdb_future *f = MEM_NEW(c->mem, struct fdb_future);
+    f->db = db;
+    f->tr = tr;
+    f->op = op;
+    timer_init(&f->timer, c->o.timers, "fdb_future", on_timer, f);
+    buf_init(&f->value, c->mem);
+    buf_init(&f->rows, c->mem);
+    list_append(&db->futures, &f->link);
+    list_append(&tr->futures, &f->in_tr);
+    db->future_count++;
+    return f;
+}
+
+void sim_future_free(struct fdb_future *f)
+{
+    struct sim_fdb *c = f->db->c;
+    sim_watch_disarm(f);
+    timer_stop(&f->timer);
+    list_remove(&f->link);
+    list_remove(&f->in_tr);
+    buf_deinit(&f->value);
+    buf_deinit(&f->rows);
+    mem_free(c->mem, f->key);
+    mem_free(c->mem, f);
+}
+
+static void future_call(struct fdb_future *f)
+{
+    f->called = true;
+    f->db->c->stats.destroyed_callbacks += f->destroyed;
+    f->fn(f, f->arg);
+    if (f->destroyed)
+        sim_future_free(f);
+}
+
+static void on_timer(void *arg)
+{
+    struct fdb_future *f = arg;
+    if (f->ready)
+        future_call(f);
+    else if (f->watched)
+        sim_watch_due(f);
+    else
+        sim_future_serve(f);
+}
+
+/* Leaves the transaction; its last reader lets a commit go. */
+static void future_leave(struct fdb_future *f)
+{
+    struct fdb_transaction *tr = f->tr;
+    sim_watch_disarm(f);
+    timer_stop(&f->timer);
+    list_remove(&f->in_tr);
+    f->tr = NULL;
+    if (!tr)
+        return;
+    if (f->op == OP_GET || f->op == OP_RANGE || (f->op == OP_WATCH && !f->present))
+        if (tr->reading > 0)
+            tr->reading--;
+}
+
+void sim_future_finish(struct fdb_future *f, int error)
+{
+    CHECK(!f->ready);
+    future_leave(f);
+    f->ready = true;
+    f->error = error;
+    if (f->fn)
+        future_call(f);
+}
+
+int sim_future_set_callback(struct fdb_future *f, fdb_callback *fn, void *arg)
+{
+    struct sim_fdb *c = f->db->c;
+    CHECK(!f->fn && !f->destroyed && fn);
+    f->fn = fn;
+    f->arg = arg;
+    if (!f->ready)
+        return 0;
+    if (rng_chance(&c->rng, 1, 2)) {
+        c->stats.inline_callbacks++;
+        future_call(f);
+    } else {
+        timer_start(&f->timer, sim_fdb_soon(c, NS_PER_MS));
+    }
+    return 0;
+}
+
+void sim_future_destroy(struct fdb_future *f)
+{
+    struct sim_fdb *c = f->db->c;
+    CHECK(!f->destroyed);
+    f->destroyed = true;
+    f->db->future_count--;
+    if (f->ready) {
+        if (!f->fn || f->called)
+            sim_future_free(f);
+        return;
+    }
+    future_leave(f);
+    f->ready = true;
+    f->error = FDB_OPERATION_CANCELLED;
+    if (f->fn)
+        timer_start(&f->timer, sim_fdb_soon(c, 2 * NS_PER_MS));
+    else
+        sim_future_free(f);
+}
