@@ -9,7 +9,7 @@
  * Adds are positive, so the counter only grows, and an answer says in which state its request took
  * place: an add that answers v at v - amount, a get that answers v at v. So the answered requests
  * come in the order of their values, the add that makes v before the gets that read it, and these
- * among themselves in any order. What remains: between two neighbours of that order with a gap of
+ * among themselves as they were asked. What remains: between two neighbours of that order with a gap of
  * g lie unanswered adds that sum to g. Unanswered adds of one amount are alike but for the moment
  * they were asked; taking the earliest first loses nothing. So a state of the search is how many
  * of each amount have been taken, together with the place in the order.
@@ -53,6 +53,8 @@ static int compare_steps(const void *a, const void *b)
         return x->after < y->after ? -1 : 1;
     if (x->before != y->before) /* the add before those who read it */
         return x->before < y->before ? -1 : 1;
+    if (x->asked != y->asked)
+        return x->asked < y->asked ? -1 : 1;
     return x->op < y->op ? -1 : x->op > y->op;
 }
 
@@ -78,12 +80,13 @@ static void sort_in(struct search *s, const struct linear_op *ops, size_t count)
         const struct linear_op *op = &ops[i];
         CHECK(op->amount <= LINEAR_AMOUNT_MAX && op->asked < op->answered);
         if (op->answered != LINEAR_OPEN)
-            s->steps[s->step_count++] =
-                (struct step){.op = i,
-                              .asked = op->asked,
-                              .answered = op->answered,
-                              .before = op->value - (op->amount < op->value ? op->amount : op->value),
-                              .after = op->value};
+            s->steps[s->step_count++] = (struct step){
+                .op = i,
+                .asked = op->asked,
+                .answered = op->answered,
+                .before = op->value - (op->amount < op->value ? op->amount : op->value),
+                .after = op->value,
+            };
         else if (op->amount > 0)
             s->open[op->amount].asked[s->open[op->amount].count++] = op->asked;
     }
@@ -103,20 +106,20 @@ static void sort_in(struct search *s, const struct linear_op *ops, size_t count)
 static bool order_holds(struct search *s, const struct linear_op *ops, size_t *wrong)
 {
     uint64_t state = 0, asked = 0;
+    size_t latest = 0; /* of those so far, asked last */
 
     for (size_t i = 0; i < s->step_count; i++) {
         const struct step *step = &s->steps[i];
         *wrong = step->op;
         if (ops[step->op].amount > step->after || step->before < state)
             return false;
-        if (step->asked > asked)
+        if (step->asked > asked) {
             asked = step->asked;
-        if (step->deadline < asked) {
-            for (size_t k = i; k < s->step_count; k++)
-                if (s->steps[k].answered == step->deadline)
-                    *wrong = s->steps[k].op;
-            return false;
+            latest = step->op;
         }
+        *wrong = latest;
+        if (step->deadline < asked)
+            return false;
         state = step->after;
     }
     return true;
@@ -126,8 +129,8 @@ static uint64_t hash_of(const struct taken *t)
 {
     uint64_t h = t->at * 0x9e3779b97f4a7c15u;
     for (unsigned a = 1; a <= LINEAR_AMOUNT_MAX; a++)
-        h = (h ^ t->count[a]) * 0x100000001b3u, h ^= h >> 29;
-    return h;
+        h = (h ^ t->count[a]) * 0x100000001b3u;
+    return h ^ h >> 29;
 }
 
 static struct taken *slot_of(struct taken *table, size_t size, const struct taken *t)
