@@ -164,13 +164,16 @@ static int read_body(const char *word, char **out, size_t *len)
     return CLI_FAILED;
 }
 
+/* Worth repeating at once: not what only a person can change. */
 static bool may_repeat(const struct cli_answer *a)
 {
+    static const char *const lasting[] = {"unknown_type", "handler_failed", "store_full"};
     if (a->error)
         return a->error == KELPIE_E_UNREACHABLE;
-    return a->status > 299 && json_is_set(a->json, "retry") &&
-           strcmp(json_text(a->json, "error"), "unknown_type") != 0 &&
-           strcmp(json_text(a->json, "error"), "handler_failed") != 0;
+    for (size_t i = 0; i < ARRAY_LEN(lasting); i++)
+        if (strcmp(json_text(a->json, "error"), lasting[i]) == 0)
+            return false;
+    return a->status > 299 && json_is_set(a->json, "retry");
 }
 
 struct call {

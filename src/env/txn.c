@@ -145,6 +145,7 @@ static void back_off(struct txn *t)
 static void retry(struct txn *t, int status)
 {
     release_rows(t);
+    t->disk_full = status == KELPIE_E_STORE_FULL;
     if (status == KELPIE_E_CONFLICT && t->attempts <= TXN_CONFLICTS_AT_ONCE)
         attempt_anew(t);
     else
@@ -336,7 +337,7 @@ static void on_give_up(void *arg)
     if (t->state == TXN_COMPLETING)
         return;
     detach(t);
-    finish(t, KELPIE_E_TIMEOUT);
+    finish(t, t->disk_full ? KELPIE_E_STORE_FULL : KELPIE_E_TIMEOUT);
 }
 
 void txn_cancel(struct txn *t)

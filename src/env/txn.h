@@ -39,8 +39,8 @@ typedef enum verdict rule_fn(struct rule_ctx *ctx, void *arg);
 
 /* status: 0 (committed or done), KELPIE_E_REFUSED (see txn->reason), KELPIE_E_STORE_CORRUPT (see
  * txn->reason, which names the key), KELPIE_E_STORE_NEWER, KELPIE_E_TIMEOUT (given up, surely not
- * committed), KELPIE_E_UNKNOWN_RESULT (given up, may have committed or still commit),
- * KELPIE_E_CANCELLED, KELPIE_E_STORE_FULL, KELPIE_E_LIMIT. */
+ * committed; STORE_FULL if that was why), KELPIE_E_UNKNOWN_RESULT (given up, may have committed or
+ * still commit), KELPIE_E_CANCELLED, KELPIE_E_STORE_FULL, KELPIE_E_LIMIT. */
 typedef void txn_fn(struct txn *txn, int status);
 
 #define TXN_REASON_SIZE 192
@@ -91,6 +91,7 @@ struct txn {
     int state;
     int status;
     bool unknown_pending;
+    bool disk_full; /* why the last attempt failed: giving up says so */
     uint64_t backoff_ns;
     struct list link; /* in env->txns: what is under way */
 };

@@ -148,6 +148,27 @@ refused 404 unknown_type 'bad' n1 POST /v1/actors/bad/a/get
 kill -TERM "${supervisor[n1]}"
 node_ended n1
 
+# ---- a peer of another cluster, at the address of one that is dead
+node_start a1
+node_wait a1
+rpc=$(ask a1 -w json status | json_of rpc)
+kill -STOP "${supervisor[a1]}" # it declares nobody dead
+kill -KILL "$(child_of a1)"
+rpc_listen=$rpc node_start b1 --store "lmdb:$work/other"
+node_wait b1
+node_start a2
+node_wait a2
+within 5 log_has b1 'event=bad_frame.*error=store_foreign'
+is "counter of the one" "$(ask a2 call counter/a get)" 3
+is "counter of the other" "$(ask b1 call counter/a get)" 0
+for id in a2 b1; do
+    kill -TERM "${supervisor[$id]}"
+    node_ended $id
+    is "status of $id" $status 0
+done
+kill -KILL "${supervisor[a1]}"
+node_ended a1
+
 # ---- stores that cannot be opened
 : >"$work/file"
 refuses 1 "$work/file" --store "lmdb:$work/file"
@@ -175,10 +196,12 @@ if mount -t tmpfs -o size=3m,mode=700 tmpfs "$work/small" 2>/dev/null; then
     is "before" "$(ask f1 call counter/a add 1)" 1
     cat /dev/zero >"$work/small/filler" 2>/dev/null
     text=''
-    for i in $(seq 30); do
-        text=$(ask f1 call "counter/full$i" add 1 --deadline-ms 300 2>&1) || break
+    # Free pages in the store's file are still used.
+    for i in $(seq 60); do
+        text=$(ask f1 call "counter/full$i" add 1 --deadline-ms 4000 2>&1) || break
     done
-    like "a call on a full disk" "$text" '^kelpie: .*(full|timeout|unavailable)'
+    like "a call on a full disk" "$text" '^kelpie: .*full'
+    is "what was acknowledged" "$(ask f1 call counter/a get)" 1
     rm "$work/small/filler"
     back() { [ "$(ask f1 call counter/a get)" = 1 ]; }
     within 15 back

@@ -89,3 +89,16 @@ kill -TERM "${supervisor[n1]}"
 node_ended n1
 is "status after two signals" $status 1
 log_has n1 'event=declared_dead' && ok || fail "it was not declared dead"
+
+# Nor one whose leaving nobody acknowledges within the deadline.
+nodes_up n5
+node_start n6 --drain-deadline-ms 2000
+node_wait n6
+within 10 active_is n6 2
+kill -STOP "${supervisor[n5]}"
+kill -STOP "$(child_of n5)"
+kill -TERM "${supervisor[n6]}"
+node_ended n6
+is "status after the deadline" $status 1
+log_has n6 'event=ended_before_leaving reason="the drain deadline has passed"' && ok || fail "no reason in the log"
+log_has n6 'event=declared_dead' && ok || fail "it was not declared dead"
