@@ -25,7 +25,7 @@ struct loader {
     struct store_read read;
     struct store_write write;
     struct timer again;
-    char key[16];
+    char key[24];
     char value[24];
     uint64_t sent;    /* the value of the last commit sent */
     uint64_t last_ms; /* of the last acknowledgement */
