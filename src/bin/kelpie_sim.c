@@ -394,7 +394,7 @@ static int do_sweep(struct options *o, struct mem mem)
     free(result.failed);
     /* With faults chosen by hand a checker may well have nothing to do. */
     bool idle = result.idle_check && !o->faults && o->nodes < 0 && o->actors < 0;
-    return result.failed_count || idle ? EXIT_VIOLATION : 0;
+    return result.failed_count || result.not_checked || idle ? EXIT_VIOLATION : 0;
 }
 
 static int list_faults(void)

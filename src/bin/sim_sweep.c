@@ -69,6 +69,8 @@ static void add_counts(struct sim_result *sum, const struct sim_result *r)
     sum->acknowledged += r->acknowledged;
     sum->late += r->late;
     sum->unknown += r->unknown;
+    sum->histories += r->histories;
+    sum->histories_open += r->histories_open;
     for (unsigned f = 0; f < FAULT_COUNT; f++)
         sum->faults[f] += r->faults[f];
     for (unsigned c = 0; c < CHECK_COUNT; c++)
@@ -224,6 +226,8 @@ int sim_sweep(const struct sweep_options *o, struct mem mem, struct sweep_result
         reap(&s);
     }
     out->wall_us = now_us() - s.started_us;
+    out->not_checked =
+        out->total.histories_open * 100 > out->total.histories * SWEEP_NOT_CHECKED_PERCENT;
     for (unsigned c = 0; c < CHECK_COUNT && out->seeds >= SWEEP_SEEDS_LONG; c++)
         if (out->total.compared[c] == 0)
             out->idle_check = check_name((enum check)c);
@@ -239,12 +243,14 @@ static uint64_t per(uint64_t count, uint64_t us)
     return us ? count * 1000000 / us : 0;
 }
 
+#define SUMS_MAX 24
+
 struct sum {
     const char *name;
     uint64_t value;
 };
 
-static size_t sums(const struct sweep_result *r, struct sum out[20])
+static size_t sums(const struct sweep_result *r, struct sum out[SUMS_MAX])
 {
     const struct sim_result *t = &r->total;
     const struct sum all[] = {
@@ -267,6 +273,8 @@ static size_t sums(const struct sweep_result *r, struct sum out[20])
         {"twins_ended", t->twins_ended},
         {"calls", t->calls},
         {"acknowledged", t->acknowledged},
+        {"histories", t->histories},
+        {"not_checked", t->histories_open},
     };
     memcpy(out, all, sizeof all);
     return ARRAY_LEN(all);
@@ -274,10 +282,13 @@ static size_t sums(const struct sweep_result *r, struct sum out[20])
 
 void report_sweep_text(const struct sweep_result *r, struct buf *out)
 {
-    struct sum list[20];
+    struct sum list[SUMS_MAX];
     size_t n = sums(r, list);
 
     buf_append_bytes(out, buf_bytes(&r->failures));
+    if (r->not_checked)
+        buf_appendf(out, "more than %d%% of the histories were not checked\n",
+                    SWEEP_NOT_CHECKED_PERCENT);
     if (r->idle_check)
         buf_appendf(out, "the checker %s compared nothing in any run\n", r->idle_check);
     for (size_t i = 0; i < n; i++)
@@ -295,7 +306,7 @@ void report_sweep_text(const struct sweep_result *r, struct buf *out)
 
 void report_sweep_json(const struct sweep_result *r, struct buf *out)
 {
-    struct sum list[20];
+    struct sum list[SUMS_MAX];
     size_t n = sums(r, list);
 
     buf_appendf(out, "{");

@@ -7,6 +7,7 @@
 
 #define SWEEP_JOBS_MAX 64
 #define SWEEP_SEEDS_MAX 10000000
+#define SWEEP_NOT_CHECKED_PERCENT 1 /* of all histories; more fail the sweep */
 #define SWEEP_SEEDS_LONG 100 /* from here on every checker must have had something to compare */
 
 /* sim_run(), with the times it took. */
@@ -29,6 +30,7 @@ struct sweep_result {
     size_t failed_count;
     struct sim_result total; /* sums of the counts */
     uint64_t converge_ms_max;
+    bool not_checked;       /* too many histories were (SWEEP_NOT_CHECKED_PERCENT) */
     const char *idle_check; /* of a long sweep: a checker that never compared anything; or NULL */
     uint64_t wall_us;
     struct buf failures; /* a few lines on each failed seed */

@@ -89,6 +89,8 @@ static bool had_to_compare(const struct world *w, enum check c)
     case CHECK_DURABLE:
     case CHECK_ANSWERS:
         return w->config.actors > 0;
+    case CHECK_LINEARIZABLE:
+        return w->checks->histories > w->checks->histories_open;
     case CHECK_COMPLETION:
         return true;
     case CHECK_TWIN_ENDS:

@@ -28,6 +28,7 @@
     X(APPLIED_ONCE, "AppliedOnce")                                                                 \
     X(REPLIES, "RepliesInOrder")                                                                   \
     X(DURABLE, "AcknowledgedIsDurable")                                                            \
+    X(LINEARIZABLE, "Linearizable")                                                                \
     X(COMPLETION, "NoCompletionLost")                                                              \
     X(LEAK, "NothingKept")                                                                         \
     X(TWIN_ENDS, "TwinEnds")                                                                       \
@@ -43,6 +44,8 @@ enum check {
 
 struct checks {
     uint64_t compared[CHECK_COUNT];
+    uint64_t histories;      /* of actors, judged at the end */
+    uint64_t histories_open; /* of these, too many possible orders: not checked */
 };
 
 struct checks *checks_new(struct world *w);

@@ -70,6 +70,8 @@ static size_t figures(const struct sim_result *r, struct figure out[FIGURES_MAX]
         {"store_conflicts", r->conflicts},
         {"store_unknown", r->unknown},
         {"store_late", r->late},
+        {"histories", r->histories},
+        {"not_checked", r->histories_open},
     };
     memcpy(out, all, sizeof all);
     return ARRAY_LEN(all);

@@ -105,6 +105,8 @@ static void collect_counts(const struct world *w, struct sim_result *r)
     r->conflicts = s->conflicts;
     r->unknown = s->unknown;
     r->late = s->late;
+    r->histories = w->checks->histories;
+    r->histories_open = w->checks->histories_open;
     for (unsigned f = 0; f < FAULT_COUNT; f++)
         r->faults[f] = nemesis_counts(w)[f];
     for (unsigned i = 0; i < CHECK_COUNT; i++)
@@ -148,6 +150,8 @@ void sim_run(const struct sim_config *config, struct sim_result *r)
         hosts_close(&w);
         run_until(&w, CHECK_LEAK, CLOSE_MS_MAX, closed);
     }
+    if (!w.stop)
+        workload_judge(&w);
     checks_finish(&w);
     collect(&w, r);
     tear_down(&w);

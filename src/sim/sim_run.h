@@ -19,6 +19,7 @@ struct sim_result {
     uint64_t calls, acknowledged, retries, gave_up;
     uint64_t messages, lost, refused;
     uint64_t reads, commits, committed, conflicts, unknown, late;
+    uint64_t histories, histories_open; /* judged for linearizability; of these not checked */
     uint64_t compared[32];
     uint64_t faults[FAULT_COUNT];
     unsigned violation_count;

@@ -146,6 +146,7 @@ static void take_answer(struct workload *work, struct attempt *a, int status, st
     }
     if (!check_reply(work->w, op, reply) || !first)
         return;
+    history_answered(work->w, op);
     work->stats.acknowledged++;
     work->stats.acknowledged_adds += op->kind == OP_ADD;
 }
@@ -202,7 +203,9 @@ static void client_send(struct client *c)
     event_init(&a->event, on_attempt_due);
     list_append(&w->work->attempts, &a->link);
     op->refs++;
+    history_asked(w, op);
     op->expires_ns = w->now_ns + timing_window_ns(&w->config.timing) +
+                     w->config.fault_ms_max * NS_PER_MS +
                      (w->config.call_deadline_ms + LATE_MS) * NS_PER_MS;
     w->work->stats.retries += op->attempts++ > 0;
     c->attempt = a;
@@ -331,6 +334,7 @@ void workload_free(struct workload *work)
         if (work->probes)
             client_drop_op(&work->probes[i]);
         free(work->actors[i].by_value);
+        history_free(&work->actors[i]);
         while ((item = list_pop(&work->actors[i].ops)))
             free(LIST_ENTRY(item, struct sim_op, link));
     }
@@ -375,6 +379,11 @@ bool workload_probed(const struct world *w, char *why, size_t why_size)
         return false;
     }
     return true;
+}
+
+void workload_judge(struct world *w)
+{
+    check_histories(w, w->work->actors, w->work->actor_count);
 }
 
 const struct workload_stats *workload_stats(const struct world *w)

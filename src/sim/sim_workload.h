@@ -24,6 +24,9 @@ void workload_probe(struct world *w);
 /* True when all have answered; else `why` names one that has not. */
 bool workload_probed(const struct world *w, char *why, size_t why_size);
 
+/* At the end: the answers that each actor's clients got, as one history. */
+void workload_judge(struct world *w);
+
 /* A process has died: its clients see the connection close. */
 void workload_process_gone(struct world *w, struct process *p);
 /* Calls given to that process that it has not completed. */

@@ -22,6 +22,7 @@ struct sim_actor {
     uint64_t floor;        /* highest value that anyone was told */
     uint32_t *by_value;    /* which request was told that its add made this value */
     size_t value_cap;
+    struct history *history; /* check_linear.c */
 };
 
 /* A request: one id, any number of attempts. */
@@ -39,6 +40,7 @@ struct sim_op {
     uint64_t value;        /* what it was told; 0: nothing yet */
     bool answered;
     unsigned attempts;
+    size_t noted; /* place in the history, from 1; 0: not asked yet */
     char request_id[OP_REQUEST_MAX];
     char body[OP_BODY_MAX];
 };
@@ -47,5 +49,12 @@ struct sim_op {
 bool check_reply(struct world *w, struct sim_op *op, struct bytes reply);
 /* At the end: the value of a counter that was asked when nothing is under way any more. */
 void check_final(struct world *w, const struct sim_op *op);
+
+/* The history of a counter: a request is first sent; is first answered, with op->value. */
+void history_asked(const struct world *w, struct sim_op *op);
+void history_answered(const struct world *w, const struct sim_op *op);
+void history_free(struct sim_actor *a);
+/* At the end: is each of them linearizable? */
+void check_histories(struct world *w, const struct sim_actor *actors, unsigned count);
 
 #endif
