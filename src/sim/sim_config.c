@@ -49,14 +49,17 @@ static void draw_timing(struct sim_config *c, struct rng *r)
     uint32_t lease = heartbeat * draw(r, 4, 8);
     uint32_t rpc = draw(r, 100, 800);
     bool forgets = rng_chance(r, 1, 3);
+    uint32_t forget = draw(r, 0, 5000);
     if (forgets)
-        c->timing.forget_after_ms = 10000;
+        c->timing.forget_after_ms = c->timing.lease_ms + forget;
     if (!other)
         return;
     c->timing.heartbeat_ms = heartbeat;
     c->timing.lease_ms = lease < LEASE_MS_MIN ? LEASE_MS_MIN : lease;
     c->timing.rpc_timeout_ms = rpc;
     c->timing.drain_deadline_ms = 10000;
+    if (forgets)
+        c->timing.forget_after_ms = c->timing.lease_ms + forget;
 }
 
 static void draw_faults(struct sim_config *c, struct rng *r)

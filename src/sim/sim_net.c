@@ -7,6 +7,7 @@
 
 #define ENDPOINTS (SIM_NODES_MAX * 2)
 #define TAIL_FACTOR 64
+#define VERY_LATE_IN 1024 /* one in so many frames comes as late as a fault may last */
 #define BASE_PORT 7100
 #define REORDER_US_MAX 20000
 #define DOWN_US_MAX 5000
@@ -86,6 +87,9 @@ static uint64_t link_delay_ns(struct sim_net *n)
 
     if (world_fault(w, FAULT_DELAY, STREAM_NET, c->net_tail_per_1024, 1024))
         us = us * (2 + world_below(w, STREAM_NET, TAIL_FACTOR));
+    /* As if its sender had been stopped between deciding and sending. */
+    if (world_fault(w, FAULT_DELAY, STREAM_NET, 1, VERY_LATE_IN))
+        us += world_below(w, STREAM_NET, c->fault_ms_max * 1000ull);
     if (world_fault(w, FAULT_REORDER, STREAM_NET, c->reorder_per_1024, 1024))
         us += world_below(w, STREAM_NET, REORDER_US_MAX);
     return us * 1000;
