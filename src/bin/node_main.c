@@ -71,7 +71,7 @@ static void begin_close(struct node_process *p, enum exit_status status)
 _Noreturn static void end_at_once(struct node_process *p, const char *why)
 {
     log_warn(&p->world.env.log, "ended_before_leaving", "reason=\"%s\"", why);
-    _exit(EXIT_STATUS_FORCED);
+    _exit(p->origin.supervisor_pid ? EXIT_STATUS_FORCED : EXIT_STATUS_FAILED);
 }
 
 static void on_deadline(void *arg)

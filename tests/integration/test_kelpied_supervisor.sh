@@ -3,9 +3,13 @@
 # left behind. And the node without it.
 . "${KELPIE_SOURCE:?}/tests/lib/cluster.bash" || exit 1
 
+# A descriptor that the supervisor happens to be given open goes no further.
+exec 9>"$work/held"
 nodes_up n1
+exec 9>&-
 within 10 active_is n1 1
 is "counter" "$(ask n1 call counter/a add 7)" 7
+is "inherited descriptors" "$(ls -l "/proc/$(child_of n1)/fd" | grep -c "$work/held")" 0
 
 # The node is in a process group of its own, and the store's process in none of ours.
 pid=$(child_of n1)

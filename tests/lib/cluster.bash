@@ -119,7 +119,7 @@ log_has() { grep -q -- "$2" "$work/$1.log"; } # ID PATTERN
 # ---- HTTP without a client program: the answer's head in $work/head, its body in $work/body; sets
 # `code`. The body to send is the file $work/send, if the method is POST and it exists.
 request() { # ID METHOD PATH [HEADER]...
-    local host=${http[$1]%:*} port=${http[$1]##*:} method=$2 path=$3 length=0 line header
+    local host=${http[$1]%:*} port=${http[$1]##*:} method=$2 path=$3 length=0 header
     shift 3
     exec 7<>"/dev/tcp/$host/$port" || { code=000; return 1; }
     [ "$method" != POST ] || [ ! -f "$work/send" ] || length=$(stat -c %s "$work/send")
@@ -134,7 +134,7 @@ request() { # ID METHOD PATH [HEADER]...
     exec 7>&-
     sed '/^\r$/q' "$work/answer" >"$work/head"
     sed '1,/^\r$/d' "$work/answer" >"$work/body"
-    read -r _ code line <"$work/head"
+    read -r _ code _ <"$work/head"
     rm -f "$work/send"
 }
 # A request that is refused with that status and error; the body is whole.
