@@ -3,6 +3,7 @@
 #include "sim/checks.h"
 #include "sim/sim_host.h"
 #include "sim/sim_net.h"
+#include "sim/sim_record.h"
 
 /*
  * What the nodes hold, after each step of one of them. A conflict between two nodes begins with a
@@ -273,6 +274,8 @@ void checks_on_commit(struct world *w, const struct commit_seen *commit)
 
     shadow_apply(w->shadow, &change);
     check_commit(w->shadow, &change);
+    if (w->record)
+        record_commit(w);
 }
 
 void checks_on_range_read(struct world *w, const struct process *p, struct bytes begin,

@@ -51,6 +51,8 @@ enum sim_fault {
 const char *sim_fault_name(enum sim_fault f);
 const char *sim_fault_text(enum sim_fault f);
 
+struct record;
+
 struct sim_config {
     uint64_t seed;
     unsigned nodes;
@@ -87,6 +89,7 @@ struct sim_config {
     enum log_level log_level;
     bool log;   /* the nodes' logs */
     bool trace; /* every event */
+    struct record *record; /* keeps what happens for the page; NULL: nobody does */
 };
 
 static inline bool sim_fault_on(const struct sim_config *c, enum sim_fault f)

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "sim/sim_host_link.h"
+#include "sim/sim_record.h"
 
 #define WAITPID_MS_MAX 10 /* until a supervisor knows that its child is dead */
 #define BACKOFF_MS 100    /* until it starts another */
@@ -169,6 +170,8 @@ void host_kill(struct world *w, unsigned node, unsigned slot, enum host_end how)
     struct host *h = &w->hosts->host[node];
 
     w->hosts->stats.crashes++;
+    if (w->record)
+        record_mark(w, node, slot, how == HOST_DOWN ? "machine down" : "killed");
     if (how == HOST_DOWN) {
         machine_down(h);
         restart_within(h, w->config.restart_ms);
@@ -214,6 +217,8 @@ bool host_leave(struct world *w, struct process *p)
     if (!life_leave(p, even_last, deadline))
         return false;
     w->hosts->stats.leaves++;
+    if (w->record)
+        record_mark(w, p->node, p->slot, "told to leave");
     return true;
 }
 

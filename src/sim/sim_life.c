@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "sim/sim_host_link.h"
+#include "sim/sim_record.h"
 #include "sim/sim_workload.h"
 
 #define HTTP_PORT 8100
@@ -63,6 +64,8 @@ static void life_after(struct process *p)
     struct world *w = p->world;
 
     checks_on_step(p);
+    if (w->record)
+        record_step(p);
     if ((l->ends || (l->left && !l->closing) || l->closed) && !event_queued(&l->act))
         world_after(w, &l->act, 0);
 }

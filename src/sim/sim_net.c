@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "kelpie/error.h"
+#include "sim/sim_record.h"
 
 #define ENDPOINTS (SIM_NODES_MAX * 2)
 #define TAIL_FACTOR 64
@@ -18,7 +19,8 @@ struct flight {
     struct sim_event event;
     struct flight *next_free;
     unsigned from, to; /* endpoints */
-    unsigned life;     /* of the sender; a hint is for that life alone */
+    uint64_t sent_ns;
+    unsigned life; /* of the sender; a hint is for that life alone */
     size_t len, cap;
     uint8_t *data;
 };
@@ -69,6 +71,7 @@ static struct flight *flight_new(struct sim_net *n, unsigned from, unsigned to, 
     f->from = from;
     f->to = to;
     f->life = life;
+    f->sent_ns = n->w->now_ns;
     f->len = 0;
     return f;
 }
@@ -134,6 +137,18 @@ static int endpoint_find(const struct sim_net *n, const char *addr)
     return -1;
 }
 
+static void record(const struct sim_net *n, unsigned from, unsigned to, uint64_t sent_ns,
+                   enum record_end end, struct bytes frame)
+{
+    struct record_line l = {.from_ns = sent_ns,
+                            .node = (uint8_t)node_of(from),
+                            .slot = (uint8_t)(from % 2),
+                            .peer = (uint8_t)node_of(to),
+                            .end = (uint8_t)end};
+    if (n->w->record)
+        record_frame(n->w, &l, frame);
+}
+
 /* ---- what nodes call */
 
 static int net_op_send(void *ctx, const char *addr, struct bytes frame)
@@ -145,10 +160,15 @@ static int net_op_send(void *ctx, const char *addr, struct bytes frame)
     int to = endpoint_find(n, addr);
 
     n->stats.sent++;
-    if (to < 0 || n->down[node_of((unsigned)to)] || is_cut(n, from, (unsigned)to))
+    if (to < 0)
         return 0;
+    if (n->down[node_of((unsigned)to)] || is_cut(n, from, (unsigned)to)) {
+        record(n, from, (unsigned)to, w->now_ns, END_LOST, frame);
+        return 0;
+    }
     if (world_fault(w, FAULT_LOSS, STREAM_NET, w->config.loss_per_1024, 1024)) {
         n->stats.lost++;
+        record(n, from, (unsigned)to, w->now_ns, END_LOST, frame);
         /* A full queue says so; a network does not. */
         return world_below(w, STREAM_NET, 4) == 0 ? KELPIE_E_LIMIT : 0;
     }
@@ -198,15 +218,19 @@ static void on_frame_due(struct world *w, struct sim_event *e)
     struct flight *f = CONTAINER_OF(e, struct flight, event);
     struct sim_net *n = w->net;
     struct process *p = n->at[f->to];
+    struct bytes frame = bytes_of(f->data, f->len);
 
     if (p && process_hold(p, e))
         return;
     if (is_cut(n, f->from, f->to) || n->down[node_of(f->to)]) {
         n->stats.lost++;
+        record(n, f->from, f->to, f->sent_ns, END_LOST, frame);
     } else if (p) {
+        record(n, f->from, f->to, f->sent_ns, END_OK, frame);
         deliver(n, f, p);
     } else if (!is_cut(n, f->to, f->from)) {
         n->stats.refused++;
+        record(n, f->from, f->to, f->sent_ns, END_REFUSED, frame);
         hint_down(n, f->to, f->from, f->life);
     }
     flight_release(n, f);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "sim/sim_net.h"
+#include "sim/sim_record.h"
 #include "sim/sim_store.h"
 
 #define PPM 1000000
@@ -107,6 +108,8 @@ void process_timer_due(const struct sim_item *item)
         hold(p, item);
         return;
     }
+    if (p->world->record)
+        record_mark(p->world, p->node, p->slot, t->name);
     process_enter(p, PROCESS_TIMER, digest_name(t->name));
     t->armed = false;
     t->fn(t->arg);
@@ -170,6 +173,8 @@ struct process *process_new(struct world *w, unsigned node, unsigned slot,
     p->boot = random_uuid(p->env.random);
     list_append(&w->processes, &p->link);
     sim_net_attach(p);
+    if (w->record)
+        record_life_begins(p);
     return p;
 }
 
@@ -206,6 +211,8 @@ void process_free(struct process *p)
     struct world *w = p->world;
 
     CHECK(p->depth == 0);
+    if (w->record)
+        record_life_ends(p);
     p->frozen = false;
     release_held(p);
     sim_heap_filter(&w->heap, is_timer_of, p);
@@ -221,6 +228,8 @@ void process_free(struct process *p)
 void process_freeze(struct process *p)
 {
     p->frozen = true;
+    if (p->world->record)
+        record_freeze(p, true);
 }
 
 void process_thaw(struct process *p)
@@ -228,6 +237,8 @@ void process_thaw(struct process *p)
     if (!p->frozen)
         return;
     p->frozen = false;
+    if (p->world->record)
+        record_freeze(p, false);
     p->thawed_ns = p->world->now_ns;
     release_held(p);
 }

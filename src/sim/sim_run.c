@@ -6,6 +6,7 @@
 #include "sim/sim_host.h"
 #include "sim/sim_nemesis.h"
 #include "sim/sim_net.h"
+#include "sim/sim_record.h"
 #include "sim/sim_store.h"
 #include "sim/sim_workload.h"
 
@@ -153,6 +154,8 @@ void sim_run(const struct sim_config *config, struct sim_result *r)
     if (!w.stop)
         workload_judge(&w);
     checks_finish(&w);
+    if (w.record)
+        record_finish(&w);
     collect(&w, r);
     tear_down(&w);
 }

@@ -50,6 +50,7 @@ static struct store_msg *msg_new(struct sim_store *s)
     }
     m->settled = m->hide = false;
     m->status = 0;
+    m->landed_ns = 0;
     m->results = NULL;
     m->bytes_len = 0;
     m->read_count = 0;
@@ -126,6 +127,7 @@ static void keep_commit(struct store_msg *m, const struct store_req *req)
         m->writes[i].key = keep(m, req->writes[i].key);
         m->writes[i].value = keep(m, req->writes[i].value);
     }
+    m->seen.writes = m->writes;
     m->commit = (struct core_commit){
         .conflicts = m->conflicts,
         .conflict_count = n,
@@ -171,6 +173,7 @@ static void arrive_read(struct sim_store *s, struct store_msg *m)
         return;
     }
     struct core_sink sink = results_builder_sink(&s->builder);
+    m->landed_ns = w->now_ns;
     int err = core_read(s->core, m->reads, m->read_count, &sink, &m->version);
     if (!err)
         m->results = results_builder_finish(&s->builder);
@@ -194,6 +197,7 @@ static void send_on_alone(struct sim_store *s, struct store_msg *m, uint64_t del
         a->p = m->p;
         a->req = req;
         a->seen = m->seen;
+        a->seen.writes = NULL;
         list_append(&m->p->store_msgs, &a->link);
         answer_after(s, a, KELPIE_E_UNKNOWN_RESULT,
                      tell ? store_delay_ns(s) : below_ms(s, RESET_MS_MAX));
@@ -239,15 +243,16 @@ static void on_core_committed(struct core_commit *commit, int status)
     struct store_msg *m = CONTAINER_OF(commit, struct store_msg, commit);
     struct sim_store *s = commit->arg;
 
+    m->landed_ns = s->w->now_ns;
     if (status == 0) {
         s->stats.committed++;
         m->version = commit->version;
-        m->seen.writes = m->writes;
-        m->seen.write_count = commit->write_count;
         checks_on_commit(s->w, &m->seen);
     } else if (status == KELPIE_E_CONFLICT) {
         s->stats.conflicts++;
     }
+    if (!m->req && status == 0)
+        store_record(s, m, END_LATE);
     answer(s, m, m->hide ? KELPIE_E_UNKNOWN_RESULT : status);
 }
 
@@ -292,6 +297,7 @@ static void arrive_answer(struct sim_store *s, struct store_msg *m)
     if (process_hold(p, &m->event))
         return;
     bool read = m->seen.write_count == 0;
+    store_record(s, m, END_OK);
     uint64_t digest = m->version << 8 ^ (uint64_t)(int64_t)status;
     if (read && status == 0) {
         req->read_version = m->version;
@@ -347,7 +353,8 @@ static struct store_msg *send(struct process *p, struct store_req *req, enum msg
                                    .life = p->life,
                                    .boot = p->boot,
                                    .sent_ns = w->now_ns,
-                                   .write_count = stage == MSG_COMMIT ? req->write_count : 0};
+                                   .write_count = stage == MSG_COMMIT ? req->write_count : 0,
+                                   .action = w->record ? record_action(p, req) : NULL};
     list_append(&p->store_msgs, &m->link);
     world_after(w, &m->event, delay);
     return m;

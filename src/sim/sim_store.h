@@ -39,6 +39,7 @@ struct commit_seen {
     uint64_t sent_ns;
     const struct store_write *writes;
     size_t write_count;
+    const char *action; /* the spec action's name, where somebody records; else NULL */
 };
 
 #endif

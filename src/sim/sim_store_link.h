@@ -2,6 +2,7 @@
 #ifndef KELPIE_SIM_STORE_LINK_H
 #define KELPIE_SIM_STORE_LINK_H
 
+#include "sim/sim_record.h"
 #include "sim/sim_store.h"
 #include "store/core.h"
 #include "store/omap_memory.h"
@@ -29,6 +30,7 @@ struct store_msg {
     bool hide;    /* the answer will be "unknown result" */
     int status;
     uint64_t version;
+    uint64_t landed_ns; /* when it reached the core; 0: it has not */
     struct store_result *results;
 
     struct commit_seen seen;
@@ -66,6 +68,8 @@ struct sim_store {
     struct sim_store_stats stats;
 };
 
+/* A request has ended: its answer is here (good: END_OK), or it landed alone (END_LATE). */
+void store_record(const struct sim_store *s, const struct store_msg *m, enum record_end good);
 /* One way's delay. */
 uint64_t store_delay_ns(struct sim_store *s);
 /* Flushes the core soon. */

@@ -5,6 +5,7 @@
 
 #include "kelpie/error.h"
 #include "sim/sim_host.h"
+#include "sim/sim_record.h"
 #include "sim/sim_workload_link.h"
 
 #define RETRY_MS_MAX 80
@@ -151,12 +152,27 @@ static void take_answer(struct workload *work, struct attempt *a, int status, st
     work->stats.acknowledged_adds += op->kind == OP_ADD;
 }
 
+static const char *const methods[] = {"add", "get", "echo"};
+
+static void record_attempt(const struct attempt *a, int status)
+{
+    struct record_line l = {.from_ns = a->started_ns,
+                            .node = (uint8_t)a->p->node,
+                            .slot = (uint8_t)a->p->slot,
+                            .value = a->op->serial,
+                            .status = status,
+                            .end = status ? END_ERROR : END_OK};
+    record_call(a->p->world, &l, methods[a->op->kind], a->op->actor->type, a->op->actor->id);
+}
+
 static void on_call_done(void *arg, int status, struct bytes reply)
 {
     struct attempt *a = arg;
     struct world *w = a->p->world;
     struct client *c = a->client;
 
+    if (w->record)
+        record_attempt(a, status);
     w->checks->compared[CHECK_COMPLETION]++;
     take_answer(w->work, a, status, reply);
     attempt_free(a);
@@ -217,7 +233,6 @@ static void client_send(struct client *c)
         patience = 20 + world_below(w, STREAM_WORK, patience);
     client_next(c, patience * NS_PER_MS);
 
-    static const char *const methods[] = {"add", "get", "echo"};
     process_enter(p, PROCESS_CALL, op->serial);
     actors_call(node_actors(process_node(p)), op->actor->type, op->actor->id, methods[op->kind],
                 op->request_id, bytes_of_str(op->body), w->config.call_deadline_ms, on_call_done,

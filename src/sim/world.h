@@ -63,6 +63,7 @@ struct world {
     struct hosts *hosts;
     struct nemesis *nemesis;
     struct workload *work;
+    struct record *record; /* NULL: nobody keeps what happens (sim_record.h) */
 };
 
 void world_init(struct world *w, const struct sim_config *config);
