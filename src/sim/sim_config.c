@@ -93,8 +93,8 @@ static void draw_rates(struct sim_config *c, struct rng *r)
     c->conflict_per_1024 = draw_skewed(r, 1, 100);
     c->too_old_per_1024 = draw_skewed(r, 1, 60);
     c->unknown_per_1024 = draw_skewed(r, 1, 120);
-    c->late_per_1024 = draw_skewed(r, 1, 100);
-    c->late_ms_max = draw(r, 20, 8000);
+    c->late_per_1024 = draw(r, 1, 120);
+    c->late_ms_max = draw_skewed(r, 50, 8000);
     c->watch_lost_per_16 = draw(r, 1, 14);
     c->watch_spurious_per_16 = draw(r, 1, 8);
 }

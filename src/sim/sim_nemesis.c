@@ -4,6 +4,7 @@
 
 #include "sim/sim_host.h"
 #include "sim/sim_net.h"
+#include "sim/sim_record.h"
 #include "sim/sim_store.h"
 
 #define TROUBLES_MAX 24 /* that last, at the same time */
@@ -48,6 +49,8 @@ static void cut_links(struct world *w, const struct trouble *t, bool cut)
 
 static void apply(struct world *w, const struct trouble *t, bool on)
 {
+    if (w->record && t->kind != FAULT_FREEZE)
+        record_trouble(w, t->kind, t->from, t->to, on);
     switch (t->kind) {
     case FAULT_PARTITION:
     case FAULT_ONE_WAY:
@@ -184,13 +187,18 @@ static void on_next(struct world *w, struct sim_event *e)
         FAULT_CRASH,   FAULT_HOST,      FAULT_KILL_ALL, FAULT_FREEZE, FAULT_PARTITION,
         FAULT_ONE_WAY, FAULT_STORE_CUT, FAULT_LEAVE,    FAULT_TWIN,
     };
-    enum sim_fault kind = kinds[below(w, ARRAY_LEN(kinds))];
+    enum sim_fault on[ARRAY_LEN(kinds)];
+    size_t count = 0;
 
     if (w->calm)
         return;
-    if (sim_fault_on(&w->config, kind))
-        strike(w->nemesis, kind);
-    world_after(w, e, (1 + below(w, 2ull * w->config.disaster_ms)) * NS_PER_MS / 2);
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
+        if (sim_fault_on(&w->config, kinds[i]))
+            on[count++] = kinds[i];
+    if (count == 0)
+        return;
+    strike(w->nemesis, on[below(w, count)]);
+    world_after(w, e, (1 + below(w, 2ull * w->config.disaster_ms)) * NS_PER_MS);
 }
 
 struct nemesis *nemesis_new(struct world *w)
