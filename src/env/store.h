@@ -68,6 +68,7 @@ struct store_req {
 
     /* Filled by a successful commit. */
     uint64_t commit_version;
+    uint16_t commit_order; /* among commits of one version, where a store has such; else 0 */
 
     /* For the backend. */
     struct list link;

@@ -2,10 +2,10 @@
 #include "base/check.h"
 #include "sim/sim_fdb_internal.h"
 
-#define BATCH_NS (NS_PER_MS)             /* a batch begins within this of its first commit */
-#define RECOVERY_NS_MAX (4 * NS_PER_S)   /* how long one lasts, when drawn */
+#define BATCH_NS (NS_PER_MS)           /* a batch begins within this of its first commit */
+#define RECOVERY_NS_MAX (4 * NS_PER_S) /* how long one lasts, when drawn */
 #define RECOVERY_NS_MIN (200 * NS_PER_MS)
-#define TAIL_CHANCE 100                  /* one in so many takes ten times as long */
+#define TAIL_CHANCE 100 /* one in so many takes ten times as long */
 
 static void on_batch(void *arg);
 

@@ -54,7 +54,7 @@ static void on_timer(void *arg)
         sim_future_serve(f);
 }
 
-/* Leaves the transaction; its last reader lets a commit go. */
+/* Leaves the transaction. */
 static void future_leave(struct fdb_future *f)
 {
     struct fdb_transaction *tr = f->tr;
@@ -62,11 +62,9 @@ static void future_leave(struct fdb_future *f)
     timer_stop(&f->timer);
     list_remove(&f->in_tr);
     f->tr = NULL;
-    if (!tr)
-        return;
-    if (f->op == OP_GET || f->op == OP_RANGE || (f->op == OP_WATCH && !f->present))
-        if (tr->reading > 0)
-            tr->reading--;
+    if (tr && f->reading)
+        tr->reading--;
+    f->reading = false;
 }
 
 void sim_future_finish(struct fdb_future *f, int error)

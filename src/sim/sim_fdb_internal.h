@@ -9,8 +9,8 @@
 #include "sim/sim_fdb_rows.h"
 #include "store/recent.h"
 
-#define SIM_FDB_POLL_NS (20 * NS_PER_MS)  /* who is cut off tries again */
-#define SIM_FDB_LATE_NS (3 * NS_PER_S)    /* what is late comes within this */
+#define SIM_FDB_POLL_NS (20 * NS_PER_MS) /* who is cut off tries again */
+#define SIM_FDB_LATE_NS (3 * NS_PER_S)   /* what is late comes within this */
 #define SIM_FDB_STAMP_SIZE 10
 #define SIM_FDB_NO_VERSION UINT64_MAX
 
@@ -59,9 +59,9 @@ struct fdb_transaction {
     struct timer timeout;
     struct timer version_timer;
     uint64_t version;
-    size_t reading; /* futures that read */
+    size_t reading; /* futures that say so */
     size_t size;
-    int poison; /* what every use is answered with */
+    int poison;   /* what every use is answered with */
     int deferred; /* what the commit is answered with */
     bool committing;
     struct sim_commit *commit;
@@ -82,6 +82,7 @@ struct fdb_future {
     fdb_callback *fn;
     void *arg;
     bool ready, destroyed, called, waits_for_version;
+    bool reading; /* its transaction's commit waits for it */
     int error;
 
     struct sim_watched *watched; /* an armed watch */
@@ -156,11 +157,10 @@ struct fdb_future *sim_transaction_get_read_version(struct fdb_transaction *tr);
 struct fdb_future *sim_transaction_get(struct fdb_transaction *tr, const uint8_t *key,
                                        int key_length, int snapshot);
 struct fdb_future *sim_transaction_get_range(struct fdb_transaction *tr, const uint8_t *begin,
-                                             int begin_length, int begin_or_equal,
-                                             int begin_offset, const uint8_t *end, int end_length,
-                                             int end_or_equal, int end_offset, int limit,
-                                             int target_bytes, int mode, int iteration,
-                                             int snapshot, int reverse);
+                                             int begin_length, int begin_or_equal, int begin_offset,
+                                             const uint8_t *end, int end_length, int end_or_equal,
+                                             int end_offset, int limit, int target_bytes, int mode,
+                                             int iteration, int snapshot, int reverse);
 struct fdb_future *sim_transaction_watch(struct fdb_transaction *tr, const uint8_t *key,
                                          int key_length);
 struct fdb_future *sim_transaction_commit(struct fdb_transaction *tr);

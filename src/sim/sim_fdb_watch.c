@@ -14,7 +14,7 @@ static bool watch_differs(const struct fdb_future *f)
     const struct sim_fdb *c = f->db->c;
     struct bytes now;
     bool present = fdb_rows_get(&c->rows, f->key->range.begin, UINT64_MAX, &now);
-    return present != (f->number != 0) || (present && !bytes_equal(now, buf_bytes(&f->value)));
+    return present != f->present || (present && !bytes_equal(now, buf_bytes(&f->value)));
 }
 
 static struct sim_watched *watched_of(struct sim_fdb *c, struct bytes key)

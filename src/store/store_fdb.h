@@ -17,11 +17,11 @@
 #include "env/timer.h"
 #include "store/fdb_api.h"
 
-#define FDB_TIMEOUT_MS 900              /* of a transaction; below TXN_ATTEMPT_TIMEOUT_NS */
-#define FDB_RETRIES 1                   /* on_error is asked once for a transaction */
-#define FDB_RETRY_DELAY_MS 500          /* the longest back-off of the library */
-#define FDB_SIZE_MAX (4 * 1000 * 1000)  /* writes and conflict keys of a transaction */
-#define FDB_WATCHES_MAX 8192            /* of this store; the library's bound is FDB_LIBRARY_WATCHES */
+#define FDB_TIMEOUT_MS 900             /* of a transaction; below TXN_ATTEMPT_TIMEOUT_NS */
+#define FDB_RETRIES 1                  /* on_error is asked once for a transaction */
+#define FDB_RETRY_DELAY_MS 500         /* the longest back-off of the library */
+#define FDB_SIZE_MAX (4 * 1000 * 1000) /* writes and conflict keys of a transaction */
+#define FDB_WATCHES_MAX 8192 /* of this store; the library's bound is FDB_LIBRARY_WATCHES */
 #define FDB_LIBRARY_WATCHES 10000
 #define FDB_WATCH_POLL_NS (500 * NS_PER_MS) /* when a watch cannot be had, it fires after this */
 #define FDB_PREFIX_MAX 64

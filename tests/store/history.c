@@ -83,6 +83,8 @@ static int compare_events(const void *a, const void *b)
         return x->version < y->version ? -1 : 1;
     if (x->read != y->read)
         return x->read ? 1 : -1;
+    if (!x->read && x->txn->commit_order != y->txn->commit_order)
+        return x->txn->commit_order < y->txn->commit_order ? -1 : 1;
     return x->txn < y->txn ? -1 : x->txn > y->txn;
 }
 
@@ -133,7 +135,8 @@ const char *history_check(const struct history *h, size_t *compared)
     struct model m = {{0}};
     for (size_t i = 0; i < n && !wrong; i++) {
         if (i > 0 && !events[i].read && !events[i - 1].read &&
-            events[i].version == events[i - 1].version)
+            events[i].version == events[i - 1].version &&
+            events[i].txn->commit_order == events[i - 1].txn->commit_order)
             wrong = fault(h, events[i].txn, "its commit version is another's too");
         if (!wrong)
             wrong = check_event(h, &m, &events[i], compared);

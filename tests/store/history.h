@@ -7,7 +7,7 @@
  *   write skew, no phantom.
  * - Every read of every transaction must have returned the state at its read version.
  * - A read's version is at least that of every commit acknowledged before the read began: no stale
- *   read. No two commits have the same version.
+ *   read. No two commits have the same version and order in it.
  */
 #ifndef KELPIE_TESTS_STORE_HISTORY_H
 #define KELPIE_TESTS_STORE_HISTORY_H
@@ -40,7 +40,8 @@ struct history_txn {
     bool committed;
     uint64_t read_version;
     uint64_t commit_version;
-    uint64_t floor; /* largest commit version acknowledged before the read began */
+    uint16_t commit_order; /* among commits of one version */
+    uint64_t floor;        /* largest commit version acknowledged before the read began */
 };
 
 struct history {

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "store/fdb_fixture.h"
 #include "store/heap_mem.h"
 #include "store/store_dir.h"
 
@@ -107,6 +108,7 @@ static void restart_lmdb(struct store_fixture *f)
 const struct store_backend store_backends[] = {
     {"memory", open_memory, close_handles, NULL},
     {"lmdb", open_lmdb, close_lmdb, restart_lmdb},
+    {"fdb_sim", fdb_fixture_open, fdb_fixture_close, fdb_fixture_restart},
 };
 const size_t store_backend_count = ARRAY_LEN(store_backends);
 

@@ -15,6 +15,7 @@
 #define FIXTURE_WAIT_MS 20000
 
 struct store_fixture;
+struct fdb_fixture;
 
 struct store_backend {
     const char *name;
@@ -32,6 +33,7 @@ struct store_fixture {
     struct store store[FIXTURE_CLIENTS];
     struct store_handle *handle[FIXTURE_CLIENTS];
     char dir[256];
+    struct fdb_fixture *fdb;
 };
 
 extern const struct store_backend store_backends[];

@@ -236,6 +236,7 @@ static uint64_t version_now(struct store_fixture *f, size_t client)
 static void test_watches(struct store_fixture *f)
 {
     struct fired a, b, late, gone;
+    assert_int_equal(fixture_put(f, 0, "w/b", "1"), 0); /* some stores tell only of what differs */
     uint64_t v = version_now(f, 0);
     watch_set(f, 0, &a, "w/a", v);
     watch_set(f, 0, &b, "w/b", v);
@@ -375,6 +376,7 @@ static void worker_committed(struct store_req *req, int status)
     struct run *run = w->run;
     w->txn->committed = status == 0;
     w->txn->commit_version = req->commit_version;
+    w->txn->commit_order = req->commit_order;
     if (status == 0 && req->commit_version > run->acknowledged)
         run->acknowledged = req->commit_version;
     run->commits += status == 0;
@@ -388,10 +390,6 @@ static void worker_commit(struct worker *w)
 {
     const struct store *s = &w->run->f->store[w->client];
     w->req.fn = worker_committed;
-    if (w->run->breakage == NO_CONFLICTS)
-        w->req.read_count = 0;
-    for (size_t i = 0; w->run->breakage == NO_RANGES && i < w->req.read_count; i++)
-        w->reads[i].snapshot |= w->reads[i].end.len > 0;
     s->ops->commit(s->ctx, &w->req);
 }
 
@@ -423,6 +421,9 @@ static void worker_draw_read(struct worker *w, size_t i)
         w->reads[i].end = key_name(h->end);
         w->reads[i].limit = h->limit;
     }
+    enum breakage breakage = w->run->breakage;
+    w->reads[i].snapshot |=
+        breakage == NO_CONFLICTS || (breakage == NO_RANGES && h->end > h->begin);
 }
 
 static void worker_draw_write(struct worker *w, size_t i)
