@@ -262,6 +262,7 @@ bool sweep_idle(const struct actors *a);
 void call_answered(struct actor_call *call, int status, struct bytes body,
                    const struct placement *hint);
 void calls_view_changed(struct actors *a);
+void calls_suspend(struct actors *a);
 void calls_close(struct actors *a);
 
 /* finder.c */

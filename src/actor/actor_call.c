@@ -75,12 +75,25 @@ static void deadline_passed(struct actor_call *call)
         finish_text(call, KELPIE_E_TIMEOUT, "");
 }
 
+static void suspension_passed(struct actor_call *call)
+{
+    if (call->maybe_applied || call->state == CALL_REMOTE || call->state == CALL_LOCAL)
+        finish_text(call, KELPIE_E_UNKNOWN_RESULT,
+                    "the node's lease ran out; whether the request was applied is not known");
+    else
+        finish_text(call, KELPIE_E_UNAVAILABLE, "the node's lease ran out");
+}
+
 static void on_timer(void *arg)
 {
     struct actor_call *call = arg;
 
     if (call->state == CALL_NEW && call->status) {
         finish_text(call, call->status, call->reason);
+        return;
+    }
+    if (call->suspended) {
+        suspension_passed(call);
         return;
     }
     if (remaining_ns(call) == 0) {
@@ -284,16 +297,31 @@ static void send_to(struct actor_call *call, const struct placement *placement)
         send_remote(call, placement);
 }
 
-/* A node whose lease ran out asks nothing of others and writes nothing until it acts again: what
- * starts here waits for that. (One that has left by itself still hands calls on to the others.) */
-static bool wait_while_suspended(struct actor_call *call)
+/* A node whose lease ran out asks nothing of others and writes nothing until it acts again, and says
+ * so at once. It may have been stopped for long: whoever asked may have gone elsewhere since, and so
+ * far on that the actor no longer knows the request id, so nothing is tried again later. (A node that
+ * has left by itself still hands calls on to the others.) */
+static bool end_if_suspended(struct actor_call *call)
 {
     struct actors *a = call->actors;
 
     (void)cluster_may_act(a->cluster); /* notices that the lease has just run out */
-    if (a->suspended)
-        settle(call, KELPIE_E_UNAVAILABLE, bytes_of_str(cluster_reason(a->cluster)));
-    return a->suspended;
+    if (!a->suspended)
+        return false;
+    call->state = CALL_WAITING;
+    call->suspended = true;
+    timer_start(&call->timer, 0);
+    return true;
+}
+
+void calls_suspend(struct actors *a)
+{
+    LIST_FOREACH(l, &a->calls)
+    {
+        struct actor_call *call = LIST_ENTRY(l, struct actor_call, link);
+        call->suspended = true;
+        timer_start(&call->timer, 0);
+    }
 }
 
 static void step(struct actor_call *call)
@@ -302,7 +330,7 @@ static void step(struct actor_call *call)
     const struct kelpie_actor *act;
     struct placement placement;
 
-    if (wait_while_suspended(call))
+    if (end_if_suspended(call))
         return;
     act = act_find(a, call->type, call->id);
     if (act && act->state != ACT_SETTLING && act->state != ACT_UNSETTLED) {
@@ -321,7 +349,7 @@ void call_found(struct actor_call *call, const struct placement *placement)
     CHECK(call->state == CALL_FINDING);
     if (remaining_ns(call) == 0)
         deadline_passed(call);
-    else if (!wait_while_suspended(call))
+    else if (!end_if_suspended(call))
         send_to(call, placement);
 }
 

@@ -29,6 +29,7 @@ struct actor_call {
     unsigned tries;
     unsigned timeouts;  /* attempts that got no answer in time */
     bool maybe_applied; /* some attempt may have applied it */
+    bool suspended;     /* the node's lease ran out: the timer ends it */
     int status;         /* CALL_NEW: what is wrong; else why the last attempt failed */
     char reason[CALL_REASON_SIZE];
     actor_call_fn *done;

@@ -126,6 +126,7 @@ void actors_suspend(struct actors *a)
     timer_stop(&a->run_timer);
     timer_stop(&a->idle_timer);
     drop_all(a, KELPIE_E_UNAVAILABLE, "the node's lease ran out");
+    calls_suspend(a);
 }
 
 void actors_resume(struct actors *a)
@@ -135,7 +136,6 @@ void actors_resume(struct actors *a)
         return;
     drop_unsettled(a, false);
     drain_resume(a);
-    calls_view_changed(a);
 }
 
 void actors_view_changed(struct actors *a, const struct view *view, const struct member *gone,
