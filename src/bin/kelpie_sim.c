@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/mutant.h"
+#include "bin/sim_page_file.h"
 #include "bin/sim_sweep.h"
 #include "sim/sim_mem.h"
 #include "sim/sim_report.h"
@@ -44,7 +45,8 @@ static const char run_usage[] =
     "\n"
     "  --seed N         the seed (default: the environment's DST_SEED)\n"
     "  --log LEVEL      prints the nodes' logs with virtual times: debug, info, warn, error\n"
-    "  --trace          prints every event\n";
+    "  --trace          prints every event\n"
+    "  --report FILE    writes a page that shows the run (docs/simulation.md)\n";
 
 static const char sweep_usage[] =
     "usage: kelpie-sim sweep --seeds A..B [options]\n"
@@ -63,6 +65,7 @@ struct options {
     uint64_t duration_ms;
     const char *faults;
     const char *mutant;
+    const char *report;
     bool log, trace;
     enum log_level level;
     char overrides[OVERRIDES_MAX];
@@ -182,6 +185,7 @@ enum {
     OPT_MUTANT,
     OPT_LOG,
     OPT_TRACE,
+    OPT_REPORT,
     OPT_JOBS,
     OPT_FIRST,
     OPT_HELP
@@ -196,6 +200,7 @@ static const struct option run_options[] = {
     {"mutant", required_argument, NULL, OPT_MUTANT},
     {"log", required_argument, NULL, OPT_LOG},
     {"trace", no_argument, NULL, OPT_TRACE},
+    {"report", required_argument, NULL, OPT_REPORT},
     {"help", no_argument, NULL, OPT_HELP},
     {NULL, 0, NULL, 0},
 };
@@ -258,6 +263,11 @@ static void take_option(struct options *o, int option, const char *value)
     case OPT_LOG:
         o->log = true;
         o->level = parse_level(value);
+        break;
+    case OPT_REPORT:
+        o->report = value;
+        if (file_can_be_written(value))
+            bad_usage("--report: cannot write '%s': %s", value, strerror(errno));
         break;
     case OPT_TRACE:
         o->trace = true;
@@ -355,7 +365,12 @@ static int do_run(struct options *o, struct mem mem)
     buf_append_u8(&text, '\n');
     if (!o->json)
         print(&text);
+    config.record = o->report ? record_new() : NULL;
     sim_run_timed(&config, &result);
+    if (o->report && page_save(o->report, config.record, &config, &result, o->overrides, mem))
+        bad_usage("--report: cannot write '%s': %s", o->report, strerror(errno));
+    record_free(config.record);
+    config.record = NULL;
     buf_clear(&text);
     if (o->json)
         report_run_json(&config, &result, o->overrides, &text);

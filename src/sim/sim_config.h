@@ -87,8 +87,8 @@ struct sim_config {
     /* What is said while it runs, line by line; NULL: nothing. */
     void (*say)(const char *line);
     enum log_level log_level;
-    bool log;   /* the nodes' logs */
-    bool trace; /* every event */
+    bool log;              /* the nodes' logs */
+    bool trace;            /* every event */
     struct record *record; /* keeps what happens for the page; NULL: nobody does */
 };
 
