@@ -28,6 +28,7 @@ static const struct option_spec events_options[] = {
 
 static const struct option_spec store_options[] = {
     {"store", 0, OPTION_TEXT, "URL", "KELPIE_STORE; default: where kelpied keeps it"},
+    {"fdb-library", 0, OPTION_TEXT, "FILE", "KELPIE_FDB_LIBRARY; default: libfdb_c.so"},
     {"data-dir", 0, OPTION_TEXT, "DIR", "as for kelpied (KELPIE_DATA_DIR): the store is DIR/store"},
     {"prefix", 0, OPTION_TEXT, "NAME", "keyspace in the store (KELPIE_PREFIX; default: kelpie)"},
     CLI_COMMON,

@@ -30,8 +30,11 @@ static const char *setting(const struct options *o, const char *name, const char
 static bool store_exists(const char *url, char *why, size_t why_size)
 {
     struct stat st;
+    if (strcmp(url, "fdb") == 0 || strncmp(url, "fdb:", 4) == 0)
+        return true;
     if (strncmp(url, "lmdb:", 5) != 0) {
-        (void)snprintf(why, why_size, "--store is '%.100s', but it must be lmdb:DIR%s", url,
+        (void)snprintf(why, why_size,
+                       "--store is '%.100s', but it must be lmdb:DIR or fdb[:FILE]%s", url,
                        strcmp(url, "memory:") == 0 ? " (a memory store is in its node alone)" : "");
         return false;
     }
@@ -63,7 +66,12 @@ static int open_store(struct store_command *c, char *why, size_t why_size)
     if (!store_exists(c->url, why, why_size))
         return CLI_FAILED;
     struct world_options w = {
-        .program = CLI_PROGRAM, .node_id = "", .log_level = LOG_ERROR, .store_url = c->url};
+        .program = CLI_PROGRAM,
+        .node_id = "",
+        .log_level = LOG_ERROR,
+        .store_url = c->url,
+        .fdb_library = setting(o, "fdb-library", "KELPIE_FDB_LIBRARY"),
+    };
     return world_bind_init(&c->world, &w, why, why_size) ? CLI_FAILED : CLI_OK;
 }
 

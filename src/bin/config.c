@@ -12,21 +12,27 @@
 #define ACTIVATIONS_MAX_MAX 10000000u
 #define IDLE_MS_MIN 100
 #define MS_MAX 86400000u /* a day */
+/* On FoundationDB a lease must outlast a recovery (docs/foundationdb.md). */
+#define FDB_LEASE_MS 10000
+#define FDB_HEARTBEAT_MS 1000
 
 const struct option_spec kelpied_options[] = {
     {"config", 0, OPTION_TEXT, "FILE", "INI file (default: DATA/kelpied.ini if it exists)"},
     {"node-id", 0, OPTION_TEXT, "ID", "unique among the nodes of a store (default: host name)"},
     {"data-dir", 0, OPTION_TEXT, "DIR",
      "default: /var/lib/kelpie as root, else\n$XDG_STATE_HOME/kelpie or ~/.local/state/kelpie"},
-    {"store", 0, OPTION_TEXT, "URL", "lmdb:DIR or memory: (default: lmdb:DATA/store)"},
+    {"store", 0, OPTION_TEXT, "URL", "lmdb:DIR, fdb[:FILE] or memory: (default: lmdb:DATA/store)"},
+    {"fdb-library", 0, OPTION_TEXT, "FILE", "FoundationDB's client (default: libfdb_c.so)"},
+    {"wait-for-store", 0, OPTION_FLAG, "", "wait for FoundationDB to answer at the start"},
     {"prefix", 0, OPTION_TEXT, "NAME", "keyspace in the store (default: kelpie)"},
     {"listen", 0, OPTION_TEXT, "HOST:PORT", "HTTP (default: " LISTEN_DEFAULT "; port 0: any)"},
     {"rpc-listen", 0, OPTION_TEXT, "HOST:PORT",
      "the other nodes (default: " RPC_LISTEN_DEFAULT "; port 0: any)"},
     {"insecure", 0, OPTION_FLAG, "", "allow addresses that are not loopback (there is no TLS yet)"},
     {"lease-ms", 0, OPTION_NUMBER, "N",
-     "how long a node may act without the store (default: 2000)"},
-    {"heartbeat-ms", 0, OPTION_NUMBER, "N", "at most a third of the lease (default: 300)"},
+     "how long a node may act without the store\n(default: 2000; on FoundationDB 10000)"},
+    {"heartbeat-ms", 0, OPTION_NUMBER, "N",
+     "at most a third of the lease (default: 300; on\nFoundationDB 1000)"},
     {"rpc-timeout-ms", 0, OPTION_NUMBER, "N", "one ping or forwarded attempt (default: 500)"},
     {"forget-after-ms", 0, OPTION_NUMBER, "N", "a failed node is struck off (default: 3600000)"},
     {"drain-deadline-ms", 0, OPTION_NUMBER, "N", "leaving gives up after that (default: 30000)"},
@@ -142,17 +148,27 @@ static int take_prefix(struct config *c, char *why, size_t why_size)
     return KELPIE_E_INVALID;
 }
 
+static bool is_fdb(const char *url)
+{
+    return strcmp(url, "fdb") == 0 || (strncmp(url, "fdb:", 4) == 0 && url[4]);
+}
+
 static int take_store(struct config *c, char *why, size_t why_size)
 {
     const char *url = options_text(&c->options, "store");
     int n = url ? snprintf(c->store_url, sizeof(c->store_url), "%s", url)
                 : snprintf(c->store_url, sizeof(c->store_url), "lmdb:%s/store", c->data_dir);
     c->store_is_default = !url;
+    c->fdb_library = options_text(&c->options, "fdb-library");
+    if (is_fdb(c->store_url)) {
+        c->timing.lease_ms = FDB_LEASE_MS;
+        c->timing.heartbeat_ms = FDB_HEARTBEAT_MS;
+    }
     if (n > 0 && (size_t)n < sizeof(c->store_url) &&
-        (strcmp(c->store_url, "memory:") == 0 ||
+        (strcmp(c->store_url, "memory:") == 0 || is_fdb(c->store_url) ||
          (strncmp(c->store_url, "lmdb:", 5) == 0 && c->store_url[5])))
         return 0;
-    (void)snprintf(why, why_size, "%s is '%.80s', but it must be lmdb:DIR or memory:",
+    (void)snprintf(why, why_size, "%s is '%.80s', but it must be lmdb:DIR, fdb[:FILE] or memory:",
                    options_value(&c->options, "store")->where, c->store_url);
     return KELPIE_E_INVALID;
 }
@@ -216,6 +232,8 @@ static int take_flags(struct config *c, char *why, size_t why_size)
     int err = options_flag(o, "insecure", &c->insecure, why, why_size);
     if (!err)
         err = options_flag(o, "no-supervisor", &c->no_supervisor, why, why_size);
+    if (!err)
+        err = options_flag(o, "wait-for-store", &c->wait_for_store, why, why_size);
     if (!err)
         err = options_flag(o, "help", &c->wants_help, why, why_size);
     if (!err)

@@ -18,6 +18,8 @@ struct config {
     char data_dir[CONFIG_PATH_MAX];
     bool store_is_default; /* below data_dir, which is then made */
     char store_url[CONFIG_PATH_MAX + 16];
+    const char *fdb_library; /* NULL: where the system finds it */
+    bool wait_for_store;
     struct keyspace keyspace;
     char listen[NET_ADDR_SIZE];
     char rpc_listen[NET_ADDR_SIZE];

@@ -260,6 +260,8 @@ static int start(struct supervisor *s, char *why, size_t why_size)
         .log_level = c->log_level,
         .store_url = strcmp(c->store_url, "memory:") == 0 ? NULL : c->store_url,
         .lease_ms = c->timing.lease_ms,
+        .fdb_library = c->fdb_library,
+        .wait_for_store = c->wait_for_store,
     };
     int err = world_bind_init(&s->world, &o, why, why_size);
     if (err)

@@ -42,7 +42,9 @@ int make_directories(const char *path, char *why, size_t why_size)
 static int bind_store(struct world_bind *w, const struct world_options *o, char *why,
                       size_t why_size)
 {
-    struct store_open_options options = {.lease_ms = o->lease_ms};
+    struct store_open_options options = {.lease_ms = o->lease_ms,
+                                         .fdb_library = o->fdb_library,
+                                         .wait_for_store = o->wait_for_store};
     int err = store_open(o->store_url, &w->env, &options, &w->store, why, why_size);
     if (err)
         return err;

@@ -21,6 +21,8 @@ struct world_options {
     enum log_level log_level;
     const char *store_url; /* NULL: no store */
     unsigned lease_ms;
+    const char *fdb_library;
+    bool wait_for_store;
 };
 
 /* `w` stays where it is. Returns 0, or an error with a sentence. */

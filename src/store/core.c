@@ -147,6 +147,8 @@ size_t core_conflicts(const struct store_req *req, struct key_range *out)
         if (r->end.len == 0) {
             range.end = r->key;
             range.closed = true;
+        } else if (bytes_compare(r->key, r->end) >= 0) {
+            continue; /* nothing was read */
         } else if (req->results && req->results[i].more) {
             const struct store_result *res = &req->results[i];
             CHECK(res->count > 0);
@@ -196,10 +198,10 @@ static size_t core_note(struct core *core, const struct core_commit *c)
     size_t bytes = 0;
     for (size_t i = 0; i < c->write_count; i++) {
         const struct store_write *w = &c->writes[i];
-        if (w->kind == STORE_DELETE_RANGE)
-            recent_add_range(&core->recent, w->key, w->value, c->version);
-        else
+        if (w->kind != STORE_DELETE_RANGE)
             recent_add(&core->recent, w->key, c->version);
+        else if (bytes_compare(w->key, w->value) < 0)
+            recent_add_range(&core->recent, w->key, w->value, c->version);
         bytes += w->key.len + w->value.len;
     }
     return bytes;

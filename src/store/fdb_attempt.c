@@ -26,6 +26,7 @@ struct fdb_attempt {
     struct fdb_transaction *tr;
     enum fdb_phase phase;
     int status;
+    uint64_t started_ns;      /* its phase */
     struct fdb_wait *version; /* of the read; for a commit: its versionstamp */
     struct fdb_wait *whole;   /* commit or back-off */
     size_t waiting;           /* futures that are not ready */
@@ -78,6 +79,7 @@ static struct fdb_attempt *attempt_new(struct store_fdb *s, struct store_req *re
     a->req = req;
     a->phase = phase;
     a->part_count = parts;
+    a->started_ns = clock_now_ns(s->clock);
     req->backend = a;
     list_append(&s->attempts, &a->link);
     return a;
@@ -386,6 +388,7 @@ static struct fdb_attempt *attempt_to_commit(struct store_fdb *s, struct store_r
     if (a) {
         CHECK(a->phase == FDB_KEPT);
         a->phase = FDB_COMMITTING;
+        a->started_ns = clock_now_ns(s->clock);
         a->req = req;
         list_remove(&a->link);
         list_append(&s->attempts, &a->link);
@@ -428,10 +431,12 @@ void fdb_attempt_commit(void *ctx, struct store_req *req)
 
 void fdb_attempt_cancel(void *ctx, struct store_req *req)
 {
+    struct store_fdb *s = ctx;
     struct fdb_attempt *a = req->backend;
-    (void)ctx;
     if (!a || a->phase == FDB_KEPT)
         return;
+    if (clock_now_ns(s->clock) - a->started_ns >= s->timeout_ns)
+        fdb_note(s, FDB_TRANSACTION_TIMED_OUT); /* the caller was quicker to see it */
     req->backend = NULL;
     attempt_free(a);
 }

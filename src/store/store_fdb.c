@@ -66,7 +66,7 @@ static int set_options(struct store_fdb *s, unsigned timeout_ms)
         int option;
         uint64_t value;
     } all[] = {
-        {FDB_OPTION_TIMEOUT_MS, timeout_ms ? timeout_ms : FDB_TIMEOUT_MS},
+        {FDB_OPTION_TIMEOUT_MS, timeout_ms},
         {FDB_OPTION_RETRY_LIMIT, FDB_RETRIES},
         {FDB_OPTION_MAX_RETRY_DELAY_MS, FDB_RETRY_DELAY_MS},
         {FDB_OPTION_SIZE_LIMIT, FDB_SIZE_MAX},
@@ -106,7 +106,9 @@ int store_fdb_new(const struct store_fdb_env *env, const struct fdb_api *api,
     list_init(&s->watches);
     list_init(&s->overdue);
     timer_init(&s->timer, env->timers, "store_fdb", on_timer, s);
-    int error = set_options(s, options->timeout_ms);
+    unsigned timeout_ms = options->timeout_ms ? options->timeout_ms : FDB_TIMEOUT_MS;
+    s->timeout_ns = timeout_ms * NS_PER_MS;
+    int error = set_options(s, timeout_ms);
     if (error) {
         store_fdb_free(s);
         return error;

@@ -20,6 +20,7 @@ struct store_fdb {
     uint8_t prefix[FDB_PREFIX_MAX];
     size_t prefix_len;
     bool order;
+    uint64_t timeout_ns;
     struct list attempts; /* struct fdb_attempt, under way */
     struct list kept;     /* those between read and commit */
     struct list watches;  /* struct fdb_watch, armed */

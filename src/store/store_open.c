@@ -4,6 +4,7 @@
 
 #include "kelpie/error.h"
 #include "store/store_dir.h"
+#include "store/store_fdb_open.h"
 #include "store/store_memory.h"
 #include "store/store_socket.h"
 
@@ -11,6 +12,7 @@ struct store_handle {
     struct mem mem;
     struct store_memory *memory;
     struct store_socket *socket;
+    struct store_fdb_handle *fdb;
 };
 
 static int open_socket(const char *dir, const struct env *env, const struct store_open_options *o,
@@ -55,25 +57,37 @@ static int open_socket(const char *dir, const struct env *env, const struct stor
     return 0;
 }
 
+static int open_fdb(const char *url, const struct env *env, const struct store_open_options *o,
+                    struct store_fdb_handle **out, char *error, size_t error_size)
+{
+    const struct store_fdb_open_options options = {
+        .cluster_file = url[3] == ':' ? url + 4 : NULL,
+        .library = o->fdb_library,
+        .open_ms = o->open_ms,
+        .wait = o->wait_for_store,
+        .store = o->fdb,
+    };
+    return store_fdb_open(env, &options, out, error, error_size);
+}
+
 int store_open(const char *url, const struct env *env, const struct store_open_options *options,
                struct store_handle **out, char *error, size_t error_size)
 {
     static const struct store_open_options none;
     struct store_memory *memory = NULL;
     struct store_socket *socket = NULL;
+    struct store_fdb_handle *fdb = NULL;
     int err = 0;
     if (!strcmp(url, "memory:")) {
         memory = store_memory_new(env->mem, env->timers, 0);
     } else if (!strncmp(url, "lmdb:", 5)) {
         err = open_socket(url + 5, env, options ? options : &none, &socket, error, error_size);
     } else if (!strcmp(url, "fdb") || !strncmp(url, "fdb:", 4)) {
-        store_sentence(error, error_size,
-                       "store '%s': FoundationDB is not supported by this version; use lmdb:DIR",
-                       url);
-        err = KELPIE_E_INVALID;
+        err = open_fdb(url, env, options ? options : &none, &fdb, error, error_size);
     } else {
-        store_sentence(error, error_size,
-                       "store '%s' is of no known kind: it must be lmdb:DIR or memory:", url);
+        store_sentence(
+            error, error_size,
+            "store '%s' is of no known kind: it must be lmdb:DIR, fdb[:FILE] or memory:", url);
         err = KELPIE_E_INVALID;
     }
     if (err)
@@ -82,6 +96,7 @@ int store_open(const char *url, const struct env *env, const struct store_open_o
     h->mem = env->mem;
     h->memory = memory;
     h->socket = socket;
+    h->fdb = fdb;
     *out = h;
     return 0;
 }
@@ -92,16 +107,21 @@ void store_close(struct store_handle *h)
         return;
     store_memory_free(h->memory);
     store_socket_free(h->socket);
+    store_fdb_shut(h->fdb);
     mem_free(h->mem, h);
 }
 
 struct store store_handle_store(struct store_handle *h)
 {
+    if (h->fdb)
+        return store_fdb_store(store_fdb_of(h->fdb));
     return h->socket ? store_socket_store(h->socket) : store_memory_store(h->memory);
 }
 
 int store_handle_fd(const struct store_handle *h)
 {
+    if (h->fdb)
+        return store_fdb_fd(h->fdb);
     return h->socket ? store_socket_fd(h->socket) : -1;
 }
 
@@ -110,14 +130,20 @@ void store_handle_ready(void *arg)
     struct store_handle *h = arg;
     if (h->socket)
         store_socket_ready(h->socket);
+    if (h->fdb)
+        store_fdb_fd_ready(h->fdb);
 }
 
 bool store_handle_connected(const struct store_handle *h)
 {
+    if (h->fdb)
+        return store_fdb_connected(store_fdb_of(h->fdb));
     return !h->socket || store_socket_connected(h->socket);
 }
 
 const char *store_handle_problem(const struct store_handle *h)
 {
+    if (h->fdb)
+        return store_fdb_problem(store_fdb_of(h->fdb));
     return h->socket ? store_socket_problem(h->socket) : "";
 }

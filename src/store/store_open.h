@@ -3,6 +3,7 @@
  *
  *   lmdb:DIR      the embedded store in a directory, shared by the processes of one machine
  *   memory:       in this process only, gone with it
+ *   fdb[:FILE]    FoundationDB; FILE is the cluster file
  *
  * Every failure is one sentence that says what was wrong and with what value.
  */
@@ -14,12 +15,17 @@
 #define STORE_OPEN_MS 5000
 #define STORE_LEASE_MS_MIN 50
 
+struct store_fdb_options;
+
 struct store_open_options {
-    const char *executable;     /* that can be the store process; NULL: this program */
-    unsigned lease_ms;          /* a store process silent for so long is killed; 0: 2000 */
-    unsigned idle_ms;           /* it ends after so long without a client; 0: 10000 */
-    unsigned open_ms;           /* how long store_open waits for it; 0: STORE_OPEN_MS */
-    unsigned long long map_max; /* bound of the file in bytes; 0: 64 GiB */
+    const char *executable;              /* that can be the store process; NULL: this program */
+    unsigned lease_ms;                   /* a store process silent for so long is killed; 0: 2000 */
+    unsigned idle_ms;                    /* it ends after so long without a client; 0: 10000 */
+    unsigned open_ms;                    /* how long store_open waits for it; 0: STORE_OPEN_MS */
+    unsigned long long map_max;          /* bound of the file in bytes; 0: 64 GiB */
+    const char *fdb_library;             /* the client library; NULL: libfdb_c.so */
+    bool wait_for_store;                 /* for FoundationDB to answer, however long it takes */
+    const struct store_fdb_options *fdb; /* of FoundationDB; may be NULL */
 };
 
 struct store_handle;

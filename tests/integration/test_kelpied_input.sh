@@ -26,7 +26,7 @@ refuses 2 'node-id is empty' --node-id ''
 refuses 2 'node-id .* is 129 bytes long; give at most 128' --node-id "$(printf 'n%.0s' $(seq 129))"
 refuses 2 'node-id .*UTF-8' --node-id $'n\xff'
 refuses 2 "--prefix is 'seventeen-letters', but it must be 1 to 16 bytes" --prefix seventeen-letters
-refuses 2 "--store is 'floppy:a', but it must be lmdb:DIR or memory:" --store floppy:a
+refuses 2 "--store is 'floppy:a', but it must be lmdb:DIR, fdb\[:FILE\] or memory:" --store floppy:a
 refuses 2 "--listen is '7400', but it must be HOST:PORT" --listen 7400
 refuses 2 "--listen is '127.0.0.1:70000', but it must be HOST:PORT" --listen 127.0.0.1:70000
 refuses 2 '--listen is 0.0.0.0:0, which is not loopback: .*--insecure allows it' --listen 0.0.0.0:0

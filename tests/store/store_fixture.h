@@ -9,6 +9,7 @@
 
 #include "env/store.h"
 #include "store/poll_loop.h"
+#include "store/store_fdb.h"
 #include "store/store_open.h"
 
 #define FIXTURE_CLIENTS 2
@@ -24,6 +25,8 @@ struct store_backend {
     void (*close)(struct store_fixture *f);
     /* Makes the store forget its past: versions handed out before are too old. NULL: cannot. */
     void (*restart)(struct store_fixture *f);
+    /* Whether it can be had here. NULL: always. */
+    bool (*usable)(void);
 };
 
 struct store_fixture {
@@ -34,6 +37,8 @@ struct store_fixture {
     struct store_handle *handle[FIXTURE_CLIENTS];
     char dir[256];
     struct fdb_fixture *fdb;
+    struct store_fdb_options fdb_options;
+    bool shares_memory; /* with another one that is open: what is left is counted later */
 };
 
 extern const struct store_backend store_backends[];

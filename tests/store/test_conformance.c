@@ -547,7 +547,12 @@ struct run_case {
 static void run_case(void **state)
 {
     const struct run_case *c = *state;
-    fixture_open(&fixture, &store_backends[c->backend]);
+    const struct store_backend *backend = &store_backends[c->backend];
+    if (backend->usable && !backend->usable()) {
+        print_message("[   note   ] %s skipped: FDB_CLUSTER_FILE is not set\n", backend->name);
+        skip();
+    }
+    fixture_open(&fixture, backend);
     cases[c->at].fn(&fixture);
     fixture_close(&fixture);
 }

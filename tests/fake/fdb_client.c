@@ -1,0 +1,532 @@
+/*
+ * A library with the names of FoundationDB's client, for tests of what loads one: a database in the
+ * memory of this process, served by the network thread. Built by test_fdb_open.sh.
+ *
+ * FAKE_FDB=old     says that it has API version 630
+ * FAKE_FDB=gate    answers nothing until the file FAKE_FDB_GATE exists
+ */
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+typedef struct future FDBFuture;
+typedef struct transaction FDBTransaction;
+typedef struct database FDBDatabase;
+typedef void callback(FDBFuture *f, void *arg);
+
+#pragma pack(push, 4)
+struct key_value {
+    const uint8_t *key;
+    int key_length;
+    const uint8_t *value;
+    int value_length;
+};
+#pragma pack(pop)
+
+struct text {
+    uint8_t *data;
+    int len;
+};
+
+enum op { GET_VERSION, GET, GET_RANGE, COMMIT, STAMP, ON_ERROR, WATCH };
+
+struct future {
+    struct future *next;
+    enum op op;
+    FDBTransaction *tr;
+    struct text key, end, value;
+    int limit, snapshot, error, present, count, more;
+    int64_t number;
+    struct key_value *rows;
+    bool ready, destroyed, armed;
+    callback *fn;
+    void *arg;
+};
+
+struct range {
+    struct range *next;
+    struct text begin, end; /* begin .. end, both closed */
+    int64_t version;
+};
+
+struct mutation {
+    struct mutation *next;
+    int kind; /* 0 set, 1 clear, 2 clear range */
+    struct text key, value;
+};
+
+struct transaction {
+    int64_t version, committed;
+    struct range *reads;
+    struct mutation *first, **last;
+};
+
+struct row {
+    struct text key, value;
+};
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t more_work = PTHREAD_COND_INITIALIZER;
+static struct future *queue, **queue_end = &queue, *watches;
+static struct range *log_of_writes;
+static struct row *rows;
+static int row_count, stopping;
+static int64_t version_now = 1000;
+
+static struct text text_of(const uint8_t *data, int len)
+{
+    struct text t = {malloc((size_t)len + 1), len};
+    if (len)
+        memcpy(t.data, data, (size_t)len);
+    return t;
+}
+
+static int compare(struct text a, struct text b)
+{
+    int n = a.len < b.len ? a.len : b.len, c = n ? memcmp(a.data, b.data, (size_t)n) : 0;
+    return c ? c : a.len - b.len;
+}
+
+static int find(struct text key) /* the first row that is not before it */
+{
+    int i = 0;
+    while (i < row_count && compare(rows[i].key, key) < 0)
+        i++;
+    return i;
+}
+
+/* ---- what the network thread does */
+
+static void future_free(FDBFuture *f)
+{
+    free(f->key.data);
+    free(f->end.data);
+    free(f->value.data);
+    free(f->rows);
+    free(f);
+}
+
+/* With the lock held; runs the callback without it. */
+static void finish(FDBFuture *f, int error)
+{
+    if (!f->destroyed)
+        f->error = error;
+    f->ready = true;
+    callback *fn = f->fn;
+    void *arg = f->arg;
+    bool gone = f->destroyed;
+    pthread_mutex_unlock(&lock);
+    if (fn)
+        fn(f, arg);
+    pthread_mutex_lock(&lock);
+    if (gone)
+        future_free(f);
+}
+
+static void note_read(FDBTransaction *tr, struct text begin, struct text end)
+{
+    struct range *r = calloc(1, sizeof(*r));
+    r->begin = text_of(begin.data, begin.len);
+    r->end = text_of(end.data, end.len);
+    r->next = tr->reads;
+    tr->reads = r;
+}
+
+static void serve_range(FDBFuture *f)
+{
+    int from = find(f->key), n = 0;
+    f->rows = calloc((size_t)row_count + 1, sizeof(*f->rows));
+    struct text last = f->end;
+    for (int i = from; i < row_count && compare(rows[i].key, f->end) < 0; i++) {
+        if (f->limit && n == f->limit) {
+            f->more = 1;
+            last = rows[i - 1].key;
+            break;
+        }
+        /* Copies that are never freed: a fake lives for a test. */
+        struct text k = text_of(rows[i].key.data, rows[i].key.len);
+        struct text v = text_of(rows[i].value.data, rows[i].value.len);
+        f->rows[n++] = (struct key_value){k.data, k.len, v.data, v.len};
+    }
+    f->count = n;
+    if (!f->snapshot)
+        note_read(f->tr, f->key, last);
+}
+
+static void apply(const struct mutation *m)
+{
+    int i = find(m->key), end = i;
+    struct text last = m->kind == 2 ? m->value : m->key;
+    while (end < row_count &&
+           (m->kind == 2 ? compare(rows[end].key, last) < 0 : compare(rows[end].key, last) == 0))
+        end++;
+    int fresh = m->kind == 0;
+    rows = realloc(rows, (size_t)(row_count + 1) * sizeof(*rows));
+    memmove(&rows[i + fresh], &rows[end], (size_t)(row_count - end) * sizeof(*rows));
+    row_count += fresh - (end - i);
+    if (fresh)
+        rows[i] =
+            (struct row){text_of(m->key.data, m->key.len), text_of(m->value.data, m->value.len)};
+    struct range *r = calloc(1, sizeof(*r));
+    *r = (struct range){log_of_writes, text_of(m->key.data, m->key.len),
+                        text_of(last.data, last.len), version_now};
+    log_of_writes = r;
+}
+
+static bool conflicts(const FDBTransaction *tr)
+{
+    for (const struct range *r = tr->reads; r; r = r->next)
+        for (const struct range *w = log_of_writes; w && w->version > tr->version; w = w->next)
+            if (compare(w->begin, r->end) <= 0 && compare(r->begin, w->end) <= 0)
+                return true;
+    return false;
+}
+
+static bool differs(const FDBFuture *f)
+{
+    int i = find(f->key);
+    bool present = i < row_count && compare(rows[i].key, f->key) == 0;
+    return present != f->present || (present && compare(rows[i].value, f->value) != 0);
+}
+
+static void fire_watches(void)
+{
+    for (struct future **at = &watches; *at;) {
+        struct future *f = *at;
+        if (!f->destroyed && !differs(f)) {
+            at = &f->next;
+            continue;
+        }
+        *at = f->next;
+        finish(f, 0);
+        at = &watches;
+    }
+}
+
+static int serve_commit(FDBTransaction *tr)
+{
+    int error = tr->first && conflicts(tr) ? 1020 : 0;
+    if (!error && tr->first) {
+        tr->committed = ++version_now;
+        for (const struct mutation *m = tr->first; m; m = m->next)
+            apply(m);
+    }
+    return error;
+}
+
+static void serve(FDBFuture *f)
+{
+    int error = 0;
+    if (f->destroyed) {
+        finish(f, 1101);
+        return;
+    }
+    if (f->op != ON_ERROR && f->tr->version < 0)
+        f->tr->version = version_now;
+    if (f->op == GET_VERSION) {
+        f->number = f->tr->version;
+    } else if (f->op == GET || f->op == WATCH) {
+        int i = find(f->key);
+        f->present = i < row_count && compare(rows[i].key, f->key) == 0;
+        if (f->present)
+            f->value = text_of(rows[i].value.data, rows[i].value.len);
+        if (!f->snapshot)
+            note_read(f->tr, f->key, f->key);
+        for (const struct range *w = log_of_writes;
+             f->op == WATCH && w && w->version > f->tr->version; w = w->next)
+            if (compare(w->begin, f->key) <= 0 && compare(f->key, w->end) <= 0)
+                f->op = GET; /* it changed since: fires at once */
+        if (f->op == WATCH) {
+            f->next = watches;
+            watches = f;
+            return;
+        }
+    } else if (f->op == GET_RANGE) {
+        serve_range(f);
+    } else if (f->op == COMMIT) {
+        error = serve_commit(f->tr);
+    }
+    finish(f, error);
+    fire_watches();
+}
+
+static bool shut(void)
+{
+    const char *mode = getenv("FAKE_FDB"), *gate = getenv("FAKE_FDB_GATE");
+    return mode && strcmp(mode, "gate") == 0 && (!gate || access(gate, F_OK) != 0);
+}
+
+int fdb_run_network(void)
+{
+    pthread_mutex_lock(&lock);
+    while (!stopping) {
+        if (!queue) {
+            pthread_cond_wait(&more_work, &lock);
+            continue;
+        }
+        if (shut() && !queue->destroyed) {
+            pthread_mutex_unlock(&lock);
+            usleep(10000);
+            pthread_mutex_lock(&lock);
+            continue;
+        }
+        struct future *f = queue;
+        queue = f->next;
+        if (!queue)
+            queue_end = &queue;
+        f->next = NULL;
+        serve(f);
+    }
+    pthread_mutex_unlock(&lock);
+    return 0;
+}
+
+int fdb_stop_network(void)
+{
+    pthread_mutex_lock(&lock);
+    stopping = 1;
+    pthread_cond_signal(&more_work);
+    pthread_mutex_unlock(&lock);
+    return 0;
+}
+
+/* ---- the calls */
+
+int fdb_get_max_api_version(void)
+{
+    const char *mode = getenv("FAKE_FDB");
+    return mode && strcmp(mode, "old") == 0 ? 630 : 730;
+}
+
+int fdb_select_api_version_impl(int runtime, int header)
+{
+    return runtime == header && runtime >= 710 ? 0 : 2203;
+}
+
+int fdb_setup_network(void)
+{
+    return 0;
+}
+
+const char *fdb_get_error(int error)
+{
+    return error == 1020 ? "Transaction conflicted" : "An error of the fake";
+}
+
+int fdb_error_predicate(int predicate, int error)
+{
+    return predicate != 50001 && error == 1020;
+}
+
+int fdb_create_database(const char *file, FDBDatabase **out)
+{
+    *out = (FDBDatabase *)(void *)text_of((const uint8_t *)file, (int)strlen(file)).data;
+    return 0;
+}
+
+void fdb_database_destroy(FDBDatabase *db)
+{
+    free(db);
+}
+
+int fdb_database_set_option(FDBDatabase *db, int option, const uint8_t *value, int length)
+{
+    (void)db, (void)option, (void)value;
+    return length == 8 ? 0 : 2006;
+}
+
+int fdb_database_create_transaction(FDBDatabase *db, FDBTransaction **out)
+{
+    (void)db;
+    *out = calloc(1, sizeof(**out));
+    (*out)->version = -1;
+    (*out)->committed = -1;
+    (*out)->last = &(*out)->first;
+    return 0;
+}
+
+/* Never freed: the thread may be at it. */
+void fdb_transaction_destroy(FDBTransaction *tr)
+{
+    (void)tr;
+}
+
+void fdb_transaction_set_read_version(FDBTransaction *tr, int64_t version)
+{
+    tr->version = version;
+}
+
+static FDBFuture *start(FDBTransaction *tr, enum op op, const uint8_t *key, int len)
+{
+    FDBFuture *f = calloc(1, sizeof(*f));
+    f->op = op;
+    f->tr = tr;
+    if (key)
+        f->key = text_of(key, len);
+    return f;
+}
+
+static FDBFuture *send(FDBFuture *f)
+{
+    pthread_mutex_lock(&lock);
+    *queue_end = f;
+    queue_end = &f->next;
+    pthread_cond_signal(&more_work);
+    pthread_mutex_unlock(&lock);
+    return f;
+}
+
+FDBFuture *fdb_transaction_get_read_version(FDBTransaction *tr)
+{
+    return send(start(tr, GET_VERSION, NULL, 0));
+}
+
+FDBFuture *fdb_transaction_get(FDBTransaction *tr, const uint8_t *key, int len, int snapshot)
+{
+    FDBFuture *f = start(tr, GET, key, len);
+    f->snapshot = snapshot;
+    return send(f);
+}
+
+FDBFuture *fdb_transaction_get_range(FDBTransaction *tr, const uint8_t *begin, int begin_len,
+                                     int begin_or_equal, int begin_offset, const uint8_t *end,
+                                     int end_len, int end_or_equal, int end_offset, int limit,
+                                     int target_bytes, int mode, int iteration, int snapshot,
+                                     int reverse)
+{
+    FDBFuture *f = start(tr, GET_RANGE, begin, begin_len);
+    (void)begin_offset, (void)end_or_equal, (void)end_offset, (void)target_bytes, (void)mode;
+    (void)iteration, (void)reverse;
+    if (begin_or_equal)
+        f->key.data[f->key.len++] = 0;
+    f->end = text_of(end, end_len);
+    f->limit = limit && limit < 3 ? limit : 3; /* short batches */
+    f->snapshot = snapshot;
+    return send(f);
+}
+
+static void mutate(FDBTransaction *tr, int kind, struct text key, struct text value)
+{
+    struct mutation *m = calloc(1, sizeof(*m));
+    *m = (struct mutation){NULL, kind, key, value};
+    *tr->last = m;
+    tr->last = &m->next;
+}
+
+void fdb_transaction_set(FDBTransaction *tr, const uint8_t *key, int len, const uint8_t *value,
+                         int value_len)
+{
+    mutate(tr, 0, text_of(key, len), text_of(value, value_len));
+}
+
+void fdb_transaction_clear(FDBTransaction *tr, const uint8_t *key, int len)
+{
+    mutate(tr, 1, text_of(key, len), text_of(NULL, 0));
+}
+
+void fdb_transaction_clear_range(FDBTransaction *tr, const uint8_t *begin, int len,
+                                 const uint8_t *end, int end_len)
+{
+    mutate(tr, 2, text_of(begin, len), text_of(end, end_len));
+}
+
+FDBFuture *fdb_transaction_watch(FDBTransaction *tr, const uint8_t *key, int len)
+{
+    return send(start(tr, WATCH, key, len));
+}
+
+FDBFuture *fdb_transaction_commit(FDBTransaction *tr)
+{
+    return send(start(tr, COMMIT, NULL, 0));
+}
+
+int fdb_transaction_get_committed_version(FDBTransaction *tr, int64_t *out)
+{
+    *out = tr->committed;
+    return 0;
+}
+
+FDBFuture *fdb_transaction_get_versionstamp(FDBTransaction *tr)
+{
+    return send(start(tr, STAMP, NULL, 0));
+}
+
+FDBFuture *fdb_transaction_on_error(FDBTransaction *tr, int error)
+{
+    (void)error;
+    return send(start(tr, ON_ERROR, NULL, 0));
+}
+
+void fdb_future_destroy(FDBFuture *f)
+{
+    pthread_mutex_lock(&lock);
+    bool ready = f->ready;
+    f->destroyed = true;
+    f->error = 1101;
+    pthread_cond_signal(&more_work);
+    pthread_mutex_unlock(&lock);
+    if (ready)
+        future_free(f);
+    else
+        send(start(NULL, ON_ERROR, NULL, 0)); /* has the watches looked at */
+}
+
+int fdb_future_is_ready(FDBFuture *f)
+{
+    pthread_mutex_lock(&lock);
+    int ready = f->ready;
+    pthread_mutex_unlock(&lock);
+    return ready;
+}
+
+int fdb_future_set_callback(FDBFuture *f, callback *fn, void *arg)
+{
+    pthread_mutex_lock(&lock);
+    bool ready = f->ready;
+    if (!ready) {
+        f->fn = fn;
+        f->arg = arg;
+    }
+    pthread_mutex_unlock(&lock);
+    if (ready)
+        fn(f, arg);
+    return 0;
+}
+
+int fdb_future_get_error(FDBFuture *f)
+{
+    return f->error;
+}
+
+int fdb_future_get_int64(FDBFuture *f, int64_t *out)
+{
+    *out = f->number;
+    return f->error;
+}
+
+int fdb_future_get_key(FDBFuture *f, const uint8_t **key, int *length)
+{
+    static const uint8_t stamp[10];
+    *key = stamp;
+    *length = 10;
+    return f->error;
+}
+
+int fdb_future_get_value(FDBFuture *f, int *present, const uint8_t **value, int *length)
+{
+    *present = f->present;
+    *value = f->value.data;
+    *length = f->value.len;
+    return f->error;
+}
+
+int fdb_future_get_keyvalue_array(FDBFuture *f, const struct key_value **out, int *count, int *more)
+{
+    *out = f->rows;
+    *count = f->count;
+    *more = f->more;
+    return f->error;
+}
