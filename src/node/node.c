@@ -118,12 +118,17 @@ static void on_bad_frame(void *arg, const char *from, int error, const char *why
 
 /* ---- requests of other nodes' operators ---- */
 
+/* A request of another node's operator that is answered later. */
+struct forget_for {
+    struct node *node;
+    struct rpc_request request;
+};
+
 static void on_forgotten_for(void *arg, int status, const char *why)
 {
-    struct rpc_request *request = arg;
-    struct node *n = (struct node *)(uintptr_t)request->payload.data;
-    rpc_reply(&n->rpc, request, status, bytes_of_str(why));
-    mem_free(n->env->mem, request);
+    struct forget_for *f = arg;
+    rpc_reply(&f->node->rpc, &f->request, status, bytes_of_str(why));
+    mem_free(f->node->env->mem, f);
 }
 
 static void serve_forget(struct node *n, const struct rpc_request *request, struct reader *r)
@@ -134,9 +139,10 @@ static void serve_forget(struct node *n, const struct rpc_request *request, stru
         return;
     }
     char *node_id = mem_strndup(n->env->mem, (const char *)id.data, id.len);
-    struct rpc_request *copy = mem_dup(n->env->mem, request, sizeof(*request));
-    copy->payload = bytes_of(n, 0); /* who answers it */
-    cluster_forget(n->cluster, node_id, false, on_forgotten_for, copy);
+    struct forget_for *f = MEM_NEW(n->env->mem, struct forget_for);
+    *f = (struct forget_for){.node = n, .request = *request};
+    f->request.payload = bytes_of("", 0);
+    cluster_forget(n->cluster, node_id, false, on_forgotten_for, f);
     mem_free(n->env->mem, node_id);
 }
 
