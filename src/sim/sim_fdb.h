@@ -58,10 +58,6 @@ struct sim_fdb_options {
     struct timers timers;
     uint64_t seed;
     uint16_t rate[SIM_FDB_FAULT_COUNT]; /* all 0: nothing goes wrong but by what is done */
-    /* Called when a commit happens, before anybody is told; may be NULL. `who` is the client's. */
-    void (*landed)(void *arg, void *who, uint64_t version, const struct store_write *writes,
-                   size_t count);
-    void *arg;
 };
 
 struct sim_fdb_stats {
@@ -74,6 +70,10 @@ struct sim_fdb;
 struct sim_fdb *sim_fdb_new(const struct sim_fdb_options *options);
 /* No database of it is left. */
 void sim_fdb_free(struct sim_fdb *c);
+/* Called when a commit happens, before anybody is told. `who` is the client's. */
+typedef void sim_fdb_landed_fn(void *arg, void *who, uint64_t version,
+                               const struct store_write *writes, size_t count);
+void sim_fdb_on_landed(struct sim_fdb *c, sim_fdb_landed_fn *fn, void *arg);
 /* Nothing more goes wrong by chance. */
 void sim_fdb_calm(struct sim_fdb *c);
 /* Makes a recovery begin now: versions jump, nothing commits for `ns`. */

@@ -148,8 +148,8 @@ static void commit_apply(struct sim_fdb *c, struct sim_commit *m, uint64_t versi
     m->version = version;
     c->stats.landed++;
     c->stats.landed_late += m->tr == NULL;
-    if (c->o.landed)
-        c->o.landed(c->o.arg, m->who, version, writes, n);
+    if (c->landed)
+        c->landed(c->landed_arg, m->who, version, writes, n);
 }
 
 static void commit_answer(struct sim_commit *m, int error)
@@ -297,6 +297,12 @@ void sim_fdb_recover(struct sim_fdb *c, uint64_t ns)
     c->base += SIM_FDB_JUMP;
     c->recovered_ns = clock_now_ns(c->o.clock) + ns;
     c->stats.recoveries++;
+}
+
+void sim_fdb_on_landed(struct sim_fdb *c, sim_fdb_landed_fn *fn, void *arg)
+{
+    c->landed = fn;
+    c->landed_arg = arg;
 }
 
 void sim_fdb_calm(struct sim_fdb *c)

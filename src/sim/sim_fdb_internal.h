@@ -29,6 +29,8 @@ struct sim_fdb {
     struct timer batch;
     struct map watches; /* struct sim_watched, by key */
     size_t databases;
+    sim_fdb_landed_fn *landed;
+    void *landed_arg;
     struct sim_fdb_stats stats;
 };
 

@@ -153,7 +153,11 @@ static void version_needed(struct fdb_future *f)
     f->waits_for_version = true;
     if (tr->version != SIM_FDB_NO_VERSION)
         version_is_known(tr);
-    else if (!tr->version_timer.armed)
+    else if (tr->version_timer.armed)
+        return;
+    else if (rng_chance(&c->rng, 1, AT_ONCE_CHANCE))
+        on_version(tr);
+    else
         timer_start(&tr->version_timer, sim_fdb_draw(c, SIM_FDB_SLOW)
                                             ? sim_fdb_soon(c, SIM_FDB_LATE_NS)
                                             : sim_fdb_latency(c));
@@ -183,7 +187,7 @@ static struct fdb_future *reader_start(struct fdb_transaction *tr, enum sim_op o
     f->reading = true;
     tr->reading++;
     version_needed(f);
-    if (tr->version != SIM_FDB_NO_VERSION && rng_chance(&tr->db->c->rng, 1, AT_ONCE_CHANCE))
+    if (!f->ready && !f->waits_for_version && rng_chance(&tr->db->c->rng, 1, AT_ONCE_CHANCE))
         sim_future_serve(f);
     return f;
 }

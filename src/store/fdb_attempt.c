@@ -386,7 +386,7 @@ static struct fdb_attempt *attempt_to_commit(struct store_fdb *s, struct store_r
 {
     struct fdb_attempt *a = req->backend;
     if (a) {
-        CHECK(a->phase == FDB_KEPT);
+        CHECK(a->phase == FDB_KEPT && a->store == s);
         a->phase = FDB_COMMITTING;
         a->started_ns = clock_now_ns(s->clock);
         a->req = req;

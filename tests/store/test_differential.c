@@ -143,7 +143,7 @@ static void slot_end(struct pair *p, struct slot *s, bool real)
 {
     int status[STORES];
     for (size_t i = 0; i < STORES; i++)
-        status[i] = fixture_commit(&p->store[i], 1, &s->req[i]);
+        status[i] = fixture_commit(&p->store[i], 0, &s->req[i]);
     if (real && status[0] == 0 && status[1] == KELPIE_E_CONFLICT && may_conflict_further(s)) {
         struct store_req again = {.writes = s->writes, .write_count = s->write_count};
         status[1] = fixture_commit(&p->store[1], 0, &again);
@@ -154,7 +154,7 @@ static void slot_end(struct pair *p, struct slot *s, bool real)
     p->conflicts += status[0] == KELPIE_E_CONFLICT;
     p->limits += status[0] == KELPIE_E_LIMIT;
     for (size_t i = 0; i < STORES; i++)
-        fixture_release(&p->store[i], 1, &s->req[i]);
+        fixture_release(&p->store[i], 0, &s->req[i]);
     s->open = false;
     p->txns++;
 }
