@@ -58,13 +58,13 @@ int file_can_be_written(const char *path)
 }
 
 int page_save(const char *path, const struct record *r, const struct sim_config *config,
-              const struct sim_result *result, const char *overrides, struct mem mem)
+              const struct sim_result *result, const char *reproduce, struct mem mem)
 {
     FILE *f = begin(path);
 
     if (!f)
         return KELPIE_E_IO;
-    return finish(path, f, page_write(f, r, config, result, overrides, mem) == 0);
+    return finish(path, f, page_write(f, r, config, result, reproduce, mem) == 0);
 }
 
 int text_save(const char *path, struct bytes text)

@@ -8,7 +8,7 @@
 int file_can_be_written(const char *path) MUST_USE;
 /* The page of a recorded run, at `path`. Likewise. */
 int page_save(const char *path, const struct record *r, const struct sim_config *config,
-              const struct sim_result *result, const char *overrides, struct mem mem) MUST_USE;
+              const struct sim_result *result, const char *reproduce, struct mem mem) MUST_USE;
 /* `text`, at `path`. Likewise. */
 int text_save(const char *path, struct bytes text) MUST_USE;
 

@@ -24,7 +24,7 @@ static void field(struct buf *out, const char *name, const char *value)
 }
 
 static void put_head(struct buf *out, const struct record *r, const struct sim_config *config,
-                     const struct sim_result *result, const char *overrides)
+                     const struct sim_result *result, const char *reproduce)
 {
     struct buf scratch;
     char hash[33];
@@ -33,11 +33,8 @@ static void put_head(struct buf *out, const struct record *r, const struct sim_c
     sim_config_to_text(config, &scratch);
     buf_append_u8(&scratch, 0);
     field(out, "config", (const char *)scratch.data);
-    buf_clear(&scratch);
-    report_reproduce(result->seed, overrides, &scratch);
-    buf_append_u8(&scratch, 0);
-    field(out, "reproduce", (const char *)scratch.data);
     buf_deinit(&scratch);
+    field(out, "reproduce", reproduce);
     hash128_to_text(result->trace, hash);
     field(out, "hash", hash);
     report_json_u64(out, "nodes", config->nodes);
@@ -123,7 +120,7 @@ static bool put(FILE *out, const void *data, size_t len)
 }
 
 int page_write(FILE *out, const struct record *r, const struct sim_config *config,
-               const struct sim_result *result, const char *overrides, struct mem mem)
+               const struct sim_result *result, const char *reproduce, struct mem mem)
 {
     const char *here = strstr(page_template, DATA_HERE);
     struct buf data;
@@ -132,7 +129,7 @@ int page_write(FILE *out, const struct record *r, const struct sim_config *confi
     const char *rest = here + strlen(DATA_HERE);
     buf_init(&data, mem);
     buf_append_u8(&data, '{');
-    put_head(&data, r, config, result, overrides);
+    put_head(&data, r, config, result, reproduce);
     put_names(&data, r);
     put_violations(&data, result);
     put_bars(&data, r);

@@ -10,7 +10,7 @@
 
 /* Writes to `out`, which stays the caller's. Returns 0, or KELPIE_E_IO. */
 int page_write(FILE *out, const struct record *r, const struct sim_config *config,
-               const struct sim_result *result, const char *overrides, struct mem mem) MUST_USE;
+               const struct sim_result *result, const char *reproduce, struct mem mem) MUST_USE;
 
 /* report.html, embedded by the build. */
 extern const char page_template[];

@@ -78,7 +78,7 @@ static size_t figures(const struct sim_result *r, struct figure out[FIGURES_MAX]
 }
 
 void report_run_text(const struct sim_config *config, const struct sim_result *r,
-                     const char *overrides, struct buf *out)
+                     const char *reproduce, struct buf *out)
 {
     struct figure list[FIGURES_MAX];
     size_t n = figures(r, list);
@@ -105,9 +105,7 @@ void report_run_text(const struct sim_config *config, const struct sim_result *r
     }
     if (r->violation_count == 0)
         return;
-    buf_appendf(out, "reproduce: ");
-    report_reproduce(r->seed, overrides, out);
-    buf_appendf(out, "\n");
+    buf_appendf(out, "reproduce: %s\n", reproduce);
 }
 
 static void violations_json(const struct sim_result *r, struct buf *out)
@@ -125,7 +123,7 @@ static void violations_json(const struct sim_result *r, struct buf *out)
 }
 
 void report_run_json(const struct sim_config *config, const struct sim_result *r,
-                     const char *overrides, struct buf *out)
+                     const char *reproduce, struct buf *out)
 {
     struct figure list[FIGURES_MAX];
     size_t n = figures(r, list);
@@ -147,12 +145,9 @@ void report_run_json(const struct sim_config *config, const struct sim_result *r
     buf_append_u8(&text, 0);
     buf_appendf(out, ",\"config\":");
     report_json_string(out, (const char *)text.data);
-    buf_clear(&text);
     if (r->violation_count) {
-        report_reproduce(r->seed, overrides, &text);
-        buf_append_u8(&text, 0);
         buf_appendf(out, ",\"reproduce\":");
-        report_json_string(out, (const char *)text.data);
+        report_json_string(out, reproduce);
     }
     buf_deinit(&text);
     buf_appendf(out, "}\n");

@@ -65,4 +65,28 @@ find_mutant noack LeaveDetectionWeak
 find_mutant nofence NoStaleWrite
 find_mutant takeback SingleActivation
 find_mutant twin SingleActivation
+
+# A finding shrinks by at least 80% of its events within a minute, and its file breaks the same.
+shrinks() {
+    local name=$1 line seed breaks out before after
+    line=$("$sim" sweep --seeds 1..$seeds --jobs 2 --duration 40s --first --mutant "$name" \
+        2>/dev/null | grep '^seed [0-9]*: ' | head -n 1) || true
+    seed=$(sed 's/^seed \([0-9]*\):.*/\1/' <<<"$line")
+    breaks=$(sed 's/^seed [0-9]*: \([A-Za-z]*\) .*/\1/' <<<"$line")
+    out=$("$sim" shrink --seed "$seed" --duration 40s --mutant "$name" --seconds 20 \
+        --out "$log.case") || true
+    read -r before after <<<"$(sed -n 's/^shrunk from \([0-9]*\) to \([0-9]*\) .*/\1 \2/p' <<<"$out")"
+    echo "shrunk $name, seed $seed: from $before to $after events"
+    if [ "$((after * 5))" -gt "$before" ]; then
+        echo "no: that is less than 80%"
+        failed=1
+    fi
+    if out=$("$sim" replay "$log.case") || ! grep -q "^VIOLATION $breaks " <<<"$out"; then
+        echo "no: the file does not break $breaks: $out"
+        failed=1
+    fi
+    rm -f "$log.case"
+}
+shrinks takeback
+shrinks nofence
 exit $failed

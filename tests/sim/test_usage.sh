@@ -40,6 +40,15 @@ bad "no fault named ''" run --seed 1 --faults crash,
 bad 'table or json' run --seed 1 -w yaml
 bad '--log needs' run --seed 1 --log loud
 bad '--mutant' run --seed 1 --mutant no-such-mutant
+bad 'needs --seed' shrink
+bad "no option '--seeds'" shrink --seeds 1..2
+bad '--seconds must be' shrink --seed 1 --seconds 0
+bad "cannot write '/no/where'" shrink --seed 1 --out /no/where
+bad 'breaks nothing' shrink --seed 5 --faults none --duration 1s --out "${TMPDIR:-/tmp}/kelpie-usage.case"
+bad 'needs a FILE' replay
+bad "takes no 'b'" replay a b
+bad "cannot read it" replay /no/where
+bad "cannot write '/no/where'" run --seed 1 --report /no/where
 bad 'range' sweep --seeds 9..3
 bad 'range' sweep --seeds 1-3
 bad 'at least 1' sweep --seeds 1..2 --jobs 0
@@ -50,6 +59,8 @@ DST_SEED=abc bad 'DST_SEED' run
 good --help
 good run --help
 good sweep --help
+good shrink --help
+good replay --help
 good faults
 good run --seed 5 --nodes 1 --actors 0 --duration 2s --faults none -w table
 good sweep --seeds 5..6 --jobs 2 --duration 500ms

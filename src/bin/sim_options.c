@@ -1,0 +1,318 @@
+#include "bin/sim_options.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mutant.h"
+#include "bin/sim_page_file.h"
+#include "bin/sim_shrink.h"
+#include "bin/sim_sweep.h"
+#include "bin/sim_usage.h"
+
+_Noreturn void bad_usage(const char *fmt, ...)
+{
+    va_list args;
+
+    va_start(args, fmt);
+    fputs("kelpie-sim: ", stderr);
+    vfprintf(stderr, fmt, args);
+    fputs("\n", stderr);
+    va_end(args);
+    exit(EXIT_USAGE);
+}
+
+static uint64_t parse_number(const char *option, const char *text, const char **end)
+{
+    char *stop;
+
+    errno = 0;
+    unsigned long long v = strtoull(text, &stop, 10);
+    if (*text < '0' || *text > '9' || errno)
+        bad_usage("%s needs a number, not '%s'", option, text);
+    if (end)
+        *end = stop;
+    else if (*stop)
+        bad_usage("%s needs a number, not '%s'", option, text);
+    return v;
+}
+
+static int parse_small(const char *option, const char *text, int max)
+{
+    uint64_t v = parse_number(option, text, NULL);
+    if (v > (uint64_t)max)
+        bad_usage("%s must be at most %d, not %s", option, max, text);
+    return (int)v;
+}
+
+static uint64_t parse_duration(const char *text)
+{
+    static const struct {
+        const char *unit;
+        uint64_t ms;
+    } units[] = {{"", 1000}, {"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}};
+    const char *end;
+    uint64_t v = parse_number("--duration", text, &end);
+
+    for (size_t i = 0; i < ARRAY_LEN(units); i++) {
+        if (strcmp(end, units[i].unit) != 0)
+            continue;
+        if (v == 0 || v > SIM_DURATION_MS_MAX / units[i].ms)
+            bad_usage("--duration must be more than 0 and at most 24h, not '%s'", text);
+        return v * units[i].ms;
+    }
+    bad_usage("--duration needs a time such as 90s, 500ms or 5m, not '%s'", text);
+}
+
+static void parse_seeds(struct options *o, const char *text)
+{
+    const char *end;
+
+    o->first_seed = o->last_seed = parse_number("--seeds", text, &end);
+    if (strncmp(end, "..", 2) == 0)
+        o->last_seed = parse_number("--seeds", end + 2, NULL);
+    else if (*end)
+        bad_usage("--seeds needs a range such as 1..200, not '%s'", text);
+    if (o->last_seed < o->first_seed || o->last_seed - o->first_seed >= SWEEP_SEEDS_MAX)
+        bad_usage("--seeds %s: the range is empty or longer than %d", text, SWEEP_SEEDS_MAX);
+    o->have_seeds = true;
+}
+
+static enum log_level parse_level(const char *text)
+{
+    static const char *const names[] = {"debug", "info", "warn", "error"};
+    for (unsigned i = 0; i < ARRAY_LEN(names); i++)
+        if (strcmp(names[i], text) == 0)
+            return (enum log_level)i;
+    bad_usage("--log needs debug, info, warn or error, not '%s'", text);
+}
+
+void parse_mutant(const char *name)
+{
+#ifdef KELPIE_MUTANTS
+    if (!mutant_select(name))
+        bad_usage("there is no mutant named '%s'", name);
+#else
+    bad_usage("--mutant %s: this build has no mutants (scripts/build --mutants)", name);
+#endif
+}
+
+static void parse_format(struct options *o, const char *text)
+{
+    o->json = strcmp(text, "json") == 0;
+    if (!o->json && strcmp(text, "table") != 0)
+        bad_usage("-w needs table or json, not '%s'", text);
+}
+
+/* What is repeated in the line that reproduces a run. */
+static void keep_override(struct options *o, const char *name, const char *value)
+{
+    size_t len = strlen(o->overrides);
+    int n = snprintf(o->overrides + len, sizeof o->overrides - len, " --%s %s", name, value);
+    if (n < 0 || (size_t)n >= sizeof o->overrides - len)
+        bad_usage("--%s: the value is too long", name);
+}
+
+enum {
+    OPT_SEED = 256,
+    OPT_SEEDS,
+    OPT_NODES,
+    OPT_ACTORS,
+    OPT_DURATION,
+    OPT_FAULTS,
+    OPT_MUTANT,
+    OPT_LOG,
+    OPT_TRACE,
+    OPT_REPORT,
+    OPT_JOBS,
+    OPT_OUT,
+    OPT_SECONDS,
+    OPT_FIRST,
+    OPT_HELP
+};
+
+static const struct option run_options[] = {
+    {"seed", required_argument, NULL, OPT_SEED},
+    {"nodes", required_argument, NULL, OPT_NODES},
+    {"actors", required_argument, NULL, OPT_ACTORS},
+    {"duration", required_argument, NULL, OPT_DURATION},
+    {"faults", required_argument, NULL, OPT_FAULTS},
+    {"mutant", required_argument, NULL, OPT_MUTANT},
+    {"log", required_argument, NULL, OPT_LOG},
+    {"trace", no_argument, NULL, OPT_TRACE},
+    {"report", required_argument, NULL, OPT_REPORT},
+    {"help", no_argument, NULL, OPT_HELP},
+    {NULL, 0, NULL, 0},
+};
+
+static const struct option sweep_options[] = {
+    {"seeds", required_argument, NULL, OPT_SEEDS},
+    {"jobs", required_argument, NULL, OPT_JOBS},
+    {"first", no_argument, NULL, OPT_FIRST},
+    {"nodes", required_argument, NULL, OPT_NODES},
+    {"actors", required_argument, NULL, OPT_ACTORS},
+    {"duration", required_argument, NULL, OPT_DURATION},
+    {"faults", required_argument, NULL, OPT_FAULTS},
+    {"mutant", required_argument, NULL, OPT_MUTANT},
+    {"help", no_argument, NULL, OPT_HELP},
+    {NULL, 0, NULL, 0},
+};
+
+static const struct option shrink_options[] = {
+    {"seed", required_argument, NULL, OPT_SEED},
+    {"nodes", required_argument, NULL, OPT_NODES},
+    {"actors", required_argument, NULL, OPT_ACTORS},
+    {"duration", required_argument, NULL, OPT_DURATION},
+    {"faults", required_argument, NULL, OPT_FAULTS},
+    {"mutant", required_argument, NULL, OPT_MUTANT},
+    {"out", required_argument, NULL, OPT_OUT},
+    {"seconds", required_argument, NULL, OPT_SECONDS},
+    {"help", no_argument, NULL, OPT_HELP},
+    {NULL, 0, NULL, 0},
+};
+
+static const struct option replay_options[] = {
+    {"log", required_argument, NULL, OPT_LOG},
+    {"trace", no_argument, NULL, OPT_TRACE},
+    {"report", required_argument, NULL, OPT_REPORT},
+    {"help", no_argument, NULL, OPT_HELP},
+    {NULL, 0, NULL, 0},
+};
+
+static const struct {
+    const char *name;
+    const struct option *options;
+    const char *usage;
+} commands[COMMAND_COUNT] = {
+    [RUN] = {"run", run_options, usage_run},
+    [SWEEP] = {"sweep", sweep_options, usage_sweep},
+    [SHRINK] = {"shrink", shrink_options, usage_shrink},
+    [REPLAY] = {"replay", replay_options, usage_replay},
+};
+
+static void take_value(struct options *o, int option, const char *value)
+{
+    switch (option) {
+    case OPT_NODES:
+        o->nodes = parse_small("--nodes", value, SIM_NODES_MAX);
+        keep_override(o, "nodes", value);
+        break;
+    case OPT_ACTORS:
+        o->actors = parse_small("--actors", value, SIM_ACTORS_MAX);
+        keep_override(o, "actors", value);
+        break;
+    case OPT_DURATION:
+        o->duration_ms = parse_duration(value);
+        keep_override(o, "duration", value);
+        break;
+    case OPT_FAULTS:
+        o->faults = value;
+        keep_override(o, "faults", value);
+        break;
+    default:
+        parse_mutant(value);
+        o->mutant = value;
+        keep_override(o, "mutant", value);
+    }
+}
+
+static void take_option(struct options *o, int option, const char *value)
+{
+    switch (option) {
+    case OPT_SEED:
+        o->seed = parse_number("--seed", value, NULL);
+        o->have_seed = true;
+        break;
+    case OPT_SEEDS:
+        parse_seeds(o, value);
+        break;
+    case OPT_JOBS:
+        o->jobs = (unsigned)parse_small("--jobs", value, SWEEP_JOBS_MAX);
+        break;
+    case OPT_OUT:
+        o->out = value;
+        break;
+    case OPT_SECONDS:
+        o->seconds = (unsigned)parse_small("--seconds", value, SHRINK_SECONDS_MAX);
+        break;
+    case OPT_FIRST:
+        o->first = true;
+        break;
+    case OPT_LOG:
+        o->log = true;
+        o->level = parse_level(value);
+        break;
+    case OPT_REPORT:
+        o->report = value;
+        if (file_can_be_written(value))
+            bad_usage("--report: cannot write '%s': %s", value, strerror(errno));
+        break;
+    case OPT_TRACE:
+        o->trace = true;
+        break;
+    case 'w':
+        parse_format(o, value);
+        break;
+    case OPT_HELP:
+        fputs(commands[o->command].usage, stdout);
+        if (o->command != REPLAY)
+            fputs(usage_common, stdout);
+        exit(0);
+    default:
+        take_value(o, option, value);
+    }
+}
+
+static void parse_rest(struct options *o, int argc, char **argv)
+{
+    const char *command = commands[o->command].name, *seed = getenv("DST_SEED");
+    bool needs_seed = o->command == RUN || o->command == SHRINK;
+
+    if (o->command == REPLAY && optind < argc)
+        o->file = argv[optind++];
+    if (optind < argc)
+        bad_usage("%s takes no '%s' (see kelpie-sim %s --help)", command, argv[optind], command);
+    if (needs_seed && !o->have_seed && seed) {
+        o->seed = parse_number("DST_SEED", seed, NULL);
+        o->have_seed = true;
+    }
+    if (needs_seed && !o->have_seed)
+        bad_usage("%s needs --seed N, or DST_SEED in the environment", command);
+    if (o->command == REPLAY && !o->file)
+        bad_usage("replay needs a FILE");
+    if (o->command == SWEEP && !o->have_seeds)
+        bad_usage("sweep needs --seeds A..B");
+    if (o->command == SWEEP && o->jobs == 0)
+        bad_usage("--jobs must be at least 1");
+    if (o->command == SHRINK && o->seconds == 0)
+        bad_usage("--seconds must be at least 1");
+}
+
+void parse_options(struct options *o, int argc, char **argv)
+{
+    const char *command = commands[o->command].name;
+    int option;
+
+    opterr = 0;
+    while ((option = getopt_long(argc, argv, ":w:", commands[o->command].options, NULL)) != -1) {
+        const char *at = argv[optind - 1];
+        if (option == ':')
+            bad_usage("option '%s' needs a value", at);
+        if (option == '?')
+            bad_usage("%s has no option '%s' (see kelpie-sim %s --help)", command, at, command);
+        take_option(o, option, optarg);
+    }
+    parse_rest(o, argc, argv);
+}
+
+enum command command_find(const char *name)
+{
+    unsigned c = 0;
+
+    while (c < COMMAND_COUNT && strcmp(name, commands[c].name) != 0)
+        c++;
+    return (enum command)c;
+}

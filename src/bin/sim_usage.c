@@ -1,0 +1,66 @@
+#include "bin/sim_usage.h"
+
+const char usage_all[] =
+    "usage: kelpie-sim run --seed N [options]\n"
+    "       kelpie-sim sweep --seeds A..B [options]\n"
+    "       kelpie-sim shrink --seed N [options]\n"
+    "       kelpie-sim replay FILE [options]\n"
+    "       kelpie-sim faults\n"
+    "\n"
+    "Runs the very node that kelpied runs on simulated clocks, network and store, with faults, and\n"
+    "checks the invariants of the protocol after every event. The same seed gives the same history.\n"
+    "`kelpie-sim run --help`, and likewise for the others, lists the options.\n";
+
+const char usage_common[] =
+    "  --nodes N        how many nodes (1 to 9; default: drawn from the seed, 3 to 7)\n"
+    "  --actors N       how many counters (default: drawn)\n"
+    "  --duration TIME  virtual time with faults, such as 90s, 500ms, 5m (default: 60s)\n"
+    "  --faults LIST    none, all, or names with commas (default: drawn; `kelpie-sim faults`)\n"
+    "  --mutant NAME    switches a planted mistake on (builds with -Dmutants=true only)\n"
+    "  -w FORMAT        table or json\n"
+    "  --help           this text\n"
+    "\n"
+    "Exit status: 0 no violation, 1 a violation, 2 wrong usage.\n";
+
+const char usage_run[] =
+    "usage: kelpie-sim run --seed N [options]\n"
+    "\n"
+    "One run. Prints the configuration, then what happened, the hash of the history, and each\n"
+    "violation with the line that reproduces it.\n"
+    "\n"
+    "  --seed N         the seed (default: the environment's DST_SEED)\n"
+    "  --log LEVEL      prints the nodes' logs with virtual times: debug, info, warn, error\n"
+    "  --trace          prints every event\n"
+    "  --report FILE    writes a page that shows the run (docs/simulation.md)\n";
+
+const char usage_sweep[] =
+    "usage: kelpie-sim sweep --seeds A..B [options]\n"
+    "\n"
+    "Many runs. Prints the sums, and for each violation the line that reproduces it.\n"
+    "\n"
+    "  --seeds A..B     the first and the last seed\n"
+    "  --jobs N         runs at the same time (default: 1)\n"
+    "  --first          ends at the first violation\n";
+
+const char usage_shrink[] =
+    "usage: kelpie-sim shrink --seed N [options]\n"
+    "\n"
+    "Makes a failing run small: fewer faults, nodes, actors, clients, calls, shorter, another seed,\n"
+    "as long as the same invariant breaks. Writes the smallest as a file for `kelpie-sim replay`.\n"
+    "\n"
+    "  --seed N         the seed (default: the environment's DST_SEED)\n"
+    "  --out FILE       where to write it (default: seed-N.case)\n"
+    "  --seconds N      how long to try (default: 60)\n";
+
+const char usage_replay[] =
+    "usage: kelpie-sim replay FILE [options]\n"
+    "\n"
+    "Runs a file that `kelpie-sim shrink` wrote, and prints what `kelpie-sim run` prints.\n"
+    "\n"
+    "  --log LEVEL      prints the nodes' logs with virtual times: debug, info, warn, error\n"
+    "  --trace          prints every event\n"
+    "  --report FILE    writes a page that shows the run (docs/simulation.md)\n"
+    "  -w FORMAT        table or json\n"
+    "  --help           this text\n"
+    "\n"
+    "Exit status: 0 no violation, 1 a violation, 2 wrong usage.\n";
