@@ -170,6 +170,7 @@ struct admin_call {
     struct rpc_call call;
     cluster_op_fn *done;
     void *arg;
+    char asked[NODE_ID_MAX + 1];
 };
 
 static void on_admin_answer(struct rpc_call *call, int status, struct bytes payload)
@@ -178,6 +179,8 @@ static void on_admin_answer(struct rpc_call *call, int status, struct bytes payl
     struct node *n = a->node;
     char why[WHY_SIZE];
     (void)snprintf(why, sizeof(why), "%.*s", (int)payload.len, (const char *)payload.data);
+    if (!why[0] && (status == KELPIE_E_UNREACHABLE || status == KELPIE_E_TIMEOUT))
+        (void)snprintf(why, sizeof(why), "node %s, which has to do it, does not answer", a->asked);
     a->done(a->arg, status, why[0] || status == 0 ? why : kelpie_error_text(status));
     n->pending--;
     mem_free(n->env->mem, a);
@@ -189,6 +192,7 @@ static void admin_send(struct node *n, const struct member *to, enum admin_reque
     struct admin_call *a = MEM_NEW(n->env->mem, struct admin_call);
     struct buf out;
     *a = (struct admin_call){.node = n, .done = done, .arg = arg};
+    memcpy(a->asked, to->node_id, sizeof(a->asked));
     n->pending++;
     buf_init(&out, n->env->mem);
     buf_append_u8(&out, (uint8_t)what);
