@@ -41,8 +41,10 @@ void fdb_note(struct store_fdb *s, int error)
 void fdb_timer_set(struct store_fdb *s, uint64_t delay_ns)
 {
     uint64_t due = clock_now_ns(s->clock) + delay_ns;
-    if (!s->timer.armed || due < s->timer.due_ns)
-        timer_start(&s->timer, delay_ns);
+    if (s->timer.armed && s->timer_due_ns <= due)
+        return;
+    s->timer_due_ns = due;
+    timer_start(&s->timer, delay_ns);
 }
 
 static void on_timer(void *arg)

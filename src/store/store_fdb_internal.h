@@ -26,6 +26,7 @@ struct store_fdb {
     struct list watches;  /* struct fdb_watch, armed */
     struct list overdue;  /* those that failed, by the time when they fire */
     size_t watch_count;
+    uint64_t timer_due_ns;
     struct timer timer; /* for attempts that ended inside a call, and for what is overdue */
     bool connected;
     bool closing;
