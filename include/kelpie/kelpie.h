@@ -75,8 +75,8 @@ bool kelpie_state_get(struct kelpie_actor *actor, const void *key, size_t key_le
                       const uint8_t **value, size_t *value_len);
 /* 0, KELPIE_E_STATE_FULL (a bound above; names are in the log), KELPIE_E_INVALID (empty or too long
  * key). */
-int kelpie_state_put(struct kelpie_actor *actor, const void *key, size_t key_len,
-                     const void *value, size_t value_len);
+int kelpie_state_put(struct kelpie_actor *actor, const void *key, size_t key_len, const void *value,
+                     size_t value_len);
 /* 0 also when there was no such key. */
 int kelpie_state_delete(struct kelpie_actor *actor, const void *key, size_t key_len);
 /* The first key greater than `after` (after_len 0: the first of all). */

@@ -85,7 +85,8 @@ void forget_self(struct cluster *c, const char *why)
 {
     if (c->state == NODE_LEFT)
         return;
-    emit(c, "life_ended", "incarnation=%llu reason=\"%s\"", (unsigned long long)c->incarnation, why);
+    emit(c, "life_ended", "incarnation=%llu reason=\"%s\"", (unsigned long long)c->incarnation,
+         why);
     c->lease_until_ns = 0;
     timer_stop(&c->lease_timer);
     suspend(c, why);

@@ -349,7 +349,8 @@ void node_close(struct node *n, void (*closed)(void *arg), void *arg)
     actors_close(n->actors);
     cluster_close(n->cluster);
     rpc_cancel_all(&n->rpc);
-    LIST_FOREACH(it, &n->reads) {
+    LIST_FOREACH(it, &n->reads)
+    {
         txn_cancel(&LIST_ENTRY(it, struct rows_op, link)->txn);
     }
     timer_init(&n->close_timer, n->env->timers, "close", close_step, n);
