@@ -65,7 +65,7 @@ static void draw_timing(struct sim_config *c, struct rng *r)
 static void draw_faults(struct sim_config *c, struct rng *r)
 {
     bool calm = rng_chance(r, 1, 32);
-    for (unsigned f = 0; f < FAULT_COUNT; f++)
+    for (unsigned f = 0; f <= FAULT_DRIFT; f++)
         if (rng_chance(r, 1, 2))
             c->faults |= 1u << f;
     if (calm)
@@ -99,6 +99,19 @@ static void draw_rates(struct sim_config *c, struct rng *r)
     c->watch_spurious_per_16 = draw(r, 1, 8);
 }
 
+/* What came later: half of all runs have none of it, and none shifts what was drawn before. */
+static void draw_later_faults(struct sim_config *c, struct rng *r)
+{
+    bool some = rng_chance(r, 1, 2) && c->faults;
+
+    for (unsigned f = FAULT_CRASH_BEFORE; f < FAULT_COUNT; f++)
+        if (rng_chance(r, 1, 3) && some)
+            c->faults |= 1ull << f;
+    c->crash_per_1024 = draw_skewed(r, 1, 16);
+    c->throttle_ms_max = draw_skewed(r, 10, 1500);
+    c->corrupt_per_4096 = draw_skewed(r, 1, 16);
+}
+
 void sim_config_draw(struct sim_config *c, uint64_t seed)
 {
     struct rng r;
@@ -119,6 +132,7 @@ void sim_config_draw(struct sim_config *c, uint64_t seed)
     draw_timing(c, &r);
     draw_faults(c, &r);
     draw_rates(c, &r);
+    draw_later_faults(c, &r);
 }
 
 static int fault_find(const char *name, size_t len)
@@ -129,13 +143,13 @@ static int fault_find(const char *name, size_t len)
     return -1;
 }
 
-int sim_faults_parse(const char *list, uint32_t *out, char *why, size_t why_size)
+int sim_faults_parse(const char *list, uint64_t *out, char *why, size_t why_size)
 {
     *out = 0;
     if (strcmp(list, "none") == 0)
         return 0;
     if (strcmp(list, "all") == 0) {
-        *out = (1u << FAULT_COUNT) - 1;
+        *out = (1ull << FAULT_COUNT) - 1;
         return 0;
     }
     for (const char *at = list;;) {
@@ -145,7 +159,7 @@ int sim_faults_parse(const char *list, uint32_t *out, char *why, size_t why_size
             (void)snprintf(why, why_size, "there is no fault named '%.*s'", (int)len, at);
             return KELPIE_E_INVALID;
         }
-        *out |= 1u << f;
+        *out |= 1ull << f;
         if (!at[len])
             return 0;
         at += len + 1;
@@ -207,4 +221,6 @@ void sim_config_to_text(const struct sim_config *c, struct buf *out)
     buf_appendf(out, " unknown=%u late=%u/%ums watch_lost=%u/16 watch_spurious=%u/16",
                 c->unknown_per_1024, c->late_per_1024, c->late_ms_max, c->watch_lost_per_16,
                 c->watch_spurious_per_16);
+    buf_appendf(out, " crash=%u throttle_ms=%u corrupt=%u/4096", c->crash_per_1024,
+                c->throttle_ms_max, c->corrupt_per_4096);
 }

@@ -39,7 +39,21 @@
     X(WATCH_SPURIOUS, "watch-spurious", "watches fire for no reason")                              \
     X(LEAVE, "leave", "nodes leave in an orderly way, and come back")                              \
     X(TWIN, "twin", "a second process starts with a living node's id")                             \
-    X(DRIFT, "drift", "clocks run at different rates, within the bound")
+    X(DRIFT, "drift", "clocks run at different rates, within the bound")                           \
+    X(CRASH_BEFORE, "crash-before-write", "a process dies when its commit is about to be sent")    \
+    X(CRASH_DURING, "crash-during-transaction", "a process dies while its commit is under way")    \
+    X(CRASH_AFTER, "crash-after-write", "a process dies when its commit landed, not answered")     \
+    X(SUSPEND, "suspend", "a machine sleeps: nothing reaches it, its clock goes on")               \
+    X(WALL_JUMP, "wall-jump", "the wall clock jumps, either way")                                  \
+    X(RESET, "reset", "connections break, with what was on them")                                  \
+    X(CLOG, "clog", "nothing arrives for a while, then all of it")                                 \
+    X(GROUPS, "groups", "the nodes fall into three groups that do not reach each other")           \
+    X(FLAP, "flap", "a partition that comes and goes")                                             \
+    X(STORE_RECOVERY, "store-recovery", "nobody commits for up to 6 s; reads work, or not")        \
+    X(STORE_RESTART, "store-restart", "the store's process dies and comes back")                   \
+    X(THROTTLE, "throttle", "the store makes everybody wait, and refuses some")                    \
+    X(STORE_FULL, "store-full", "the store's disk is full for a while")                            \
+    X(CORRUPTION, "corruption", "a bit of a stored value is read wrong, by one process, once")
 
 enum sim_fault {
 #define SIM_FAULT_ENUM(NAME, name, text) FAULT_##NAME,
@@ -62,7 +76,7 @@ struct sim_config {
     unsigned dead_for_good; /* nodes that never come back in the liveness phase */
     uint64_t duration_ms;   /* of the safety phase */
     struct timing timing;
-    uint32_t faults;     /* 1 << enum sim_fault */
+    uint64_t faults;     /* 1 << enum sim_fault */
     uint32_t supervised; /* 1 << node */
 
     uint32_t drift_ppm_max; /* each clock's rate differs from true time by at most this */
@@ -79,6 +93,9 @@ struct sim_config {
     uint32_t fail_per_1024, conflict_per_1024, too_old_per_1024, unknown_per_1024, late_per_1024;
     uint32_t late_ms_max;
     uint32_t watch_lost_per_16, watch_spurious_per_16;
+
+    uint32_t crash_per_1024; /* commits at which their process dies, of each kind of such crash */
+    uint32_t throttle_ms_max, corrupt_per_4096;
 
     uint32_t disaster_ms;  /* mean time between two faults that hit a node or a link */
     uint32_t restart_ms;   /* a process that nobody supervises comes back after up to this */
@@ -100,7 +117,7 @@ static inline bool sim_fault_on(const struct sim_config *c, enum sim_fault f)
 /* Draws everything from the seed. */
 void sim_config_draw(struct sim_config *c, uint64_t seed);
 /* Of "none", "all", or names with commas. Returns 0, or KELPIE_E_INVALID with a sentence. */
-int sim_faults_parse(const char *list, uint32_t *out, char *why, size_t why_size) MUST_USE;
+int sim_faults_parse(const char *list, uint64_t *out, char *why, size_t why_size) MUST_USE;
 /* After overriding: bounds. Returns 0, or KELPIE_E_INVALID with a sentence. */
 int sim_config_check(struct sim_config *c, char *why, size_t why_size) MUST_USE;
 /* "key=value key=value …". */

@@ -41,6 +41,7 @@ struct life_of {
     struct node *node;
     struct sim_event act;      /* what its own callbacks asked for, outside of them */
     struct sim_event deadline; /* of leaving */
+    struct sim_event doom;     /* the kill -9 that is due */
     bool ends;                 /* another process has this id */
     bool left, closing, closed;
 };

@@ -79,6 +79,7 @@ void life_end(struct process *p)
 
     world_cancel(w, &l->act);
     world_cancel(w, &l->deadline);
+    world_cancel(w, &l->doom);
     workload_process_gone(w, p);
     checks_on_end(p);
     l->h->process[p->slot] = NULL;
@@ -139,6 +140,17 @@ static void on_deadline(struct world *w, struct sim_event *e)
     host_life_overdue(l->h, l->p->slot);
 }
 
+static void on_doom(struct world *w, struct sim_event *e)
+{
+    struct life_of *l = CONTAINER_OF(e, struct life_of, doom);
+    host_kill(w, l->h->number, l->p->slot, HOST_CRASH);
+}
+
+void process_doom(struct process *p, uint64_t delay_ns)
+{
+    world_after(p->world, &life_of(p)->doom, delay_ns);
+}
+
 static struct node_config node_config(struct host *h, const struct process *p)
 {
     struct world *w = h->w;
@@ -177,6 +189,7 @@ void life_start(struct host *h, unsigned slot)
     l->h = h;
     event_init(&l->act, on_act);
     event_init(&l->deadline, on_deadline);
+    event_init(&l->doom, on_doom);
     h->process[slot] = p;
     if (slot == SIM_SLOT_NODE)
         h->alive_ns = w->now_ns;

@@ -8,7 +8,10 @@
 #include "sim/sim_store.h"
 
 #define TROUBLES_MAX 24 /* that last, at the same time */
-#define KILL_ALL_IN 8   /* the whole cluster dies in one of so many of its turns */
+#define RECOVERY_MS_MAX 6000
+#define FLAP_MS_MAX 600
+#define WALL_JUMP_MS_MAX (2ull * 366 * 24 * 3600 * 1000)
+#define KILL_ALL_IN 8 /* the whole cluster dies in one of so many of its turns */
 
 /* One that lasts. */
 struct trouble {
@@ -17,6 +20,10 @@ struct trouble {
     bool on;
     enum sim_fault kind;
     uint32_t from, to; /* sets of nodes: cut between them; or whose store is cut */
+    uint32_t third;    /* GROUPS: what is in neither set is the third */
+    uint64_t until_ns; /* FLAP: it comes and goes until then */
+    bool apart;        /* FLAP: it is there now */
+    bool reads_too;    /* STORE_RECOVERY */
     unsigned node, slot, life;
 };
 
@@ -24,7 +31,6 @@ struct nemesis {
     struct world *w;
     struct sim_event next;
     struct trouble troubles[TROUBLES_MAX];
-    uint64_t counts[FAULT_COUNT];
 };
 
 static uint64_t below(struct world *w, uint64_t bound)
@@ -34,48 +40,118 @@ static uint64_t below(struct world *w, uint64_t bound)
 
 /* ---- trouble that lasts */
 
-static void cut_links(struct world *w, const struct trouble *t, bool cut)
+static void cut_between(struct world *w, uint32_t from, uint32_t to, bool back, bool cut)
 {
     for (unsigned a = 0; a < w->config.nodes; a++) {
         for (unsigned b = 0; b < w->config.nodes; b++) {
-            if (a == b || !(t->from >> a & 1u) || !(t->to >> b & 1u))
+            if (a == b || !(from >> a & 1u) || !(to >> b & 1u))
                 continue;
             sim_net_cut(w->net, a, b, cut);
-            if (t->kind == FAULT_PARTITION)
+            if (back)
                 sim_net_cut(w->net, b, a, cut);
         }
     }
 }
 
-static void apply(struct world *w, const struct trouble *t, bool on)
+static void clog_between(struct world *w, uint32_t from, uint32_t to, bool on)
 {
-    if (w->record && t->kind != FAULT_FREEZE)
-        record_trouble(w, t->kind, t->from, t->to, on);
+    for (unsigned a = 0; a < w->config.nodes; a++)
+        for (unsigned b = 0; b < w->config.nodes; b++)
+            if (a != b && (from >> a & 1u) && (to >> b & 1u))
+                sim_net_clog(w->net, a, b, on);
+}
+
+static void cut_store(struct world *w, uint32_t nodes, bool on)
+{
+    for (unsigned n = 0; n < w->config.nodes; n++)
+        if (nodes >> n & 1u)
+            sim_store_cut(w, n, on);
+}
+
+static void freeze(struct world *w, const struct trouble *t, bool on)
+{
+    struct process *p = host_process(w, t->node, t->slot);
+    if (!p || p->life != t->life)
+        return;
+    if (on)
+        process_freeze(p);
+    else
+        process_thaw(p);
+}
+
+static void note(struct world *w, const struct trouble *t, bool on)
+{
+    static const enum sim_fault shown[FAULT_COUNT] = {
+        [FAULT_PARTITION] = FAULT_PARTITION, [FAULT_GROUPS] = FAULT_PARTITION,
+        [FAULT_ONE_WAY] = FAULT_ONE_WAY,     [FAULT_STORE_CUT] = FAULT_STORE_CUT,
+        [FAULT_SUSPEND] = FAULT_STORE_CUT,   [FAULT_STORE_RESTART] = FAULT_STORE_CUT,
+    };
+    if (w->record && shown[t->kind])
+        record_trouble(w, shown[t->kind], t->from, t->to, on);
+}
+
+static void apply_to_store(struct world *w, const struct trouble *t, bool on)
+{
+    switch (t->kind) {
+    case FAULT_STORE_RECOVERY:
+        sim_store_recovery(w, t->reads_too, on);
+        break;
+    case FAULT_STORE_RESTART:
+        sim_store_process(w, !on);
+        break;
+    case FAULT_THROTTLE:
+        sim_store_throttle(w, on);
+        break;
+    case FAULT_STORE_FULL:
+        sim_store_full(w, on);
+        break;
+    default:
+        cut_store(w, t->from, on);
+    }
+}
+
+static void apply(struct world *w, struct trouble *t, bool on)
+{
+    note(w, t, on);
     switch (t->kind) {
     case FAULT_PARTITION:
     case FAULT_ONE_WAY:
-        cut_links(w, t, on);
+        cut_between(w, t->from, t->to, t->kind == FAULT_PARTITION, on);
         break;
-    case FAULT_STORE_CUT:
-        for (unsigned n = 0; n < w->config.nodes; n++)
-            if (t->from >> n & 1u)
-                sim_store_cut(w, n, on);
+    case FAULT_GROUPS:
+        cut_between(w, t->from, t->to | t->third, true, on);
+        cut_between(w, t->to, t->third, true, on);
         break;
-    default: {
-        struct process *p = host_process(w, t->node, t->slot);
-        if (!p || p->life != t->life)
-            break;
-        if (on)
-            process_freeze(p);
-        else
-            process_thaw(p);
-    }
+    case FAULT_FLAP:
+        if (t->apart != on)
+            cut_between(w, t->from, t->to, true, on);
+        t->apart = on;
+        break;
+    case FAULT_CLOG:
+        clog_between(w, t->from, t->to, on);
+        break;
+    case FAULT_SUSPEND:
+        cut_between(w, t->from, t->to, true, on);
+        cut_store(w, t->from, on);
+        freeze(w, t, on);
+        break;
+    case FAULT_FREEZE:
+        freeze(w, t, on);
+        break;
+    default:
+        apply_to_store(w, t, on);
     }
 }
 
 static void on_trouble_ends(struct world *w, struct sim_event *e)
 {
     struct trouble *t = CONTAINER_OF(e, struct trouble, event);
+
+    if (t->kind == FAULT_FLAP && w->now_ns < t->until_ns) {
+        apply(w, t, !t->apart);
+        world_after(w, e, (1 + world_below(w, STREAM_LATER, FLAP_MS_MAX)) * NS_PER_MS);
+        return;
+    }
     t->on = false;
     apply(w, t, false);
 }
@@ -94,8 +170,13 @@ static void begin(struct nemesis *n, const struct trouble *like)
         t->n = n;
         t->on = true;
         apply(w, t, true);
-        world_after(w, &t->event, (20 + below(w, w->config.fault_ms_max)) * NS_PER_MS);
-        n->counts[t->kind]++;
+        uint64_t max_ms = w->config.fault_ms_max;
+        if (t->kind == FAULT_STORE_RECOVERY && max_ms > RECOVERY_MS_MAX)
+            max_ms = RECOVERY_MS_MAX;
+        uint64_t last_ns = (20 + below(w, max_ms)) * NS_PER_MS;
+        t->until_ns = w->now_ns + last_ns;
+        world_after(w, &t->event, t->kind == FAULT_FLAP ? 100 * NS_PER_MS : last_ns);
+        w->met[t->kind]++;
         return;
     }
 }
@@ -135,14 +216,55 @@ static void begin_cut(struct nemesis *n, enum sim_fault kind, unsigned node)
     begin(n, &t);
 }
 
-static void begin_freeze(struct nemesis *n, const struct process *p)
+static void begin_groups(struct nemesis *n)
 {
-    struct trouble t = {.kind = FAULT_FREEZE, .node = p->node, .slot = p->slot, .life = p->life};
+    struct world *w = n->w;
+    struct trouble t = {.kind = FAULT_GROUPS};
+    uint32_t *const groups[] = {&t.from, &t.to, &t.third};
+
+    for (unsigned i = 0; i < w->config.nodes; i++)
+        *groups[below(w, ARRAY_LEN(groups))] |= 1u << i;
+    begin(n, &t);
+}
+
+static void begin_at_store(struct nemesis *n, enum sim_fault kind)
+{
+    struct world *w = n->w;
+    struct trouble t = {.kind = kind, .from = (1u << w->config.nodes) - 1};
+
+    t.reads_too = below(w, 2);
+    begin(n, &t);
+}
+
+static void begin_freeze(struct nemesis *n, enum sim_fault kind, const struct process *p)
+{
+    struct trouble t = {.kind = kind,
+                        .node = p->node,
+                        .slot = p->slot,
+                        .life = p->life,
+                        .from = 1u << p->node,
+                        .to = (1u << n->w->config.nodes) - 1};
     if (!p->frozen)
         begin(n, &t);
 }
 
-/* ---- */
+/* ---- trouble of a moment */
+
+static void jump_wall(struct world *w, struct process *p)
+{
+    uint64_t by = below(w, WALL_JUMP_MS_MAX);
+    w->met[FAULT_WALL_JUMP]++;
+    p->wall_jump_ms = below(w, 2) ? (int64_t)by : -(int64_t)by;
+}
+
+static void reset_link(struct world *w, unsigned node)
+{
+    unsigned other = (unsigned)below(w, w->config.nodes);
+    if (other == node)
+        return;
+    w->met[FAULT_RESET]++;
+    sim_net_reset(w->net, node, other);
+}
 
 static void strike(struct nemesis *n, enum sim_fault kind)
 {
@@ -153,28 +275,44 @@ static void strike(struct nemesis *n, enum sim_fault kind)
         return;
     switch (kind) {
     case FAULT_CRASH:
-        n->counts[kind]++;
+        w->met[kind]++;
         host_kill(w, p->node, p->slot, HOST_CRASH);
         break;
     case FAULT_HOST:
-        n->counts[kind]++;
+        w->met[kind]++;
         host_kill(w, p->node, p->slot, HOST_DOWN);
         break;
     case FAULT_KILL_ALL:
         if (below(w, KILL_ALL_IN))
             return;
-        n->counts[kind]++;
+        w->met[kind]++;
         hosts_kill_all(w);
         break;
     case FAULT_LEAVE:
-        n->counts[kind] += host_leave(w, p);
+        w->met[kind] += host_leave(w, p);
         break;
     case FAULT_TWIN:
-        n->counts[kind]++;
+        w->met[kind]++;
         host_twin(w, p->node);
         break;
     case FAULT_FREEZE:
-        begin_freeze(n, p);
+    case FAULT_SUSPEND:
+        begin_freeze(n, kind, p);
+        break;
+    case FAULT_WALL_JUMP:
+        jump_wall(w, p);
+        break;
+    case FAULT_RESET:
+        reset_link(w, p->node);
+        break;
+    case FAULT_GROUPS:
+        begin_groups(n);
+        break;
+    case FAULT_STORE_RECOVERY:
+    case FAULT_STORE_RESTART:
+    case FAULT_THROTTLE:
+    case FAULT_STORE_FULL:
+        begin_at_store(n, kind);
         break;
     default:
         begin_cut(n, kind, p->node);
@@ -184,8 +322,11 @@ static void strike(struct nemesis *n, enum sim_fault kind)
 static void on_next(struct world *w, struct sim_event *e)
 {
     static const enum sim_fault kinds[] = {
-        FAULT_CRASH,   FAULT_HOST,      FAULT_KILL_ALL, FAULT_FREEZE, FAULT_PARTITION,
-        FAULT_ONE_WAY, FAULT_STORE_CUT, FAULT_LEAVE,    FAULT_TWIN,
+        FAULT_CRASH,         FAULT_HOST,     FAULT_KILL_ALL,   FAULT_FREEZE,
+        FAULT_PARTITION,     FAULT_ONE_WAY,  FAULT_STORE_CUT,  FAULT_LEAVE,
+        FAULT_TWIN,          FAULT_SUSPEND,  FAULT_WALL_JUMP,  FAULT_RESET,
+        FAULT_CLOG,          FAULT_GROUPS,   FAULT_FLAP,       FAULT_STORE_RECOVERY,
+        FAULT_STORE_RESTART, FAULT_THROTTLE, FAULT_STORE_FULL,
     };
     enum sim_fault on[ARRAY_LEN(kinds)];
     size_t count = 0;
@@ -239,9 +380,4 @@ void nemesis_calm(struct world *w)
     }
     sim_net_heal(w->net);
     sim_store_heal(w);
-}
-
-const uint64_t *nemesis_counts(const struct world *w)
-{
-    return w->nemesis->counts;
 }

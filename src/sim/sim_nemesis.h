@@ -11,7 +11,5 @@ void nemesis_free(struct nemesis *n);
 void nemesis_start(struct world *w);
 /* Ends all trouble for good: cuts heal, the frozen thaw. */
 void nemesis_calm(struct world *w);
-/* How often it did what. */
-const uint64_t *nemesis_counts(const struct world *w);
 
 #endif

@@ -21,6 +21,8 @@ struct flight {
     unsigned from, to; /* endpoints */
     uint64_t sent_ns;
     unsigned life; /* of the sender; a hint is for that life alone */
+    bool broken;   /* its connection was reset */
+    struct list waiting;
     size_t len, cap;
     uint8_t *data;
 };
@@ -30,6 +32,8 @@ struct sim_net {
     struct process *at[ENDPOINTS];
     char addr[ENDPOINTS][NET_ADDR_SIZE];
     unsigned cuts[SIM_NODES_MAX][SIM_NODES_MAX];
+    unsigned clogs[SIM_NODES_MAX][SIM_NODES_MAX];
+    struct list waiting; /* for the end of a clog, in order of arrival */
     bool down[SIM_NODES_MAX];
     uint64_t last_ns[SIM_NODES_MAX][SIM_NODES_MAX];
     struct flight *free;
@@ -73,6 +77,8 @@ static struct flight *flight_new(struct sim_net *n, unsigned from, unsigned to, 
     f->life = life;
     f->sent_ns = n->w->now_ns;
     f->len = 0;
+    f->broken = false;
+    list_init(&f->waiting);
     return f;
 }
 
@@ -220,9 +226,13 @@ static void on_frame_due(struct world *w, struct sim_event *e)
     struct process *p = n->at[f->to];
     struct bytes frame = bytes_of(f->data, f->len);
 
+    if (n->clogs[node_of(f->from)][node_of(f->to)] > 0) {
+        list_append(&n->waiting, &f->waiting);
+        return;
+    }
     if (p && process_hold(p, e))
         return;
-    if (is_cut(n, f->from, f->to) || n->down[node_of(f->to)]) {
+    if (f->broken || is_cut(n, f->from, f->to) || n->down[node_of(f->to)]) {
         n->stats.lost++;
         record(n, f->from, f->to, f->sent_ns, END_LOST, frame);
     } else if (p) {
@@ -261,6 +271,7 @@ struct sim_net *sim_net_new(struct world *w)
 
     CHECK(n);
     n->w = w;
+    list_init(&n->waiting);
     for (unsigned e = 0; e < ENDPOINTS; e++)
         (void)snprintf(n->addr[e], sizeof n->addr[e], "10.0.0.%u:%u", node_of(e) + 1,
                        BASE_PORT + e % 2);
@@ -322,6 +333,44 @@ void sim_net_cut(struct sim_net *n, unsigned from, unsigned to, bool cut)
 {
     CHECK(cut || n->cuts[from][to] > 0);
     n->cuts[from][to] += cut ? 1u : 0u - 1u;
+}
+
+static void tell_broken(struct sim_net *n, unsigned gone, unsigned to)
+{
+    const struct process *p = n->at[to];
+    if (p && p->talked >> gone & 1u)
+        hint_down(n, gone, to, p->life);
+}
+
+void sim_net_reset(struct sim_net *n, unsigned a, unsigned b)
+{
+    for (size_t i = 0; i < n->all_count; i++) {
+        struct flight *f = n->all[i];
+        unsigned from = node_of(f->from), to = node_of(f->to);
+        if ((from == a && to == b) || (from == b && to == a))
+            f->broken = true;
+    }
+    for (unsigned i = 0; i < 4; i++) {
+        unsigned one = a * 2 + i / 2, other = b * 2 + i % 2;
+        tell_broken(n, one, other);
+        tell_broken(n, other, one);
+    }
+}
+
+void sim_net_clog(struct sim_net *n, unsigned from, unsigned to, bool clog)
+{
+    CHECK(clog || n->clogs[from][to] > 0);
+    n->clogs[from][to] += clog ? 1u : 0u - 1u;
+    if (n->clogs[from][to] > 0)
+        return;
+    LIST_FOREACH_SAFE(it, tmp, &n->waiting)
+    {
+        struct flight *f = LIST_ENTRY(it, struct flight, waiting);
+        if (node_of(f->from) != from || node_of(f->to) != to)
+            continue;
+        list_remove(&f->waiting);
+        world_after(n->w, &f->event, 0);
+    }
 }
 
 void sim_net_heal(struct sim_net *n)

@@ -29,7 +29,7 @@ static uint64_t clock_now(void *ctx)
 static uint64_t clock_wall(void *ctx)
 {
     const struct process *p = ctx;
-    return WALL_START_MS + p->world->now_ns / NS_PER_MS;
+    return WALL_START_MS + p->world->now_ns / NS_PER_MS + (uint64_t)p->wall_jump_ms;
 }
 
 static const struct clock_ops clock_ops = {.now_ns = clock_now, .wall_ms = clock_wall};

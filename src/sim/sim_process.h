@@ -45,6 +45,7 @@ struct process {
     struct rng rng;
     int64_t drift_ppm;
     uint64_t clock_offset_ns;
+    int64_t wall_jump_ms;
 
     bool frozen;
     uint64_t thawed_ns;    /* when it was last thawed */
@@ -82,6 +83,10 @@ bool process_hold(struct process *p, struct sim_event *e);
 /* For the world: a timer's time has come. */
 void process_timer_due(const struct sim_item *item);
 
+/* It ends by itself soon, or is no node's at all. */
+bool process_closing(const struct process *p);
+/* kill -9 of a node's process in `delay_ns`, for whatever it did just now (it may be doing it). */
+void process_doom(struct process *p, uint64_t delay_ns);
 /* The local clock at virtual time `now_ns`. */
 uint64_t process_clock(const struct process *p, uint64_t now_ns);
 /* Armed timers of this life. */

@@ -14,11 +14,6 @@ uint64_t store_delay_ns(struct sim_store *s)
     return (c->store_delay_us + world_below(s->w, STREAM_STORE, c->store_jitter_us + 1)) * 1000;
 }
 
-static uint64_t below_ms(struct sim_store *s, uint64_t ms)
-{
-    return (1 + world_below(s->w, STREAM_STORE, ms)) * NS_PER_MS;
-}
-
 void store_wake(struct sim_store *s)
 {
     if (event_queued(&s->flush))
@@ -48,7 +43,7 @@ static struct store_msg *msg_new(struct sim_store *s)
         CHECK(m);
         s->all[s->all_count++] = m;
     }
-    m->settled = m->hide = false;
+    m->settled = m->hide = m->lost = m->stale = m->made_wait = m->dooms = false;
     m->status = 0;
     m->landed_ns = 0;
     m->results = NULL;
@@ -149,7 +144,7 @@ static void answer_after(struct sim_store *s, struct store_msg *m, int status, u
         world_after(s->w, &m->event, delay_ns);
 }
 
-static void answer(struct sim_store *s, struct store_msg *m, int status)
+void store_answer(struct sim_store *s, struct store_msg *m, int status)
 {
     answer_after(s, m, status, store_delay_ns(s));
 }
@@ -165,11 +160,13 @@ static void arrive_read(struct sim_store *s, struct store_msg *m)
         return;
     }
     if (s->cuts[m->seen.node] > 0) {
-        answer_after(s, m, KELPIE_E_STORE_UNAVAILABLE, below_ms(s, RESET_MS_MAX));
+        answer_after(s, m, KELPIE_E_STORE_UNAVAILABLE, store_below_ms(s, RESET_MS_MAX));
         return;
     }
+    if (store_trouble_takes(s, m))
+        return;
     if (world_fault(w, FAULT_STORE_FAIL, STREAM_STORE, w->config.fail_per_1024, 1024)) {
-        answer(s, m, KELPIE_E_STORE_UNAVAILABLE);
+        store_answer(s, m, KELPIE_E_STORE_UNAVAILABLE);
         return;
     }
     struct core_sink sink = results_builder_sink(&s->builder);
@@ -177,10 +174,12 @@ static void arrive_read(struct sim_store *s, struct store_msg *m)
     int err = core_read(s->core, m->reads, m->read_count, &sink, &m->version);
     if (!err)
         m->results = results_builder_finish(&s->builder);
+    if (!err)
+        store_trouble_corrupts(s, m);
     for (size_t i = 0; i < m->read_count; i++)
         if (m->reads[i].end.len > 0 && m->p)
             checks_on_range_read(w, m->p, m->reads[i].key, m->reads[i].end);
-    answer(s, m, err);
+    store_answer(s, m, err);
 }
 
 /* The sender is told "unknown" (at once, or never: its own time-out says it), and the commit goes
@@ -200,7 +199,7 @@ static void send_on_alone(struct sim_store *s, struct store_msg *m, uint64_t del
         a->seen.writes = NULL;
         list_append(&m->p->store_msgs, &a->link);
         answer_after(s, a, KELPIE_E_UNKNOWN_RESULT,
-                     tell ? store_delay_ns(s) : below_ms(s, RESET_MS_MAX));
+                     tell ? store_delay_ns(s) : store_below_ms(s, RESET_MS_MAX));
     }
     world_after(s->w, &m->event, delay_ns);
 }
@@ -214,24 +213,24 @@ static bool commit_meets_fault(struct sim_store *s, struct store_msg *m)
     if (s->cuts[m->seen.node] > 0) {
         /* It is lost, or sits in a buffer until the network is back. */
         if (!w->calm && world_below(w, STREAM_STORE, 2))
-            send_on_alone(s, m, below_ms(s, c->fault_ms_max), false);
+            send_on_alone(s, m, store_below_ms(s, c->fault_ms_max), false);
         else
-            answer_after(s, m, KELPIE_E_UNKNOWN_RESULT, below_ms(s, RESET_MS_MAX));
+            answer_after(s, m, KELPIE_E_UNKNOWN_RESULT, store_below_ms(s, RESET_MS_MAX));
     } else if (world_fault(w, FAULT_STORE_FAIL, STREAM_STORE, c->fail_per_1024, 1024)) {
-        answer(s, m, KELPIE_E_STORE_UNAVAILABLE);
+        store_answer(s, m, KELPIE_E_STORE_UNAVAILABLE);
     } else if (world_fault(w, FAULT_CONFLICT, STREAM_STORE, c->conflict_per_1024, 1024)) {
-        answer(s, m, KELPIE_E_CONFLICT);
+        store_answer(s, m, KELPIE_E_CONFLICT);
     } else if (world_fault(w, FAULT_TOO_OLD, STREAM_STORE, c->too_old_per_1024, 1024)) {
-        answer(s, m, KELPIE_E_TOO_OLD);
+        store_answer(s, m, KELPIE_E_TOO_OLD);
     } else if (world_fault(w, FAULT_LATE, STREAM_STORE, c->late_per_1024, 1024)) {
         bool tell = world_below(w, STREAM_STORE, 2);
-        send_on_alone(s, m, below_ms(s, c->late_ms_max), tell);
+        send_on_alone(s, m, store_below_ms(s, c->late_ms_max), tell);
     } else if (world_fault(w, FAULT_UNKNOWN, STREAM_STORE, c->unknown_per_1024, 1024)) {
         s->stats.unknown++;
         m->hide = world_below(w, STREAM_STORE, 2);
         if (m->hide)
             return false;
-        answer(s, m, KELPIE_E_UNKNOWN_RESULT);
+        store_answer(s, m, KELPIE_E_UNKNOWN_RESULT);
     } else {
         return false;
     }
@@ -248,17 +247,19 @@ static void on_core_committed(struct core_commit *commit, int status)
         s->stats.committed++;
         m->version = commit->version;
         checks_on_commit(s->w, &m->seen);
+        if (m->dooms && m->p)
+            process_doom(m->p, 0);
     } else if (status == KELPIE_E_CONFLICT) {
         s->stats.conflicts++;
     }
     if (!m->req && status == 0)
         store_record(s, m, END_LATE);
-    answer(s, m, m->hide ? KELPIE_E_UNKNOWN_RESULT : status);
+    store_answer(s, m, m->hide ? KELPIE_E_UNKNOWN_RESULT : status);
 }
 
 static void arrive_commit(struct sim_store *s, struct store_msg *m)
 {
-    if (!m->settled && commit_meets_fault(s, m))
+    if ((!m->settled && commit_meets_fault(s, m)) || store_trouble_takes(s, m))
         return;
     m->stage = MSG_QUEUED;
     m->commit.fn = on_core_committed;
@@ -291,7 +292,7 @@ static void arrive_answer(struct sim_store *s, struct store_msg *m)
         /* The answer is lost; the link finds out some time. */
         m->settled = true;
         m->status = m->seen.write_count ? KELPIE_E_UNKNOWN_RESULT : KELPIE_E_STORE_UNAVAILABLE;
-        world_after(s->w, &m->event, below_ms(s, RESET_MS_MAX));
+        world_after(s->w, &m->event, store_below_ms(s, RESET_MS_MAX));
         return;
     }
     if (process_hold(p, &m->event))
@@ -344,7 +345,7 @@ static struct store_msg *send(struct process *p, struct store_req *req, enum msg
     uint64_t delay = store_delay_ns(s);
 
     if (world_fault(w, FAULT_STORE_SLOW, STREAM_STORE, w->config.slow_per_1024, 1024))
-        delay += below_ms(s, slow_ms_max);
+        delay += store_below_ms(s, slow_ms_max);
     m->p = p;
     m->req = req;
     m->stage = stage;
@@ -376,7 +377,9 @@ static void store_op_commit(void *ctx, struct store_req *req)
     CHECK(req->write_count > 0);
     p->world->store->stats.commits++;
     p->world->store->in_flight++;
-    keep_commit(send(p, req, MSG_COMMIT, p->world->config.slow_ms_max), req);
+    struct store_msg *m = send(p, req, MSG_COMMIT, p->world->config.slow_ms_max);
+    keep_commit(m, req);
+    store_trouble_dooms(p->world->store, m);
 }
 
 static void store_op_cancel(void *ctx, struct store_req *req)
@@ -462,17 +465,6 @@ void sim_store_detach(struct process *p)
         if (m->stage == MSG_RESULTS)
             msg_free(s, m);
     }
-}
-
-void sim_store_cut(struct world *w, unsigned node, bool cut)
-{
-    CHECK(cut || w->store->cuts[node] > 0);
-    w->store->cuts[node] += cut ? 1u : 0u - 1u;
-}
-
-void sim_store_heal(struct world *w)
-{
-    memset(w->store->cuts, 0, sizeof w->store->cuts);
 }
 
 size_t sim_store_holds(const struct process *p)

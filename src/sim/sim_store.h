@@ -20,6 +20,12 @@ void sim_store_detach(struct process *p);
 
 /* The machine of `node` cannot reach the store, or can again; cuts count. */
 void sim_store_cut(struct world *w, unsigned node, bool cut);
+/* Nobody commits, and maybe nobody reads. */
+void sim_store_recovery(struct world *w, bool reads_too, bool on);
+void sim_store_throttle(struct world *w, bool on);
+void sim_store_full(struct world *w, bool on);
+/* The store's process dies: nobody reaches it; and is back: what was read before is too old. */
+void sim_store_process(struct world *w, bool up);
 /* All cuts end. What had not arrived may still arrive. */
 void sim_store_heal(struct world *w);
 /* Requests, results and watches of this life that are not given back. */

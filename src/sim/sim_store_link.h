@@ -28,6 +28,10 @@ struct store_msg {
     enum msg_stage stage;
     bool settled; /* no further fault */
     bool hide;    /* the answer will be "unknown result" */
+    bool lost;    /* its process died before it was sent */
+    bool dooms;   /* its process dies when it has landed */
+    bool stale;   /* read before the store's recovery */
+    bool made_wait;
     int status;
     uint64_t version;
     uint64_t landed_ns; /* when it reached the core; 0: it has not */
@@ -53,6 +57,14 @@ struct sim_watch {
     uint8_t key[STORE_KEY_MAX];
 };
 
+enum store_trouble {
+    STORE_RECOVERS,       /* nobody commits */
+    STORE_RECOVERS_READS, /* nor reads */
+    STORE_THROTTLES,
+    STORE_IS_FULL,
+    STORE_TROUBLES
+};
+
 struct sim_store {
     struct world *w;
     struct sim_mem mem;
@@ -61,6 +73,11 @@ struct sim_store {
     struct results_builder builder;
     struct sim_event flush;
     unsigned cuts[SIM_NODES_MAX];
+    unsigned troubles[STORE_TROUBLES]; /* how many of each last */
+    uint64_t reborn_version;           /* what was read before this is too old */
+    struct core_commit rebirth;        /* moves the version on, as a new life of the store does */
+    struct store_write rebirth_write;
+    bool rebirth_queued;
     struct store_msg *free;
     struct store_msg **all;
     size_t all_count, all_cap;
@@ -70,6 +87,16 @@ struct sim_store {
 
 /* A request has ended: its answer is here (good: END_OK), or it landed alone (END_LATE). */
 void store_record(const struct sim_store *s, const struct store_msg *m, enum record_end good);
+/* Sends an answer back. */
+void store_answer(struct sim_store *s, struct store_msg *m, int status);
+/* A request has arrived: true when it waits, was refused or is gone. */
+bool store_trouble_takes(struct sim_store *s, struct store_msg *m);
+/* The rows of a read are there. */
+void store_trouble_corrupts(struct sim_store *s, struct store_msg *m);
+/* A commit is being sent. */
+void store_trouble_dooms(struct sim_store *s, struct store_msg *m);
+/* 1 to `ms` milliseconds. */
+uint64_t store_below_ms(struct sim_store *s, uint64_t ms);
 /* One way's delay. */
 uint64_t store_delay_ns(struct sim_store *s);
 /* Flushes the core soon. */
@@ -78,5 +105,7 @@ void store_wake(struct sim_store *s);
 void sim_watch_op_watch(void *ctx, struct store_watch *w);
 void sim_watch_op_unwatch(void *ctx, struct store_watch *w);
 void sim_watch_detach(struct process *p);
+/* All watches that the store knows fire. */
+void sim_watch_fire_all(struct world *w);
 
 #endif

@@ -72,6 +72,23 @@ static void on_set(struct world *w, struct sim_event *e)
     }
 }
 
+void sim_watch_fire_all(struct world *w)
+{
+    LIST_FOREACH(it, &w->processes)
+    {
+        LIST_FOREACH(at, &LIST_ENTRY(it, struct process, link)->store_watches)
+        {
+            struct sim_watch *sw = LIST_ENTRY(at, struct sim_watch, link);
+            if (!sw->in_core)
+                continue;
+            core_unwatch(w->store->core, &sw->core);
+            sw->in_core = false;
+            sw->event.fn = on_notify;
+            world_after(w, &sw->event, store_delay_ns(w->store));
+        }
+    }
+}
+
 void sim_watch_op_watch(void *ctx, struct store_watch *watch)
 {
     struct process *p = ctx;

@@ -138,8 +138,9 @@ static void take_answer(struct workload *work, struct attempt *a, int status, st
     bool first = !op->answered;
 
     if (status) {
+        bool reported = status == KELPIE_E_STORE_CORRUPT && work->w->met[FAULT_CORRUPTION] > 0;
         work->stats.errors++;
-        COMPARE(work->w, CHECK_REPLIES, kelpie_error_retry(status),
+        COMPARE(work->w, CHECK_REPLIES, kelpie_error_retry(status) || reported,
                 "%s/%s answered request %s with %s: %.*s", op->actor->type, op->actor->id,
                 op->request_id, kelpie_error_name(status), (int)reply.len,
                 (const char *)reply.data);

@@ -118,5 +118,8 @@ bool world_fault(struct world *w, enum sim_fault f, enum sim_stream s, uint64_t 
 {
     if (w->calm || !sim_fault_on(&w->config, f))
         return false;
-    return world_chance(w, s, num, den);
+    if (!world_chance(w, s, num, den))
+        return false;
+    w->met[f]++;
+    return true;
 }

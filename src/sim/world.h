@@ -25,6 +25,7 @@ enum sim_stream {
     STREAM_FAULT,
     STREAM_WORK,
     STREAM_LIFE,
+    STREAM_LATER, /* of the faults from CRASH_BEFORE on */
     STREAM_COUNT
 };
 
@@ -50,8 +51,9 @@ struct world {
     struct rng rng[STREAM_COUNT];
     struct list processes; /* struct process */
     unsigned lives;
-    bool calm; /* no fault happens any more */
-    bool stop; /* after a violation */
+    uint64_t met[FAULT_COUNT]; /* how often each fault happened */
+    bool calm;                 /* no fault happens any more */
+    bool stop;                 /* after a violation */
 
     struct violation violations[VIOLATIONS_MAX];
     unsigned violation_count;
