@@ -36,6 +36,7 @@ struct worker {
     uint64_t seq; /* of the step under way */
     uint64_t landed;
     bool busy;
+    bool unsettled; /* a try of this step ended as unknown */
     size_t gave_up, fired;
 };
 
@@ -89,9 +90,13 @@ static void on_step(struct txn *t, int status)
     if (status == 0) {
         assert_true(w->landed >= w->seq);
         w->seq++;
+        w->unsettled = false;
         w->swarm->done++;
     } else {
         assert_true(status == KELPIE_E_UNKNOWN_RESULT || status == KELPIE_E_TIMEOUT);
+        /* "Surely not committed" must be true, if no earlier try is unsettled. */
+        w->unsettled |= status == KELPIE_E_UNKNOWN_RESULT;
+        assert_true(w->unsettled || w->landed + 1 == w->seq);
         w->gave_up++;
     }
     if (w->swarm->storm || status)
