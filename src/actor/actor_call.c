@@ -208,6 +208,26 @@ void call_answered(struct actor_call *call, int status, struct bytes body,
         settle(call, status, body);
 }
 
+/* True when the attempt's node is the second one that ended with this call: the call ends too. */
+static bool end_if_deadly(struct actor_call *call)
+{
+    const struct uuid boot = call->rpc.target_boot;
+
+    if (call->lives_lost == 0 || !uuid_equal(boot, call->lost_boot))
+        call->lives_lost++;
+    call->lost_boot = boot;
+    if (call->lives_lost < LIVES_LOST_MAX)
+        return false;
+    log_warn(&call->actors->env->log, "call_given_up",
+             "actor=%s/%s method=%s request=%s reason=\"%u nodes ended while they had it\"",
+             call->type, call->id, call->method, call->request_id, call->lives_lost);
+    call->state = CALL_WAITING;
+    finish_text(call, KELPIE_E_UNKNOWN_RESULT,
+                "two nodes ended one after the other while they had this request; whether it was "
+                "applied is not known");
+    return true;
+}
+
 static void on_rpc_done(struct rpc_call *rpc, int status, struct bytes payload)
 {
     struct actor_call *call = rpc->arg;
@@ -227,6 +247,8 @@ static void on_rpc_done(struct rpc_call *rpc, int status, struct bytes payload)
     if (status == KELPIE_E_NODE_FULL)
         exclude(call, rpc->from.node_id);
     learn(call, status, answer.has_hint ? &answer.hint : NULL);
+    if (status == KELPIE_E_UNREACHABLE && end_if_deadly(call))
+        return;
     settle(call, status, answer.body);
 }
 

@@ -14,6 +14,8 @@ enum call_state {
 };
 
 #define CALL_REASON_SIZE 224
+/* A message that kills whoever handles it must not be carried from node to node. */
+#define LIVES_LOST_MAX 2
 
 struct actor_call {
     struct actors *actors;
@@ -28,6 +30,8 @@ struct actor_call {
     struct excluded *excluded; /* nodes that have no room; NULL: none */
     unsigned tries;
     unsigned timeouts;  /* attempts that got no answer in time */
+    unsigned lives_lost;   /* lives of nodes that ended while an attempt was with them */
+    struct uuid lost_boot; /* the last of them */
     bool maybe_applied; /* some attempt may have applied it */
     bool suspended;     /* the node's lease ran out: the timer ends it */
     int status;         /* CALL_NEW: what is wrong; else why the last attempt failed */

@@ -167,7 +167,8 @@ static int read_body(const char *word, char **out, size_t *len)
 /* Worth repeating at once: not what only a person can change. */
 static bool may_repeat(const struct cli_answer *a)
 {
-    static const char *const lasting[] = {"unknown_type", "handler_failed", "store_full"};
+    static const char *const lasting[] = {"unknown_type", "handler_failed", "store_full",
+                                          "unknown_result"};
     if (a->error)
         return a->error == KELPIE_E_UNREACHABLE;
     for (size_t i = 0; i < ARRAY_LEN(lasting); i++)

@@ -1,0 +1,48 @@
+#!/usr/bin/env bash
+# A message whose handler kills its node's process is not carried from node to node: one call ends
+# two nodes at most, and says so.
+. "${KELPIE_SOURCE:?}/tests/lib/cluster.bash" || exit 1
+
+cat >"$work/poison.c" <<'END'
+#include "kelpie/kelpie.h"
+#include <stdlib.h>
+#include <string.h>
+static int receive(struct kelpie_actor *a, const struct kelpie_message *m)
+{
+    if (strcmp(m->method, "crash") == 0)
+        abort();
+    return kelpie_reply_text(a, "well");
+}
+static const struct kelpie_class poison = {
+    .abi = KELPIE_ABI_VERSION, .type = "poison", .placement = KELPIE_PLACE_ROUND_ROBIN,
+    .receive = receive};
+const struct kelpie_class *const kelpie_classes[] = {&poison, NULL};
+END
+"${CC:-cc}" -std=c11 -shared -fPIC -I "$KELPIE_SOURCE/include" -o "$work/poison.so" \
+    "$work/poison.c" || exit 1
+
+for id in n1 n2 n3; do node_start $id --actors "$work/poison.so"; done
+for id in n1 n2 n3; do node_wait $id; done
+for id in n1 n2 n3; do within 10 active_is $id 3; done
+
+for i in 1 2 3; do is "p$i" "$(ask n1 call poison/p$i ping)" well; done
+target=$(ask n1 actor list | awk '$2 != "n1" && $1 ~ /^poison/ {print $1; exit}')
+like "an actor elsewhere" "$target" '^poison/p[123]$'
+request n1 POST "/v1/actors/$target/crash"
+sleep 1
+deaths=$(cat "$work"/n?.log | grep -c event=node_died)
+is "deaths" "$deaths" 2
+# The second one may be the node that was asked: then there is nobody left to answer.
+if [ "$code" ]; then
+    is "status" "$code" 504
+    like "what it says" "$(cat "$work/body")" '"error":"unknown_result".*two nodes ended'
+    within 5 log_has n1 "event=call_given_up actor=$target method=crash"
+else
+    within 5 log_has n1 event=node_died
+fi
+for id in n1 n2 n3; do
+    ! log_has $id event=node_died || node_wait $id 2
+done
+for id in n1 n2 n3; do within 15 active_is $id 3; done
+is "the actor afterwards" "$(ask n1 call "$target" ping --deadline-ms 15000)" well
+is "no further death" "$(cat "$work"/n?.log | grep -c event=node_died)" 2
