@@ -151,6 +151,7 @@ struct actors {
     struct map activations; /* kelpie_actor by (type, id) */
     struct list idle[CLASS_COUNT_MAX];
     struct timer idle_timer;
+    uint64_t idle_due_ns; /* while it is armed */
     struct list runnable;
     struct timer run_timer;
     size_t stopping;

@@ -19,7 +19,7 @@ void idle_timer_arm(struct actors *a)
 {
     uint64_t now = env_now_ns(a->env), soonest = UINT64_MAX;
 
-    if (a->idle_timer.armed || a->closed)
+    if (a->closed)
         return;
     for (size_t i = 0; i < a->class_count; i++) {
         const struct kelpie_actor *act = longest_idle(a, i);
@@ -27,8 +27,12 @@ void idle_timer_arm(struct actors *a)
         if (due < soonest)
             soonest = due;
     }
-    if (soonest != UINT64_MAX)
-        timer_start(&a->idle_timer, soonest > now ? soonest - now : 0);
+    /* Classes have times of their own: what came last may be due first. */
+    if (soonest == UINT64_MAX || (a->idle_timer.armed && a->idle_due_ns <= soonest))
+        return;
+    timer_stop(&a->idle_timer);
+    a->idle_due_ns = soonest;
+    timer_start(&a->idle_timer, soonest > now ? soonest - now : 0);
 }
 
 void on_idle_timer(void *arg)
@@ -48,8 +52,11 @@ void on_idle_timer(void *arg)
             act_stop(act, STOP_RELEASE);
         }
     }
-    if (more)
-        timer_start(&a->idle_timer, DRAIN_PAUSE_NS);
-    else
+    if (!more) {
         idle_timer_arm(a);
+        return;
+    }
+    a->idle_due_ns = 0; /* what is left is due: nobody arms it sooner than after the pause */
+    timer_stop(&a->idle_timer);
+    timer_start(&a->idle_timer, DRAIN_PAUSE_NS);
 }

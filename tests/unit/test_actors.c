@@ -199,6 +199,27 @@ static void test_idle_actors_are_passivated(void **state)
     small_world_free(w);
 }
 
+/* Though one of a class that stays longer was called before, and its time runs. */
+static void test_each_class_has_its_idle_time(void **state)
+{
+    static struct kelpie_class brief;
+    static const struct kelpie_class *const classes[] = {&kelpie_class_counter, &brief, NULL};
+    struct small_world *w = small_world_new();
+    const struct actors_stats *stats;
+
+    (void)state;
+    brief = kelpie_class_echo;
+    brief.idle_ms = 200;
+    (void)small_node_start(w, 0, classes, 0, 60000);
+    assert_true(small_wait_view(w, 0, 1));
+    stats = actors_stats(node_actors(w->nodes[0].node));
+    EXPECT(call(w, 0, "counter", "a", "add", "", "3"), 0, "3");
+    EXPECT(call(w, 0, "echo", "a", "say", "", "x"), 0, "x");
+    small_run_ms(w, 500);
+    assert_int_equal(stats->activations, 1);
+    small_world_free(w);
+}
+
 static void test_calls_reach_other_nodes(void **state)
 {
     struct small_world *w = world_of(3);
@@ -393,6 +414,7 @@ int main(void)
         cmocka_unit_test(test_an_unknown_commit_is_applied_once),
         cmocka_unit_test(test_a_full_store_is_an_answer),
         cmocka_unit_test(test_idle_actors_are_passivated),
+        cmocka_unit_test(test_each_class_has_its_idle_time),
         cmocka_unit_test(test_calls_reach_other_nodes),
         cmocka_unit_test(test_a_full_node_sends_actors_elsewhere),
         cmocka_unit_test(test_every_node_full),
