@@ -194,8 +194,9 @@ static void on_child_signal(void *arg)
     bool left = WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == EXIT_STATUS_OK;
     log_event(log_of(s), left ? LOG_INFO : LOG_WARN, left ? "node_ended" : "node_died",
               "pid=%ld how=\"%s\"", (long)pid, how);
-    /* A process that ended by itself without a sign of life has never begun to join. */
-    if (left || (WIFEXITED(wait_status) && !s->has_sign))
+    /* A process that ended by itself without a sign of life has never begun to join. One that says it
+     * has left is declared dead all the same: it may have been an actor's code that called exit(). */
+    if (WIFEXITED(wait_status) && !s->has_sign)
         after_death(s);
     else
         declare(s);

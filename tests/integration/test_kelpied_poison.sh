@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# A message whose handler kills its node's process is not carried from node to node: one call ends
-# two nodes at most, and says so.
+# Handlers that end their node's process. One that crashes is not carried from node to node: one call
+# ends two nodes at most, and says so. One that calls exit(0) does not pass for a node that has left.
 . "${KELPIE_SOURCE:?}/tests/lib/cluster.bash" || exit 1
 
 cat >"$work/poison.c" <<'END'
@@ -11,6 +11,8 @@ static int receive(struct kelpie_actor *a, const struct kelpie_message *m)
 {
     if (strcmp(m->method, "crash") == 0)
         abort();
+    if (strcmp(m->method, "exit") == 0)
+        exit(0);
     return kelpie_reply_text(a, "well");
 }
 static const struct kelpie_class poison = {
@@ -46,3 +48,10 @@ done
 for id in n1 n2 n3; do within 15 active_is $id 3; done
 is "the actor afterwards" "$(ask n1 call "$target" ping --deadline-ms 15000)" well
 is "no further death" "$(cat "$work"/n?.log | grep -c event=node_died)" 2
+
+# exit(0) looks like a node that has left, but its life is declared dead at once.
+gone=$(ask n1 actor list | awk -v t="$target" '$1 == t {print $2}')
+request "$gone" POST "/v1/actors/$target/exit"
+within 5 log_has "$gone" event=node_ended
+after_end() { sed -n '/event=node_ended/,$p' "$work/$gone.log" | grep -q 'result="declared failed"'; }
+within 5 after_end
