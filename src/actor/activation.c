@@ -1,5 +1,6 @@
 /* Activations: their table, their states, and how they end. */
 #include "actor/activation.h"
+#include "base/mutant.h"
 
 struct actor_block {
     struct actor_block *next;
@@ -227,8 +228,11 @@ void act_suspend(struct kelpie_actor *act, struct list *orphans)
     /* What was on its way to the store may have been applied: its caller asks again. */
     if (current && act->state == ACT_COMMITTING) {
         act->current = NULL;
-        invocation_answer_text(a, current, KELPIE_E_UNKNOWN_RESULT,
-                               "the node's lease ran out during the commit");
+        if (MUTANT("early"))
+            invocation_answer(a, current, 0, buf_bytes(&current->reply), NULL);
+        else
+            invocation_answer_text(a, current, KELPIE_E_UNKNOWN_RESULT,
+                                   "the node's lease ran out during the commit");
     }
     mailbox_take_all(act, orphans);
     if (state_counts(act->state))

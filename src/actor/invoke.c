@@ -1,5 +1,6 @@
 /* One message: the class's callback, and the commit of what it wrote (spec: SendWrite). */
 #include "actor/activation.h"
+#include "base/mutant.h"
 
 static void answer_current(struct kelpie_actor *act, int status, struct bytes body)
 {
@@ -114,7 +115,8 @@ static void committed(struct kelpie_actor *act, const struct act_op *op)
 /* Surely not committed: the message is taken back, the actor goes on. */
 static void not_committed(struct kelpie_actor *act, int status)
 {
-    actor_state_rollback(&act->values);
+    if (!MUTANT("norollback"))
+        actor_state_rollback(&act->values);
     act_count_memory(act);
     if (status == KELPIE_E_STORE_UNAVAILABLE || status == KELPIE_E_TIMEOUT ||
         status == KELPIE_E_CANCELLED)
@@ -183,7 +185,7 @@ void act_invoke(struct kelpie_actor *act, struct invocation *inv)
     struct request_record kept;
     int status;
 
-    if (kept_replies_find(&act->kept, inv->request_id, &kept)) {
+    if (!MUTANT("nodedupe") && kept_replies_find(&act->kept, inv->request_id, &kept)) {
         answer_kept(act, inv, &kept);
         return;
     }

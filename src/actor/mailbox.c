@@ -1,5 +1,6 @@
 /* Messages come in, wait their turn, and are taken one at a time. */
 #include "actor/activation.h"
+#include "base/mutant.h"
 
 void mailbox_take_all(struct kelpie_actor *act, struct list *out)
 {
@@ -10,7 +11,8 @@ void mailbox_take_all(struct kelpie_actor *act, struct list *out)
         act->current = NULL;
     }
     while ((l = list_pop(&act->mailbox)))
-        list_append(out, l);
+        if (!MUTANT("dropmail"))
+            list_append(out, l);
     act->mailbox_count = 0;
 }
 
@@ -100,7 +102,7 @@ void host_deliver(struct actors *a, struct invocation *inv)
 {
     struct kelpie_actor *act;
 
-    if (a->closed || !cluster_may_act(a->cluster)) {
+    if (a->closed || (!MUTANT("nolease") && !cluster_may_act(a->cluster))) {
         invocation_answer_text(a, inv, KELPIE_E_UNAVAILABLE,
                                a->closed ? "the node is closing" : cluster_reason(a->cluster));
         return;
@@ -157,7 +159,7 @@ static bool run_one(struct kelpie_actor *act)
     struct actors *a = act->actors;
     struct invocation *inv;
 
-    if (!act_may_go_on(act))
+    if (!MUTANT("nolease") && !act_may_go_on(act))
         return false;
     inv = dequeue(act);
     if (invocation_deadline_ns(inv) <= env_now_ns(a->env)) {

@@ -21,7 +21,8 @@ bool mutant_select(const char *name);
 struct mutant_info {
     const char *name;
     const char *mistake;
-    const char *breaks; /* the invariant of the specification */
+    const char *breaks;     /* the invariants, as the checkers name them */
+    const char *equivalent; /* why it makes no difference; NULL: it must be found */
 };
 
 /* The table, ending with a NULL name; the same in every build. */

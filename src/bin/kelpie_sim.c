@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "bin/sim_mutants.h"
 #include "bin/sim_options.h"
 #include "bin/sim_page_file.h"
 #include "bin/sim_shrink.h"
@@ -211,13 +212,15 @@ int main(int argc, char **argv)
 
     if (argc < 2)
         bad_usage(
-            "a command is needed: run, sweep, shrink, replay or faults (see kelpie-sim --help)");
+            "a command is needed: run, sweep, shrink, replay, mutants or faults (see kelpie-sim --help)");
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
         fputs(usage_all, stdout);
         return 0;
     }
     if (strcmp(argv[1], "faults") == 0)
         return list_faults();
+    if (strcmp(argv[1], "mutants") == 0)
+        return sim_mutants_main(argc - 1, argv + 1);
     o.command = command_find(argv[1]);
     if (o.command == COMMAND_COUNT)
         bad_usage("there is no command '%s' (see kelpie-sim --help)", argv[1]);

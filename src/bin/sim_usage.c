@@ -5,6 +5,7 @@ const char usage_all[] =
     "       kelpie-sim sweep --seeds A..B [options]\n"
     "       kelpie-sim shrink --seed N [options]\n"
     "       kelpie-sim replay FILE [options]\n"
+    "       kelpie-sim mutants [options]\n"
     "       kelpie-sim faults\n"
     "\n"
     "Runs the very node that kelpied runs on simulated clocks, network and store, with faults, and\n"

@@ -28,7 +28,7 @@ void detector_deinit(struct detector *d)
 
 void detector_cover(struct detector *d, uint64_t now_ns)
 {
-    if (d->cover_last_ns == 0 || now_ns - d->cover_last_ns > d->gap_max_ns)
+    if (d->cover_last_ns == 0 || (now_ns - d->cover_last_ns > d->gap_max_ns && !MUTANT("outage")))
         d->cover_since_ns = now_ns;
     d->cover_last_ns = now_ns;
 }
@@ -71,7 +71,8 @@ bool detector_see(struct detector *d, const char *node_id, const struct heartbea
         s->lease_ms = 0;
     }
     s->record = *record;
-    s->first_seen_ns = now_ns;
+    if (s->first_seen_ns == 0 || !MUTANT("onewindow"))
+        s->first_seen_ns = now_ns;
     s->read_version = read_version;
     return true;
 }

@@ -229,9 +229,9 @@ void step_left(struct cluster *c)
     }
     if (failed || (living && mine && own->life.incarnation <= c->incarnation))
         recover_start(c, NULL);
-    else if (living && !mine)
+    else if (living && !mine && !MUTANT("pastlife"))
         step_past_life(c, own);
-    else if (!living)
+    else if (!living || MUTANT("pastlife"))
         join_start(c);
 }
 
@@ -291,11 +291,11 @@ void step_joining(struct cluster *c)
         if (peer_fresh(c, &k->life, timing_lease_ns(&c->config.timing)))
             answered = k;
     }
-    if (active == 0 || answered) {
+    if (active == 0 || answered || MUTANT("unasked")) {
         complete_start(c, answered ? &answered->life : NULL);
         return;
     }
-    if (step_dead_all(c))
+    if (!MUTANT("nodeadall") && step_dead_all(c))
         return;
     size_t start = (size_t)random_below(c->env->random, c->node_count);
     for (size_t i = 0; i < c->node_count && pinged < PINGS_JOINING_MAX; i++) {

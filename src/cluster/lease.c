@@ -41,7 +41,8 @@ void suspend(struct cluster *c, const char *why)
     c->acting = false;
     c->stats.suspends++;
     set_reason(c, "%s", why);
-    clear_claim(c);
+    if (!MUTANT("keepclaim"))
+        clear_claim(c);
     emit(c, "suspended", "reason=\"%s\"", why);
     if (c->events.suspend)
         c->events.suspend(c->arg);
@@ -63,7 +64,7 @@ void resume_if_able(struct cluster *c)
 
 bool cluster_may_act(struct cluster *c)
 {
-    if (c->acting && !lease_running(c))
+    if (c->acting && !lease_running(c) && !MUTANT("lapse"))
         suspend(c, "the lease ran out");
     return c->acting;
 }
@@ -108,16 +109,18 @@ static void heartbeat_take(struct cluster *c, struct heartbeat_op *op)
     bool lapsed = now >= c->lease_until_ns;
     c->sequence = op->sequence;
     c->stats.heartbeats++;
+    if (MUTANT("answertime"))
+        until = now + timing_lease_ns(&c->config.timing);
     c->stats.heartbeat_retries += op->txn.attempts - 1;
     if (!op->revives) {
-        if (!lapsed)
+        if (!lapsed || MUTANT("lapsed"))
             lease_extend(c, until);
         return;
     }
     /* While a leave is under way its outcome decides which view is right. */
     if (now >= until || txn_active(&c->leave.txn))
         return;
-    if (state_hosts(c->state) && op->view_number > c->view.number &&
+    if (state_hosts(c->state) && op->view_number > c->view.number && !MUTANT("oldview") &&
         view_from_rows(c, &op->txn, HEARTBEAT_NODES, op->view_number, false))
         return;
     lease_extend(c, until);
@@ -140,7 +143,7 @@ static void on_heartbeat(struct txn *t, int status)
         set_reason(c, "%s", t->reason[0] ? t->reason : kelpie_error_text(status));
     }
     beat_schedule(c);
-    if (state_hosts(c->state))
+    if (state_hosts(c->state) && !MUTANT("watchonly"))
         poll_now(c);
     if (c->state != NODE_ACTIVE || c->claim || c->force.active)
         scan_now(c);
@@ -159,7 +162,7 @@ static void heartbeat_start(struct cluster *c)
     op->ks = &c->config.ks;
     op->self = self_life(c);
     op->sequence = ++c->sequence_tried;
-    op->ack = c->view.number;
+    op->ack = c->view.number + (MUTANT("earlyack") ? 1 : 0);
     op->load = c->events.load ? c->events.load(c->arg) : 0;
     op->revives = !lease_running(c) || (state_hosts(c->state) && !c->acting);
     heartbeat_prepare(op, c->env, on_heartbeat, c);

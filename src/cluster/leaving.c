@@ -1,6 +1,7 @@
 /* Leaving: NodeLeave, the drain by the floors above, NodeLeaveComplete. */
 #include <stdio.h>
 
+#include "base/mutant.h"
 #include "cluster/cluster_internal.h"
 #include "kelpie/error.h"
 
@@ -17,6 +18,8 @@ static void on_leave(struct txn *t, int status)
     }
     c->state = NODE_LEAVING;
     c->drained = false;
+    if (MUTANT("leaveclaim"))
+        clear_claim(c);
     emit(c, "leaving", "incarnation=%llu", (unsigned long long)c->incarnation);
     if (c->acting && c->events.drain)
         c->events.drain(c->arg);
@@ -32,7 +35,8 @@ void leave_start(struct cluster *c)
     op->even_last = c->leave_even_last;
     /* The commit vacates `primary` for others to take, and its answer may be slow: the claim goes
      * before it, not with the answer. */
-    clear_claim(c);
+    if (!MUTANT("leaveclaim"))
+        clear_claim(c);
     leave_prepare(op, c->env, on_leave, c);
     txn_start(&op->txn);
 }

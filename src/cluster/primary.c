@@ -1,4 +1,5 @@
 /* Being a candidate, being primary: ElectPrimary, PrimaryStepDown, MarkNodeFailed, Forget. */
+#include "base/mutant.h"
 #include "cluster/cluster_internal.h"
 #include "kelpie/error.h"
 
@@ -6,7 +7,7 @@
 bool primary_held_by_other(const struct cluster *c)
 {
     if (!c->primary_known || c->primary.vacant ||
-        strcmp(c->primary.node_id, c->config.node_id) == 0)
+        (strcmp(c->primary.node_id, c->config.node_id) == 0 && !MUTANT("unclaimed")))
         return false;
     const struct member *m = view_find(&c->view, c->primary.node_id);
     return m && m->incarnation == c->primary.incarnation && uuid_equal(m->boot, c->primary.boot);
@@ -88,7 +89,7 @@ static void on_elect(struct txn *t, int status)
     if (op->term > c->highest_term)
         c->highest_term = op->term;
     if (c->state != NODE_ACTIVE || op->self.incarnation != c->incarnation ||
-        txn_active(&c->leave.txn) || !cluster_may_act(c))
+        txn_active(&c->leave.txn) || (!cluster_may_act(c) && !MUTANT("lateclaim")))
         return;
     c->claim = op->term;
     c->stats.elections_won++;
@@ -107,7 +108,7 @@ static void on_elect(struct txn *t, int status)
 /* Answers count while they and the election together fit in a lease. */
 static uint64_t elect_age_ns(const struct cluster *c)
 {
-    return timing_lease_ns(&c->config.timing) / 2;
+    return timing_lease_ns(&c->config.timing) * (MUTANT("oldanswer") ? 8 : 1) / 2;
 }
 
 static size_t collect_reached(struct cluster *c)
@@ -240,7 +241,8 @@ void primary_beat(struct cluster *c)
     ping_members(c);
     if (!c->scanned || majority_reached(c))
         c->majority_seen_ns = now;
-    else if (now - c->majority_seen_ns >= timing_lease_ns(&c->config.timing))
+    else if (now - c->majority_seen_ns >= timing_lease_ns(&c->config.timing) &&
+             !MUTANT("nostepdown"))
         step_down(c, c->claim);
 }
 

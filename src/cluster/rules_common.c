@@ -1,4 +1,5 @@
 #include "base/hash128.h"
+#include "base/mutant.h"
 #include "cluster/rules.h"
 #include "kelpie/error.h"
 
@@ -29,7 +30,8 @@ uint64_t write_view(struct rule_ctx *ctx, const struct keyspace *ks, const struc
     struct view_record next = *view;
     uint64_t hi, lo;
     member_hash(id, r->incarnation, &hi, &lo);
-    next.number++;
+    if (!MUTANT("viewnumber"))
+        next.number++;
     if (kind == VIEW_ADD) {
         next.count++;
         next.hash_hi += hi;
@@ -38,7 +40,8 @@ uint64_t write_view(struct rule_ctx *ctx, const struct keyspace *ks, const struc
         CHECK(next.count > 0);
         next.count--;
         next.hash_hi -= hi;
-        next.hash_lo -= lo;
+        if (!MUTANT("viewhash"))
+            next.hash_lo -= lo;
     }
     struct view_change_record change = {
         .kind = kind, .incarnation = r->incarnation, .boot = r->boot};
@@ -46,7 +49,8 @@ uint64_t write_view(struct rule_ctx *ctx, const struct keyspace *ks, const struc
     memcpy(change.addr, r->addr, sizeof(change.addr));
     struct key view_key = key_view(ks), change_key = key_view_change(ks, next.number);
     store_view(ctx, &view_key, &next);
-    store_view_change(ctx, &change_key, &change);
+    if (!MUTANT("viewchange"))
+        store_view_change(ctx, &change_key, &change);
     return next.number;
 }
 
@@ -55,8 +59,10 @@ void write_fail(struct rule_ctx *ctx, const struct keyspace *ks, const struct vi
 {
     bool in_view = r->state == NODE_ACTIVE;
     state_move(&r->state, NODE_FAILED, false);
-    if (in_view)
-        r->gone_view = write_view(ctx, ks, view, VIEW_REMOVE, id, r);
+    if (in_view && !MUTANT("inview")) {
+        uint64_t gone = write_view(ctx, ks, view, VIEW_REMOVE, id, r);
+        r->gone_view = MUTANT("goneview") ? r->gone_view : gone;
+    }
     struct key key = key_node(ks, id);
     store_node(ctx, &key, r);
 }
@@ -97,7 +103,8 @@ static bool excused(const struct silences *silent, const char *id, const struct 
                     const struct heartbeat_record *h)
 {
     const struct silence *s = silence_find(silent, id);
-    return s && life_is(r, &s->life) && still_silent(h, s);
+    return s && life_is(r, &s->life) && (still_silent(h, s) || MUTANT("excuse")) &&
+           !MUTANT("noexcuse");
 }
 
 int acked_by_all(struct rule_ctx *ctx, const struct keyspace *ks, size_t nodes_read,
@@ -109,7 +116,7 @@ int acked_by_all(struct rule_ctx *ctx, const struct keyspace *ks, size_t nodes_r
     size_t at = 0;
     int more;
     while ((more = next_node(ctx, ks, nodes_read, &at, id, &r)) > 0) {
-        if (r.state != NODE_ACTIVE)
+        if (r.state != NODE_ACTIVE && !(MUTANT("waitdead") && r.state == NODE_FAILED))
             continue;
         int found = find_heartbeat(ctx, ks, heartbeats_read, id, &h);
         if (found < 0)

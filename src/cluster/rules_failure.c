@@ -38,7 +38,7 @@ static enum verdict mark_failed_rule(struct rule_ctx *ctx, void *arg)
         return RULE_REFUSE;
     if (!life_is(&r, &op->target.life) || !state_is_living(r.state))
         return RULE_DONE;
-    if (!still_silent(&h, &op->target))
+    if (!still_silent(&h, &op->target) && !MUTANT("moved"))
         return rule_refuse(ctx, "the heartbeat of node %s has moved", target);
     write_fail(ctx, op->ks, &view, target, &r);
     return RULE_COMMIT;
@@ -53,6 +53,8 @@ void mark_failed_prepare(struct mark_failed_op *op, const struct env *env, txn_f
     read_key(t, key_view(op->ks));
     read_key(t, key_node(op->ks, op->target.life.node_id));
     read_key(t, key_heartbeat(op->ks, op->target.life.node_id));
+    if (MUTANT("snapshot"))
+        t->reads[MARK_HEARTBEAT].snapshot = true;
 }
 
 /* ---- MarkDeadAll ---- */
@@ -150,7 +152,7 @@ static enum verdict recover_rule(struct rule_ctx *ctx, void *arg)
         return recover_past(ctx, op, &own);
     int acked =
         acked_by_all(ctx, op->ks, RECOVER_NODES, RECOVER_HEARTBEATS, &op->silent, own.gone_view);
-    if (acked <= 0)
+    if (acked <= 0 && !MUTANT("unacked"))
         return RULE_REFUSE;
     state_move(&own.state, NODE_LEFT, false);
     op->state = NODE_LEFT;
@@ -186,7 +188,7 @@ static enum verdict declare_dead_rule(struct rule_ctx *ctx, void *arg)
     if (load_node(ctx, DECLARE_NODE, &r) < 0 || load_view(ctx, DECLARE_VIEW, &view) < 0 ||
         load_primary(ctx, DECLARE_PRIMARY, &primary) < 0)
         return RULE_REFUSE;
-    bool matches = uuid_equal(r.boot, op->boot);
+    bool matches = uuid_equal(r.boot, op->boot) || MUTANT("anyboot");
     op->failed = matches && r.state != NODE_LEFT;
     r.touched++;
     if (matches && state_is_living(r.state)) {
@@ -194,6 +196,8 @@ static enum verdict declare_dead_rule(struct rule_ctx *ctx, void *arg)
         write_fail(ctx, op->ks, &view, op->node_id, &r);
         if (was_primary)
             write_vacant(ctx, op->ks, &primary);
+    } else if (MUTANT("norewrite")) {
+        return RULE_DONE;
     } else {
         store_node(ctx, &key, &r);
     }

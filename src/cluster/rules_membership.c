@@ -114,7 +114,7 @@ static enum verdict join_rule(struct rule_ctx *ctx, void *arg)
     enum verdict verdict = join_format(ctx, op);
     if (verdict != RULE_COMMIT || look_around(ctx, op->ks, op->node_id, &m) < 0)
         return RULE_REFUSE;
-    if (m.own.state != NODE_LEFT) {
+    if (m.own.state != NODE_LEFT && !MUTANT("pastlife")) {
         bool mine = uuid_equal(m.own.boot, op->self->boot);
         if (mine && m.own.incarnation > op->known_incarnation && state_is_living(m.own.state))
             return join_done(ctx, op, &m.own);
@@ -128,7 +128,8 @@ static enum verdict join_rule(struct rule_ctx *ctx, void *arg)
     struct node_record next = *op->self;
     /* A restored store may hand out less than this process has held: its own commit is told by that. */
     next.incarnation =
-        1 + (m.own.incarnation > op->known_incarnation ? m.own.incarnation : op->known_incarnation);
+        (MUTANT("incarnation") ? 0 : 1) +
+        (m.own.incarnation > op->known_incarnation ? m.own.incarnation : op->known_incarnation);
     next.touched = m.own.touched;
     next.gone_view = m.own.gone_view;
     next.state = NODE_LEFT;
@@ -192,7 +193,7 @@ static enum verdict join_complete_rule(struct rule_ctx *ctx, void *arg)
     }
     if (more < 0)
         return RULE_REFUSE;
-    if (active > 0 && !answered)
+    if ((active > 0 || MUTANT("coldstart")) && !answered)
         return rule_refuse(ctx, "no active node has answered directly");
     state_move(&own.state, NODE_ACTIVE, false);
     op->view_number = write_view(ctx, op->ks, &view, VIEW_ADD, op->self.node_id, &own);
@@ -269,7 +270,7 @@ static enum verdict leave_complete_rule(struct rule_ctx *ctx, void *arg)
         return RULE_DONE;
     if (!life_is(&own, &op->self) || own.state != NODE_LEAVING)
         return rule_refuse(ctx, "this life of the node was declared failed");
-    if (rule_rows(ctx->txn, LEFT_PLACED).count > 0)
+    if (rule_rows(ctx->txn, LEFT_PLACED).count > 0 && !MUTANT("leaveplaced"))
         return rule_refuse(ctx, "actors are still placed here");
     if (!MUTANT("noack")) {
         int acked =
@@ -311,7 +312,7 @@ static enum verdict heartbeat_rule(struct rule_ctx *ctx, void *arg)
         return RULE_REFUSE;
     if (op->revives && load_view(ctx, BEAT_VIEW, &view) < 0)
         return RULE_REFUSE;
-    if (!life_is(&own, &op->self) || !state_is_living(own.state)) {
+    if ((!life_is(&own, &op->self) || !state_is_living(own.state)) && !MUTANT("deadbeat")) {
         op->not_current = true;
         return rule_refuse(ctx, "this life of the node was declared failed");
     }

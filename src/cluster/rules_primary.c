@@ -19,7 +19,7 @@ static int majority(struct rule_ctx *ctx, struct elect_op *op, const char *excep
     op->voters = 0;
     op->votes = 0;
     while ((more = next_node(ctx, op->ks, ELECT_NODES, &at, id, &r)) > 0) {
-        if (!state_is_voter(r.state))
+        if (!state_is_voter(r.state) || (MUTANT("countview") && r.state != NODE_ACTIVE))
             continue;
         op->voters++;
         if (r.state != NODE_ACTIVE || strcmp(id, except) == 0)
@@ -35,7 +35,8 @@ static int majority(struct rule_ctx *ctx, struct elect_op *op, const char *excep
     }
     if (more < 0)
         return more;
-    if (2 * op->votes > op->voters || MUTANT("noquorum"))
+    if (2 * op->votes > op->voters || MUTANT("noquorum") ||
+        (2 * op->votes == op->voters && MUTANT("half")))
         return 1;
     (void)rule_refuse(ctx, "no majority: %zu of %zu voters are with this node", op->votes,
                       op->voters);
@@ -55,7 +56,7 @@ static int old_primary_silent(struct rule_ctx *ctx, struct elect_op *op,
     int found = find_heartbeat(ctx, op->ks, ELECT_HEARTBEATS, old->node_id, &h);
     if (found < 0)
         return found;
-    if (still_silent(&h, s))
+    if (still_silent(&h, s) || MUTANT("usurp"))
         return 1;
     (void)rule_refuse(ctx, "node %s is primary and alive", old->node_id);
     return 0;
@@ -63,7 +64,7 @@ static int old_primary_silent(struct rule_ctx *ctx, struct elect_op *op,
 
 static enum verdict elect_write(struct rule_ctx *ctx, struct elect_op *op, struct term_record *term)
 {
-    op->term = ++term->term;
+    op->term = MUTANT("sameterm") ? term->term : ++term->term;
     struct primary_record next = {
         .incarnation = op->self.incarnation, .boot = op->self.boot, .term = term->term};
     memcpy(next.node_id, op->self.node_id, sizeof(next.node_id));

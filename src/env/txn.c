@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "base/mutant.h"
 #include "base/tuple.h"
 #include "kelpie/error.h"
 
@@ -164,6 +165,11 @@ static void on_commit(struct store_req *req, int status)
         finish(t, 0);
         return;
     case KELPIE_E_UNKNOWN_RESULT:
+        if (MUTANT("unknownfailed") || MUTANT("unknowndone")) {
+            t->committed = MUTANT("unknowndone");
+            finish(t, t->committed ? 0 : KELPIE_E_STORE_UNAVAILABLE);
+            return;
+        }
         t->unknown_pending = true;
         retry(t, status);
         return;
@@ -280,6 +286,8 @@ static void read_again(struct txn *t)
 /* A new attempt forgets what the rule asked for on top: other rows may lead elsewhere. */
 static void attempt_anew(struct txn *t)
 {
+    if (MUTANT("lastattempt"))
+        t->started_ns = env_now_ns(t->env);
     t->read_count = t->own_read_count;
     t->keys.len = t->own_keys_len;
     read_again(t);
@@ -303,7 +311,7 @@ static void detach(struct txn *t)
 {
     if (t->state == TXN_READING || t->state == TXN_COMMITTING)
         t->env->store.ops->cancel(t->env->store.ctx, &t->req);
-    if (t->state == TXN_COMMITTING)
+    if (t->state == TXN_COMMITTING && !MUTANT("cancelled"))
         t->unknown_pending = true;
 }
 

@@ -30,7 +30,7 @@ enum verdict rule_load_actor(struct rule_ctx *ctx, void *arg)
 
     if (error)
         return corrupt_placement(ctx, error, &a->ref);
-    if (!placement_is_on(&a->placement, &a->self)) {
+    if (!placement_is_on(&a->placement, &a->self) && !MUTANT("loadany")) {
         a->outcome = PLACE_NOT_MINE;
         return refuse_placement(ctx, &a->placement);
     }
@@ -102,9 +102,10 @@ enum verdict rule_commit_actor(struct rule_ctx *ctx, void *arg)
     }
     if (!MUTANT("nofence")) {
         a->outcome = PLACE_NOT_MINE;
-        if (!placement_is_on(&p, &a->self) || p.generation != a->generation)
+        if (!placement_is_on(&p, &a->self) ||
+            (p.generation != a->generation && !MUTANT("fencenode")))
             return refuse_placement(ctx, &p);
-        if (has_slot && slot.sequence >= a->request.sequence)
+        if (has_slot && slot.sequence >= a->request.sequence && !MUTANT("fencenode"))
             return rule_refuse(ctx, "the actor's commit %llu was made by another activation",
                                (unsigned long long)a->request.sequence);
     }
@@ -132,7 +133,8 @@ void commit_txn(struct txn *t, const struct env *env, struct commit_args *args, 
     txn_init(t, env, "CommitWrite", rule_commit_actor, args, done, arg);
     /* The planted mistake: nothing that was read fences the commit, neither the placement nor the
      * slot, which an activation elsewhere writes too as soon as it commits that often. */
-    CHECK(txn_read(t, key_bytes(&placement), MUTANT("nofence")) == READ_PLACEMENT);
+    CHECK(txn_read(t, key_bytes(&placement), MUTANT("nofence") || MUTANT("fencesnap")) ==
+          READ_PLACEMENT);
     CHECK(txn_read(t, key_bytes(&slot), MUTANT("nofence")) == COMMIT_READ_SLOT);
 }
 

@@ -5,6 +5,7 @@
  */
 #include <stdio.h>
 
+#include "base/mutant.h"
 #include "kelpie/error.h"
 #include "registry/placement.h"
 
@@ -16,6 +17,8 @@ bool host_equal(const struct host *a, const struct host *b)
 
 bool placement_is_on(const struct placement_record *p, const struct host *host)
 {
+    if (MUTANT("onname"))
+        return p->placed && strcmp(p->node_id, host->node_id) == 0;
     return p->placed && strcmp(p->node_id, host->node_id) == 0 &&
            p->incarnation == host->incarnation && uuid_equal(p->boot, host->boot);
 }
@@ -31,7 +34,8 @@ struct host placement_host(const struct placement_record *p)
 bool node_hosts(const struct node_record *node, const struct placement_record *p)
 {
     return p->placed && (node->state == NODE_ACTIVE || node->state == NODE_LEAVING) &&
-           node->incarnation == p->incarnation && uuid_equal(node->boot, p->boot);
+           ((node->incarnation == p->incarnation && uuid_equal(node->boot, p->boot)) ||
+            MUTANT("hostname"));
 }
 
 bool node_has_class(const struct node_record *node, const char *type)
@@ -104,11 +108,12 @@ static void by_node_move(struct rule_ctx *ctx, const struct actor_ref *ref,
         struct key old =
             key_by_node(ref->ks, before->node_id, before->incarnation, ref->type, ref->id);
 
-        rule_delete(ctx, key_bytes(&old));
+        if (!MUTANT("bynodeold"))
+            rule_delete(ctx, key_bytes(&old));
     }
-    if (after->placed) {
-        struct key key =
-            key_by_node(ref->ks, after->node_id, after->incarnation, ref->type, ref->id);
+    if (after->placed && !MUTANT("bynode")) {
+        uint64_t incarnation = MUTANT("bynodeinc") ? 0 : after->incarnation;
+        struct key key = key_by_node(ref->ks, after->node_id, incarnation, ref->type, ref->id);
         struct by_node_record row = {.generation = after->generation};
         struct buf value;
 
@@ -154,7 +159,7 @@ static struct placement_record placed_on(const char *node_id, const struct node_
 /* Why the target of that row cannot host, in `outcome`; PLACE_UNDECIDED when it can. */
 static enum place_outcome target_fault(const struct node_record *node, bool found, const char *type)
 {
-    if (!found || node->state != NODE_ACTIVE)
+    if (!found || (node->state != NODE_ACTIVE && !MUTANT("anytarget")))
         return PLACE_TARGET_GONE;
     return node_has_class(node, type) ? PLACE_UNDECIDED : PLACE_NO_CLASS;
 }
@@ -201,7 +206,7 @@ enum verdict rule_place_actor(struct rule_ctx *ctx, void *arg)
         error = node_row_read(ctx, index, a->ref.ks, p.node_id, &node, &found);
         if (error)
             return node_corrupt(ctx, error, a->ref.ks, p.node_id);
-        if (found && node_hosts(&node, &p)) {
+        if (found && node_hosts(&node, &p) && !(MUTANT("steal") && a->target[0])) {
             a->outcome = PLACE_FOUND;
             set_result(&a->result, &p, &node);
             return RULE_DONE;
@@ -218,7 +223,8 @@ enum verdict rule_place_actor(struct rule_ctx *ctx, void *arg)
     a->outcome = target_fault(&node, found, a->ref.type);
     if (a->outcome != PLACE_UNDECIDED)
         return refuse_target(ctx, a->outcome, a->target, a->ref.type);
-    made = placed_on(a->target, &node, p.generation + 1);
+    made =
+        placed_on(a->target, &node, p.generation + (MUTANT("generation") && p.generation ? 0 : 1));
     replace(ctx, &a->ref, &p, &made);
     a->outcome = PLACE_MADE;
     set_result(&a->result, &made, &node);
@@ -275,10 +281,14 @@ enum verdict rule_release_actor(struct rule_ctx *ctx, void *arg)
         set_result(&a->result, &p, NULL);
         return RULE_DONE;
     }
-    if (!is_mine(&p, a))
+    if (!is_mine(&p, a) && !MUTANT("releaseany"))
         return refuse_not_mine(ctx, a, &p);
     released = (struct placement_record){.placed = false, .generation = p.generation};
     replace(ctx, &a->ref, &p, &released);
+    if (MUTANT("deleterow")) {
+        struct key key = key_actor(a->ref.ks, a->ref.type, a->ref.id);
+        rule_delete(ctx, key_bytes(&key));
+    }
     a->outcome = PLACE_NONE;
     set_result(&a->result, &released, NULL);
     return RULE_COMMIT;
@@ -316,7 +326,7 @@ enum verdict rule_migrate_actor(struct rule_ctx *ctx, void *arg)
         set_result(&a->result, &p, NULL);
         return refuse_target(ctx, a->outcome, a->target, a->ref.type);
     }
-    moved = placed_on(a->target, &node, p.generation + 1);
+    moved = placed_on(a->target, &node, p.generation + (MUTANT("movesame") ? 0 : 1));
     replace(ctx, &a->ref, &p, &moved);
     a->outcome = PLACE_MADE;
     set_result(&a->result, &moved, &node);
@@ -345,7 +355,8 @@ enum verdict rule_abort_migration(struct rule_ctx *ctx, void *arg)
     if (!is_mine(&p, a))
         return refuse_not_mine(ctx, a, &p);
     again = p;
-    again.generation++;
+    if (!MUTANT("abortsame"))
+        again.generation++;
     replace(ctx, &a->ref, &p, &again);
     a->outcome = PLACE_MADE;
     set_result(&a->result, &again, NULL);

@@ -5,6 +5,7 @@
  * in the same transaction, each placement that it writes and the node that the placement names: an
  * incarnation that does not host never will again, so such a placement hosts nothing.
  */
+#include "base/mutant.h"
 #include "kelpie/error.h"
 #include "registry/rules_actor.h"
 
@@ -71,7 +72,8 @@ static int sweep_one(struct rule_ctx *ctx, struct sweep_args *a, const struct ke
         return error;
     if (p.placed && strcmp(p.node_id, row->node_id) == 0 && p.incarnation == row->number) {
         struct placement_record voided = {.placed = false, .generation = p.generation};
-        placement_write(ctx, &ref, &voided);
+        if (!MUTANT("sweepforgets"))
+            placement_write(ctx, &ref, &voided);
         a->voided++;
     }
     rule_delete(ctx, key_bytes(&by_node));
@@ -112,7 +114,7 @@ static enum verdict sweep_batch(struct rule_ctx *ctx, struct sweep_args *a, cons
         return rule_corrupt(ctx, error, key_bytes(&key));
     }
     if (found && (node.state == NODE_ACTIVE || node.state == NODE_LEAVING) &&
-        node.incarnation == b->first.number) {
+        node.incarnation == b->first.number && !MUTANT("sweepliving")) {
         skip_incarnation(a, b);
         return RULE_DONE;
     }

@@ -80,6 +80,7 @@ static bool had_to_compare(const struct world *w, enum check c)
     case CHECK_MAJORITY:
         return w->shadow->elections > 0;
     case CHECK_SINGLE_ACTIVATION:
+    case CHECK_PLACED:
     case CHECK_BY_NODE:
         return w->shadow->placements > 0;
     case CHECK_STALE_WRITE:
@@ -94,6 +95,8 @@ static bool had_to_compare(const struct world *w, enum check c)
     case CHECK_COMPLETION:
         return true;
     case CHECK_TWIN_ENDS:
+    case CHECK_COVERAGE:
+    case CHECK_IN_TERM:
         return false;
     default:
         return true;

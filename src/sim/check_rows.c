@@ -51,6 +51,12 @@ void check_placement_row(struct shadow *s, const struct shadow_actor *a,
             "the placement of %s/%s on %s went from generation %llu to %llu on %s", a->type, a->id,
             before->placed ? before->node_id : "none", (unsigned long long)before->generation,
             (unsigned long long)after->generation, after->placed ? after->node_id : "none");
+    int n = after->placed ? shadow_node_number(after->node_id) : -1;
+    if (n < 0 || after->generation == before->generation)
+        return;
+    enum node_state state = s->nodes[n].rec.state;
+    COMPARE(s->w, CHECK_PLACED, state == NODE_ACTIVE || (same_host && state == NODE_LEAVING),
+            "%s/%s was placed on n%d, which is %s", a->type, a->id, n + 1, node_state_name(state));
 }
 
 void check_state_row(struct shadow *s, const struct shadow_change *c, const struct shadow_actor *a,
@@ -128,6 +134,12 @@ static void check_term(struct shadow *s, const struct shadow_change *c)
             "the term went from %llu (primary's %llu) to %llu (%llu)",
             (unsigned long long)c->old_term, (unsigned long long)c->old_primary.term,
             (unsigned long long)s->term, (unsigned long long)s->primary.term);
+    if (c->primary)
+        COMPARE(s->w, CHECK_GROWTH,
+                s->primary.vacant || s->primary.term > c->old_primary.term ||
+                    (!c->old_primary.vacant && uuid_equal(s->primary.boot, c->old_primary.boot)),
+                "%s became primary of term %llu, which was another's", s->primary.node_id,
+                (unsigned long long)s->primary.term);
     if (s->primary.vacant || s->primary.term == old)
         return;
     s->terms++;
@@ -143,6 +155,8 @@ void check_commit(struct shadow *s, struct shadow_change *c)
 
     if (c->nodes || c->view)
         check_view(s, c);
+    if (c->nodes)
+        check_acts(s, c);
     if (c->primary || c->term)
         check_term(s, c);
     while ((item = list_pop(&c->actors)))

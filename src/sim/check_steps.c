@@ -16,8 +16,9 @@ struct seen {
     uint64_t incarnation;
     uint64_t claim;
     uint64_t view_number;
-    uint64_t activations;  /* a sum that every change of the set moves */
-    uint64_t lease_end_ns; /* by the local clock */
+    uint64_t activations;            /* a sum that every change of the set moves */
+    uint64_t lease_end_ns;           /* by the local clock */
+    uint64_t looked_ns, majority_ns; /* as primary */
     struct shadow_actor **runs;
     size_t run_count, run_cap;
 };
@@ -145,6 +146,41 @@ static void check_primary(struct process *p, uint64_t claim)
     }
 }
 
+#define LOOK_NS (200 * NS_PER_MS)
+#define REACH_SLACK_MS 2000
+
+/* A claim outlives the majority by a lease, the intervals until that is noticed, and no more. */
+static void check_reach(struct process *p, struct seen *seen, bool anew)
+{
+    struct world *w = p->world;
+    const struct timing *t = &w->config.timing;
+    uint64_t bound = 3 * timing_lease_ns(t) + (4ull * t->heartbeat_ms + REACH_SLACK_MS) * NS_PER_MS;
+
+    if (!anew && w->now_ns - seen->looked_ns < LOOK_NS)
+        return;
+    seen->looked_ns = w->now_ns;
+    if (anew || check_reaches(w, p->node))
+        seen->majority_ns = w->now_ns;
+    COMPARE(w, CHECK_REACH, w->now_ns - seen->majority_ns <= bound,
+            "n%u is primary, and has not heard from a majority for %llu ms", p->node + 1,
+            (unsigned long long)((w->now_ns - seen->majority_ns) / NS_PER_MS));
+}
+
+/* Whoever has a lease again holds the view that was stored when its heartbeat landed, or a later. */
+static void check_resumed(const struct process *p, const struct cluster *c)
+{
+    const struct shadow_node *n = &p->world->shadow->nodes[p->node];
+
+    bool hosts = cluster_state(c) == NODE_ACTIVE || cluster_state(c) == NODE_LEAVING;
+
+    if (!hosts || !uuid_equal(n->heartbeat.boot, p->boot))
+        return;
+    COMPARE(p->world, CHECK_RESUMES, cluster_view(c)->number >= n->view_then,
+            "n%u has a lease again and holds view %llu, but its heartbeat landed in view %llu",
+            p->node + 1, (unsigned long long)cluster_view(c)->number,
+            (unsigned long long)n->view_then);
+}
+
 /* ---- activations */
 
 struct collect {
@@ -245,6 +281,10 @@ void checks_on_step(struct process *p)
         check_leave_detection(p->world, p);
     if (leased && (gained || claim != seen->claim))
         check_primary(p, claim);
+    if (gained)
+        check_resumed(p, c);
+    if (leased && claim)
+        check_reach(p, seen, gained || claim != seen->claim);
     if (sum != seen->activations || (gained && seen->run_count > 0))
         check_activations(p, seen, leased);
     seen->state = cluster_state(c);

@@ -16,6 +16,10 @@
     X(SPLIT_BRAIN, "NoSplitBrain")                                                                 \
     X(CONSISTENCY, "MembershipConsistency")                                                        \
     X(ATOMICITY, "JoinAtomicity")                                                                  \
+    X(RESUMES, "ResumesWithStoredView")                                                            \
+    X(COVERAGE, "WindowIsCovered")                                                                 \
+    X(IN_TERM, "PrimaryActsInTerm")                                                                \
+    X(REACH, "PrimaryReachesMajority")                                                             \
     X(LEAVE_DETECTION, "LeaveDetectionWeak")                                                       \
     X(VIEW_IS_ACTIVE, "ViewIsActive")                                                              \
     X(SINGLE_ACTIVATION, "SingleActivation")                                                       \
@@ -24,6 +28,7 @@
     X(MAJORITY, "GrantedByMajority")                                                               \
     X(TRANSITION, "NodeTransitions")                                                               \
     X(DECODES, "RowsDecode")                                                                       \
+    X(PLACED, "PlacedOnActive")                                                                    \
     X(BY_NODE, "ByNodeIsPlacement")                                                                \
     X(APPLIED_ONCE, "AppliedOnce")                                                                 \
     X(REPLIES, "RepliesInOrder")                                                                   \
@@ -78,6 +83,11 @@ void check_commit(struct shadow *s, struct shadow_change *c);
 /* Nodes against the store, after a commit that changed nodes or view, or a step of `p`. */
 void check_leave_detection(struct world *w, const struct process *p);
 void check_majority(struct shadow *s, const struct shadow_change *c);
+/* What a commit does to other nodes (check_acts.c). */
+void check_acts(struct shadow *s, const struct shadow_change *c);
+void check_beat(struct shadow *s, unsigned n, struct uuid boot);
+/* `node` has heard from a majority of the voters within a lease. */
+bool check_reaches(struct world *w, unsigned node);
 
 /* At the end: did every checker compare something, where it could? */
 void checks_finish(struct world *w);

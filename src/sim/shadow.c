@@ -151,8 +151,11 @@ static void apply_heartbeat(struct shadow *s, const struct key_parts *parts,
     if (n < 0 || w->kind != STORE_PUT)
         return;
     if (decoded(s, w,
-                heartbeat_record_decode(w->key, w->value, &s->scratch, &s->nodes[n].heartbeat)))
+                heartbeat_record_decode(w->key, w->value, &s->scratch, &s->nodes[n].heartbeat))) {
         s->nodes[n].heartbeat_ns = s->w->now_ns;
+        s->nodes[n].view_then = s->view.number;
+        check_beat(s, (unsigned)n, s->nodes[n].heartbeat.boot);
+    }
 }
 
 static void apply_placement(struct shadow *s, struct shadow_change *c,
@@ -281,7 +284,9 @@ static void apply_single(struct shadow *s, struct shadow_change *c, const struct
         decoded(s, w, view_change_record_decode(w->key, w->value, &s->scratch, &change));
         break;
     case KEY_PROBE:
-        decoded(s, w, probe_record_decode(w->key, w->value, &s->scratch, &probe));
+        if (decoded(s, w, probe_record_decode(w->key, w->value, &s->scratch, &probe)) &&
+            shadow_node_number(parts->node_id) >= 0)
+            check_beat(s, (unsigned)shadow_node_number(parts->node_id), probe.boot);
         break;
     case KEY_MIGRATION:
         decoded(s, w, migration_record_decode(w->key, w->value, &s->scratch, &migration));

@@ -17,6 +17,11 @@ struct shadow_node {
     struct node_record rec;
     struct heartbeat_record heartbeat;
     uint64_t heartbeat_ns; /* when it landed last */
+    uint64_t view_then;    /* the stored view's number when it did */
+
+    /* Commits of heartbeats and probes by one life, without another's in between. */
+    struct uuid beat_boot;
+    uint64_t beat_ns, gap_end_ns; /* the last one; the first after a long gap, or 0 */
 };
 
 /* A process that runs an activation of the actor. */

@@ -1,5 +1,6 @@
 #include "store/core.h"
 
+#include "base/mutant.h"
 #include "kelpie/error.h"
 #include "store/store_limits.h"
 #include "store/watch_table.h"
@@ -141,7 +142,7 @@ size_t core_conflicts(const struct store_req *req, struct key_range *out)
     CHECK(req->read_count <= STORE_READS_MAX);
     for (size_t i = 0; i < req->read_count; i++) {
         const struct store_read *r = &req->reads[i];
-        if (r->snapshot)
+        if (r->snapshot || (r->end.len && MUTANT("coreranges")))
             continue;
         struct key_range range = {.begin = r->key, .end = r->end};
         if (r->end.len == 0) {
@@ -152,6 +153,8 @@ size_t core_conflicts(const struct store_req *req, struct key_range *out)
         } else if (req->results && req->results[i].more) {
             const struct store_result *res = &req->results[i];
             CHECK(res->count > 0);
+            if (MUTANT("corelimited"))
+                continue;
             range.end = res->rows[res->count - 1].key;
             range.closed = true;
         }
@@ -182,7 +185,7 @@ static int core_validate(const struct core *core, const struct core_commit *c)
 {
     if (core->broken)
         return KELPIE_E_STORE_UNAVAILABLE;
-    if (c->conflict_count == 0)
+    if (c->conflict_count == 0 || MUTANT("novalidate"))
         return 0;
     if (c->read_version < core->recent.base || c->read_version > core->version)
         return KELPIE_E_TOO_OLD;

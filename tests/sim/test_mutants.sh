@@ -66,6 +66,17 @@ find_mutant nofence NoStaleWrite
 find_mutant takeback SingleActivation
 find_mutant twin SingleActivation
 
+# Of the others, those that take less than about a CPU second; `kelpie-sim mutants` runs all.
+quick=lapsed,onewindow,outage,deadbeat,moved,inview,goneview,unacked,waitdead,noexcuse,pastlife
+quick+=,incarnation,coldstart,nodeadall,unasked,viewhash,earlyack,notgone,watchonly,countview,half
+quick+=,oldanswer,usurp,sameterm,unclaimed,nostepdown,bynode,bynodeold,bynodeinc,generation,movesame
+quick+=,deleterow,steal,anytarget,releaseany,loadany,sweepforgets,nodedupe,dedupenode
+"$sim" mutants --cpu-seconds 20 --only $quick 2>/dev/null || failed=1
+if out=$("$KELPIE_BUILD/kelpie-sim" mutants 2>&1) || [[ $out != *"this build has no mutants"* ]]; then
+    echo "a plain build says of its mutants: $out"
+    failed=1
+fi
+
 # A finding shrinks by at least 80% of its events within a minute, and its file breaks the same.
 shrinks() {
     local name=$1 line seed breaks out before after

@@ -1,0 +1,92 @@
+/*
+ * What the specification has no invariant for, since nothing there goes wrong without it: that nobody
+ * is failed needlessly, and that a primary acts in its term and has a majority.
+ */
+#include "sim/checks.h"
+#include "sim/sim_net.h"
+
+static bool is_voter(enum node_state s)
+{
+    return s == NODE_ACTIVE || s == NODE_LEAVING || s == NODE_FAILED;
+}
+
+static bool recent(uint64_t at_ns, uint64_t now_ns, uint64_t within_ns)
+{
+    return at_ns > 0 && at_ns + within_ns >= now_ns;
+}
+
+void check_beat(struct shadow *s, unsigned n, struct uuid boot)
+{
+    struct shadow_node *node = &s->nodes[n];
+    uint64_t now = s->w->now_ns, lease = timing_lease_ns(&s->w->config.timing);
+
+    if (!uuid_equal(node->beat_boot, boot))
+        node->gap_end_ns = 0;
+    else if (now - node->beat_ns > lease + lease / 2)
+        node->gap_end_ns = now;
+    node->beat_boot = boot;
+    node->beat_ns = now;
+}
+
+/* The window counts only while the observer itself commits: after a long gap it begins anew. */
+static void check_coverage(struct shadow *s, const struct commit_seen *by, unsigned failed)
+{
+    const struct shadow_node *node = &s->nodes[by->node];
+    uint64_t window = timing_window_ns(&s->w->config.timing);
+
+    if (node->gap_end_ns == 0 || !uuid_equal(node->beat_boot, by->boot))
+        return;
+    COMPARE(s->w, CHECK_COVERAGE, s->w->now_ns - node->gap_end_ns >= window / 2,
+            "n%u failed n%u %llu ms after a gap in its own commits of more than a lease",
+            by->node + 1, failed + 1,
+            (unsigned long long)((s->w->now_ns - node->gap_end_ns) / NS_PER_MS));
+}
+
+/* An Active node fails or forgets others as primary, by election, or when there is no primary. */
+static void check_in_term(struct shadow *s, const struct shadow_change *c, unsigned n)
+{
+    const struct commit_seen *by = c->seen;
+    const struct primary_record *primary = &c->old_primary;
+    int q = primary->vacant ? -1 : shadow_node_number(primary->node_id);
+    uint64_t lease = timing_lease_ns(&s->w->config.timing);
+
+    if (c->primary || c->before[by->node] != NODE_ACTIVE ||
+        !uuid_equal(s->nodes[by->node].rec.boot, by->boot))
+        return;
+    if (q < 0 || c->before[q] != NODE_ACTIVE || !uuid_equal(s->nodes[q].rec.boot, primary->boot) ||
+        !recent(s->nodes[q].heartbeat_ns, s->w->now_ns, lease))
+        return;
+    COMPARE(s->w, CHECK_IN_TERM, (unsigned)q == by->node,
+            "n%u made n%u %s, but n%d is primary of term %llu", by->node + 1, n + 1,
+            node_state_name(s->nodes[n].rec.state), q + 1, (unsigned long long)primary->term);
+}
+
+void check_acts(struct shadow *s, const struct shadow_change *c)
+{
+    for (unsigned n = 0; n < SIM_NODES_MAX; n++) {
+        enum node_state before = c->before[n], after = s->nodes[n].rec.state;
+        if (!(c->nodes >> n & 1u) || before == after)
+            continue;
+        if (after == NODE_FAILED && !uuid_equal(s->nodes[n].rec.boot, c->seen->boot))
+            check_coverage(s, c->seen, n);
+        if (n != c->seen->node && (after == NODE_FAILED || after == NODE_LEFT))
+            check_in_term(s, c, n);
+    }
+}
+
+bool check_reaches(struct world *w, unsigned node)
+{
+    const struct timing *t = &w->config.timing;
+    uint64_t within = timing_lease_ns(t) + t->rpc_timeout_ms * NS_PER_MS;
+    unsigned voters = 0, with = 0;
+
+    for (unsigned n = 0; n < w->config.nodes; n++) {
+        enum node_state state = w->shadow->nodes[n].rec.state;
+        if (!w->shadow->nodes[n].there || !is_voter(state))
+            continue;
+        voters++;
+        with += n == node || (state == NODE_ACTIVE &&
+                              recent(sim_net_last_ns(w->net, n, node), w->now_ns, within));
+    }
+    return 2 * with > voters;
+}
