@@ -8,6 +8,8 @@
 
 /* The store's attempts time out after a second; a lease that is not longer is not asked for. */
 #define LEASE_MS_MIN 1500
+/* A rate of one tenth: 24 hours of it still fit (process_clock). */
+#define SKEW_PPM_MAX 100000
 
 static const struct {
     const char *name;
@@ -21,6 +23,16 @@ static const struct {
 const char *sim_fault_name(enum sim_fault f)
 {
     return faults[f].name;
+}
+
+bool sim_fault_suspends(enum sim_fault f, const char *invariant)
+{
+    static const char *const lists[FAULT_COUNT] = {
+#define SIM_FAULT_LIST(NAME, list) [FAULT_##NAME] = list,
+        SIM_FAULTS_SUSPEND(SIM_FAULT_LIST)
+#undef SIM_FAULT_LIST
+    };
+    return lists[f] && strstr(lists[f], invariant);
 }
 
 const char *sim_fault_text(enum sim_fault f)
@@ -104,12 +116,17 @@ static void draw_later_faults(struct sim_config *c, struct rng *r)
 {
     bool some = rng_chance(r, 1, 2) && c->faults;
 
-    for (unsigned f = FAULT_CRASH_BEFORE; f < FAULT_COUNT; f++)
+    for (unsigned f = FAULT_CRASH_BEFORE; f <= FAULT_CORRUPTION; f++)
         if (rng_chance(r, 1, 3) && some)
             c->faults |= 1ull << f;
     c->crash_per_1024 = draw_skewed(r, 1, 16);
     c->throttle_ms_max = draw_skewed(r, 10, 1500);
     c->corrupt_per_4096 = draw_skewed(r, 1, 16);
+    for (unsigned f = FAULT_OUT_OF_MEMORY; f < FAULT_COUNT; f++)
+        if (rng_chance(r, 1, f == FAULT_SKEW ? 16 : 3) && some)
+            c->faults |= 1ull << f;
+    c->allocations_log2_max = draw(r, 8, 20);
+    c->skew_ppm_max = draw_skewed(r, 1000, SKEW_PPM_MAX);
 }
 
 void sim_config_draw(struct sim_config *c, uint64_t seed)
@@ -221,6 +238,7 @@ void sim_config_to_text(const struct sim_config *c, struct buf *out)
     buf_appendf(out, " unknown=%u late=%u/%ums watch_lost=%u/16 watch_spurious=%u/16",
                 c->unknown_per_1024, c->late_per_1024, c->late_ms_max, c->watch_lost_per_16,
                 c->watch_spurious_per_16);
-    buf_appendf(out, " crash=%u throttle_ms=%u corrupt=%u/4096", c->crash_per_1024,
-                c->throttle_ms_max, c->corrupt_per_4096);
+    buf_appendf(out, " crash=%u throttle_ms=%u corrupt=%u/4096 allocations=2^%u skew_ppm=%u",
+                c->crash_per_1024, c->throttle_ms_max, c->corrupt_per_4096, c->allocations_log2_max,
+                c->skew_ppm_max);
 }

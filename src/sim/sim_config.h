@@ -53,7 +53,12 @@
     X(STORE_RESTART, "store-restart", "the store's process dies and comes back")                   \
     X(THROTTLE, "throttle", "the store makes everybody wait, and refuses some")                    \
     X(STORE_FULL, "store-full", "the store's disk is full for a while")                            \
-    X(CORRUPTION, "corruption", "a bit of a stored value is read wrong, by one process, once")
+    X(CORRUPTION, "corruption", "a bit of a stored value is read wrong, by one process, once")     \
+    X(OUT_OF_MEMORY, "out-of-memory", "the n-th allocation fails: the process ends there")         \
+    X(SKEW, "skew", "clocks run far beyond the bound of drift")
+
+/* X(NAME, "invariants") that a fault suspends while it lasts, and until its effects are over. */
+#define SIM_FAULTS_SUSPEND(X) X(SKEW, "NoSplitBrain SingleActivation")
 
 enum sim_fault {
 #define SIM_FAULT_ENUM(NAME, name, text) FAULT_##NAME,
@@ -64,6 +69,8 @@ enum sim_fault {
 
 const char *sim_fault_name(enum sim_fault f);
 const char *sim_fault_text(enum sim_fault f);
+/* Whether an invariant need not hold while this fault lasts. */
+bool sim_fault_suspends(enum sim_fault f, const char *invariant);
 
 struct record;
 
@@ -96,6 +103,8 @@ struct sim_config {
 
     uint32_t crash_per_1024; /* commits at which their process dies, of each kind of such crash */
     uint32_t throttle_ms_max, corrupt_per_4096;
+    uint32_t allocations_log2_max; /* 2^this many at most, until one fails */
+    uint32_t skew_ppm_max;
 
     uint32_t disaster_ms;  /* mean time between two faults that hit a node or a link */
     uint32_t restart_ms;   /* a process that nobody supervises comes back after up to this */

@@ -9,12 +9,21 @@ struct block {
     size_t size;
 };
 
+/* The code goes on as if there were memory, up to the end of its step; but none of it counts: the
+ * process ended here. */
+static void count_down(struct sim_mem *m)
+{
+    if (m->fails_in > 0 && --m->fails_in == 0)
+        m->failed = true;
+}
+
 static void *sim_alloc(void *ctx, size_t size)
 {
     struct sim_mem *m = ctx;
     struct block *b = malloc(sizeof *b + size);
 
     CHECK(b);
+    count_down(m);
     b->size = size;
     list_append(&m->blocks, &b->link);
     m->count++;
@@ -41,6 +50,7 @@ static void *sim_resize(void *ctx, void *ptr, size_t size)
     if (!ptr)
         return sim_alloc(ctx, size);
     struct block *b = (struct block *)ptr - 1;
+    count_down(m);
     list_remove(&b->link);
     m->bytes -= b->size;
     b = realloc(b, sizeof *b + size);

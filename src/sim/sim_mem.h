@@ -6,6 +6,8 @@
 #ifndef KELPIE_SIM_MEM_H
 #define KELPIE_SIM_MEM_H
 
+#include <stdint.h>
+
 #include "base/check.h"
 #include "base/list.h"
 #include "base/mem.h"
@@ -14,6 +16,8 @@ struct sim_mem {
     struct list blocks;
     size_t count; /* blocks held */
     size_t bytes;
+    uint64_t fails_in; /* the so-many-th allocation from now fails; 0: none does */
+    bool failed;       /* it has: what the process does from then on does not happen */
 };
 
 void sim_mem_init(struct sim_mem *m);

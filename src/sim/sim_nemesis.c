@@ -378,6 +378,10 @@ void nemesis_calm(struct world *w)
         world_cancel(w, &t->event);
         apply(w, t, false);
     }
+    LIST_FOREACH(it, &w->processes)
+    {
+        LIST_ENTRY(it, struct process, link)->mem.fails_in = 0;
+    }
     sim_net_heal(w->net);
     sim_store_heal(w);
 }

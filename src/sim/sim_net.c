@@ -166,7 +166,7 @@ static int net_op_send(void *ctx, const char *addr, struct bytes frame)
     int to = endpoint_find(n, addr);
 
     n->stats.sent++;
-    if (to < 0)
+    if (to < 0 || p->mem.failed)
         return 0;
     if (n->down[node_of((unsigned)to)] || is_cut(n, from, (unsigned)to)) {
         record(n, from, (unsigned)to, w->now_ns, END_LOST, frame);

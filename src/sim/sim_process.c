@@ -8,6 +8,7 @@
 #include "sim/sim_store.h"
 
 #define PPM 1000000
+#define SKEW_PPM_MIN (DRIFT_PERCENT * 10000)
 #define TIMER_LATE_NS (60 * 1000)             /* usual lateness of a timer */
 #define TIMER_VERY_LATE_NS (20 * 1000 * 1000) /* of one in 256, when messages are slow too */
 #define WALL_START_MS 1700000000000ull
@@ -141,6 +142,31 @@ static const struct log_ops log_ops = {.write = log_write};
 
 /* ---- lives */
 
+static void draw_skew(struct process *p)
+{
+    struct world *w = p->world;
+
+    if (!world_fault(w, FAULT_SKEW, STREAM_LATER, 1, 4))
+        return;
+    int64_t ppm = SKEW_PPM_MIN + (int64_t)world_below(w, STREAM_LATER, w->config.skew_ppm_max);
+    p->drift_ppm = world_below(w, STREAM_LATER, 2) ? ppm : -ppm;
+    p->skewed = true;
+    w->skewed++;
+}
+
+/* Counts from here on: a life of a node, not of a supervisor, may find no memory. */
+static uint64_t draw_allocations(struct process *p)
+{
+    struct world *w = p->world;
+    uint32_t log2_max = w->config.allocations_log2_max - 5;
+
+    if (w->calm || p->slot == SIM_SLOT_SUPERVISOR || !sim_fault_on(&w->config, FAULT_OUT_OF_MEMORY))
+        return 0;
+    if (world_below(w, STREAM_LATER, 3))
+        return 0;
+    return 1 + world_below(w, STREAM_LATER, 1ull << (6 + world_below(w, STREAM_LATER, log2_max)));
+}
+
 struct process *process_new(struct world *w, unsigned node, unsigned slot,
                             const struct process_ops *ops, void *owner)
 {
@@ -157,6 +183,7 @@ struct process *process_new(struct world *w, unsigned node, unsigned slot,
     if (sim_fault_on(&w->config, FAULT_DRIFT) && w->config.drift_ppm_max > 0)
         p->drift_ppm = (int64_t)world_below(w, STREAM_CLOCK, w->config.drift_ppm_max * 2 + 1) -
                        (int64_t)w->config.drift_ppm_max;
+    draw_skew(p);
     p->clock_offset_ns = world_below(w, STREAM_CLOCK, 1000000) * NS_PER_S;
     sim_mem_init(&p->mem);
     list_init(&p->store_msgs);
@@ -171,6 +198,7 @@ struct process *process_new(struct world *w, unsigned node, unsigned slot,
         p->env.log = (struct log){.ops = &log_ops, .ctx = p, .min = w->config.log_level};
     env_init(&p->env);
     p->boot = random_uuid(p->env.random);
+    p->mem.fails_in = draw_allocations(p);
     list_append(&w->processes, &p->link);
     sim_net_attach(p);
     if (w->record)
@@ -216,6 +244,10 @@ void process_free(struct process *p)
     p->frozen = false;
     release_held(p);
     sim_heap_filter(&w->heap, is_timer_of, p);
+    if (p->skewed) {
+        w->skewed--;
+        w->skew_end_ns = w->now_ns;
+    }
     sim_net_detach(p);
     sim_store_detach(p);
     list_remove(&p->link);
@@ -254,8 +286,14 @@ void process_leave(struct process *p)
 {
     CHECK(p->depth == 1);
     p->depth--;
-    if (p->ops->after)
+    if (p->mem.failed) {
+        p->mem.failed = false;
+        p->world->met[FAULT_OUT_OF_MEMORY]++;
+        p->frozen = true; /* no further step */
+        process_doom(p, 0);
+    } else if (p->ops->after) {
         p->ops->after(p);
+    }
 }
 
 const char *process_name(const struct process *p, char out[PROCESS_NAME_SIZE])

@@ -44,6 +44,7 @@ struct process {
     struct sim_mem mem;
     struct rng rng;
     int64_t drift_ppm;
+    bool skewed; /* it is beyond the bound */
     uint64_t clock_offset_ns;
     int64_t wall_jump_ms;
 

@@ -109,7 +109,8 @@ void store_trouble_dooms(struct sim_store *s, struct store_msg *m)
     struct world *w = s->w;
     uint32_t rate = w->config.crash_per_1024;
 
-    if (process_closing(m->p))
+    m->lost = m->p->mem.failed;
+    if (m->lost || process_closing(m->p))
         return;
     if (world_fault(w, FAULT_CRASH_BEFORE, STREAM_LATER, rate, 1024)) {
         m->lost = true;

@@ -5,6 +5,8 @@
 
 #include "sim/sim_process.h"
 
+#define SKEW_WINDOWS 2 /* until the leases that a wrong clock decided on are over */
+
 void world_init(struct world *w, const struct sim_config *config)
 {
     *w = (struct world){.config = *config, .record = config->record};
@@ -96,6 +98,14 @@ void world_fold(struct world *w, uint64_t who, uint64_t digest)
     }
     if (w->config.trace && w->config.say)
         say_event(w, who, digest);
+}
+
+bool world_excuses(const struct world *w, const char *check)
+{
+    uint64_t after_ns = SKEW_WINDOWS * timing_window_ns(&w->config.timing);
+    bool lasts = w->skewed > 0 || (w->skew_end_ns > 0 && w->now_ns < w->skew_end_ns + after_ns);
+
+    return lasts && sim_fault_suspends(FAULT_SKEW, check);
 }
 
 void world_violation(struct world *w, const char *check, const char *fmt, ...)

@@ -51,6 +51,8 @@ struct world {
     struct rng rng[STREAM_COUNT];
     struct list processes; /* struct process */
     unsigned lives;
+    unsigned skewed;           /* living processes whose clocks are beyond the bound */
+    uint64_t skew_end_ns;      /* when the last such one ended */
     uint64_t met[FAULT_COUNT]; /* how often each fault happened */
     bool calm;                 /* no fault happens any more */
     bool stop;                 /* after a violation */
@@ -91,6 +93,9 @@ void world_fold(struct world *w, uint64_t who, uint64_t digest);
 
 /* A broken invariant: recorded, and the run stops. */
 void world_violation(struct world *w, const char *check, const char *fmt, ...) PRINTF_LIKE(3, 4);
+
+/* Whether a fault that lasts, or has just ended, excuses it. */
+bool world_excuses(const struct world *w, const char *check);
 
 static inline uint64_t world_below(struct world *w, enum sim_stream s, uint64_t bound)
 {
