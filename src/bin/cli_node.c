@@ -13,6 +13,10 @@ static void print_voters(const json_t *s)
         (void)printf("majority    unknown: the store does not answer\n");
         return;
     }
+    if (json_is_set(s, "acting") && json_text(s, "reason")[0]) {
+        (void)printf("majority    NO living primary: %s\n", json_text(s, "reason"));
+        return;
+    }
     long long more = json_number(s, "tolerates_failures");
     (void)printf("majority    %s: %lld of %lld voters active, %lld needed; ",
                  json_is_set(s, "has_majority") ? "yes" : "NO", json_number(s, "active"),

@@ -254,7 +254,11 @@ bool cluster_primary(const struct cluster *c, struct primary_record *out)
 
 const char *cluster_reason(const struct cluster *c)
 {
-    return c->acting ? "" : c->reason;
+    if (!c->acting)
+        return c->reason;
+    if (primary_lives(c))
+        return "";
+    return c->reason[0] ? c->reason : "no primary yet";
 }
 
 uint64_t cluster_member_load(const struct cluster *c, const char *node_id)

@@ -98,7 +98,8 @@ uint64_t cluster_claim(const struct cluster *c);
 bool cluster_primary(const struct cluster *c, struct primary_record *out);
 /* Nanoseconds of lease left, 0 when it is not running. */
 uint64_t cluster_lease_left_ns(const struct cluster *c);
-/* Why the node is not Active or may not act: the last refusal; "" when it is well. */
+/* Why the node is not Active or may not act, or why there is no primary that lives: the last refusal;
+ * "" when all is well. */
 const char *cluster_reason(const struct cluster *c);
 /* Latest load of a member as read from its heartbeat; 0 when unknown. */
 uint64_t cluster_member_load(const struct cluster *c, const char *node_id);

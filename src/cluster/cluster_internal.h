@@ -183,6 +183,8 @@ struct peer *peer_find(const struct cluster *c, const char *node_id);
 void step_active(struct cluster *c);
 void primary_beat(struct cluster *c); /* once a heartbeat: pings, majority */
 bool primary_held_by_other(const struct cluster *c);
+/* This node, or another one whose heartbeat was not silent for a window. */
+bool primary_lives(const struct cluster *c);
 
 /* admin.c */
 void step_force_forget(struct cluster *c);

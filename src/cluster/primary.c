@@ -20,6 +20,14 @@ static struct life primary_life(const struct cluster *c)
     return l;
 }
 
+bool primary_lives(const struct cluster *c)
+{
+    struct life life = primary_life(c);
+    struct silence silent;
+    return c->claim != 0 ||
+           (primary_held_by_other(c) && !detector_silent(&c->detector, &life, &silent));
+}
+
 static struct life member_life(const struct member *m)
 {
     struct life l = {.incarnation = m->incarnation, .boot = m->boot};

@@ -53,7 +53,7 @@ static json_t *status_body(struct api *api)
     api_set_text(body, "node", config->node_id);
     api_set_text(body, "state", node_state_name(cluster_state(c)));
     api_set_bool(body, "acting", acting);
-    api_set_text(body, "reason", acting ? "" : cluster_reason(c));
+    api_set_text(body, "reason", cluster_reason(c));
     api_set_int(body, "incarnation", cluster_incarnation(c));
     api_set(body, "boot", api_uuid(config->boot));
     api_set(body, "cluster", api_uuid(cluster_id(c)));
@@ -107,11 +107,14 @@ static void status_answer(struct status_op *s, int status, const struct store_ro
     api_set_bool(body, "store_ok", status == 0);
     if (status == 0) {
         uint64_t majority = voters / 2 + 1;
+        /* Rows say Active until somebody may declare otherwise; without a primary nobody may. */
+        bool led = cluster_reason(node_cluster(api->node))[0] == '\0';
         api_set_int(body, "voters", voters);
         api_set_int(body, "active", active);
         api_set_int(body, "majority", majority);
-        api_set_bool(body, "has_majority", active >= majority);
-        api_set_int(body, "tolerates_failures", active > majority ? active - majority : 0);
+        api_set_bool(body, "has_majority", led && active >= majority);
+        api_set_int(body, "tolerates_failures",
+                    led && active > majority ? active - majority : 0);
     } else {
         for (size_t i = 0; i < ARRAY_LEN(unknown); i++)
             api_set(body, unknown[i], json_null());

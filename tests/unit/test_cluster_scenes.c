@@ -166,6 +166,8 @@ static void of_two_the_other_one_survives(void **state)
     assert_true(cluster_may_act(cluster_at(w, 1)));
     assert_int_equal(cluster_view(cluster_at(w, 1))->count, 2);
     assert_int_equal(cluster_claim(cluster_at(w, 1)), 0);
+    assert_string_equal(cluster_reason(cluster_at(w, 1)),
+                        "no majority: 1 of 2 voters are with this node");
     small_world_free(w);
 }
 
