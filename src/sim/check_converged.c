@@ -96,6 +96,8 @@ static bool had_to_compare(const struct world *w, enum check c)
         return true;
     case CHECK_TWIN_ENDS:
     case CHECK_COVERAGE:
+    case CHECK_RESUMES:
+    case CHECK_REACH:
     case CHECK_IN_TERM:
         return false;
     default:
