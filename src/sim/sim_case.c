@@ -48,7 +48,12 @@
     X("watch_spurious", watch_spurious_per_16, 0, 16)                                              \
     X("disaster_ms", disaster_ms, 1, 86400000)                                                     \
     X("restart_ms", restart_ms, 1, 86400000)                                                       \
-    X("fault_ms", fault_ms_max, 1, 86400000)
+    X("fault_ms", fault_ms_max, 1, 86400000)                                                       \
+    X("crash", crash_per_1024, 0, 1024)                                                            \
+    X("throttle_ms", throttle_ms_max, 1, 600000)                                                   \
+    X("corrupt", corrupt_per_4096, 0, 4096)                                                        \
+    X("allocations_log2", allocations_log2_max, 6, 40)                                             \
+    X("skew_ppm", skew_ppm_max, 1, 90000)
 
 struct case_field {
     const char *name;

@@ -8,8 +8,8 @@
 
 /* The store's attempts time out after a second; a lease that is not longer is not asked for. */
 #define LEASE_MS_MIN 1500
-/* A rate of one tenth: 24 hours of it still fit (process_clock). */
-#define SKEW_PPM_MAX 100000
+/* With the least, one tenth: 24 hours of it still fit (process_clock). */
+#define SKEW_PPM_MAX 90000
 
 static const struct {
     const char *name;
