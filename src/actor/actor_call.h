@@ -29,12 +29,12 @@ struct actor_call {
     struct invocation *inv;
     struct excluded *excluded; /* nodes that have no room; NULL: none */
     unsigned tries;
-    unsigned timeouts;  /* attempts that got no answer in time */
+    unsigned timeouts;     /* attempts that got no answer in time */
     unsigned lives_lost;   /* lives of nodes that ended while an attempt was with them */
     struct uuid lost_boot; /* the last of them */
-    bool maybe_applied; /* some attempt may have applied it */
-    bool suspended;     /* the node's lease ran out: the timer ends it */
-    int status;         /* CALL_NEW: what is wrong; else why the last attempt failed */
+    bool maybe_applied;    /* some attempt may have applied it */
+    bool suspended;        /* the node's lease ran out: the timer ends it */
+    int status;            /* CALL_NEW: what is wrong; else why the last attempt failed */
     char reason[CALL_REASON_SIZE];
     actor_call_fn *done;
     void *arg;

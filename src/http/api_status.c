@@ -113,8 +113,7 @@ static void status_answer(struct status_op *s, int status, const struct store_ro
         api_set_int(body, "active", active);
         api_set_int(body, "majority", majority);
         api_set_bool(body, "has_majority", led && active >= majority);
-        api_set_int(body, "tolerates_failures",
-                    led && active > majority ? active - majority : 0);
+        api_set_int(body, "tolerates_failures", led && active > majority ? active - majority : 0);
     } else {
         for (size_t i = 0; i < ARRAY_LEN(unknown); i++)
             api_set(body, unknown[i], json_null());
