@@ -37,8 +37,7 @@ static void on_force(struct txn *t, int status)
         force_finish(c, 0, why);
     } else if (status && (status != KELPIE_E_REFUSED ||
                           waited > FORCE_WINDOWS * timing_window_ns(&c->config.timing))) {
-        (void)snprintf(why, sizeof(why), "%s",
-                       t->reason[0] ? t->reason : kelpie_error_text(status));
+        (void)snprintf(why, sizeof(why), "%s", txn_why(t, status));
         force_finish(c, status, why);
     }
     if (status == 0)

@@ -34,6 +34,11 @@ void emit(struct cluster *c, const char *name, const char *fmt, ...)
         c->events.event(c->arg, name, fields);
 }
 
+const char *txn_why(const struct txn *t, int status)
+{
+    return t->reason[0] ? t->reason : kelpie_error_text(status);
+}
+
 struct life self_life(const struct cluster *c)
 {
     struct life l = {.incarnation = c->incarnation, .boot = c->config.boot};

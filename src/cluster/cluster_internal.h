@@ -56,7 +56,6 @@ struct force_forget {
     uint64_t tried_version; /* of the scan that the last attempt stood on */
     cluster_op_fn *done;
     void *arg;
-    char why[REASON_SIZE];
 };
 
 struct cluster {
@@ -124,7 +123,6 @@ struct cluster {
     struct silence *silences; /* of the membership operation under way */
     struct silence *elect_silences, *elect_reached;
     struct silence *forget_silences, *force_silences;
-    bool forget_by_operator;
     cluster_op_fn *forget_done;
     void *forget_arg;
     struct force_forget force;
@@ -134,6 +132,8 @@ struct cluster {
 void step_soon(struct cluster *c);
 void set_reason(struct cluster *c, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void emit(struct cluster *c, const char *name, const char *fmt, ...) PRINTF_LIKE(3, 4);
+/* Why a transaction did not succeed: its own reason, else the sentence of its status. */
+const char *txn_why(const struct txn *t, int status);
 struct life self_life(const struct cluster *c);
 /* A membership operation (join, complete, leave, recover, …) is under way. */
 bool membership_busy(const struct cluster *c);

@@ -19,7 +19,7 @@ static void on_recover(struct txn *t, int status)
     if (c->closing)
         return;
     if (status) {
-        set_reason(c, "%s", t->reason[0] ? t->reason : kelpie_error_text(status));
+        set_reason(c, "%s", txn_why(t, status));
         return;
     }
     if (t->committed)
@@ -84,7 +84,7 @@ static void on_dead_all(struct txn *t, int status)
     }
     c->scanned = false;
     if (status)
-        set_reason(c, "%s", t->reason[0] ? t->reason : kelpie_error_text(status));
+        set_reason(c, "%s", txn_why(t, status));
     if (status == 0 || status == KELPIE_E_REFUSED)
         scan_now(c); /* else the next heartbeat looks again */
 }
@@ -175,7 +175,7 @@ static void on_join(struct txn *t, int status)
     if (status == 0)
         join_take(c, &c->join);
     else
-        set_reason(c, "%s", t->reason[0] ? t->reason : kelpie_error_text(status));
+        set_reason(c, "%s", txn_why(t, status));
     c->scanned = false;
     if (status)
         return; /* the next probe looks again */
@@ -244,7 +244,7 @@ static void on_complete(struct txn *t, int status)
     if (c->closing || c->state != NODE_JOINING || op->self.incarnation != c->incarnation)
         return;
     if (status) {
-        set_reason(c, "joining: %s", t->reason[0] ? t->reason : kelpie_error_text(status));
+        set_reason(c, "joining: %s", txn_why(t, status));
         c->scanned = false;
         if (status == KELPIE_E_REFUSED)
             scan_now(c); /* else the next heartbeat looks again */

@@ -140,7 +140,7 @@ static void on_heartbeat(struct txn *t, int status)
     } else if (same_life && op->not_current) {
         forget_self(c, t->reason);
     } else if (status && same_life) {
-        set_reason(c, "%s", t->reason[0] ? t->reason : kelpie_error_text(status));
+        set_reason(c, "%s", txn_why(t, status));
     }
     beat_schedule(c);
     if (state_hosts(c->state) && !MUTANT("watchonly"))
@@ -179,7 +179,7 @@ static void on_probe(struct txn *t, int status)
         c->probe_sequence = c->probe.sequence;
         detector_cover(&c->detector, env_now_ns(c->env));
     } else {
-        set_reason(c, "%s", t->reason[0] ? t->reason : kelpie_error_text(status));
+        set_reason(c, "%s", txn_why(t, status));
     }
     beat_schedule(c);
     if (c->state == NODE_LEFT)

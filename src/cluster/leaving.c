@@ -12,7 +12,7 @@ static void on_leave(struct txn *t, int status)
         return;
     if (status) {
         c->leave_wanted = false;
-        set_reason(c, "%s", t->reason[0] ? t->reason : kelpie_error_text(status));
+        set_reason(c, "%s", txn_why(t, status));
         emit(c, "leave_refused", "reason=\"%s\"", c->reason);
         return;
     }
@@ -85,7 +85,7 @@ static void on_leave_complete(struct txn *t, int status)
         left(c);
         return;
     }
-    set_reason(c, "leaving: %s", t->reason[0] ? t->reason : kelpie_error_text(status));
+    set_reason(c, "leaving: %s", txn_why(t, status));
     if (status == KELPIE_E_REFUSED && rule_rows(t, 1).count > 0 && c->acting) {
         c->drained = false;
         if (c->events.drain)

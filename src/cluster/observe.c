@@ -337,7 +337,7 @@ static void on_poll(struct txn *t, int status)
         return;
     if (status || !state_hosts(c->state)) {
         if (status)
-            set_reason(c, "%s", t->reason[0] ? t->reason : kelpie_error_text(status));
+            set_reason(c, "%s", txn_why(t, status));
         return;
     }
     bool heart = t->read_count > POLL_HEARTBEAT;
@@ -444,7 +444,7 @@ static void on_scan(struct txn *t, int status)
     if (c->closing)
         return;
     if (status) {
-        set_reason(c, "%s", t->reason[0] ? t->reason : kelpie_error_text(status));
+        set_reason(c, "%s", txn_why(t, status));
         return;
     }
     int found = load_format(&ctx, SCAN_FORMAT, &format);

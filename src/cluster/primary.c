@@ -88,7 +88,7 @@ static void on_elect(struct txn *t, int status)
     if (c->closing)
         return;
     if (status) {
-        set_reason(c, "%s", t->reason[0] ? t->reason : kelpie_error_text(status));
+        set_reason(c, "%s", txn_why(t, status));
         elect_back_off(c);
         if (!unclaimed_step_down(c))
             poll_now(c);
@@ -304,7 +304,7 @@ static void on_forget(struct txn *t, int status)
     if (status == 0 && t->committed)
         emit(c, "node_forgotten", "node=%s", c->forget.target.node_id);
     if (done)
-        done(c->forget_arg, status, t->reason[0] ? t->reason : kelpie_error_text(status));
+        done(c->forget_arg, status, txn_why(t, status));
     if (!c->closing && status == 0)
         scan_now(c); /* else the next heartbeat looks again */
 }

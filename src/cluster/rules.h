@@ -240,8 +240,7 @@ void write_fail(struct rule_ctx *ctx, const struct keyspace *ks, const struct vi
 void write_vacant(struct rule_ctx *ctx, const struct keyspace *ks, struct primary_record *p);
 const struct silence *silence_find(const struct silences *s, const char *node_id);
 /* Spec Acked: every Active node has acknowledged a view at or after `gone`, or was silent for the
- * window and its heartbeat has not moved since. 1 yes, 0 no (the reason is set), < 0 corrupt.
- * `self` (may be NULL) is a node that needs no asking. */
+ * window and its heartbeat has not moved since. 1 yes, 0 no (the reason is set), < 0 corrupt. */
 int acked_by_all(struct rule_ctx *ctx, const struct keyspace *ks, size_t nodes_read,
                  size_t heartbeats_read, const struct silences *silent, uint64_t gone) MUST_USE;
 /* Adds a read of all heartbeats, as a snapshot, and then conflicting reads of those of the silent
