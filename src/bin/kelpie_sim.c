@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "bin/sim_mutants.h"
 #include "bin/sim_options.h"
@@ -29,6 +30,20 @@ static void listen(const struct options *o, struct sim_config *c)
     c->trace = o->trace;
 }
 
+/* NAME=VALUE, as --set gave it. */
+static void set(const char *text, struct sim_config *c)
+{
+    char name[64], why[256];
+    size_t len = strcspn(text, "=");
+
+    if (len >= sizeof name)
+        bad_usage("--set: there is no value named '%.60s…' (see kelpie-sim values)", text);
+    memcpy(name, text, len);
+    name[len] = '\0';
+    if (case_set(c, name, text + len + 1, why, sizeof why))
+        bad_usage("--set: %s (see kelpie-sim values)", why);
+}
+
 static void override(const struct options *o, struct sim_config *c)
 {
     char why[256];
@@ -41,6 +56,8 @@ static void override(const struct options *o, struct sim_config *c)
         c->duration_ms = o->duration_ms;
     if (o->faults && sim_faults_parse(o->faults, &c->faults, why, sizeof why))
         bad_usage("--faults: %s (see kelpie-sim faults)", why);
+    for (unsigned i = 0; i < o->set_count; i++)
+        set(o->sets[i], c);
     listen(o, c);
     if (sim_config_check(c, why, sizeof why))
         bad_usage("%s", why);
@@ -191,6 +208,17 @@ static int list_faults(void)
     return 0;
 }
 
+static int list_values(struct mem mem)
+{
+    struct buf text;
+
+    buf_init(&text, mem);
+    case_values_to_text(&text);
+    print(&text);
+    buf_deinit(&text);
+    return 0;
+}
+
 static int run_command(struct options *o, struct mem mem)
 {
     switch (o->command) {
@@ -212,7 +240,7 @@ int main(int argc, char **argv)
 
     if (argc < 2)
         bad_usage(
-            "a command is needed: run, sweep, shrink, replay, mutants or faults (see kelpie-sim --help)");
+            "a command is needed: run, sweep, shrink, replay, mutants, faults or values (see kelpie-sim --help)");
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
         fputs(usage_all, stdout);
         return 0;
@@ -221,10 +249,12 @@ int main(int argc, char **argv)
         return list_faults();
     if (strcmp(argv[1], "mutants") == 0)
         return sim_mutants_main(argc - 1, argv + 1);
+    sim_mem_init(&mem);
+    if (strcmp(argv[1], "values") == 0)
+        return list_values(sim_mem_of(&mem));
     o.command = command_find(argv[1]);
     if (o.command == COMMAND_COUNT)
         bad_usage("there is no command '%s' (see kelpie-sim --help)", argv[1]);
     parse_options(&o, argc - 1, argv + 1);
-    sim_mem_init(&mem);
     return run_command(&o, sim_mem_of(&mem));
 }

@@ -123,6 +123,7 @@ enum {
     OPT_ACTORS,
     OPT_DURATION,
     OPT_FAULTS,
+    OPT_SET,
     OPT_MUTANT,
     OPT_LOG,
     OPT_TRACE,
@@ -140,6 +141,7 @@ static const struct option run_options[] = {
     {"actors", required_argument, NULL, OPT_ACTORS},
     {"duration", required_argument, NULL, OPT_DURATION},
     {"faults", required_argument, NULL, OPT_FAULTS},
+    {"set", required_argument, NULL, OPT_SET},
     {"mutant", required_argument, NULL, OPT_MUTANT},
     {"log", required_argument, NULL, OPT_LOG},
     {"trace", no_argument, NULL, OPT_TRACE},
@@ -156,6 +158,7 @@ static const struct option sweep_options[] = {
     {"actors", required_argument, NULL, OPT_ACTORS},
     {"duration", required_argument, NULL, OPT_DURATION},
     {"faults", required_argument, NULL, OPT_FAULTS},
+    {"set", required_argument, NULL, OPT_SET},
     {"mutant", required_argument, NULL, OPT_MUTANT},
     {"help", no_argument, NULL, OPT_HELP},
     {NULL, 0, NULL, 0},
@@ -167,6 +170,7 @@ static const struct option shrink_options[] = {
     {"actors", required_argument, NULL, OPT_ACTORS},
     {"duration", required_argument, NULL, OPT_DURATION},
     {"faults", required_argument, NULL, OPT_FAULTS},
+    {"set", required_argument, NULL, OPT_SET},
     {"mutant", required_argument, NULL, OPT_MUTANT},
     {"out", required_argument, NULL, OPT_OUT},
     {"seconds", required_argument, NULL, OPT_SECONDS},
@@ -211,6 +215,14 @@ static void take_value(struct options *o, int option, const char *value)
     case OPT_FAULTS:
         o->faults = value;
         keep_override(o, "faults", value);
+        break;
+    case OPT_SET:
+        if (o->set_count == SETS_MAX)
+            bad_usage("--set: at most %d of them", SETS_MAX);
+        if (!strchr(value, '='))
+            bad_usage("--set needs NAME=VALUE, not '%s'", value);
+        o->sets[o->set_count++] = value;
+        keep_override(o, "set", value);
         break;
     default:
         parse_mutant(value);

@@ -5,6 +5,7 @@
 #include "sim/sim_config.h"
 
 #define OVERRIDES_MAX 1024
+#define SETS_MAX 32
 
 enum { EXIT_VIOLATION = 1, EXIT_USAGE = 2 };
 
@@ -18,6 +19,8 @@ struct options {
     int nodes, actors; /* -1: drawn */
     uint64_t duration_ms;
     const char *faults;
+    const char *sets[SETS_MAX]; /* "name=value" of single values, in their order */
+    unsigned set_count;
     const char *mutant;
     const char *report;
     const char *out;

@@ -126,30 +126,39 @@ static bool take_word(char *out, const char *value)
     return true;
 }
 
-static bool take_field(struct sim_config *c, const char *name, const char *value, bool *known)
+int case_set(struct sim_config *c, const char *name, const char *value, char *why, size_t why_size)
 {
     uint64_t v;
 
-    *known = true;
-    if (strcmp(name, "duration_ms") == 0)
-        return number(value, &c->duration_ms);
     for (size_t i = 0; i < ARRAY_LEN(fields); i++) {
-        if (strcmp(name, fields[i].name) != 0)
+        const struct case_field *f = &fields[i];
+        if (strcmp(name, f->name) != 0)
             continue;
-        if (!number(value, &v) || v < fields[i].least || v > fields[i].most)
-            return false;
-        *field_of(c, &fields[i]) = (uint32_t)v;
-        return true;
+        if (!number(value, &v) || v < f->least || v > f->most) {
+            (void)snprintf(why, why_size, "%s must be %llu to %llu, not '%.60s'", name,
+                           (unsigned long long)f->least, (unsigned long long)f->most, value);
+            return KELPIE_E_INVALID;
+        }
+        *field_of(c, f) = (uint32_t)v;
+        return 0;
     }
-    *known = false;
-    return false;
+    (void)snprintf(why, why_size, "there is no value named '%.60s'", name);
+    return KELPIE_E_INVALID;
+}
+
+void case_values_to_text(struct buf *out)
+{
+    buf_appendf(out, "%-18s %8s %10s\n", "name", "least", "most");
+    for (size_t i = 0; i < ARRAY_LEN(fields); i++)
+        buf_appendf(out, "%-18s %8llu %10llu\n", fields[i].name,
+                    (unsigned long long)fields[i].least, (unsigned long long)fields[i].most);
 }
 
 /* One line `name=value`; `seed` comes before what it would draw anew. */
 static int take_line(struct sim_case *c, char *line, bool *seeded, char *why, size_t why_size)
 {
     char *value = strchr(line, '=');
-    bool ok, known = true;
+    bool ok;
     uint64_t seed;
 
     if (!value) {
@@ -171,15 +180,14 @@ static int take_line(struct sim_case *c, char *line, bool *seeded, char *why, si
         return KELPIE_E_INVALID;
     } else if (strcmp(line, "faults") == 0) {
         return sim_faults_parse(value, &c->config.faults, why, why_size);
+    } else if (strcmp(line, "duration_ms") == 0) {
+        ok = number(value, &c->config.duration_ms);
     } else {
-        ok = take_field(&c->config, line, value, &known);
+        return case_set(&c->config, line, value, why, why_size);
     }
     if (ok)
         return 0;
-    if (known)
-        (void)snprintf(why, why_size, "'%.60s' is not a value of %.60s", value, line);
-    else
-        (void)snprintf(why, why_size, "there is no value named '%.60s'", line);
+    (void)snprintf(why, why_size, "'%.60s' is not a value of %.60s", value, line);
     return KELPIE_E_INVALID;
 }
 

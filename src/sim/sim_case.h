@@ -17,6 +17,13 @@ struct sim_case {
     char breaks[CASE_WORD_MAX]; /* the checker that speaks, or "nothing" */
 };
 
+/* Sets one value of the configuration, named as in a case. Returns 0, or KELPIE_E_INVALID with a
+ * sentence: no such name, a value out of its bounds. */
+int case_set(struct sim_config *c, const char *name, const char *value, char *why,
+             size_t why_size) MUST_USE;
+/* Every name that case_set() knows, with its bounds, a line each. */
+void case_values_to_text(struct buf *out);
+
 void case_to_text(const struct sim_case *c, struct buf *out);
 /* Returns 0, or KELPIE_E_INVALID with a sentence: another version, a line that says nothing known,
  * a value out of bounds, no end. */

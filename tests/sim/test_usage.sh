@@ -37,6 +37,12 @@ bad '--duration' run --seed 1 --duration 0
 bad '--duration' run --seed 1 --duration 25h
 bad "no fault named 'rain'" run --seed 1 --faults crash,rain
 bad "no fault named ''" run --seed 1 --faults crash,
+bad 'NAME=VALUE' run --seed 1 --set lease_ms
+bad "no value named 'lease'" run --seed 1 --set lease=2000
+bad "lease_ms must be 1 to 600000, not 'x'" run --seed 1 --set lease_ms=x
+bad "lease_ms must be 1 to 600000, not ''" run --seed 1 --set lease_ms=
+bad 'nodes must be 1 to 9' sweep --seeds 1..2 --set nodes=10
+bad 'at most a third' run --seed 1 --set heartbeat_ms=5000
 bad 'table or json' run --seed 1 -w yaml
 bad '--log needs' run --seed 1 --log loud
 bad '--mutant' run --seed 1 --mutant no-such-mutant
@@ -57,6 +63,8 @@ bad '--nodes must be' sweep --seeds 1..2 --nodes 99
 DST_SEED=abc bad 'DST_SEED' run
 
 good --help
+good values
+good run --seed 1 --duration 1s --set clients=0 --set lease_ms=3000
 good run --help
 good sweep --help
 good shrink --help
