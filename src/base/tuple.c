@@ -10,14 +10,23 @@ enum code {
     CODE_BYTES = 0x01,
     CODE_STRING = 0x02,
     CODE_NESTED = 0x05,
-    CODE_INT_MIN = 0x0c, /* eight bytes, negative */
+    CODE_BIG_NEGATIVE = 0x0b, /* then the length, inverted, and the bytes, inverted */
+    CODE_INT_MIN = 0x0c,      /* eight bytes, negative */
     CODE_INT_ZERO = 0x14,
-    CODE_INT_MAX = 0x1c, /* eight bytes, positive */
+    CODE_INT_MAX = 0x1c,      /* eight bytes, positive */
+    CODE_BIG_POSITIVE = 0x1d, /* then the length, and the bytes */
+    CODE_FLOAT = 0x20,
+    CODE_DOUBLE = 0x21,
     CODE_FALSE = 0x26,
     CODE_TRUE = 0x27,
     CODE_UUID = 0x30,
+    CODE_VERSIONSTAMP = 0x33,
     CODE_ESCAPE = 0xff,
 };
+
+#define FLOAT_SIZE 4
+#define DOUBLE_SIZE 8
+#define VERSIONSTAMP_SIZE 12
 
 static struct bytes bytes_from(struct bytes s, size_t at)
 {
@@ -83,19 +92,51 @@ static struct extent measure_int(struct bytes s)
     return (struct extent){.len = 1 + width};
 }
 
+static struct extent measure_big(struct bytes s)
+{
+    uint8_t flip = s.data[0] == CODE_BIG_NEGATIVE ? 0xff : 0x00;
+    size_t width = s.len > 1 ? (size_t)(s.data[1] ^ flip) : 0;
+    /* What needs fewer bytes has the shorter form. */
+    if (width <= sizeof(uint64_t) || s.len < 2 + width || s.data[2] == flip)
+        return (struct extent){0};
+    return (struct extent){.len = 2 + width, .scratch = flip ? width : 0};
+}
+
+/* The length of what follows a code that has always the same; SIZE_MAX for any other. */
+static size_t fixed_size(uint8_t code)
+{
+    switch (code) {
+    case CODE_NULL:
+    case CODE_FALSE:
+    case CODE_TRUE:
+        return 0;
+    case CODE_FLOAT:
+        return FLOAT_SIZE;
+    case CODE_DOUBLE:
+        return DOUBLE_SIZE;
+    case CODE_UUID:
+        return sizeof(struct uuid);
+    case CODE_VERSIONSTAMP:
+        return VERSIONSTAMP_SIZE;
+    default:
+        return SIZE_MAX;
+    }
+}
+
 /* Measures an element that is not nested. */
 static struct extent measure_flat(struct bytes s)
 {
     CHECK(s.len > 0);
     uint8_t code = s.data[0];
-    if (code == CODE_NULL || code == CODE_FALSE || code == CODE_TRUE)
-        return (struct extent){.len = 1};
+    size_t size = fixed_size(code);
+    if (size != SIZE_MAX)
+        return (struct extent){.len = s.len > size ? 1 + size : 0};
     if (code == CODE_BYTES || code == CODE_STRING)
         return measure_string(s, code == CODE_STRING);
     if (code >= CODE_INT_MIN && code <= CODE_INT_MAX)
         return measure_int(s);
-    if (code == CODE_UUID && s.len >= 1 + sizeof(struct uuid))
-        return (struct extent){.len = 1 + sizeof(struct uuid)};
+    if (code == CODE_BIG_NEGATIVE || code == CODE_BIG_POSITIVE)
+        return measure_big(s);
     return (struct extent){0};
 }
 
@@ -223,6 +264,66 @@ void tuple_pack_int(struct buf *b, int64_t v)
         tuple_pack_negative(b, 0 - (uint64_t)v);
 }
 
+void tuple_pack_big(struct buf *b, bool negative, struct bytes magnitude)
+{
+    CHECK(magnitude.len > sizeof(uint64_t) && magnitude.len <= TUPLE_BIG_MAX);
+    CHECK(magnitude.data[0] != 0);
+    uint8_t flip = negative ? 0xff : 0x00;
+    buf_append_u8(b, negative ? CODE_BIG_NEGATIVE : CODE_BIG_POSITIVE);
+    buf_append_u8(b, (uint8_t)magnitude.len ^ flip);
+    for (size_t i = 0; i < magnitude.len; i++)
+        buf_append_u8(b, magnitude.data[i] ^ flip);
+}
+
+/* IEEE bits in the order of their values: of a negative number all are inverted, else the sign. */
+static uint64_t bits_to_order(uint64_t bits, uint64_t sign)
+{
+    return bits & sign ? ~bits : bits ^ sign;
+}
+
+static uint64_t bits_from_order(uint64_t order, uint64_t sign)
+{
+    return order & sign ? order ^ sign : ~order;
+}
+
+#define FLOAT_SIGN ((uint64_t)1 << 31)
+#define DOUBLE_SIGN ((uint64_t)1 << 63)
+
+void tuple_pack_float(struct buf *b, float v)
+{
+    uint32_t bits;
+    memcpy(&bits, &v, sizeof(bits));
+    pack_number(b, CODE_FLOAT, bits_to_order(bits, FLOAT_SIGN), FLOAT_SIZE);
+}
+
+void tuple_pack_double(struct buf *b, double v)
+{
+    uint64_t bits;
+    memcpy(&bits, &v, sizeof(bits));
+    pack_number(b, CODE_DOUBLE, bits_to_order(bits, DOUBLE_SIGN), DOUBLE_SIZE);
+}
+
+void tuple_pack_versionstamp(struct buf *b, struct versionstamp v)
+{
+    buf_append_u8(b, CODE_VERSIONSTAMP);
+    buf_append(b, v.commit, sizeof(v.commit));
+    buf_append_u8(b, (uint8_t)(v.user >> 8));
+    buf_append_u8(b, (uint8_t)v.user);
+}
+
+struct versionstamp versionstamp_incomplete(uint16_t user)
+{
+    struct versionstamp v = {.user = user};
+    memset(v.commit, 0xff, sizeof(v.commit));
+    return v;
+}
+
+bool versionstamp_is_complete(struct versionstamp v)
+{
+    struct versionstamp incomplete = versionstamp_incomplete(v.user);
+    return memcmp(v.commit, incomplete.commit, sizeof(v.commit)) != 0;
+}
+
 void tuple_pack_bool(struct buf *b, bool v)
 {
     buf_append_u8(b, v ? CODE_TRUE : CODE_FALSE);
@@ -284,14 +385,20 @@ static struct bytes unescape_nested(struct buf *scratch, struct bytes s)
     return bytes_of(scratch->data + start, scratch->len - start);
 }
 
+/* Room in scratch for all that is left, all at once and only once, so that nothing moves that was
+ * put there before. */
+static void reserve(struct tuple_reader *r, struct extent e)
+{
+    if (e.scratch == 0 || r->reserved)
+        return;
+    buf_reserve(r->scratch, scratch_needed(r->rest));
+    r->reserved = true;
+}
+
 /* The content of a measured string or nested element. */
 static struct bytes content_of(struct tuple_reader *r, struct extent e)
 {
-    /* All at once and only once, so that nothing moves that was unescaped before. */
-    if (e.scratch > 0 && !r->reserved) {
-        buf_reserve(r->scratch, scratch_needed(r->rest));
-        r->reserved = true;
-    }
+    reserve(r, e);
     struct bytes raw = bytes_of(r->rest.data + 1, e.len - 2);
     if (!e.escapes)
         return raw;
@@ -314,6 +421,66 @@ static void read_int(struct bytes s, struct tuple_item *out)
         out->i = u <= INT64_MAX ? -(int64_t)u : INT64_MIN;
 }
 
+/* The magnitude of a measured integer of more than eight bytes. */
+static void read_big(struct tuple_reader *r, struct extent e, struct tuple_item *out)
+{
+    struct bytes raw = bytes_of(r->rest.data + 2, e.len - 2);
+    out->type = TUPLE_BIG;
+    out->negative = r->rest.data[0] == CODE_BIG_NEGATIVE;
+    out->bytes = raw;
+    if (!out->negative)
+        return;
+    reserve(r, e);
+    size_t start = r->scratch->len;
+    for (size_t i = 0; i < raw.len; i++)
+        buf_append_u8(r->scratch, (uint8_t)~raw.data[i]);
+    out->bytes = bytes_of(r->scratch->data + start, raw.len);
+}
+
+static uint64_t big_endian(const uint8_t *p, size_t width)
+{
+    uint64_t v = 0;
+    for (size_t i = 0; i < width; i++)
+        v = v << 8 | p[i];
+    return v;
+}
+
+/* A measured element of a code whose length is always the same. */
+static void read_fixed(const uint8_t *s, struct tuple_item *out)
+{
+    const uint8_t *p = s + 1;
+    uint32_t single;
+    uint64_t bits;
+    switch (s[0]) {
+    case CODE_FALSE:
+    case CODE_TRUE:
+        out->type = TUPLE_BOOL;
+        out->b = s[0] == CODE_TRUE;
+        break;
+    case CODE_FLOAT:
+        out->type = TUPLE_FLOAT;
+        single = (uint32_t)bits_from_order(big_endian(p, FLOAT_SIZE), FLOAT_SIGN);
+        memcpy(&out->f, &single, sizeof(out->f));
+        break;
+    case CODE_DOUBLE:
+        out->type = TUPLE_DOUBLE;
+        bits = bits_from_order(big_endian(p, DOUBLE_SIZE), DOUBLE_SIGN);
+        memcpy(&out->d, &bits, sizeof(out->d));
+        break;
+    case CODE_UUID:
+        out->type = TUPLE_UUID;
+        memcpy(out->uuid.b, p, sizeof(out->uuid.b));
+        break;
+    case CODE_VERSIONSTAMP:
+        out->type = TUPLE_VERSIONSTAMP;
+        memcpy(out->stamp.commit, p, sizeof(out->stamp.commit));
+        out->stamp.user = (uint16_t)big_endian(p + sizeof(out->stamp.commit), 2);
+        break;
+    default:
+        CHECK(s[0] == CODE_NULL);
+    }
+}
+
 bool tuple_next(struct tuple_reader *r, struct tuple_item *out)
 {
     *out = (struct tuple_item){.type = TUPLE_NULL};
@@ -330,13 +497,11 @@ bool tuple_next(struct tuple_reader *r, struct tuple_item *out)
                     : code == CODE_STRING ? TUPLE_STRING
                                           : TUPLE_NESTED;
         out->bytes = content_of(r, e);
-    } else if (code == CODE_FALSE || code == CODE_TRUE) {
-        out->type = TUPLE_BOOL;
-        out->b = code == CODE_TRUE;
-    } else if (code == CODE_UUID) {
-        out->type = TUPLE_UUID;
-        memcpy(out->uuid.b, r->rest.data + 1, sizeof(out->uuid.b));
-    } else if (code != CODE_NULL) {
+    } else if (fixed_size(code) != SIZE_MAX) {
+        read_fixed(r->rest.data, out);
+    } else if (code == CODE_BIG_NEGATIVE || code == CODE_BIG_POSITIVE) {
+        read_big(r, e, out);
+    } else {
         read_int(bytes_of(r->rest.data, e.len), out);
     }
     r->rest = bytes_from(r->rest, e.len);
@@ -373,6 +538,16 @@ int64_t tuple_next_int(struct tuple_reader *r)
     return item.i;
 }
 
+float tuple_next_float(struct tuple_reader *r)
+{
+    return next_of(r, TUPLE_FLOAT).f;
+}
+
+double tuple_next_double(struct tuple_reader *r)
+{
+    return next_of(r, TUPLE_DOUBLE).d;
+}
+
 bool tuple_next_bool(struct tuple_reader *r)
 {
     return next_of(r, TUPLE_BOOL).b;
@@ -381,6 +556,11 @@ bool tuple_next_bool(struct tuple_reader *r)
 struct uuid tuple_next_uuid(struct tuple_reader *r)
 {
     return next_of(r, TUPLE_UUID).uuid;
+}
+
+struct versionstamp tuple_next_versionstamp(struct tuple_reader *r)
+{
+    return next_of(r, TUPLE_VERSIONSTAMP).stamp;
 }
 
 struct bytes tuple_next_bytes(struct tuple_reader *r)

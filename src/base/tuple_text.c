@@ -1,6 +1,14 @@
 /* Tuples for people: error texts and dumps. */
 #include "base/tuple.h"
 
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Decimal digits that tell any two values apart. */
+#define FLOAT_DIGITS 9
+#define DOUBLE_DIGITS 17
+
 static void text_hex(struct buf *out, struct bytes s)
 {
     for (size_t i = 0; i < s.len; i++)
@@ -28,20 +36,85 @@ static void text_quoted(struct buf *out, struct bytes s, bool keep_utf8)
     buf_append_u8(out, '"');
 }
 
-static void text_int(struct buf *out, const struct tuple_item *item)
+static void text_big(struct buf *out, const struct tuple_item *item)
 {
-    buf_appendf(out, "%s%llu", item->negative ? "-" : "", (unsigned long long)item->u);
+    buf_appendf(out, "%s0x", item->negative ? "-" : "");
+    text_hex(out, item->bytes);
+}
+
+/* The shortest decimal that reads as this very number; `digits` are enough for any. A number that
+ * looks like an integer gets ".0"; a NaN is shown by its bits, for they order it. */
+static void text_floating(struct buf *out, double v, int digits, uint64_t bits)
+{
+    char text[40];
+    if (v != v) { /* NaN */
+        buf_appendf(out, "nan(0x%llx)", (unsigned long long)bits);
+        return;
+    }
+    for (int n = 1; n <= digits; n++) {
+        (void)snprintf(text, sizeof(text), "%.*g", n, v);
+        double back = strtod(text, NULL);
+        if (digits == FLOAT_DIGITS ? (float)back == (float)v : back == v)
+            break;
+    }
+    /* "inf" has none of these, and no ".0" either. */
+    buf_appendf(out, "%s%s", text, strpbrk(text, ".en") ? "" : ".0");
+}
+
+static void text_versionstamp(struct buf *out, struct versionstamp v)
+{
+    buf_appendf(out, "versionstamp(");
+    if (versionstamp_is_complete(v))
+        text_hex(out, bytes_of(v.commit, sizeof(v.commit)));
+    else
+        buf_appendf(out, "incomplete");
+    buf_appendf(out, ", %u)", v.user);
+}
+
+/* What is no string and not nested. */
+static void text_scalar(const struct tuple_item *item, struct buf *out)
+{
+    char uuid[UUID_TEXT_SIZE];
+    uint32_t single;
+    uint64_t bits;
+    switch (item->type) {
+    case TUPLE_INT:
+    case TUPLE_UINT:
+        buf_appendf(out, "%s%llu", item->negative ? "-" : "", (unsigned long long)item->u);
+        break;
+    case TUPLE_BIG:
+        text_big(out, item);
+        break;
+    case TUPLE_FLOAT:
+        memcpy(&single, &item->f, sizeof(single));
+        text_floating(out, (double)item->f, FLOAT_DIGITS, single);
+        buf_append_u8(out, 'f');
+        break;
+    case TUPLE_DOUBLE:
+        memcpy(&bits, &item->d, sizeof(bits));
+        text_floating(out, item->d, DOUBLE_DIGITS, bits);
+        break;
+    case TUPLE_BOOL:
+        buf_appendf(out, item->b ? "true" : "false");
+        break;
+    case TUPLE_UUID:
+        uuid_to_text(item->uuid, uuid);
+        buf_appendf(out, "%s", uuid);
+        break;
+    case TUPLE_VERSIONSTAMP:
+        text_versionstamp(out, item->stamp);
+        break;
+    default:
+        CHECK(item->type == TUPLE_NULL);
+        buf_appendf(out, "null");
+    }
 }
 
 static void text_tuple(struct bytes packed, struct buf *scratch, struct buf *out);
 
 static void text_item(const struct tuple_item *item, struct buf *scratch, struct buf *out)
 {
-    char uuid[UUID_TEXT_SIZE];
     switch (item->type) {
-    case TUPLE_NULL:
-        buf_appendf(out, "null");
-        break;
     case TUPLE_BYTES:
         buf_append_u8(out, 'b');
         text_quoted(out, item->bytes, false);
@@ -52,17 +125,8 @@ static void text_item(const struct tuple_item *item, struct buf *scratch, struct
     case TUPLE_NESTED:
         text_tuple(item->bytes, scratch, out);
         break;
-    case TUPLE_INT:
-    case TUPLE_UINT:
-        text_int(out, item);
-        break;
-    case TUPLE_BOOL:
-        buf_appendf(out, item->b ? "true" : "false");
-        break;
-    case TUPLE_UUID:
-        uuid_to_text(item->uuid, uuid);
-        buf_appendf(out, "%s", uuid);
-        break;
+    default:
+        text_scalar(item, out);
     }
 }
 

@@ -53,11 +53,23 @@ static void repack_item(const struct tuple_item *item, struct buf *scratch, stru
     case TUPLE_UINT:
         repack_int(item, out);
         break;
+    case TUPLE_BIG:
+        tuple_pack_big(out, item->negative, item->bytes);
+        break;
+    case TUPLE_FLOAT:
+        tuple_pack_float(out, item->f);
+        break;
+    case TUPLE_DOUBLE:
+        tuple_pack_double(out, item->d);
+        break;
     case TUPLE_BOOL:
         tuple_pack_bool(out, item->b);
         break;
     case TUPLE_UUID:
         tuple_pack_uuid(out, item->uuid);
+        break;
+    case TUPLE_VERSIONSTAMP:
+        tuple_pack_versionstamp(out, item->stamp);
         break;
     }
 }

@@ -14,13 +14,29 @@
 /* A value as the tests describe it: the last field that its type needs is set. */
 struct value {
     enum tuple_type type;
-    bool negative; /* TUPLE_INT: minus u */
-    uint64_t u;    /* TUPLE_INT, TUPLE_UINT, TUPLE_BOOL */
+    bool negative; /* TUPLE_INT: minus u; TUPLE_BIG: minus bytes */
+    uint64_t u;    /* TUPLE_INT, TUPLE_UINT, TUPLE_BOOL; TUPLE_FLOAT, TUPLE_DOUBLE: IEEE bits */
     struct bytes bytes;
     struct uuid uuid;
+    struct versionstamp stamp;
     const struct value *inner; /* TUPLE_NESTED */
     size_t count;
 };
+
+static inline float float_of(uint64_t bits)
+{
+    uint32_t single = (uint32_t)bits;
+    float v;
+    memcpy(&v, &single, sizeof(v));
+    return v;
+}
+
+static inline double double_of(uint64_t bits)
+{
+    double v;
+    memcpy(&v, &bits, sizeof(v));
+    return v;
+}
 
 static inline void pack_values(struct buf *b, const struct value *v, size_t count);
 
@@ -52,11 +68,23 @@ static inline void pack_value(struct buf *b, const struct value *v)
         else
             tuple_pack_uint(b, v->u);
         break;
+    case TUPLE_BIG:
+        tuple_pack_big(b, v->negative, v->bytes);
+        break;
+    case TUPLE_FLOAT:
+        tuple_pack_float(b, float_of(v->u));
+        break;
+    case TUPLE_DOUBLE:
+        tuple_pack_double(b, double_of(v->u));
+        break;
     case TUPLE_BOOL:
         tuple_pack_bool(b, v->u);
         break;
     case TUPLE_UUID:
         tuple_pack_uuid(b, v->uuid);
+        break;
+    case TUPLE_VERSIONSTAMP:
+        tuple_pack_versionstamp(b, v->stamp);
         break;
     }
 }
@@ -74,6 +102,7 @@ static inline void check_item(const struct tuple_item *item, const struct value 
 {
     assert_int_equal(item->type, v->type);
     struct tuple_reader inner;
+    uint32_t single;
     switch (v->type) {
     case TUPLE_NULL:
         break;
@@ -96,11 +125,26 @@ static inline void check_item(const struct tuple_item *item, const struct value 
         if (v->negative && v->u > INT64_MAX)
             assert_int_equal(item->i, INT64_MIN);
         break;
+    case TUPLE_BIG:
+        assert_int_equal(item->negative, v->negative);
+        assert_true(bytes_equal(item->bytes, v->bytes));
+        break;
+    case TUPLE_FLOAT:
+        memcpy(&single, &item->f, sizeof(single));
+        assert_int_equal(single, v->u);
+        break;
+    case TUPLE_DOUBLE:
+        assert_memory_equal(&item->d, &v->u, sizeof(v->u));
+        break;
     case TUPLE_BOOL:
         assert_int_equal(item->b, v->u);
         break;
     case TUPLE_UUID:
         assert_true(uuid_equal(item->uuid, v->uuid));
+        break;
+    case TUPLE_VERSIONSTAMP:
+        assert_memory_equal(item->stamp.commit, v->stamp.commit, sizeof(v->stamp.commit));
+        assert_int_equal(item->stamp.user, v->stamp.user);
         break;
     }
 }

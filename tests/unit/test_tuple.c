@@ -82,6 +82,22 @@ static void check_both_ways(struct fixture *f, const struct value *v, size_t cou
     {                                                                                              \
         .type = TUPLE_BOOL, .u = n                                                                 \
     }
+#define V_BIG(is_negative, text)                                                                   \
+    {                                                                                              \
+        .type = TUPLE_BIG, .negative = is_negative, .bytes = B(text)                               \
+    }
+#define V_FLOAT(bits)                                                                              \
+    {                                                                                              \
+        .type = TUPLE_FLOAT, .u = bits                                                             \
+    }
+#define V_DOUBLE(bits)                                                                             \
+    {                                                                                              \
+        .type = TUPLE_DOUBLE, .u = bits                                                            \
+    }
+#define V_STAMP(n, ...)                                                                            \
+    {                                                                                              \
+        .type = TUPLE_VERSIONSTAMP, .stamp = { {__VA_ARGS__}, n }                                  \
+    }
 #define V_NESTED(...)                                                                              \
     {                                                                                              \
         .type = TUPLE_NESTED, .inner = (const struct value[]){__VA_ARGS__},                        \
@@ -108,6 +124,7 @@ static const struct vector {
                                                        "foo\x00\xff"
                                                        "bar\x00\x00\xff\x05\x00\x00")},
     {V_NEG(5551212), B("\x11\xabK\x93")},
+    {V_FLOAT(0xc2280000), B("\x20\x3d\xd7\xff\xff")}, /* -42 */
     {V_BOOL(false), B("\x26")},
     {V_BOOL(true), B("\x27")},
     {V_EMPTY, B("\x05\x00")},
@@ -149,6 +166,47 @@ static const struct vector {
     {V_STR("hello"), B("\x02hello\x00")},
     {{.type = TUPLE_UUID, .uuid = {{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 255}}},
      B("\x30\x00\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e\xff")},
+    /* As TupleSerializationTest of the Java binding has them: 3.14, zero, infinity, the last NaN. */
+    {V_FLOAT(0x4048f5c3), B("\x20\xc0\x48\xf5\xc3")},
+    {V_FLOAT(0xc048f5c3), B("\x20\x3f\xb7\x0a\x3c")},
+    {V_DOUBLE(0x40091eb851eb851f), B("\x21\xc0\x09\x1e\xb8\x51\xeb\x85\x1f")},
+    {V_DOUBLE(0xc0091eb851eb851f), B("\x21\x3f\xf6\xe1\x47\xae\x14\x7a\xe0")},
+    {V_FLOAT(0), B("\x20\x80\x00\x00\x00")},
+    {V_FLOAT(0x80000000), B("\x20\x7f\xff\xff\xff")},
+    {V_DOUBLE(0), B("\x21\x80\x00\x00\x00\x00\x00\x00\x00")},
+    {V_DOUBLE(0x8000000000000000), B("\x21\x7f\xff\xff\xff\xff\xff\xff\xff")},
+    {V_FLOAT(0x7f800000), B("\x20\xff\x80\x00\x00")},
+    {V_FLOAT(0xff800000), B("\x20\x00\x7f\xff\xff")},
+    {V_DOUBLE(0x7ff0000000000000), B("\x21\xff\xf0\x00\x00\x00\x00\x00\x00")},
+    {V_DOUBLE(0xfff0000000000000), B("\x21\x00\x0f\xff\xff\xff\xff\xff\xff")},
+    {V_FLOAT(0x7fffffff), B("\x20\xff\xff\xff\xff")},
+    {V_DOUBLE(0x7fffffffffffffff), B("\x21\xff\xff\xff\xff\xff\xff\xff\xff")},
+    {V_FLOAT(0xffffffff), B("\x20\x00\x00\x00\x00")},
+    {V_DOUBLE(0xffffffffffffffff), B("\x21\x00\x00\x00\x00\x00\x00\x00\x00")},
+    {V_BIG(false, "\x01\x00\x00\x00\x00\x00\x00\x00\x00"),
+     B("\x1d\x09\x01\x00\x00\x00\x00\x00\x00\x00\x00")},
+    {V_STR("\xe4\xb8\xad\xe6\x96\x87"), B("\x02\xe4\xb8\xad\xe6\x96\x87\x00")},
+    {V_STR("\xf4\x8f\xbf\xbf"), B("\x02\xf4\x8f\xbf\xbf\x00")},
+    {{.type = TUPLE_UUID,
+      .uuid = {{0xff, 0xff, 0xff, 0xff, 0xba, 0x5e, 0xba, 0x11, 0, 0, 0, 0, 0x5c, 0xa1, 0xab,
+                0x1e}}},
+     B("\x30\xff\xff\xff\xff\xba\x5e\xba\x11\x00\x00\x00\x00\x5c\xa1\xab\x1e")},
+    {V_STAMP(0, 0xaa, 0xbb, 0xcc, 0xdd, 0xee, 0xff, 0x00, 0x01, 0x02, 0x03),
+     B("\x33\xaa\xbb\xcc\xdd\xee\xff\x00\x01\x02\x03\x00\x00")},
+    {V_STAMP(657, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10),
+     B("\x33\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x02\x91")},
+    /* By the words of design/tuple.md, as the Python binding packs them. */
+    {V_STAMP(7, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff),
+     B("\x33\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x00\x07")},
+    {V_BIG(true, "\x01\x00\x00\x00\x00\x00\x00\x00\x00"),
+     B("\x0b\xf6\xfe\xff\xff\xff\xff\xff\xff\xff\xff")},
+    {V_BIG(true, "\xff\xff\xff\xff\xff\xff\xff\xff\xff"),
+     B("\x0b\xf6\x00\x00\x00\x00\x00\x00\x00\x00\x00")},
+    /* A 00 ff that is no escape, because it lies within an element. */
+    {V_NESTED(V_DOUBLE(0x800000ff00ff0000), V_BIG(true, "\x01\xff\x00\xff\x00\xff\x00\xff\x00"),
+              V_NULL, V_STAMP(255, 0, 0xff, 0, 0xff, 0, 0xff, 0, 0xff, 0, 0xff), V_FLOAT(0)),
+     B("\x05\x21\x7f\xff\xff\x00\xff\x00\xff\xff\x0b\xf6\xfe\x00\xff\x00\xff\x00\xff\x00\xff"
+       "\x00\xff\x33\x00\xff\x00\xff\x00\xff\x00\xff\x00\xff\x00\xff\x20\x80\x00\x00\x00\x00")},
     {V_NESTED(V_NESTED(V_NULL), V_NULL, V_STR("\0")),
      B("\x05\x05\x00\xff\x00\x00\xff\x02\x00\xff\x00\x00")},
     {V_NESTED(V_POS(0), V_NESTED(V_NESTED(V_NEG(255), V_NULL))),
@@ -207,8 +265,16 @@ static void test_refused(void **state)
         B("\x05\x15\x00\x00"),
         B("\x06"),
         B("\x0a"),
-        B("\x0b\xf6\x00\x00\x00\x00\x00\x00\x00\x00\x00"), /* more than eight bytes */
-        B("\x1d\x09\xff\xff\xff\xff\xff\xff\xff\xff\xff"),
+        B("\x0b\xf6\xff\x00\x00\x00\x00\x00\x00\x00\x00"), /* a needless byte, also here */
+        B("\x0b\xf7\x00\x00\x00\x00\x00\x00\x00\x00"),     /* eight bytes have their own code */
+        B("\x0b\xf6\x00\x00\x00\x00\x00\x00\x00\x00"),     /* cut */
+        B("\x0b"),
+        B("\x1d\x09\x00\xff\xff\xff\xff\xff\xff\xff\xff"),
+        B("\x1d\x08\xff\xff\xff\xff\xff\xff\xff\xff"),
+        B("\x1d\x09\xff\xff\xff\xff\xff\xff\xff\xff"),
+        B("\x1d\x00"),
+        B("\x1d"),
+        B("\x1e\x09\xff\xff\xff\xff\xff\xff\xff\xff\xff"),
         B("\x0c\x00\x00\x00\x00\x00\x00\x00"),
         B("\x1c\xff\xff\xff\xff\xff\xff\xff"),
         B("\x13"),
@@ -218,12 +284,17 @@ static void test_refused(void **state)
         B("\x15\x00"), /* needless bytes */
         B("\x16\x00\xff"),
         B("\x1c\x00\xff\xff\xff\xff\xff\xff\xff"),
-        B("\x20\x3d\xd7\xff\xff"),                 /* float */
-        B("\x21\x00\x00\x00\x00\x00\x00\x00\x00"), /* double */
-        B("\x25"),                                 /* the deprecated true */
+        B("\x20\x3d\xd7\xff"),
+        B("\x21\x00\x00\x00\x00\x00\x00\x00"),
+        B("\x22\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"), /* long double: reserved */
+        B("\x23\x00\x15\x01"),                             /* decimals: reserved */
+        B("\x25"),                                         /* the deprecated true */
         B("\x28"),
         B("\x30\x00\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e"),
-        B("\x33\x00\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b"), /* versionstamp */
+        B("\x31\x00\x01\x02\x03\x04\x05\x06\x07"),         /* 64-bit id: reserved */
+        B("\x32\x00\x01\x02\x03\x04\x05\x06\x07\x08\x09"), /* of 80 bits: reserved */
+        B("\x33\x00\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a"),
+        B("\x34\x01\x00"), /* with a length before: reserved */
         B("\x40"),
         B("\xff"),
     };
@@ -279,6 +350,10 @@ static void test_typed(void **state)
 {
     struct fixture *f = *state;
     struct uuid uuid = {{1, 2, 3}};
+    struct versionstamp stamp = versionstamp_incomplete(9);
+    assert_false(versionstamp_is_complete(stamp));
+    stamp.commit[9] = 0;
+    assert_true(versionstamp_is_complete(stamp));
     tuple_pack_str(&f->buf, "name");
     tuple_pack_bytes(&f->buf, bytes_of("\0x", 2));
     tuple_pack_uint(&f->buf, UINT64_MAX);
@@ -288,6 +363,9 @@ static void test_typed(void **state)
     tuple_pack_bool(&f->buf, true);
     tuple_pack_uuid(&f->buf, uuid);
     tuple_pack_nested(&f->buf, bytes_of("\x14", 1));
+    tuple_pack_float(&f->buf, 0.1f);
+    tuple_pack_double(&f->buf, 0.1);
+    tuple_pack_versionstamp(&f->buf, stamp);
     struct tuple_reader r = tuple_reader_of(buf_bytes(&f->buf), &f->scratch);
     assert_true(bytes_equal(tuple_next_string(&r), bytes_of_str("name")));
     assert_true(bytes_equal(tuple_next_bytes(&r), bytes_of("\0x", 2)));
@@ -298,6 +376,11 @@ static void test_typed(void **state)
     assert_true(tuple_next_bool(&r));
     assert_true(uuid_equal(tuple_next_uuid(&r), uuid));
     assert_true(bytes_equal(tuple_next_nested(&r), bytes_of("\x14", 1)));
+    assert_true(tuple_next_float(&r) == 0.1f);
+    assert_true(tuple_next_double(&r) == 0.1);
+    struct versionstamp got = tuple_next_versionstamp(&r);
+    assert_memory_equal(got.commit, stamp.commit, sizeof(stamp.commit));
+    assert_int_equal(got.user, 9);
     assert_true(tuple_at_end(&r));
     assert_int_equal(tuple_next_uint(&r), 0);
     assert_false(r.ok);
@@ -318,10 +401,14 @@ static void test_typed_wrong(void **state)
             v->type == TUPLE_BYTES,
             v->type == TUPLE_STRING,
             v->type == TUPLE_NESTED,
+            v->type == TUPLE_FLOAT,
+            v->type == TUPLE_DOUBLE,
+            v->type == TUPLE_VERSIONSTAMP,
         };
         for (size_t kind = 0; kind < ARRAY_LEN(want); kind++) {
             struct tuple_reader r = tuple_reader_of(vectors[i].packed, &f->scratch);
             bool empty = false;
+            struct versionstamp stamp;
             switch (kind) {
             case 0:
                 empty = tuple_next_uint(&r) == 0;
@@ -343,6 +430,16 @@ static void test_typed_wrong(void **state)
                 break;
             case 6:
                 empty = tuple_next_nested(&r).len == 0;
+                break;
+            case 7:
+                empty = tuple_next_float(&r) == 0;
+                break;
+            case 8:
+                empty = tuple_next_double(&r) == 0;
+                break;
+            case 9:
+                stamp = tuple_next_versionstamp(&r);
+                empty = stamp.user == 0 && stamp.commit[0] == 0 && stamp.commit[9] == 0;
                 break;
             }
             assert_int_equal(r.ok, want[kind]);
@@ -406,12 +503,53 @@ static void pack_minus_zero(void *arg)
     tuple_pack_negative(arg, 0);
 }
 
+#define bytes_of_text(text) bytes_of(text, sizeof(text) - 1)
+
+static void pack_small_big(void *arg)
+{
+    tuple_pack_big(arg, false, bytes_of_text("\x01\x02\x03\x04\x05\x06\x07\x08"));
+}
+
+static void pack_padded_big(void *arg)
+{
+    tuple_pack_big(arg, true, bytes_of_text("\x00\x02\x03\x04\x05\x06\x07\x08\x09"));
+}
+
+static void pack_huge_big(void *arg)
+{
+    static const uint8_t huge[TUPLE_BIG_MAX + 1] = {1};
+    tuple_pack_big(arg, false, bytes_of(huge, sizeof(huge)));
+}
+
+/* The longest integers there are. */
+static void test_big(void **state)
+{
+    struct fixture *f = *state;
+    uint8_t huge[TUPLE_BIG_MAX];
+    struct tuple_item item;
+    memset(huge, 0xa5, sizeof(huge));
+    tuple_pack_big(&f->buf, true, bytes_of(huge, sizeof(huge)));
+    tuple_pack_big(&f->buf, false, bytes_of(huge, sizeof(huge)));
+    assert_int_equal(f->buf.len, 2 * (2 + sizeof(huge)));
+    struct tuple_reader r = tuple_reader_of(buf_bytes(&f->buf), &f->scratch);
+    for (int negative = 1; negative >= 0; negative--) {
+        assert_true(tuple_next(&r, &item));
+        assert_int_equal(item.type, TUPLE_BIG);
+        assert_int_equal(item.negative, negative);
+        assert_true(bytes_equal(item.bytes, bytes_of(huge, sizeof(huge))));
+    }
+    assert_true(tuple_at_end(&r));
+}
+
 static void test_packing_asserts(void **state)
 {
     struct fixture *f = *state;
     assert_true(test_dies(pack_bad_string, &f->buf));
     assert_true(test_dies(pack_bad_inner, &f->buf));
     assert_true(test_dies(pack_minus_zero, &f->buf));
+    assert_true(test_dies(pack_small_big, &f->buf));
+    assert_true(test_dies(pack_padded_big, &f->buf));
+    assert_true(test_dies(pack_huge_big, &f->buf));
 }
 
 /* What is not escaped is not copied. */
@@ -437,6 +575,38 @@ static void check_text(struct fixture *f, struct bytes packed, const char *want)
     assert_string_equal((const char *)f->buf.data, want);
 }
 
+static void check_floats(struct fixture *f)
+{
+    static const struct {
+        uint64_t bits;
+        bool single;
+        const char *text;
+    } cases[] = {
+        {0x3ff0000000000000, false, "(1.0)"},
+        {0x8000000000000000, false, "(-0.0)"},
+        {0x3fb999999999999a, false, "(0.1)"},
+        {0x3fd5555555555555, false, "(0.3333333333333333)"},
+        {0x7fefffffffffffff, false, "(1.7976931348623157e+308)"},
+        {0x0000000000000001, false, "(5e-324)"},
+        {0x7ff0000000000000, false, "(inf)"},
+        {0xfff0000000000000, false, "(-inf)"},
+        {0xfff8000000000001, false, "(nan(0xfff8000000000001))"},
+        {0x3dcccccd, true, "(0.1f)"},
+        {0xc2280000, true, "(-42.0f)"},
+        {0x7f800000, true, "(inff)"},
+        {0x7fc00000, true, "(nan(0x7fc00000)f)"},
+        {0x00000001, true, "(1e-45f)"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        buf_clear(&f->scratch);
+        if (cases[i].single)
+            tuple_pack_float(&f->scratch, float_of(cases[i].bits));
+        else
+            tuple_pack_double(&f->scratch, double_of(cases[i].bits));
+        check_text(f, buf_bytes(&f->scratch), cases[i].text);
+    }
+}
+
 static void test_text(void **state)
 {
     struct fixture *f = *state;
@@ -458,6 +628,15 @@ static void test_text(void **state)
                "(00112233-4455-6677-8899-aabbccddeeff)");
     check_text(f, bytes_of("\x15\x01\xfe\xff", 4), "(1, ?\"feff\")");
     check_text(f, bytes_of("\x05", 1), "(?\"05\")");
+    check_text(f, bytes_of_text("\x33\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x00\x07"),
+               "(versionstamp(incomplete, 7))");
+    check_text(f, bytes_of_text("\x33\x00\x01\x02\x03\x04\x05\x06\x07\x08\x09\x01\x00"),
+               "(versionstamp(00010203040506070809, 256))");
+    check_text(f, bytes_of_text("\x0b\xf6\xfe\xff\xff\xff\xff\xff\xff\xff\xff"),
+               "(-0x010000000000000000)");
+    check_text(f, bytes_of_text("\x1d\x09\x01\x00\x00\x00\x00\x00\x00\x00\xff"),
+               "(0x0100000000000000ff)");
+    check_floats(f);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -468,7 +647,7 @@ int main(void)
         TEST(test_vectors),      TEST(test_tuples),    TEST(test_refused),
         TEST(test_cut_anywhere), TEST(test_range_end), TEST(test_typed),
         TEST(test_typed_wrong),  TEST(test_depth),     TEST(test_packing_asserts),
-        TEST(test_borrows),      TEST(test_text),
+        TEST(test_borrows),      TEST(test_text),      TEST(test_big),
     };
     return cmocka_run_group_tests_name("tuple", tests, NULL, NULL);
 }

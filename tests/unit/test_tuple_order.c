@@ -1,3 +1,4 @@
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,7 +17,7 @@
 struct pool {
     struct rng rng;
     struct value values[POOL_MAX];
-    uint8_t bytes[POOL_MAX][8];
+    uint8_t bytes[POOL_MAX][12];
     size_t used;
 };
 
@@ -42,10 +43,50 @@ static void random_int(struct pool *p, struct value *v)
     v->type = !v->negative && u > INT64_MAX ? TUPLE_UINT : TUPLE_INT;
 }
 
+/* An integer of 9 to 12 bytes; few that differ. */
+static void random_big(struct pool *p, struct value *v)
+{
+    uint8_t *data = p->bytes[p->used++];
+    size_t len = 9 + (size_t)rng_below(&p->rng, 4);
+    data[0] = rng_chance(&p->rng, 1, 2) ? 1 : 0xff;
+    for (size_t i = 1; i < len; i++)
+        data[i] = i + 2 > len && rng_chance(&p->rng, 1, 2) ? 0xff : 0;
+    v->negative = rng_chance(&p->rng, 1, 2);
+    v->bytes = bytes_of(data, len);
+}
+
+/* Often one where the order is in doubt: both zeros, the infinities, the smallest, NaNs of both
+ * signs; else any bits. */
+static uint64_t random_bits(struct pool *p, bool single)
+{
+    static const uint64_t special[] = {0,
+                                       1,
+                                       0x7fefffffffffffff,
+                                       0x7ff0000000000000,
+                                       0x7ff0000000000001,
+                                       0x7ff8000000000000,
+                                       0x7fffffffffffffff,
+                                       0x3ff0000000000000};
+    static const uint64_t special_single[] = {0,          1,          0x7f7fffff, 0x7f800000,
+                                              0x7f800001, 0x7fc00000, 0x7fffffff, 0x3f800000};
+    uint64_t bits = rng_u64(&p->rng);
+    if (rng_chance(&p->rng, 2, 3))
+        bits = (bits & 1 ? (uint64_t)1 << (single ? 31 : 63) : 0) |
+               (single ? special_single : special)[rng_below(&p->rng, ARRAY_LEN(special))];
+    return single ? bits & UINT32_MAX : bits;
+}
+
+static void random_stamp(struct pool *p, struct value *v)
+{
+    v->stamp = versionstamp_incomplete((uint16_t)rng_below(&p->rng, 3) * 255);
+    if (rng_chance(&p->rng, 2, 3))
+        v->stamp.commit[rng_below(&p->rng, 10)] = (uint8_t)rng_below(&p->rng, 3);
+}
+
 static void random_value(struct pool *p, struct value *v, int depth)
 {
     CHECK(p->used < POOL_MAX);
-    *v = (struct value){.type = (enum tuple_type)rng_below(&p->rng, TUPLE_UUID + 1)};
+    *v = (struct value){.type = (enum tuple_type)rng_below(&p->rng, TUPLE_VERSIONSTAMP + 1)};
     if (v->type == TUPLE_NESTED && depth == 0)
         v->type = TUPLE_NULL;
     if (v->type == TUPLE_BYTES || v->type == TUPLE_STRING) {
@@ -64,6 +105,12 @@ static void random_value(struct pool *p, struct value *v, int depth)
         v->u = rng_below(&p->rng, 2);
     } else if (v->type == TUPLE_UUID) {
         v->uuid.b[rng_below(&p->rng, 16)] = (uint8_t)rng_below(&p->rng, 256);
+    } else if (v->type == TUPLE_BIG) {
+        random_big(p, v);
+    } else if (v->type == TUPLE_FLOAT || v->type == TUPLE_DOUBLE) {
+        v->u = random_bits(p, v->type == TUPLE_FLOAT);
+    } else if (v->type == TUPLE_VERSIONSTAMP) {
+        random_stamp(p, v);
     }
 }
 
@@ -81,10 +128,37 @@ static int order_of(int64_t a, int64_t b)
 static int compare_values(const struct value *a, size_t a_count, const struct value *b,
                           size_t b_count);
 
-/* What sorts together, by type code: the two integer types are one. */
+/* What sorts together, by type code: the three integer types are one. */
 static int rank_of(const struct value *v)
 {
-    return (int)(v->type == TUPLE_UINT ? TUPLE_INT : v->type);
+    return (int)(v->type == TUPLE_UINT || v->type == TUPLE_BIG ? TUPLE_INT : v->type);
+}
+
+/* By sign, then by magnitude: one of more than eight bytes is beyond all others. */
+static int compare_ints(const struct value *a, const struct value *b)
+{
+    if (a->negative != b->negative)
+        return a->negative ? -1 : 1;
+    int c = order_of((int64_t)a->bytes.len, (int64_t)b->bytes.len);
+    if (c == 0 && a->type == TUPLE_BIG)
+        c = memcmp(a->bytes.data, b->bytes.data, a->bytes.len);
+    else if (c == 0)
+        c = a->u == b->u ? 0 : a->u < b->u ? -1 : 1;
+    return a->negative ? -c : c;
+}
+
+/* NaNs by sign and bits, at the two ends; -0.0 before 0.0; all others as numbers. */
+static int compare_doubles(double a, double b, uint64_t a_bits, uint64_t b_bits)
+{
+    int a_end = isnan(a) ? (signbit(a) ? -1 : 1) : 0;
+    int b_end = isnan(b) ? (signbit(b) ? -1 : 1) : 0;
+    if (a_end != b_end)
+        return a_end - b_end;
+    if (a_end)
+        return a_bits == b_bits ? 0 : (a_bits < b_bits) == (a_end > 0) ? -1 : 1;
+    if (a < b || a > b)
+        return a < b ? -1 : 1;
+    return (signbit(b) ? 1 : 0) - (signbit(a) ? 1 : 0);
 }
 
 /* The order of the elements themselves, without looking at how they are packed. */
@@ -102,9 +176,16 @@ static int compare_value(const struct value *a, const struct value *b)
         return compare_values(a->inner, a->count, b->inner, b->count);
     case TUPLE_INT:
     case TUPLE_UINT:
-        if (a->negative != b->negative)
-            return a->negative ? -1 : 1;
-        return a->u == b->u ? 0 : (a->u < b->u) == a->negative ? 1 : -1;
+    case TUPLE_BIG:
+        return compare_ints(a, b);
+    case TUPLE_FLOAT:
+        return compare_doubles((double)float_of(a->u), (double)float_of(b->u), a->u, b->u);
+    case TUPLE_DOUBLE:
+        return compare_doubles(double_of(a->u), double_of(b->u), a->u, b->u);
+    case TUPLE_VERSIONSTAMP:
+        if (memcmp(a->stamp.commit, b->stamp.commit, sizeof(a->stamp.commit)))
+            return memcmp(a->stamp.commit, b->stamp.commit, sizeof(a->stamp.commit));
+        return order_of(a->stamp.user, b->stamp.user);
     case TUPLE_BOOL:
         return order_of((int64_t)a->u, (int64_t)b->u);
     case TUPLE_UUID:
