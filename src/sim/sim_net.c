@@ -6,7 +6,6 @@
 #include "kelpie/error.h"
 #include "sim/sim_record.h"
 
-#define ENDPOINTS (SIM_NODES_MAX * 2)
 #define TAIL_FACTOR 64
 #define VERY_LATE_IN 1024 /* one in so many frames comes as late as a fault may last */
 #define BASE_PORT 7100
@@ -27,15 +26,23 @@ struct flight {
     uint8_t *data;
 };
 
+struct endpoint {
+    struct process *p;
+    char addr[NET_ADDR_SIZE];
+};
+
+/* One way between two nodes. */
+struct way {
+    unsigned cuts, clogs;
+    uint64_t last_ns;
+};
+
 struct sim_net {
     struct world *w;
-    struct process *at[ENDPOINTS];
-    char addr[ENDPOINTS][NET_ADDR_SIZE];
-    unsigned cuts[SIM_NODES_MAX][SIM_NODES_MAX];
-    unsigned clogs[SIM_NODES_MAX][SIM_NODES_MAX];
+    struct endpoint *at; /* two of each node */
+    struct way *ways;    /* from each node to each */
+    bool *down;          /* of each node */
     struct list waiting; /* for the end of a clog, in order of arrival */
-    bool down[SIM_NODES_MAX];
-    uint64_t last_ns[SIM_NODES_MAX][SIM_NODES_MAX];
     struct flight *free;
     struct flight **all;
     size_t all_count, all_cap;
@@ -50,6 +57,17 @@ static unsigned node_of(unsigned endpoint)
 static unsigned endpoint_of(const struct process *p)
 {
     return p->node * 2 + p->slot;
+}
+
+static unsigned endpoints(const struct sim_net *n)
+{
+    return n->w->config.nodes * 2;
+}
+
+/* Of two nodes. */
+static struct way *way(const struct sim_net *n, unsigned from, unsigned to)
+{
+    return &n->ways[(size_t)from * n->w->config.nodes + to];
 }
 
 static void on_frame_due(struct world *w, struct sim_event *e);
@@ -106,7 +124,7 @@ static uint64_t link_delay_ns(struct sim_net *n)
 
 static bool is_cut(const struct sim_net *n, unsigned from, unsigned to)
 {
-    return n->cuts[node_of(from)][node_of(to)] > 0;
+    return way(n, node_of(from), node_of(to))->cuts > 0;
 }
 
 static void launch(struct sim_net *n, unsigned from, unsigned to, unsigned life, struct bytes data)
@@ -135,12 +153,19 @@ static void hint_down(struct sim_net *n, unsigned gone, unsigned to, unsigned li
     world_after(n->w, &f->event, delay + world_below(n->w, STREAM_NET, DOWN_US_MAX));
 }
 
+/* "10.a.b.c:port", as sim_net_new() made them. */
 static int endpoint_find(const struct sim_net *n, const char *addr)
 {
-    for (unsigned e = 0; e < n->w->config.nodes * 2; e++)
-        if (strcmp(n->addr[e], addr) == 0)
-            return (int)e;
-    return -1;
+    unsigned part[5] = {0}, at = 0;
+
+    for (const char *c = addr; *c && at < 5; c++) {
+        if (*c == '.' || *c == ':')
+            at++;
+        else
+            part[at] = part[at] * 10 + (unsigned)(*c - '0');
+    }
+    unsigned e = ((part[1] << 16 | part[2] << 8 | part[3]) - 1) * 2 + (part[4] - BASE_PORT);
+    return e < endpoints(n) && strcmp(n->at[e].addr, addr) == 0 ? (int)e : -1;
 }
 
 static void record(const struct sim_net *n, unsigned from, unsigned to, uint64_t sent_ns,
@@ -209,8 +234,8 @@ static void deliver(struct sim_net *n, struct flight *f, struct process *p)
     struct bytes frame = bytes_of(f->data, f->len);
 
     n->stats.delivered++;
-    n->last_ns[node_of(f->from)][node_of(f->to)] = n->w->now_ns;
-    p->talked |= 1u << f->from;
+    way(n, node_of(f->from), node_of(f->to))->last_ns = n->w->now_ns;
+    p->talked[f->from] = true;
     if (!p->net_events)
         return;
     CHECK(net_frame_scan(frame) == (long)frame.len);
@@ -223,10 +248,10 @@ static void on_frame_due(struct world *w, struct sim_event *e)
 {
     struct flight *f = CONTAINER_OF(e, struct flight, event);
     struct sim_net *n = w->net;
-    struct process *p = n->at[f->to];
+    struct process *p = n->at[f->to].p;
     struct bytes frame = bytes_of(f->data, f->len);
 
-    if (n->clogs[node_of(f->from)][node_of(f->to)] > 0) {
+    if (way(n, node_of(f->from), node_of(f->to))->clogs > 0) {
         list_append(&n->waiting, &f->waiting);
         return;
     }
@@ -250,14 +275,14 @@ static void on_hint_due(struct world *w, struct sim_event *e)
 {
     struct flight *f = CONTAINER_OF(e, struct flight, event);
     struct sim_net *n = w->net;
-    struct process *p = n->at[f->to];
+    struct process *p = n->at[f->to].p;
 
     if (p && p->life == f->life && process_hold(p, e))
         return;
     if (p && p->life == f->life && p->net_events && p->net_events->down &&
         !is_cut(n, f->from, f->to)) {
         process_enter(p, PROCESS_DOWN, f->from);
-        p->net_events->down(p->net_arg, n->addr[f->from]);
+        p->net_events->down(p->net_arg, n->at[f->from].addr);
         process_leave(p);
     }
     flight_release(n, f);
@@ -272,9 +297,15 @@ struct sim_net *sim_net_new(struct world *w)
     CHECK(n);
     n->w = w;
     list_init(&n->waiting);
-    for (unsigned e = 0; e < ENDPOINTS; e++)
-        (void)snprintf(n->addr[e], sizeof n->addr[e], "10.0.0.%u:%u", node_of(e) + 1,
-                       BASE_PORT + e % 2);
+    n->at = calloc(endpoints(n), sizeof *n->at);
+    n->ways = calloc((size_t)w->config.nodes * w->config.nodes, sizeof *n->ways);
+    n->down = calloc(w->config.nodes, sizeof *n->down);
+    CHECK(n->at && n->ways && n->down);
+    for (unsigned e = 0; e < endpoints(n); e++) {
+        unsigned id = node_of(e) + 1;
+        (void)snprintf(n->at[e].addr, sizeof n->at[e].addr, "10.%u.%u.%u:%u", id >> 16,
+                       id >> 8 & 255, id & 255, BASE_PORT + e % 2);
+    }
     return n;
 }
 
@@ -287,6 +318,9 @@ void sim_net_free(struct sim_net *n)
         free(n->all[i]);
     }
     free(n->all);
+    free(n->at);
+    free(n->ways);
+    free(n->down);
     free(n);
 }
 
@@ -301,8 +335,10 @@ void sim_net_attach(struct process *p)
 
     if (p->slot == SIM_SLOT_SUPERVISOR)
         return;
-    CHECK(!n->at[endpoint_of(p)]);
-    n->at[endpoint_of(p)] = p;
+    CHECK(!n->at[endpoint_of(p)].p);
+    n->at[endpoint_of(p)].p = p;
+    p->talked = calloc(endpoints(n), sizeof *p->talked);
+    CHECK(p->talked);
 }
 
 /* The system closes the connections of a process that ends; whoever had one is told. */
@@ -313,32 +349,35 @@ void sim_net_detach(struct process *p)
 
     if (p->slot == SIM_SLOT_SUPERVISOR)
         return;
-    n->at[self] = NULL;
-    for (unsigned e = 0; e < ENDPOINTS; e++)
-        if (n->at[e] && (n->at[e]->talked >> self & 1u) && !n->down[p->node])
-            hint_down(n, self, e, n->at[e]->life);
+    n->at[self].p = NULL;
+    free(p->talked);
+    for (unsigned e = 0; e < endpoints(n); e++)
+        if (n->at[e].p && n->at[e].p->talked[self] && !n->down[p->node])
+            hint_down(n, self, e, n->at[e].p->life);
 }
 
 const char *sim_net_addr(const struct sim_net *n, unsigned node, unsigned slot)
 {
-    return n->addr[node * 2 + slot];
+    return n->at[node * 2 + slot].addr;
 }
 
 struct process *sim_net_process(const struct sim_net *n, unsigned node, unsigned slot)
 {
-    return n->at[node * 2 + slot];
+    return n->at[node * 2 + slot].p;
 }
 
 void sim_net_cut(struct sim_net *n, unsigned from, unsigned to, bool cut)
 {
-    CHECK(cut || n->cuts[from][to] > 0);
-    n->cuts[from][to] += cut ? 1u : 0u - 1u;
+    struct way *at = way(n, from, to);
+
+    CHECK(cut || at->cuts > 0);
+    at->cuts += cut ? 1u : 0u - 1u;
 }
 
 static void tell_broken(struct sim_net *n, unsigned gone, unsigned to)
 {
-    const struct process *p = n->at[to];
-    if (p && p->talked >> gone & 1u)
+    const struct process *p = n->at[to].p;
+    if (p && p->talked[gone])
         hint_down(n, gone, to, p->life);
 }
 
@@ -359,9 +398,11 @@ void sim_net_reset(struct sim_net *n, unsigned a, unsigned b)
 
 void sim_net_clog(struct sim_net *n, unsigned from, unsigned to, bool clog)
 {
-    CHECK(clog || n->clogs[from][to] > 0);
-    n->clogs[from][to] += clog ? 1u : 0u - 1u;
-    if (n->clogs[from][to] > 0)
+    struct way *at = way(n, from, to);
+
+    CHECK(clog || at->clogs > 0);
+    at->clogs += clog ? 1u : 0u - 1u;
+    if (at->clogs > 0)
         return;
     LIST_FOREACH_SAFE(it, tmp, &n->waiting)
     {
@@ -375,7 +416,9 @@ void sim_net_clog(struct sim_net *n, unsigned from, unsigned to, bool clog)
 
 void sim_net_heal(struct sim_net *n)
 {
-    memset(n->cuts, 0, sizeof n->cuts);
+    for (unsigned from = 0; from < n->w->config.nodes; from++)
+        for (unsigned to = 0; to < n->w->config.nodes; to++)
+            way(n, from, to)->cuts = 0;
 }
 
 void sim_net_machine(struct sim_net *n, unsigned node, bool up)
@@ -385,7 +428,7 @@ void sim_net_machine(struct sim_net *n, unsigned node, bool up)
 
 uint64_t sim_net_last_ns(const struct sim_net *n, unsigned from, unsigned to)
 {
-    return n->last_ns[from][to];
+    return way(n, from, to)->last_ns;
 }
 
 const struct sim_net_stats *sim_net_stats(const struct sim_net *n)

@@ -56,7 +56,7 @@ struct process {
 
     const struct net_events *net_events;
     void *net_arg;
-    uint32_t talked; /* endpoints that frames came from, 1 << endpoint */
+    bool *talked; /* of each endpoint: frames came from it; NULL without a network */
 
     struct list store_msgs;
     struct list store_watches;

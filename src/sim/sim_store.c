@@ -426,6 +426,8 @@ struct sim_store *sim_store_new(struct world *w)
 
     CHECK(s);
     s->w = w;
+    s->cuts = calloc(w->config.nodes, sizeof *s->cuts);
+    CHECK(s->cuts);
     sim_mem_init(&s->mem);
     s->map = omap_memory_new(sim_mem_of(&s->mem), 0);
     CHECK(core_new(sim_mem_of(&s->mem), omap_memory_map(s->map), NULL, &s->core) == 0);
@@ -447,6 +449,7 @@ void sim_store_free(struct sim_store *s)
         free(s->all[i]);
     }
     free(s->all);
+    free(s->cuts);
     free(s);
 }
 

@@ -72,7 +72,7 @@ struct sim_store {
     struct core *core;
     struct results_builder builder;
     struct sim_event flush;
-    unsigned cuts[SIM_NODES_MAX];
+    unsigned *cuts;                    /* of each node */
     unsigned troubles[STORE_TROUBLES]; /* how many of each last */
     uint64_t reborn_version;           /* what was read before this is too old */
     struct core_commit rebirth;        /* moves the version on, as a new life of the store does */

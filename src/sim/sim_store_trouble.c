@@ -189,5 +189,5 @@ void sim_store_cut(struct world *w, unsigned node, bool cut)
 
 void sim_store_heal(struct world *w)
 {
-    memset(w->store->cuts, 0, sizeof w->store->cuts);
+    memset(w->store->cuts, 0, w->config.nodes * sizeof *w->store->cuts);
 }
