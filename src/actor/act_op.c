@@ -1,6 +1,8 @@
 /* Transactions of activations: their memory, and what becomes of one whose activation was dropped. */
 #include "actor/activation.h"
 
+#include "base/mark.h"
+
 struct act_op *act_op_new(struct kelpie_actor *act, enum act_op_kind kind)
 {
     struct actors *a = act->actors;
@@ -54,12 +56,14 @@ static void settled(struct kelpie_actor *act, bool lands)
     bool same_life = act->incarnation == cluster_incarnation(a->cluster);
 
     if (lands && same_life && !a->closed) {
+        SOMETIMES("suspended-with-a-commit-that-may-land");
         act_set_state(act, ACT_UNSETTLED);
         if (!list_empty(&act->mailbox) && act_may_go_on(act))
             act_take_back(act);
     } else if (list_empty(&act->mailbox) || a->closed || !same_life) {
         act_drop(act, KELPIE_E_UNAVAILABLE, NULL, "the node was suspended");
     } else if (act_may_go_on(act)) {
+        SOMETIMES("loaded-again-after-the-suspension");
         act_set_state(act, ACT_LOADING);
         act_load(act);
     }

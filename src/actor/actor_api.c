@@ -1,6 +1,8 @@
 /* What a class may call from its callbacks (kelpie/kelpie.h). */
 #include "actor/activation.h"
 
+#include "base/mark.h"
+
 const char *kelpie_actor_type(const struct kelpie_actor *actor)
 {
     return act_type(actor);
@@ -44,6 +46,7 @@ static int refuse_write(const struct kelpie_actor *actor)
 static int report_full(const struct kelpie_actor *actor, int error)
 {
     if (error == KELPIE_E_STATE_FULL) {
+        SOMETIMES("state-full");
         log_warn(&actor->actors->env->log, "actor_state_full",
                  "type=%s id=%s keys=%zu bytes=%zu keys_max=%u bytes_max=%u value_max=%u",
                  act_type(actor), act_id(actor), actor->values.keys, actor->values.bytes,

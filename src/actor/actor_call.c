@@ -4,6 +4,8 @@
  */
 #include "actor/actor_call.h"
 
+#include "base/mark.h"
+
 #include <stdio.h>
 
 static void step(struct actor_call *call);
@@ -67,6 +69,10 @@ static void deadline_passed(struct actor_call *call)
 {
     if (call->state == CALL_REMOTE || (call->state == CALL_LOCAL && local_may_be_applied(call)))
         call->maybe_applied = true;
+    if (call->maybe_applied)
+        SOMETIMES("call-deadline-result-unknown");
+    else
+        SOMETIMES("call-deadline-surely-not-applied");
     if (call->maybe_applied)
         finish_text(call, KELPIE_E_UNKNOWN_RESULT, "");
     else if (call->status == KELPIE_E_UNAVAILABLE || call->status == KELPIE_E_NODE_FULL)
@@ -181,15 +187,18 @@ static void learn(struct actor_call *call, int status, const struct placement *h
 {
     struct directory *d = &call->actors->directory;
 
-    if (hint && hint->record.placed && hint->addr[0])
+    if (hint && hint->record.placed && hint->addr[0]) {
+        SOMETIMES("callee-says-where-it-is");
         directory_learn(d, call->type, call->id, hint);
-    else if (status == KELPIE_E_NOT_HERE || status == KELPIE_E_UNREACHABLE ||
-             status == KELPIE_E_UNAVAILABLE || status == KELPIE_E_TIMEOUT ||
-             status == KELPIE_E_NODE_FULL)
+    } else if (status == KELPIE_E_NOT_HERE || status == KELPIE_E_UNREACHABLE ||
+               status == KELPIE_E_UNAVAILABLE || status == KELPIE_E_TIMEOUT ||
+               status == KELPIE_E_NODE_FULL)
         directory_forget(d, call->type, call->id);
     /* The third time it has moved: the store knows. */
-    if (status == KELPIE_E_NOT_HERE && call->tries >= 2)
+    if (status == KELPIE_E_NOT_HERE && call->tries >= 2) {
+        SOMETIMES("call-moved-three-times");
         directory_forget(d, call->type, call->id);
+    }
 }
 
 void call_answered(struct actor_call *call, int status, struct bytes body,
@@ -218,6 +227,7 @@ static bool end_if_deadly(struct actor_call *call)
     call->lost_boot = boot;
     if (call->lives_lost < LIVES_LOST_MAX)
         return false;
+    SOMETIMES("call-two-nodes-ended-with-it");
     log_warn(&call->actors->env->log, "call_given_up",
              "actor=%s/%s method=%s request=%s reason=\"%u nodes ended while they had it\"",
              call->type, call->id, call->method, call->request_id, call->lives_lost);
@@ -330,6 +340,7 @@ static bool end_if_suspended(struct actor_call *call)
     (void)cluster_may_act(a->cluster); /* notices that the lease has just run out */
     if (!a->suspended)
         return false;
+    SOMETIMES("call-ended-by-the-lapse");
     call->state = CALL_WAITING;
     call->suspended = true;
     timer_start(&call->timer, 0);

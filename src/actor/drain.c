@@ -3,6 +3,7 @@
  * placements of this incarnation that have no activation, until the store lists none.
  */
 #include "actor/activation.h"
+#include "base/mark.h"
 #include "base/mutant.h"
 
 static void on_timer(void *arg)
@@ -33,6 +34,7 @@ static void stop_one(struct kelpie_actor *act)
         act_stop(act, STOP_HAND_OVER);
     } else if (act->state == ACT_UNSETTLED) {
         /* A hand-over of the same generation excludes whatever may still land. */
+        SOMETIMES("drain-of-an-unsettled-actor");
         act_set_state(act, ACT_STOPPING);
         act_stop_placement(act, STOP_HAND_OVER);
     }
@@ -91,6 +93,7 @@ static void on_listed(struct txn *txn, int status)
         class = error ? NULL : actors_class(a, parts.type);
         if (class && row.generation > 0 && !act_find(a, parts.type, parts.id)) {
             struct kelpie_actor *act = act_new(a, class, parts.id, ACT_STOPPING);
+            SOMETIMES("drain-of-a-placement-without-activation");
             act->generation = row.generation;
             act_stop_placement(act, STOP_HAND_OVER);
         }
@@ -142,6 +145,7 @@ void drain_resume(struct actors *a)
     if (!d->on)
         return;
     if (cluster_state(a->cluster) != NODE_LEAVING) {
+        SOMETIMES("drain-called-off");
         d->on = false; /* another life, or the leave was called off */
         timer_stop(&d->timer);
         txn_cancel(&d->list);

@@ -6,6 +6,8 @@
 
 #include "actor/actor_call.h"
 
+#include "base/mark.h"
+
 struct finder {
     struct map_node node;
     struct actors *actors;
@@ -68,6 +70,7 @@ static void finish_nowhere(struct finder *f)
 {
     char why[CALL_REASON_SIZE];
 
+    SOMETIMES("found-nobody-to-place-on");
     if (f->some_full) {
         finish(f, KELPIE_E_NODE_FULL, kelpie_error_text(KELPIE_E_NODE_FULL));
     } else if (f->some_without_class && !f->some_gone) {
@@ -145,6 +148,8 @@ void finder_want(struct actors *a, struct actor_call *call)
         }
         CHECK(!map_insert(&a->finders, &f->node, actor_name_bytes(&f->name)));
     }
+    if (!fresh)
+        SOMETIMES("calls-share-a-search");
     call->finder = f;
     list_append(&f->waiters, &call->wait_link);
     if (fresh)

@@ -1,5 +1,6 @@
 /* One message: the class's callback, and the commit of what it wrote (spec: SendWrite). */
 #include "actor/activation.h"
+#include "base/mark.h"
 #include "base/mutant.h"
 
 static void answer_current(struct kelpie_actor *act, int status, struct bytes body)
@@ -18,6 +19,12 @@ static void answer_kept(struct kelpie_actor *act, struct invocation *inv,
 
     a->stats.replays++;
     mailbox_followers_leave(act, inv);
+    if (kept->generation == act->generation)
+        SOMETIMES("repeat-answered-from-memory");
+    else
+        SOMETIMES("repeat-answered-from-the-store");
+    if (!kept->reply_kept)
+        SOMETIMES("repeat-whose-reply-was-not-kept");
     if (kept->reply_kept)
         invocation_answer(a, inv, kept->status, kept->reply, NULL);
     else
@@ -105,8 +112,10 @@ static void committed(struct kelpie_actor *act, const struct act_op *op)
     actor_state_saved(&act->values);
     act_count_memory(act);
     /* Still COMMITTING in here: should the lease be gone, the caller is told "unknown". */
-    if (!act_may_go_on(act))
+    if (!act_may_go_on(act)) {
+        SOMETIMES("lease-over-when-the-commit-was-answered");
         return;
+    }
     act_set_state(act, ACT_IDLE);
     answer_current(act, 0, buf_bytes(&act->current->reply));
     act_run(act);
@@ -115,6 +124,7 @@ static void committed(struct kelpie_actor *act, const struct act_op *op)
 /* Surely not committed: the message is taken back, the actor goes on. */
 static void not_committed(struct kelpie_actor *act, int status)
 {
+    SOMETIMES("commit-rolled-back");
     if (!MUTANT("norollback"))
         actor_state_rollback(&act->values);
     act_count_memory(act);
@@ -163,6 +173,7 @@ static void on_committed(struct txn *txn, int status)
         act_drop(act, KELPIE_E_NOT_HERE, NULL, "");
         break;
     case KELPIE_E_UNKNOWN_RESULT:
+        SOMETIMES("commit-left-unsettled");
         left_unsettled(act);
         break;
     case KELPIE_E_STORE_CORRUPT:
@@ -195,6 +206,7 @@ void act_invoke(struct kelpie_actor *act, struct invocation *inv)
     if (!act_may_go_on(act))
         return;
     if (status) {
+        SOMETIMES("handler-failed");
         actor_state_rollback(&act->values);
         status = handler_error(status);
         if (inv->reply.len == 0)

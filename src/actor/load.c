@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "actor/activation.h"
+#include "base/mark.h"
 #include "base/mutant.h"
 #include "base/tuple.h"
 
@@ -71,6 +72,7 @@ static void start(struct kelpie_actor *act)
     int error = 0;
 
     if (a->drain.on && !act->taken_back) {
+        SOMETIMES("loaded-into-a-drain");
         act_set_state(act, ACT_STOPPING);
         act_free_memory(act);
         act_stop_placement(act, STOP_HAND_OVER);
@@ -80,6 +82,7 @@ static void start(struct kelpie_actor *act)
     if (act->class->activate)
         error = act->class->activate(act);
     if (error) {
+        SOMETIMES("activate-failed");
         log_warn(&a->env->log, "actor_activate_failed", "type=%s id=%s error=%s", act_type(act),
                  act_id(act), kelpie_error_name(error));
         act_drop(act, error < 0 ? error : KELPIE_E_HANDLER_FAILED, NULL,
@@ -106,6 +109,7 @@ static void load_failed(struct kelpie_actor *act, const struct load_args *args, 
     if (status == KELPIE_E_STORE_CORRUPT || status == KELPIE_E_STORE_NEWER ||
         status == KELPIE_E_STATE_FULL) {
         char why_quoted[TXN_REASON_SIZE * 2];
+        SOMETIMES("state-cannot-be-loaded");
         log_error(&a->env->log, "actor_load_failed", "type=%s id=%s error=%s why=%s", act_type(act),
                   act_id(act), kelpie_error_name(status),
                   log_quote(why, why_quoted, sizeof why_quoted));
@@ -166,6 +170,7 @@ static void on_taken_back(struct txn *txn, int status)
                status == KELPIE_E_TIMEOUT) {
         struct list waiting;
 
+        SOMETIMES("taking-back-is-unsettled-too");
         list_init(&waiting);
         act_set_state(act, ACT_UNSETTLED);
         mailbox_take_all(act, &waiting);

@@ -1,5 +1,6 @@
 /* Messages come in, wait their turn, and are taken one at a time. */
 #include "actor/activation.h"
+#include "base/mark.h"
 #include "base/mutant.h"
 
 void mailbox_take_all(struct kelpie_actor *act, struct list *out)
@@ -36,10 +37,13 @@ static bool enqueue(struct kelpie_actor *act, struct invocation *inv)
     struct invocation *first = find_request(act, inv->request_id);
 
     if (act->mailbox_count >= MAILBOX_MAX) {
+        SOMETIMES("mailbox-full");
         invocation_answer_text(act->actors, inv, KELPIE_E_MAILBOX_FULL, "");
         return false;
     }
     act->mailbox_count++;
+    if (first)
+        SOMETIMES("repeat-follows-the-first");
     list_append(first ? &first->followers : &act->mailbox, &inv->link);
     return true;
 }
@@ -67,6 +71,7 @@ static void evict(struct actors *a, const struct kelpie_class *class, struct inv
 {
     struct kelpie_actor *act;
 
+    SOMETIMES("node-full");
     if (inv->generation == 0 || a->activations.count >= a->activations_max + EVICTIONS_MAX) {
         invocation_answer_text(a, inv, KELPIE_E_NODE_FULL, "");
         return;
@@ -114,10 +119,12 @@ void host_deliver(struct actors *a, struct invocation *inv)
     }
     if (!enqueue(act, inv))
         return;
-    if (act->state == ACT_IDLE && !act->current && list_empty(&act->run_link))
+    if (act->state == ACT_IDLE && !act->current && list_empty(&act->run_link)) {
         act_run(act);
-    else if (act->state == ACT_UNSETTLED && !a->drain.on)
+    } else if (act->state == ACT_UNSETTLED && !a->drain.on) {
+        SOMETIMES("hand-over-taken-back");
         act_take_back(act);
+    }
 }
 
 void host_activate(struct actors *a, const char *type, const char *id)
@@ -163,6 +170,7 @@ static bool run_one(struct kelpie_actor *act)
         return false;
     inv = dequeue(act);
     if (invocation_deadline_ns(inv) <= env_now_ns(a->env)) {
+        SOMETIMES("message-waited-beyond-its-deadline");
         mailbox_followers_leave(act, inv);
         invocation_answer_text(a, inv, KELPIE_E_TIMEOUT, "");
         return act->state == ACT_IDLE;
@@ -187,6 +195,7 @@ void act_run(struct kelpie_actor *act)
             break;
         }
         if (messages++ == RUN_BATCH) {
+            SOMETIMES("actor-takes-turns");
             act_run_later(act);
             break;
         }

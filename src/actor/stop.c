@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "actor/activation.h"
+#include "base/mark.h"
 #include "base/mutant.h"
 
 static void hand_over(struct kelpie_actor *act, const struct excluded *excluded);
@@ -67,6 +68,7 @@ static void stop_failed(struct kelpie_actor *act, const struct txn *txn, int sta
     char why[2 * TXN_REASON_SIZE];
 
     if (status == KELPIE_E_UNKNOWN_RESULT || status == KELPIE_E_TIMEOUT) {
+        SOMETIMES("stop-left-unsettled");
         stopped_unsettled(act);
         return;
     }
@@ -104,6 +106,7 @@ static void on_handed_over(struct txn *txn, int status)
         return;
     if (status == 0) {
         struct placement now = args->result;
+        SOMETIMES("handed-over");
         a->stats.migrations++;
         directory_learn(&a->directory, act_type(act), act_id(act), &now);
         nudge(a, act, &now);
@@ -112,6 +115,7 @@ static void on_handed_over(struct txn *txn, int status)
         struct placement now = args->result;
         act_drop(act, KELPIE_E_NOT_HERE, &now, "");
     } else if (status == KELPIE_E_REFUSED) {
+        SOMETIMES("heir-refused");
         excluded_add(&op->excluded, args->target);
         if (act_may_go_on(act))
             hand_over(act, &op->excluded);
@@ -175,6 +179,7 @@ static void hand_over(struct kelpie_actor *act, const struct excluded *excluded)
     struct act_op *op;
 
     if (!heir) {
+        SOMETIMES("nobody-to-hand-over-to");
         let_go(act);
         return;
     }
@@ -192,6 +197,8 @@ static void hand_over(struct kelpie_actor *act, const struct excluded *excluded)
 void act_stop_placement(struct kelpie_actor *act, enum stop_how how)
 {
     CHECK(act->state == ACT_STOPPING && act->generation > 0);
+    if (how == STOP_RELEASE)
+        SOMETIMES("passivated");
     if (how == STOP_HAND_OVER)
         hand_over(act, NULL);
     else

@@ -1,6 +1,7 @@
 /* What operators and supervisors do: ForceForget, DeclareDead. */
 #include <stdio.h>
 
+#include "base/mark.h"
 #include "cluster/cluster_internal.h"
 #include "kelpie/error.h"
 
@@ -23,6 +24,8 @@ static void on_force(struct txn *t, int status)
     c->force_silences = NULL;
     if (!c->force.active)
         return;
+    if (status == KELPIE_E_REFUSED)
+        SOMETIMES("force-forget-tried-again");
     if (c->closing) {
         force_finish(c, KELPIE_E_CANCELLED, kelpie_error_text(KELPIE_E_CANCELLED));
         return;

@@ -1,5 +1,6 @@
 #include "cluster/detector.h"
 
+#include "base/mark.h"
 #include "base/mutant.h"
 
 void detector_init(struct detector *d, struct mem mem, const struct timing *timing)
@@ -28,8 +29,11 @@ void detector_deinit(struct detector *d)
 
 void detector_cover(struct detector *d, uint64_t now_ns)
 {
-    if (d->cover_last_ns == 0 || (now_ns - d->cover_last_ns > d->gap_max_ns && !MUTANT("outage")))
+    if (d->cover_last_ns == 0 || (now_ns - d->cover_last_ns > d->gap_max_ns && !MUTANT("outage"))) {
+        if (d->cover_last_ns)
+            SOMETIMES("window-restarted-by-a-gap");
         d->cover_since_ns = now_ns;
+    }
     d->cover_last_ns = now_ns;
 }
 
@@ -52,8 +56,10 @@ bool detector_see(struct detector *d, const char *node_id, const struct heartbea
                   uint64_t read_version, uint64_t now_ns)
 {
     struct sighting *s = find(d, node_id);
-    if (s && read_version < s->read_version)
+    if (s && read_version < s->read_version) {
+        SOMETIMES("sighting-overtaken");
         return false;
+    }
     if (s && same_life(&s->record, record) && s->record.counter == record->counter) {
         s->record = *record;
         s->read_version = read_version;

@@ -1,5 +1,6 @@
 /* From a process that is no member to an Active node: NodeRecover, NodeJoin, NodeJoinComplete, and
  * MarkDeadAll for a cluster in which nobody Active lives any more. */
+#include "base/mark.h"
 #include "base/mutant.h"
 #include "cluster/cluster_internal.h"
 #include "kelpie/error.h"
@@ -25,6 +26,8 @@ static void on_recover(struct txn *t, int status)
     if (t->committed)
         emit(c, c->recover.state == NODE_LEFT ? "recovered" : "past_life_failed", "node=%s",
              c->config.node_id);
+    if (t->committed && c->recover.proven)
+        SOMETIMES("past-life-found-silent");
     c->scanned = false;
     scan_now(c);
 }
@@ -57,6 +60,7 @@ static void step_past_life(struct cluster *c, const struct known_node *own)
         recover_start(c, NULL);
     } else if (seen && seen->moves >= SEEN_ALIVE_MOVES &&
                uuid_equal(seen->record.boot, own->life.boot)) {
+        SOMETIMES("twin-sees-the-other-alive");
         set_reason(c, "node id %s is alive at %s", c->config.node_id, own->addr);
         if (!c->twin_told) {
             c->twin_told = true;
@@ -151,6 +155,7 @@ static void join_take(struct cluster *c, struct join_op *op)
         lease_begin(c, op->txn.started_ns);
     if (c->state != NODE_ACTIVE)
         return;
+    SOMETIMES("joined-as-founder");
     if (view_from_rows(c, &op->txn, 1, op->view_number, true)) {
         forget_self(c, "the view could not be read");
         return;
@@ -227,6 +232,8 @@ void step_left(struct cluster *c)
         tell_left(c);
         return;
     }
+    if (living && mine && own->life.incarnation <= c->incarnation)
+        SOMETIMES("own-life-cleared-away");
     if (failed || (living && mine && own->life.incarnation <= c->incarnation))
         recover_start(c, NULL);
     else if (living && !mine && !MUTANT("pastlife"))
@@ -278,6 +285,7 @@ void step_joining(struct cluster *c)
     const struct known_node *answered = NULL;
     size_t active = 0, pinged = 0;
     if (c->leave_wanted && !membership_busy(c)) {
+        SOMETIMES("leave-before-active");
         forget_self(c, "asked to leave before it was Active");
         return;
     }
@@ -291,6 +299,8 @@ void step_joining(struct cluster *c)
         if (peer_fresh(c, &k->life, timing_lease_ns(&c->config.timing)))
             answered = k;
     }
+    if (active == 0)
+        SOMETIMES("join-completes-alone");
     if (active == 0 || answered || MUTANT("unasked")) {
         complete_start(c, answered ? &answered->life : NULL);
         return;
@@ -305,5 +315,6 @@ void step_joining(struct cluster *c)
             pinged++;
         }
     }
+    SOMETIMES("join-unanswered-yet");
     set_reason(c, "joining: none of %zu active nodes has answered directly yet", active);
 }

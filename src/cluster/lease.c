@@ -1,4 +1,5 @@
 /* Heartbeats and probes, the lease they carry, and what happens when it ends. */
+#include "base/mark.h"
 #include "base/mutant.h"
 #include "cluster/cluster_internal.h"
 #include "kelpie/error.h"
@@ -27,6 +28,7 @@ void clear_claim(struct cluster *c)
 {
     if (c->claim == 0)
         return;
+    SOMETIMES("primary-resigns");
     emit(c, "primary_resigned", "term=%llu", (unsigned long long)c->claim);
     c->claim = 0;
     if (c->events.primary_changed)
@@ -38,6 +40,7 @@ void suspend(struct cluster *c, const char *why)
 {
     if (!c->acting)
         return;
+    SOMETIMES("lease-lapsed");
     c->acting = false;
     c->stats.suspends++;
     set_reason(c, "%s", why);
@@ -52,6 +55,7 @@ void resume_if_able(struct cluster *c)
 {
     if (c->acting || !state_hosts(c->state) || !lease_running(c))
         return;
+    SOMETIMES("resumed");
     c->acting = true;
     c->reason[0] = '\0';
     emit(c, "resumed", "state=%s incarnation=%llu view=%llu", node_state_name(c->state),
@@ -86,6 +90,7 @@ void forget_self(struct cluster *c, const char *why)
 {
     if (c->state == NODE_LEFT)
         return;
+    SOMETIMES("life-forgotten");
     emit(c, "life_ended", "incarnation=%llu reason=\"%s\"", (unsigned long long)c->incarnation,
          why);
     c->lease_until_ns = 0;
@@ -115,14 +120,21 @@ static void heartbeat_take(struct cluster *c, struct heartbeat_op *op)
     if (!op->revives) {
         if (!lapsed || MUTANT("lapsed"))
             lease_extend(c, until);
+        else
+            SOMETIMES("heartbeat-answered-after-the-lapse");
         return;
     }
     /* While a leave is under way its outcome decides which view is right. */
-    if (now >= until || txn_active(&c->leave.txn))
+    if (now >= until || txn_active(&c->leave.txn)) {
+        SOMETIMES("reviving-heartbeat-too-late");
         return;
-    if (state_hosts(c->state) && op->view_number > c->view.number && !MUTANT("oldview") &&
-        view_from_rows(c, &op->txn, HEARTBEAT_NODES, op->view_number, false))
-        return;
+    }
+    SOMETIMES("lease-revived");
+    if (state_hosts(c->state) && op->view_number > c->view.number && !MUTANT("oldview")) {
+        SOMETIMES("revived-with-a-newer-view");
+        if (view_from_rows(c, &op->txn, HEARTBEAT_NODES, op->view_number, false))
+            return;
+    }
     lease_extend(c, until);
     resume_if_able(c);
 }

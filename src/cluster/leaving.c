@@ -1,6 +1,7 @@
 /* Leaving: NodeLeave, the drain by the floors above, NodeLeaveComplete. */
 #include <stdio.h>
 
+#include "base/mark.h"
 #include "base/mutant.h"
 #include "cluster/cluster_internal.h"
 #include "kelpie/error.h"
@@ -13,6 +14,7 @@ static void on_leave(struct txn *t, int status)
     if (status) {
         c->leave_wanted = false;
         set_reason(c, "%s", txn_why(t, status));
+        SOMETIMES("leave-refused");
         emit(c, "leave_refused", "reason=\"%s\"", c->reason);
         return;
     }
@@ -87,6 +89,7 @@ static void on_leave_complete(struct txn *t, int status)
     }
     set_reason(c, "leaving: %s", txn_why(t, status));
     if (status == KELPIE_E_REFUSED && rule_rows(t, 1).count > 0 && c->acting) {
+        SOMETIMES("drained-again");
         c->drained = false;
         if (c->events.drain)
             c->events.drain(c->arg);

@@ -3,6 +3,7 @@
  * of all nodes where one is needed (before joining, by the primary, after a gap), a peek at
  * heartbeats whose watch fired. Watches only make these happen sooner.
  */
+#include "base/mark.h"
 #include "base/mutant.h"
 #include "cluster/cluster_internal.h"
 #include "kelpie/error.h"
@@ -102,6 +103,7 @@ static void view_offer(struct cluster *c, struct view *next)
     bool takes =
         state_hosts(c->state) && next->number > c->view.number && !txn_active(&c->leave.txn);
     if (takes && c->state == NODE_ACTIVE && !self_in(c, next) && !MUTANT("notgone")) {
+        SOMETIMES("view-without-this-node");
         view_clear(next, c->env->mem);
         forget_self(c, "this life of the node was declared failed");
         return;
@@ -119,8 +121,10 @@ static bool view_by_changes(struct cluster *c, struct txn *t, const struct view_
     struct rule_ctx ctx = txn_look(t);
     struct store_result rows = rule_rows(t, POLL_CHANGES);
     struct view next;
-    if (rows.count != target->number - c->view.number)
+    if (rows.count != target->number - c->view.number) {
+        SOMETIMES("view-changes-trimmed-away");
         return false;
+    }
     view_init(&next);
     view_copy(&next, &c->view, c->env->mem);
     for (size_t i = 0; i < rows.count; i++) {
@@ -145,6 +149,8 @@ static bool view_by_changes(struct cluster *c, struct txn *t, const struct view_
     }
     next.number = target->number;
     bool fits = view_matches(&next, target);
+    if (rows.count > 1)
+        SOMETIMES("view-several-changes-behind");
     if (fits)
         view_offer(c, &next);
     view_clear(&next, c->env->mem);
@@ -296,15 +302,19 @@ static void peek_timer_fn(void *arg)
 
 static void note_primary(struct cluster *c, const struct primary_record *p, uint64_t version)
 {
-    if (version < c->primary_version)
-        return; /* poll and scan overtake each other */
+    if (version < c->primary_version) {
+        SOMETIMES("poll-and-scan-overtake");
+        return;
+    }
     c->primary_version = version;
     c->primary_known = true;
     c->primary = *p;
     if (p->term > c->highest_term)
         c->highest_term = p->term;
-    if (c->claim && (p->vacant || p->term != c->claim) && p->term >= c->claim)
+    if (c->claim && (p->vacant || p->term != c->claim) && p->term >= c->claim) {
+        SOMETIMES("stale-primary-notices");
         clear_claim(c);
+    }
 }
 
 /* The heartbeat of whoever was primary when the poll began, and how long its lease is. */
@@ -348,6 +358,8 @@ static void on_poll(struct txn *t, int status)
     if (heart)
         poll_heartbeat(c, &ctx);
     note_primary(c, &primary, t->read_version);
+    if (view.number > c->view.number && c->view_watch.armed)
+        SOMETIMES("poll-finds-what-the-watch-did-not");
     if (view.number > c->view.number && !view_by_changes(c, t, &view))
         scan_now(c);
     if (state_hosts(c->state)) {
@@ -474,11 +486,13 @@ static void on_scan(struct txn *t, int status)
             if (k->state == NODE_ACTIVE)
                 view_add(&next, &m, c->env->mem);
         }
-        if (view_matches(&next, &view))
+        if (view_matches(&next, &view)) {
+            SOMETIMES("view-read-from-scratch");
             view_offer(c, &next);
-        else
+        } else {
             set_reason(c, "the view %llu does not fit the node rows",
                        (unsigned long long)view.number);
+        }
         view_clear(&next, c->env->mem);
     }
     if (c->claim)

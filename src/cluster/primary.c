@@ -1,4 +1,5 @@
 /* Being a candidate, being primary: ElectPrimary, PrimaryStepDown, MarkNodeFailed, Forget. */
+#include "base/mark.h"
 #include "base/mutant.h"
 #include "cluster/cluster_internal.h"
 #include "kelpie/error.h"
@@ -76,6 +77,7 @@ static bool unclaimed_step_down(struct cluster *c)
         2 * c->elect.votes > c->elect.voters ||
         env_now_ns(c->env) - c->majority_seen_ns < timing_lease_ns(&c->config.timing))
         return false;
+    SOMETIMES("unclaimed-primary-steps-down");
     step_down(c, p->term);
     return true;
 }
@@ -97,8 +99,10 @@ static void on_elect(struct txn *t, int status)
     if (op->term > c->highest_term)
         c->highest_term = op->term;
     if (c->state != NODE_ACTIVE || op->self.incarnation != c->incarnation ||
-        txn_active(&c->leave.txn) || (!cluster_may_act(c) && !MUTANT("lateclaim")))
+        txn_active(&c->leave.txn) || (!cluster_may_act(c) && !MUTANT("lateclaim"))) {
+        SOMETIMES("elected-too-late");
         return;
+    }
     c->claim = op->term;
     c->stats.elections_won++;
     c->majority_seen_ns = env_now_ns(c->env);
@@ -250,8 +254,10 @@ void primary_beat(struct cluster *c)
     if (!c->scanned || majority_reached(c))
         c->majority_seen_ns = now;
     else if (now - c->majority_seen_ns >= timing_lease_ns(&c->config.timing) &&
-             !MUTANT("nostepdown"))
+             !MUTANT("nostepdown")) {
+        SOMETIMES("primary-without-majority");
         step_down(c, c->claim);
+    }
 }
 
 static void on_mark_failed(struct txn *t, int status)
@@ -338,8 +344,10 @@ static void forget_old(struct cluster *c)
         if (p->failed_since_ns == 0)
             p->failed_since_ns = now;
         if (now - p->failed_since_ns >= c->config.timing.forget_after_ms * NS_PER_MS &&
-            !txn_active(&c->forget.txn))
+            !txn_active(&c->forget.txn)) {
+            SOMETIMES("forget-by-age");
             forget_start(c, &k->life);
+        }
     }
 }
 
@@ -397,6 +405,7 @@ void cluster_forget(struct cluster *c, const char *node_id, bool force, cluster_
             done(arg, KELPIE_E_REFUSED, "another forced forget is under way");
             return;
         }
+        SOMETIMES("force-forget-asked");
         c->force = (struct force_forget){
             .active = true, .since_ns = env_now_ns(c->env), .done = done, .arg = arg};
         (void)memcpy(c->force.target, node_id, strlen(node_id) + 1);
@@ -410,6 +419,7 @@ void cluster_forget(struct cluster *c, const char *node_id, bool force, cluster_
     else if (txn_active(&c->forget.txn))
         done(arg, KELPIE_E_REFUSED, "another forget is under way: try again");
     else {
+        SOMETIMES("forget-asked");
         c->forget_done = done;
         c->forget_arg = arg;
         forget_start(c, &k->life);

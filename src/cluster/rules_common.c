@@ -1,4 +1,5 @@
 #include "base/hash128.h"
+#include "base/mark.h"
 #include "base/mutant.h"
 #include "cluster/rules.h"
 #include "kelpie/error.h"
@@ -124,6 +125,7 @@ int acked_by_all(struct rule_ctx *ctx, const struct keyspace *ks, size_t nodes_r
         bool acked =
             found && h.incarnation == r.incarnation && uuid_equal(h.boot, r.boot) && h.ack >= gone;
         if (!acked && !excused(silent, id, &r, &h)) {
+            SOMETIMES("view-not-acknowledged-yet");
             (void)rule_refuse(ctx, "node %s has not acknowledged view %llu yet", id,
                               (unsigned long long)gone);
             return 0;

@@ -1,5 +1,6 @@
 /* Declaring failed, and coming back from it: MarkNodeFailed, MarkDeadAll, NodeRecover, DeclareDead,
  * Forget, ForceForget. Whatever fails a node goes through write_fail (spec: Fail). */
+#include "base/mark.h"
 #include "base/mutant.h"
 #include "cluster/rules.h"
 #include "kelpie/error.h"
@@ -13,9 +14,11 @@ static enum verdict check_term(struct rule_ctx *ctx, size_t primary_read, size_t
     if (load_primary(ctx, primary_read, &primary) < 0 || load_node(ctx, self_read, &own) < 0)
         return RULE_REFUSE;
     if (!life_is(&own, self) || own.state != NODE_ACTIVE ||
-        !primary_is(&primary, self->node_id, &own) || primary.term != term)
+        !primary_is(&primary, self->node_id, &own) || primary.term != term) {
+        SOMETIMES("stale-primary-refused");
         return rule_refuse(ctx, "this node is not the primary of term %llu any more",
                            (unsigned long long)term);
+    }
     return RULE_COMMIT;
 }
 
@@ -36,10 +39,14 @@ static enum verdict mark_failed_rule(struct rule_ctx *ctx, void *arg)
     if (load_node(ctx, MARK_NODE, &r) < 0 || load_view(ctx, MARK_VIEW, &view) < 0 ||
         load_heartbeat(ctx, MARK_HEARTBEAT, &h) < 0)
         return RULE_REFUSE;
-    if (!life_is(&r, &op->target.life) || !state_is_living(r.state))
+    if (!life_is(&r, &op->target.life) || !state_is_living(r.state)) {
+        SOMETIMES("mark-failed-done-before");
         return RULE_DONE;
-    if (!still_silent(&h, &op->target) && !MUTANT("moved"))
+    }
+    if (!still_silent(&h, &op->target) && !MUTANT("moved")) {
+        SOMETIMES("mark-failed-heartbeat-moved");
         return rule_refuse(ctx, "the heartbeat of node %s has moved", target);
+    }
     write_fail(ctx, op->ks, &view, target, &r);
     return RULE_COMMIT;
 }
@@ -75,10 +82,14 @@ static enum verdict mark_dead_all_rule(struct rule_ctx *ctx, void *arg)
         load_view(ctx, DEAD_VIEW, &view) < 0)
         return RULE_REFUSE;
     bool joining = own.state == NODE_JOINING && uuid_equal(own.boot, op->boot);
-    if (uuid_equal(own.boot, op->boot) && !joining && own.state != NODE_LEFT)
+    if (uuid_equal(own.boot, op->boot) && !joining && own.state != NODE_LEFT) {
+        SOMETIMES("dead-all-by-a-failed-life");
         return rule_refuse(ctx, "the node is %s", node_state_name(own.state));
-    if (!life_is(&target, &op->target) || !state_hosts(target.state))
+    }
+    if (!life_is(&target, &op->target) || !state_hosts(target.state)) {
+        SOMETIMES("dead-all-done-before");
         return RULE_DONE;
+    }
     while ((more = next_node(ctx, op->ks, DEAD_NODES, &at, id, &r)) > 0) {
         bool is_target = strcmp(id, op->target.node_id) == 0;
         if (r.state != NODE_ACTIVE && !is_target)
@@ -86,11 +97,14 @@ static enum verdict mark_dead_all_rule(struct rule_ctx *ctx, void *arg)
         const struct silence *s = silence_find(&op->silent, id);
         if (find_heartbeat(ctx, op->ks, DEAD_HEARTBEATS, id, &h) < 0)
             return RULE_REFUSE;
-        if (!s || !life_is(&r, &s->life) || !still_silent(&h, s))
+        if (!s || !life_is(&r, &s->life) || !still_silent(&h, s)) {
+            SOMETIMES("dead-all-somebody-lives");
             return rule_refuse(ctx, "node %s is alive", id);
+        }
     }
     if (more < 0)
         return RULE_REFUSE;
+    SOMETIMES("dead-all");
     write_fail(ctx, op->ks, &view, op->target.node_id, &target);
     return RULE_COMMIT;
 }
@@ -129,12 +143,16 @@ static enum verdict recover_past(struct rule_ctx *ctx, struct recover_op *op,
     bool over = uuid_equal(own->boot, op->boot); /* of this very process, which is Left */
     bool silent = op->proven && life_is(own, &op->past.life) && still_silent(&h, &op->past);
     bool proven = over || silent;
-    if (!proven && !MUTANT("twin"))
+    if (!proven && !MUTANT("twin")) {
+        SOMETIMES("recover-past-life-unproven");
         return rule_refuse(ctx, "an earlier life of this node may still run at %s", own->addr);
+    }
     bool was_primary = primary_is(&primary, op->node_id, own);
     write_fail(ctx, op->ks, &view, op->node_id, own);
-    if (was_primary)
+    if (was_primary) {
+        SOMETIMES("recover-past-life-was-primary");
         write_vacant(ctx, op->ks, &primary);
+    }
     op->state = NODE_FAILED;
     return RULE_COMMIT;
 }
@@ -146,8 +164,10 @@ static enum verdict recover_rule(struct rule_ctx *ctx, void *arg)
     if (load_node(ctx, RECOVER_NODE, &own) < 0)
         return RULE_REFUSE;
     op->state = own.state;
-    if (own.state == NODE_LEFT)
+    if (own.state == NODE_LEFT) {
+        SOMETIMES("recover-left-before");
         return RULE_DONE;
+    }
     if (own.state != NODE_FAILED)
         return recover_past(ctx, op, &own);
     int acked =
@@ -193,12 +213,16 @@ static enum verdict declare_dead_rule(struct rule_ctx *ctx, void *arg)
     r.touched++;
     if (matches && state_is_living(r.state)) {
         bool was_primary = primary_is(&primary, op->node_id, &r);
+        SOMETIMES("declare-dead-fails-the-node");
         write_fail(ctx, op->ks, &view, op->node_id, &r);
-        if (was_primary)
+        if (was_primary) {
+            SOMETIMES("declare-dead-of-the-primary");
             write_vacant(ctx, op->ks, &primary);
+        }
     } else if (MUTANT("norewrite")) {
         return RULE_DONE;
     } else {
+        SOMETIMES("declare-dead-of-another-life");
         store_node(ctx, &key, &r);
     }
     return RULE_COMMIT;
@@ -227,16 +251,21 @@ static enum verdict forget_rule(struct rule_ctx *ctx, void *arg)
         return verdict;
     if (load_node(ctx, FORGET_NODE, &r) < 0)
         return RULE_REFUSE;
-    if (r.state == NODE_LEFT)
+    if (r.state == NODE_LEFT) {
+        SOMETIMES("forget-done-before");
         return RULE_DONE;
-    if (r.state != NODE_FAILED || !life_is(&r, &op->target))
+    }
+    if (r.state != NODE_FAILED || !life_is(&r, &op->target)) {
+        SOMETIMES("forget-not-failed");
         return rule_refuse(ctx, "node %s is %s: only a failed node can be forgotten",
                            op->target.node_id, node_state_name(r.state));
+    }
     if (acked_by_all(ctx, op->ks, FORGET_NODES, FORGET_HEARTBEATS, &op->silent, r.gone_view) <= 0)
         return RULE_REFUSE;
     state_move(&r.state, NODE_LEFT, false);
     struct key key = key_node(op->ks, op->target.node_id);
     store_node(ctx, &key, &r);
+    SOMETIMES("forget");
     return RULE_COMMIT;
 }
 
@@ -305,23 +334,33 @@ static enum verdict force_forget_rule(struct rule_ctx *ctx, void *arg)
     if (is_there < 0 || load_primary(ctx, FORCE_PRIMARY, &primary) < 0 ||
         load_view(ctx, FORCE_VIEW, &view) < 0 || count_voters(ctx, op) < 0)
         return RULE_REFUSE;
-    if (!is_there)
+    if (!is_there) {
+        SOMETIMES("force-forget-of-nobody");
         return rule_refuse(ctx, "there is no node %s", op->target);
-    if (r.state == NODE_LEFT)
+    }
+    if (r.state == NODE_LEFT) {
+        SOMETIMES("force-forget-done-before");
         return RULE_DONE;
+    }
     int gone = force_primary_gone(ctx, op, &primary);
-    if (gone <= 0)
-        return gone < 0 ? RULE_REFUSE
-                        : rule_refuse(ctx, "node %s is primary and alive: forget without force",
-                                      primary.node_id);
+    if (gone < 0)
+        return RULE_REFUSE;
+    if (gone == 0) {
+        SOMETIMES("force-forget-primary-lives");
+        return rule_refuse(ctx, "node %s is primary and alive: forget without force",
+                           primary.node_id);
+    }
     bool was_primary = primary_is(&primary, op->target, &r);
     if (state_is_living(r.state)) {
         int silent = is_silent(ctx, op, op->target, &r);
-        if (silent <= 0)
-            return silent < 0 ? RULE_REFUSE
-                              : rule_refuse(ctx, "node %s is alive (its heartbeat moves): drain it",
-                                            op->target);
+        if (silent < 0)
+            return RULE_REFUSE;
+        if (silent == 0) {
+            SOMETIMES("force-forget-target-lives");
+            return rule_refuse(ctx, "node %s is alive (its heartbeat moves): drain it", op->target);
+        }
         /* Failed first; what must be acknowledged is the view without it. */
+        SOMETIMES("force-forget-fails-first");
         write_fail(ctx, op->ks, &view, op->target, &r);
         if (was_primary)
             write_vacant(ctx, op->ks, &primary);
@@ -329,6 +368,7 @@ static enum verdict force_forget_rule(struct rule_ctx *ctx, void *arg)
     }
     if (acked_by_all(ctx, op->ks, FORCE_NODES, FORCE_HEARTBEATS, &op->silent, r.gone_view) <= 0)
         return RULE_REFUSE;
+    SOMETIMES("force-forget-strikes-off");
     op->voters_after--;
     state_move(&r.state, NODE_LEFT, false);
     struct key key = key_node(op->ks, op->target);

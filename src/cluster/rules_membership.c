@@ -1,5 +1,6 @@
 /* Joining, leaving, staying: NodeJoin, NodeJoinComplete, NodeLeave, NodeLeaveComplete,
  * SendHeartbeat, and the probe of a process that is no member yet. */
+#include "base/mark.h"
 #include "base/mutant.h"
 #include "cluster/rules.h"
 #include "kelpie/error.h"
@@ -61,6 +62,7 @@ static int join_found(struct rule_ctx *ctx, struct join_op *op, const struct nod
                           (unsigned long long)view.number, (unsigned long long)view.count);
         return KELPIE_E_REFUSED;
     }
+    SOMETIMES("join-founds-the-cluster");
     op->view_number = write_view(ctx, op->ks, &view, VIEW_ADD, op->node_id, next);
     op->term = ++term.term;
     primary = (struct primary_record){
@@ -116,14 +118,19 @@ static enum verdict join_rule(struct rule_ctx *ctx, void *arg)
         return RULE_REFUSE;
     if (m.own.state != NODE_LEFT && !MUTANT("pastlife")) {
         bool mine = uuid_equal(m.own.boot, op->self->boot);
-        if (mine && m.own.incarnation > op->known_incarnation && state_is_living(m.own.state))
+        if (mine && m.own.incarnation > op->known_incarnation && state_is_living(m.own.state)) {
+            SOMETIMES("join-recognised-as-done");
             return join_done(ctx, op, &m.own);
+        }
+        SOMETIMES("join-past-life-in-the-way");
         return rule_refuse(ctx, "an earlier life of this node is still %s",
                            node_state_name(m.own.state));
     }
     if (!m.known && m.rows >= NODES_MAX)
         return rule_refuse(ctx, "the cluster has %u node ids already, the most it can have",
                            NODES_MAX);
+    if (ctx->txn->attempts > 1 && m.own.touched > 0)
+        SOMETIMES("join-again-after-declare-dead");
     bool founds = m.members == 0;
     struct node_record next = *op->self;
     /* A restored store may hand out less than this process has held: its own commit is told by that. */
@@ -193,8 +200,10 @@ static enum verdict join_complete_rule(struct rule_ctx *ctx, void *arg)
     }
     if (more < 0)
         return RULE_REFUSE;
-    if ((active > 0 || MUTANT("coldstart")) && !answered)
+    if ((active > 0 || MUTANT("coldstart")) && !answered) {
+        SOMETIMES("join-complete-unanswered");
         return rule_refuse(ctx, "no active node has answered directly");
+    }
     state_move(&own.state, NODE_ACTIVE, false);
     op->view_number = write_view(ctx, op->ks, &view, VIEW_ADD, op->self.node_id, &own);
     own_heartbeat(&h, &op->self);
@@ -229,21 +238,31 @@ static enum verdict leave_rule(struct rule_ctx *ctx, void *arg)
     if (load_node(ctx, LEAVE_NODE, &own) < 0 || load_view(ctx, LEAVE_VIEW, &view) < 0 ||
         load_primary(ctx, LEAVE_PRIMARY, &primary) < 0)
         return RULE_REFUSE;
-    if (!life_is(&own, &op->self))
+    if (!life_is(&own, &op->self)) {
+        SOMETIMES("leave-by-another-life");
         return rule_refuse(ctx, "this life of the node was declared failed");
-    if (own.state == NODE_LEAVING)
+    }
+    if (own.state == NODE_LEAVING) {
+        SOMETIMES("leave-recognised-as-done");
         return RULE_DONE;
-    if (own.state != NODE_ACTIVE)
+    }
+    if (own.state != NODE_ACTIVE) {
+        SOMETIMES("leave-by-a-failed-node");
         return rule_refuse(ctx, "the node is %s, not Active", node_state_name(own.state));
-    if (view.count == 1 && !op->even_last)
+    }
+    if (view.count == 1 && !op->even_last) {
+        SOMETIMES("leave-of-the-last-node");
         return rule_refuse(ctx, "it is the last active node: nobody could take its actors "
                                 "(SIGTERM stops it)");
+    }
     state_move(&own.state, NODE_LEAVING, false);
     own.gone_view = write_view(ctx, op->ks, &view, VIEW_REMOVE, op->self.node_id, &own);
     struct key key = key_node(op->ks, op->self.node_id);
     store_node(ctx, &key, &own);
-    if (primary_is(&primary, op->self.node_id, &own))
+    if (primary_is(&primary, op->self.node_id, &own)) {
+        SOMETIMES("leave-of-the-primary");
         write_vacant(ctx, op->ks, &primary);
+    }
     return RULE_COMMIT;
 }
 
@@ -266,12 +285,18 @@ static enum verdict leave_complete_rule(struct rule_ctx *ctx, void *arg)
     struct node_record own;
     if (load_node(ctx, LEFT_NODE, &own) < 0)
         return RULE_REFUSE;
-    if (life_is(&own, &op->self) && own.state == NODE_LEFT)
+    if (life_is(&own, &op->self) && own.state == NODE_LEFT) {
+        SOMETIMES("left-recognised-as-done");
         return RULE_DONE;
-    if (!life_is(&own, &op->self) || own.state != NODE_LEAVING)
+    }
+    if (!life_is(&own, &op->self) || own.state != NODE_LEAVING) {
+        SOMETIMES("leave-complete-of-a-failed-node");
         return rule_refuse(ctx, "this life of the node was declared failed");
-    if (rule_rows(ctx->txn, LEFT_PLACED).count > 0 && !MUTANT("leaveplaced"))
+    }
+    if (rule_rows(ctx->txn, LEFT_PLACED).count > 0 && !MUTANT("leaveplaced")) {
+        SOMETIMES("leave-complete-still-placed");
         return rule_refuse(ctx, "actors are still placed here");
+    }
     if (!MUTANT("noack")) {
         int acked =
             acked_by_all(ctx, op->ks, LEFT_NODES, LEFT_HEARTBEATS, &op->silent, own.gone_view);
@@ -313,13 +338,16 @@ static enum verdict heartbeat_rule(struct rule_ctx *ctx, void *arg)
     if (op->revives && load_view(ctx, BEAT_VIEW, &view) < 0)
         return RULE_REFUSE;
     if ((!life_is(&own, &op->self) || !state_is_living(own.state)) && !MUTANT("deadbeat")) {
+        SOMETIMES("heartbeat-of-a-failed-life");
         op->not_current = true;
         return rule_refuse(ctx, "this life of the node was declared failed");
     }
     op->view_number = view.number;
     own_heartbeat(&h, &op->self);
-    if (h.counter == op->sequence)
+    if (h.counter == op->sequence) {
+        SOMETIMES("heartbeat-recognised-as-done");
         return RULE_DONE;
+    }
     if (h.counter > op->sequence) {
         op->not_current = true;
         return rule_refuse(ctx, "another process heartbeats as this life of the node");
@@ -355,8 +383,10 @@ static enum verdict probe_rule(struct rule_ctx *ctx, void *arg)
     struct probe_record p;
     if (load_probe(ctx, 0, &p) < 0)
         return RULE_REFUSE;
-    if (uuid_equal(p.boot, op->boot) && p.counter == op->sequence)
+    if (uuid_equal(p.boot, op->boot) && p.counter == op->sequence) {
+        SOMETIMES("probe-recognised-as-done");
         return RULE_DONE;
+    }
     p = (struct probe_record){.boot = op->boot, .counter = op->sequence};
     struct key key = key_probe(op->ks, op->node_id);
     store_probe(ctx, &key, &p);

@@ -1,4 +1,5 @@
 /* The primary: ElectPrimary, PrimaryStepDown, and its housekeeping of view changes. */
+#include "base/mark.h"
 #include "base/mutant.h"
 #include "cluster/rules.h"
 #include "kelpie/error.h"
@@ -38,6 +39,7 @@ static int majority(struct rule_ctx *ctx, struct elect_op *op, const char *excep
     if (2 * op->votes > op->voters || MUTANT("noquorum") ||
         (2 * op->votes == op->voters && MUTANT("half")))
         return 1;
+    SOMETIMES("elect-no-majority");
     (void)rule_refuse(ctx, "no majority: %zu of %zu voters are with this node", op->votes,
                       op->voters);
     return 0;
@@ -50,6 +52,7 @@ static int old_primary_silent(struct rule_ctx *ctx, struct elect_op *op,
     struct heartbeat_record h;
     const struct silence *s = silence_find(&op->silent, old->node_id);
     if (!s || !life_is(r, &s->life)) {
+        SOMETIMES("elect-primary-not-silent");
         (void)rule_refuse(ctx, "node %s is primary", old->node_id);
         return 0;
     }
@@ -58,6 +61,7 @@ static int old_primary_silent(struct rule_ctx *ctx, struct elect_op *op,
         return found;
     if (still_silent(&h, s) || MUTANT("usurp"))
         return 1;
+    SOMETIMES("elect-primary-lives");
     (void)rule_refuse(ctx, "node %s is primary and alive", old->node_id);
     return 0;
 }
@@ -85,9 +89,12 @@ static enum verdict elect_rule(struct rule_ctx *ctx, void *arg)
         load_view(ctx, ELECT_VIEW, &view) < 0 ||
         find_node(ctx, op->ks, ELECT_NODES, op->self.node_id, &own) < 0)
         return RULE_REFUSE;
-    if (!life_is(&own, &op->self) || own.state != NODE_ACTIVE)
+    if (!life_is(&own, &op->self) || own.state != NODE_ACTIVE) {
+        SOMETIMES("elect-by-a-failed-node");
         return rule_refuse(ctx, "this life of the node is not Active any more");
+    }
     if (primary_is(&old, op->self.node_id, &own) && old.term > op->known_term) {
+        SOMETIMES("elect-recognised-as-done");
         op->term = old.term;
         return RULE_DONE;
     }
@@ -99,8 +106,10 @@ static enum verdict elect_rule(struct rule_ctx *ctx, void *arg)
         return RULE_REFUSE;
     if (majority(ctx, op, held ? old.node_id : "") <= 0)
         return RULE_REFUSE;
-    if (held)
+    if (held) {
+        SOMETIMES("elect-fails-the-old-primary");
         write_fail(ctx, op->ks, &view, old.node_id, &r);
+    }
     return elect_write(ctx, op, &term);
 }
 
@@ -127,8 +136,11 @@ static enum verdict step_down_rule(struct rule_ctx *ctx, void *arg)
         return RULE_REFUSE;
     bool mine = !p.vacant && strcmp(p.node_id, op->self.node_id) == 0 &&
                 p.incarnation == op->self.incarnation && uuid_equal(p.boot, op->self.boot);
-    if (!mine || p.term != op->term)
+    if (!mine || p.term != op->term) {
+        SOMETIMES("step-down-too-late");
         return RULE_DONE;
+    }
+    SOMETIMES("step-down");
     write_vacant(ctx, op->ks, &p);
     return RULE_COMMIT;
 }
@@ -172,8 +184,10 @@ static enum verdict trim_rule(struct rule_ctx *ctx, void *arg)
     int err;
     if (load_primary(ctx, TRIM_PRIMARY, &p) < 0 || load_view(ctx, TRIM_VIEW, &view) < 0)
         return RULE_REFUSE;
-    if (p.vacant || p.term != op->term || !uuid_equal(p.boot, op->self.boot))
+    if (p.vacant || p.term != op->term || !uuid_equal(p.boot, op->self.boot)) {
+        SOMETIMES("trim-by-a-stale-primary");
         return rule_refuse(ctx, "this node is not the primary any more");
+    }
     if (rule_rows(ctx->txn, TRIM_CHANGES).count == 0 || view.number <= VIEW_CHANGES_KEPT)
         return RULE_DONE;
     uint64_t last = acknowledged(ctx, op, view.number - VIEW_CHANGES_KEPT, &err);
@@ -183,6 +197,7 @@ static enum verdict trim_rule(struct rule_ctx *ctx, void *arg)
     struct bytes first = rule_rows(ctx->txn, TRIM_CHANGES).rows[0].key;
     if (bytes_compare(first, key_bytes(&range.end)) >= 0)
         return RULE_DONE;
+    SOMETIMES("view-changes-trimmed");
     rule_delete_range(ctx, key_bytes(&range.begin), key_bytes(&range.end));
     return RULE_COMMIT;
 }

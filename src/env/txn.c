@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "base/mark.h"
 #include "base/mutant.h"
 #include "base/tuple.h"
 #include "kelpie/error.h"
@@ -127,6 +128,12 @@ static void complete(struct txn *t)
 static void finish(struct txn *t, int status)
 {
     bool settled = status == 0 || status == KELPIE_E_REFUSED;
+    if (t->unknown_pending && status == 0 && !t->committed)
+        SOMETIMES("unknown-result-recognised-as-done");
+    if (t->unknown_pending && t->committed)
+        SOMETIMES("unknown-result-committed-again");
+    if (t->unknown_pending && !settled)
+        SOMETIMES("unknown-result-stays-unknown");
     timer_stop(&t->timer);
     t->status = t->unknown_pending && !settled ? KELPIE_E_UNKNOWN_RESULT : status;
     complete(t);
@@ -203,6 +210,7 @@ static void commit(struct txn *t)
     /* A process that was stopped may get the rows before its own timer: what it read them for is
      * then as old as the stop (a majority that answered, say). */
     if (t->give_up_ns && env_now_ns(t->env) - t->started_ns >= t->give_up_ns) {
+        SOMETIMES("txn-rows-too-old-to-act-on");
         finish(t, KELPIE_E_TIMEOUT);
         return;
     }
@@ -326,6 +334,7 @@ static void on_timer(void *arg)
             finish(t, KELPIE_E_STORE_UNAVAILABLE);
             return;
         }
+        SOMETIMES("txn-attempt-timed-out");
         retry(t, KELPIE_E_TIMEOUT);
         return;
     case TXN_BACKING_OFF:
@@ -344,6 +353,7 @@ static void on_give_up(void *arg)
     struct txn *t = arg;
     if (t->state == TXN_COMPLETING)
         return;
+    SOMETIMES("txn-given-up");
     detach(t);
     finish(t, t->disk_full ? KELPIE_E_STORE_FULL : KELPIE_E_TIMEOUT);
 }
@@ -353,6 +363,8 @@ void txn_cancel(struct txn *t)
     if (t->state == TXN_IDLE || t->state == TXN_COMPLETING)
         return;
     detach(t);
+    if (t->unknown_pending)
+        SOMETIMES("txn-cancelled-while-it-may-land");
     t->status = t->unknown_pending ? KELPIE_E_UNKNOWN_RESULT : KELPIE_E_CANCELLED;
     t->state = TXN_COMPLETING;
     timer_start(&t->timer, 0);
@@ -448,6 +460,7 @@ enum verdict rule_corrupt(struct rule_ctx *ctx, int error, struct bytes key)
                    error == KELPIE_E_STORE_NEWER ? "was written by a newer version"
                                                  : "fails its checksum or cannot be decoded");
     buf_deinit(&text);
+    SOMETIMES("record-found-corrupt");
     ctx->error = error;
     return RULE_REFUSE;
 }

@@ -1,5 +1,7 @@
 #include "registry/directory.h"
 
+#include "base/mark.h"
+
 struct entry {
     struct map_node node;
     struct list link;
@@ -92,6 +94,7 @@ bool directory_find(struct directory *d, const struct view *view, const char *ty
     if (e->epoch != d->epoch) {
         const struct member *m = view ? view_find(view, e->placement.record.node_id) : NULL;
         if (!m || !uuid_equal(m->boot, e->placement.record.boot)) {
+            SOMETIMES("cached-placement-on-a-dead-node");
             drop(d, e);
             return false;
         }

@@ -1,6 +1,7 @@
 /* The rules of an activation: Activate and CommitWrite of the specification. */
 #include "registry/rules_actor.h"
 
+#include "base/mark.h"
 #include "base/mutant.h"
 #include "kelpie/error.h"
 
@@ -31,6 +32,7 @@ enum verdict rule_load_actor(struct rule_ctx *ctx, void *arg)
     if (error)
         return corrupt_placement(ctx, error, &a->ref);
     if (!placement_is_on(&a->placement, &a->self) && !MUTANT("loadany")) {
+        SOMETIMES("load-not-placed-here");
         a->outcome = PLACE_NOT_MINE;
         return refuse_placement(ctx, &a->placement);
     }
@@ -96,6 +98,7 @@ enum verdict rule_commit_actor(struct rule_ctx *ctx, void *arg)
             return rule_corrupt(ctx, error, key_bytes(&slot_key));
         if (slot.sequence == a->request.sequence && slot.generation == a->generation &&
             strcmp(slot.request_id, a->request.request_id) == 0) {
+            SOMETIMES("commit-recognised-as-done");
             a->outcome = PLACE_MADE;
             return RULE_DONE;
         }
@@ -103,8 +106,10 @@ enum verdict rule_commit_actor(struct rule_ctx *ctx, void *arg)
     if (!MUTANT("nofence")) {
         a->outcome = PLACE_NOT_MINE;
         if (!placement_is_on(&p, &a->self) ||
-            (p.generation != a->generation && !MUTANT("fencenode")))
+            (p.generation != a->generation && !MUTANT("fencenode"))) {
+            SOMETIMES("commit-fenced");
             return refuse_placement(ctx, &p);
+        }
         if (has_slot && slot.sequence >= a->request.sequence && !MUTANT("fencenode"))
             return rule_refuse(ctx, "the actor's commit %llu was made by another activation",
                                (unsigned long long)a->request.sequence);

@@ -5,6 +5,7 @@
  */
 #include <stdio.h>
 
+#include "base/mark.h"
 #include "base/mutant.h"
 #include "kelpie/error.h"
 #include "registry/placement.h"
@@ -207,12 +208,14 @@ enum verdict rule_place_actor(struct rule_ctx *ctx, void *arg)
         if (error)
             return node_corrupt(ctx, error, a->ref.ks, p.node_id);
         if (found && node_hosts(&node, &p) && !(MUTANT("steal") && a->target[0])) {
+            SOMETIMES("place-found-placed");
             a->outcome = PLACE_FOUND;
             set_result(&a->result, &p, &node);
             return RULE_DONE;
         }
     }
     if (!a->target[0]) {
+        SOMETIMES("place-looked-up-only");
         a->outcome = PLACE_NONE;
         set_result(&a->result, &p, NULL);
         return RULE_DONE;
@@ -221,8 +224,12 @@ enum verdict rule_place_actor(struct rule_ctx *ctx, void *arg)
     if (error)
         return node_corrupt(ctx, error, a->ref.ks, a->target);
     a->outcome = target_fault(&node, found, a->ref.type);
-    if (a->outcome != PLACE_UNDECIDED)
+    if (a->outcome != PLACE_UNDECIDED) {
+        SOMETIMES("place-target-not-active");
         return refuse_target(ctx, a->outcome, a->target, a->ref.type);
+    }
+    if (p.placed)
+        SOMETIMES("place-over-a-void-placement");
     made =
         placed_on(a->target, &node, p.generation + (MUTANT("generation") && p.generation ? 0 : 1));
     replace(ctx, &a->ref, &p, &made);
@@ -277,12 +284,15 @@ enum verdict rule_release_actor(struct rule_ctx *ctx, void *arg)
     if (error)
         return placement_corrupt(ctx, error, &a->ref);
     if (!p.placed && p.generation == a->generation) {
+        SOMETIMES("release-recognised-as-done");
         a->outcome = PLACE_NONE;
         set_result(&a->result, &p, NULL);
         return RULE_DONE;
     }
-    if (!is_mine(&p, a) && !MUTANT("releaseany"))
+    if (!is_mine(&p, a) && !MUTANT("releaseany")) {
+        SOMETIMES("release-not-mine");
         return refuse_not_mine(ctx, a, &p);
+    }
     released = (struct placement_record){.placed = false, .generation = p.generation};
     replace(ctx, &a->ref, &p, &released);
     if (MUTANT("deleterow")) {
@@ -315,14 +325,18 @@ enum verdict rule_migrate_actor(struct rule_ctx *ctx, void *arg)
     if (error)
         return node_corrupt(ctx, error, a->ref.ks, a->target);
     if (p.placed && p.generation == a->generation + 1 && strcmp(p.node_id, a->target) == 0) {
+        SOMETIMES("migrate-recognised-as-done");
         a->outcome = PLACE_MADE;
         set_result(&a->result, &p, found && node_hosts(&node, &p) ? &node : NULL);
         return RULE_DONE;
     }
-    if (!is_mine(&p, a))
+    if (!is_mine(&p, a)) {
+        SOMETIMES("migrate-not-mine");
         return refuse_not_mine(ctx, a, &p);
+    }
     a->outcome = target_fault(&node, found, a->ref.type);
     if (a->outcome != PLACE_UNDECIDED) {
+        SOMETIMES("migrate-target-not-active");
         set_result(&a->result, &p, NULL);
         return refuse_target(ctx, a->outcome, a->target, a->ref.type);
     }
@@ -348,12 +362,16 @@ enum verdict rule_abort_migration(struct rule_ctx *ctx, void *arg)
     if (error)
         return placement_corrupt(ctx, error, &a->ref);
     if (placement_is_on(&p, &a->self) && p.generation == a->generation + 1) {
+        SOMETIMES("abort-recognised-as-done");
         a->outcome = PLACE_MADE;
         set_result(&a->result, &p, NULL);
         return RULE_DONE;
     }
-    if (!is_mine(&p, a))
+    if (!is_mine(&p, a)) {
+        SOMETIMES("abort-not-mine");
         return refuse_not_mine(ctx, a, &p);
+    }
+    SOMETIMES("abort-takes-back");
     again = p;
     if (!MUTANT("abortsame"))
         again.generation++;

@@ -5,6 +5,7 @@
  * in the same transaction, each placement that it writes and the node that the placement names: an
  * incarnation that does not host never will again, so such a placement hosts nothing.
  */
+#include "base/mark.h"
 #include "base/mutant.h"
 #include "kelpie/error.h"
 #include "registry/rules_actor.h"
@@ -48,9 +49,12 @@ static enum verdict check_primary(struct rule_ctx *ctx, const struct sweep_args 
     error = primary_record_decode(key_bytes(&key), value, ctx->scratch, &primary);
     if (error)
         return rule_corrupt(ctx, error, key_bytes(&key));
-    if (primary.vacant || primary.term != a->term || strcmp(primary.node_id, a->self.node_id) != 0)
+    if (primary.vacant || primary.term != a->term ||
+        strcmp(primary.node_id, a->self.node_id) != 0) {
+        SOMETIMES("sweep-by-a-stale-primary");
         return rule_refuse(ctx, "this node is not primary in term %llu",
                            (unsigned long long)a->term);
+    }
     return RULE_DONE;
 }
 
@@ -74,6 +78,7 @@ static int sweep_one(struct rule_ctx *ctx, struct sweep_args *a, const struct ke
         struct placement_record voided = {.placed = false, .generation = p.generation};
         if (!MUTANT("sweepforgets"))
             placement_write(ctx, &ref, &voided);
+        SOMETIMES("sweep-voids-a-placement");
         a->voided++;
     }
     rule_delete(ctx, key_bytes(&by_node));
@@ -115,6 +120,7 @@ static enum verdict sweep_batch(struct rule_ctx *ctx, struct sweep_args *a, cons
     }
     if (found && (node.state == NODE_ACTIVE || node.state == NODE_LEAVING) &&
         node.incarnation == b->first.number && !MUTANT("sweepliving")) {
+        SOMETIMES("sweep-skips-a-living-life");
         skip_incarnation(a, b);
         return RULE_DONE;
     }
@@ -161,8 +167,10 @@ enum verdict rule_sweep_placements(struct rule_ctx *ctx, void *arg)
     a->next = a->cursor;
     if (rule_read_count(ctx) == OWN_READS)
         return ask(ctx, a, &b, parts);
-    if (!same_batch(a, &b, parts))
-        return RULE_DONE; /* the rows moved under us: the next batch starts at the same cursor */
+    if (!same_batch(a, &b, parts)) {
+        SOMETIMES("sweep-rows-moved");
+        return RULE_DONE; /* the next batch starts at the same cursor */
+    }
     return sweep_batch(ctx, a, &b, parts);
 }
 

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "base/mark.h"
 #include "kelpie/error.h"
 #include "rpc/rpc_message.h"
 
@@ -104,6 +105,7 @@ static void on_request(struct rpc *rpc, const struct rpc_message *m)
         report_foreign(rpc, &m->from);
         rpc_reply(rpc, &request, KELPIE_E_STORE_FOREIGN, bytes_of(NULL, 0));
     } else if (!uuid_is_zero(m->target_boot) && !uuid_equal(m->target_boot, rpc->self.boot)) {
+        SOMETIMES("message-to-another-life");
         rpc_reply(rpc, &request, KELPIE_E_NOT_HERE, bytes_of(NULL, 0));
     } else if (!rpc->handlers[m->kind].fn) {
         rpc_reply(rpc, &request, KELPIE_E_UNAVAILABLE, bytes_of(NULL, 0));
@@ -286,8 +288,11 @@ void rpc_cancel_all(struct rpc *rpc)
 
 void rpc_fail_boot(struct rpc *rpc, struct uuid boot)
 {
-    if (!uuid_is_zero(boot))
-        settle_all(rpc, boot_matches, &boot, KELPIE_E_UNREACHABLE);
+    if (uuid_is_zero(boot))
+        return;
+    if (rpc->calls.count > 0)
+        SOMETIMES("calls-outstanding-when-a-member-goes");
+    settle_all(rpc, boot_matches, &boot, KELPIE_E_UNREACHABLE);
 }
 
 size_t rpc_outstanding(const struct rpc *rpc)

@@ -125,7 +125,7 @@ plant() { # FILE STATEMENT
 }
 
 fresh
-checks='includes banned limits names words'
+checks='includes banned limits names marks words'
 ! have clang-format || checks+=' format'
 ! have cppcheck || checks+=' static'
 for check in $checks; do
@@ -245,6 +245,18 @@ fresh
 mkdir -p "$tree/src/store/part"
 echo '/* */' >"$tree/src/store/part/low.h"
 expect_finding names src/store/part/low.h:1 'taken by src/base/low'
+
+# Marks: a name twice, one that is no literal, one that is no words, one in a header.
+fresh
+echo 'void m(void) { SOMETIMES("low-mark"); SOMETIMES("other-mark"); }' >"$tree/src/base/m.c"
+expect_ok marks
+printf '\nvoid n(void) { SOMETIMES("low-mark"); }\n' >"$tree/src/rpc/n.c"
+expect_finding marks src/rpc/n.c:2 "'low-mark' is at src/base/m.c:1"
+for planted in 'n.c|(NAME)' 'n.c|("Not This")' 'n.h|("a-mark")'; do
+    fresh
+    echo "void n(void) { SOMETIMES${planted#*|}; }" >"$tree/src/rpc/${planted%%|*}"
+    expect_finding marks "src/rpc/${planted%%|*}:1" mark
+done
 
 # Words, spelled so that this file has none of them.
 for word in /wo''rk/main /ro''ot/.ssh TO''DO FIX''ME XX''X; do
