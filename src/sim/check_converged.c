@@ -54,6 +54,10 @@ bool hosts_converged(struct world *w, char *why, size_t why_size)
         primaries += cluster_claim(c) > 0 && cluster_claim(c) == w->shadow->primary.term &&
                      !w->shadow->primary.vacant && strcmp(w->shadow->primary.node_id, h->id) == 0;
     }
+    if (coverage_phases(w) >> PHASE_MIGRATION & 1u) {
+        (void)snprintf(why, why_size, "an actor is still being handed over");
+        return false;
+    }
     if (w->shadow->view.count != living) {
         (void)snprintf(why, why_size, "the view has %llu members, %u nodes live",
                        (unsigned long long)w->shadow->view.count, living);

@@ -176,7 +176,7 @@ static void begin(struct nemesis *n, const struct trouble *like)
         uint64_t last_ns = (20 + below(w, max_ms)) * NS_PER_MS;
         t->until_ns = w->now_ns + last_ns;
         world_after(w, &t->event, t->kind == FAULT_FLAP ? 100 * NS_PER_MS : last_ns);
-        w->met[t->kind]++;
+        world_met(w, t->kind);
         return;
     }
 }
@@ -253,7 +253,7 @@ static void begin_freeze(struct nemesis *n, enum sim_fault kind, const struct pr
 static void jump_wall(struct world *w, struct process *p)
 {
     uint64_t by = below(w, WALL_JUMP_MS_MAX);
-    w->met[FAULT_WALL_JUMP]++;
+    world_met(w, FAULT_WALL_JUMP);
     p->wall_jump_ms = below(w, 2) ? (int64_t)by : -(int64_t)by;
 }
 
@@ -262,7 +262,7 @@ static void reset_link(struct world *w, unsigned node)
     unsigned other = (unsigned)below(w, w->config.nodes);
     if (other == node)
         return;
-    w->met[FAULT_RESET]++;
+    world_met(w, FAULT_RESET);
     sim_net_reset(w->net, node, other);
 }
 
@@ -275,24 +275,25 @@ static void strike(struct nemesis *n, enum sim_fault kind)
         return;
     switch (kind) {
     case FAULT_CRASH:
-        w->met[kind]++;
+        world_met(w, kind);
         host_kill(w, p->node, p->slot, HOST_CRASH);
         break;
     case FAULT_HOST:
-        w->met[kind]++;
+        world_met(w, kind);
         host_kill(w, p->node, p->slot, HOST_DOWN);
         break;
     case FAULT_KILL_ALL:
         if (below(w, KILL_ALL_IN))
             return;
-        w->met[kind]++;
+        world_met(w, kind);
         hosts_kill_all(w);
         break;
     case FAULT_LEAVE:
-        w->met[kind] += host_leave(w, p);
+        if (host_leave(w, p))
+            world_met(w, kind);
         break;
     case FAULT_TWIN:
-        w->met[kind]++;
+        world_met(w, kind);
         host_twin(w, p->node);
         break;
     case FAULT_FREEZE:
@@ -357,6 +358,16 @@ struct nemesis *nemesis_new(struct world *w)
 void nemesis_free(struct nemesis *n)
 {
     free(n);
+}
+
+uint64_t nemesis_lasting(const struct world *w)
+{
+    uint64_t lasting = 0;
+
+    for (unsigned i = 0; i < TROUBLES_MAX; i++)
+        if (w->nemesis->troubles[i].on)
+            lasting |= 1ull << w->nemesis->troubles[i].kind;
+    return lasting;
 }
 
 void nemesis_start(struct world *w)

@@ -183,6 +183,8 @@ struct process *process_new(struct world *w, unsigned node, unsigned slot,
     if (sim_fault_on(&w->config, FAULT_DRIFT) && w->config.drift_ppm_max > 0)
         p->drift_ppm = (int64_t)world_below(w, STREAM_CLOCK, w->config.drift_ppm_max * 2 + 1) -
                        (int64_t)w->config.drift_ppm_max;
+    if (p->drift_ppm)
+        world_met(w, FAULT_DRIFT);
     draw_skew(p);
     p->clock_offset_ns = world_below(w, STREAM_CLOCK, 1000000) * NS_PER_S;
     sim_mem_init(&p->mem);
@@ -288,7 +290,7 @@ void process_leave(struct process *p)
     p->depth--;
     if (p->mem.failed) {
         p->mem.failed = false;
-        p->world->met[FAULT_OUT_OF_MEMORY]++;
+        world_met(p->world, FAULT_OUT_OF_MEMORY);
         p->frozen = true; /* no further step */
         process_doom(p, 0);
     } else if (p->ops->after) {

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "base/mark.h"
 #include "sim/checks.h"
 #include "sim/sim_host.h"
 #include "sim/sim_nemesis.h"
@@ -73,6 +74,18 @@ static bool closed(struct world *w, char *why, size_t why_size)
     return hosts_closed(w);
 }
 
+/* The safety phase; now and then a look at what lasts. */
+static void run_with_faults(struct world *w)
+{
+    uint64_t end_ns = w->config.duration_ms * NS_PER_MS;
+
+    while (!w->stop && w->now_ns < end_ns) {
+        uint64_t until_ns = w->now_ns + COVERAGE_LOOK_MS * NS_PER_MS;
+        world_run(w, until_ns < end_ns ? until_ns : end_ns);
+        coverage_look(w);
+    }
+}
+
 static void collect_counts(const struct world *w, struct sim_result *r)
 {
     const struct hosts_stats *h = hosts_stats(w);
@@ -110,6 +123,8 @@ static void collect_counts(const struct world *w, struct sim_result *r)
     r->histories_open = w->checks->histories_open;
     for (unsigned f = 0; f < FAULT_COUNT; f++)
         r->faults[f] = w->met[f];
+    memcpy(r->pairs, w->coverage.pairs, sizeof r->pairs);
+    coverage_marks(&r->marks);
     for (unsigned i = 0; i < CHECK_COUNT; i++)
         r->compared[i] = w->checks->compared[i];
 }
@@ -119,6 +134,7 @@ static void collect(const struct world *w, struct sim_result *r)
     r->seed = w->config.seed;
     r->trace = hash128_value(&w->trace);
     memcpy(r->prefix, w->prefix, sizeof r->prefix);
+    r->faults_on = w->config.faults;
     r->events = w->events;
     r->sim_ms = w->now_ns / NS_PER_MS;
     collect_counts(w, r);
@@ -131,11 +147,12 @@ void sim_run(const struct sim_config *config, struct sim_result *r)
     struct world w;
 
     *r = (struct sim_result){0};
+    marks_clear();
     build(&w, config);
     hosts_start(&w, START_SPREAD_MS);
     workload_start(&w);
     nemesis_start(&w);
-    world_run(&w, config->duration_ms * NS_PER_MS);
+    run_with_faults(&w);
 
     nemesis_calm(&w);
     hosts_calm(&w);
@@ -145,7 +162,8 @@ void sim_run(const struct sim_config *config, struct sim_result *r)
     workload_stop(&w);
     if (!w.stop) {
         workload_probe(&w);
-        run_until(&w, CHECK_ANSWERS, ANSWER_MS_MAX, probed);
+        r->answer_bound_ms = ANSWER_MS_MAX;
+        r->answer_ms = run_until(&w, CHECK_ANSWERS, ANSWER_MS_MAX, probed);
     }
     if (!w.stop) {
         hosts_close(&w);

@@ -13,7 +13,9 @@ struct sim_result {
     struct hash128 trace;
     struct hash128 prefix[PREFIX_HASHES];
     uint64_t events, sim_ms, wall_us, cpu_us;
-    uint64_t converge_ms, converge_bound_ms;
+    uint64_t converge_ms, converge_bound_ms; /* until hosts_converged() */
+    uint64_t answer_ms, answer_bound_ms;     /* and from then on, until every actor answered */
+    uint64_t faults_on;                      /* 1 << enum sim_fault: existed in this run */
     uint64_t terms, elections, failures, placements, views;
     uint64_t starts, crashes, leaves, left, twins, twins_ended, watchdog, declared;
     uint64_t calls, acknowledged, retries, gave_up;
@@ -22,6 +24,8 @@ struct sim_result {
     uint64_t histories, histories_open; /* judged for linearizability; of these not checked */
     uint64_t compared[32];
     uint64_t faults[FAULT_COUNT];
+    uint32_t pairs[FAULT_COUNT][PHASE_COUNT]; /* struct sim_coverage */
+    struct sim_marks marks;
     unsigned violation_count;
     struct violation violations[VIOLATIONS_MAX];
 };

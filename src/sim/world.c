@@ -124,12 +124,18 @@ void world_violation(struct world *w, const char *check, const char *fmt, ...)
     va_end(args);
 }
 
+void world_met(struct world *w, enum sim_fault f)
+{
+    w->met[f]++;
+    coverage_strike(w, f);
+}
+
 bool world_fault(struct world *w, enum sim_fault f, enum sim_stream s, uint64_t num, uint64_t den)
 {
     if (w->calm || !sim_fault_on(&w->config, f))
         return false;
     if (!world_chance(w, s, num, den))
         return false;
-    w->met[f]++;
+    world_met(w, f);
     return true;
 }

@@ -14,6 +14,7 @@
 #include "base/rng.h"
 #include "env/clock.h"
 #include "sim/sim_config.h"
+#include "sim/sim_coverage.h"
 #include "sim/sim_heap.h"
 
 /* Streams only ever grow at the end; 0 is the configuration's. */
@@ -51,11 +52,12 @@ struct world {
     struct rng rng[STREAM_COUNT];
     struct list processes; /* struct process */
     unsigned lives;
-    unsigned skewed;           /* living processes whose clocks are beyond the bound */
-    uint64_t skew_end_ns;      /* when the last such one ended */
-    uint64_t met[FAULT_COUNT]; /* how often each fault happened */
-    bool calm;                 /* no fault happens any more */
-    bool stop;                 /* after a violation */
+    unsigned skewed;              /* living processes whose clocks are beyond the bound */
+    uint64_t skew_end_ns;         /* when the last such one ended */
+    uint64_t met[FAULT_COUNT];    /* how often each fault happened */
+    struct sim_coverage coverage; /* and while what was under way */
+    bool calm;                    /* no fault happens any more */
+    bool stop;                    /* after a violation */
 
     struct violation violations[VIOLATIONS_MAX];
     unsigned violation_count;
@@ -106,6 +108,9 @@ static inline bool world_chance(struct world *w, enum sim_stream s, uint64_t num
 {
     return rng_chance(&w->rng[s], num, den);
 }
+
+/* A fault strikes: it is counted. */
+void world_met(struct world *w, enum sim_fault f);
 
 /* True when that fault exists in this run, may happen now, and its rate says so. */
 bool world_fault(struct world *w, enum sim_fault f, enum sim_stream s, uint64_t num, uint64_t den);

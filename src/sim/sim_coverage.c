@@ -1,0 +1,173 @@
+#include "sim/sim_coverage.h"
+
+#include <string.h>
+
+#include "base/mark.h"
+#include "cluster/state.h"
+#include "env/txn.h"
+#include "sim/checks.h"
+#include "sim/sim_host.h"
+#include "sim/sim_nemesis.h"
+
+static const struct {
+    const char *name;
+    const char *text;
+} phases[PHASE_COUNT] = {
+#define SIM_PHASE_ROW(NAME, name, text) {name, text},
+    SIM_PHASES(SIM_PHASE_ROW)
+#undef SIM_PHASE_ROW
+};
+
+/* The transactions that are a phase's while they are under way. */
+static const struct {
+    const char *action;
+    enum sim_phase phase;
+} actions[] = {
+    {"NodeJoin", PHASE_JOIN},
+    {"NodeJoinComplete", PHASE_JOIN},
+    {"NodeRecover", PHASE_JOIN},
+    {"ElectPrimary", PHASE_ELECTION},
+    {"PrimaryStepDown", PHASE_ELECTION},
+    {"MarkNodeFailed", PHASE_FAILURE},
+    {"MarkDeadAll", PHASE_FAILURE},
+    {"DeclareDead", PHASE_FAILURE},
+    {"PlaceActor", PHASE_PLACEMENT},
+    {"Activate", PHASE_ACTIVATION},
+    {"CommitWrite", PHASE_COMMIT},
+    {"MigrateActor", PHASE_MIGRATION},
+    {"AbortMigration", PHASE_MIGRATION},
+};
+
+/* Pairs that never meet, each with its reason. */
+static const struct {
+    enum sim_fault fault;
+    enum sim_phase phase;
+    const char *why;
+} impossible[] = {
+    {FAULT_COUNT, PHASE_COUNT, "the end of the table"},
+};
+
+const char *sim_phase_name(enum sim_phase p)
+{
+    return phases[p].name;
+}
+
+const char *sim_phase_text(enum sim_phase p)
+{
+    return phases[p].text;
+}
+
+const char *sim_pair_impossible(enum sim_fault f, enum sim_phase p)
+{
+    for (size_t i = 0; impossible[i].fault != FAULT_COUNT; i++)
+        if (impossible[i].fault == f && impossible[i].phase == p)
+            return impossible[i].why;
+    return NULL;
+}
+
+/* ---- what is under way */
+
+static uint32_t phase_of_action(const char *action)
+{
+    for (size_t i = 0; i < ARRAY_LEN(actions); i++)
+        if (strcmp(actions[i].action, action) == 0)
+            return 1u << actions[i].phase;
+    return 0;
+}
+
+static uint32_t phases_of_node(const struct world *w, struct node *node)
+{
+    const struct cluster *c = node_cluster(node);
+    enum node_state state = cluster_state(c);
+    uint32_t mask = 0;
+
+    if (state == NODE_JOINING)
+        mask |= 1u << PHASE_JOIN;
+    if (state == NODE_LEAVING)
+        mask |= 1u << PHASE_DRAIN;
+    if (state_hosts(state) && cluster_view(c)->number < w->shadow->view.number)
+        mask |= 1u << PHASE_VIEW;
+    return mask;
+}
+
+/* A row of a life that has no process any more. */
+static bool somebody_died(const struct world *w)
+{
+    for (unsigned n = 0; n < w->config.nodes; n++) {
+        const struct shadow_node *row = &w->shadow->nodes[n];
+        bool lives = false;
+        if (!row->there || !state_is_living(row->rec.state))
+            continue;
+        LIST_FOREACH(it, &w->processes)
+        {
+            const struct process *p = LIST_ENTRY(it, const struct process, link);
+            lives |= p->node == n && uuid_equal(p->boot, row->rec.boot);
+        }
+        if (!lives)
+            return true;
+    }
+    return false;
+}
+
+uint32_t coverage_phases(const struct world *w)
+{
+    uint32_t mask = 0;
+
+    if (!w->shadow || !w->hosts)
+        return 0;
+    LIST_FOREACH(it, &w->processes)
+    {
+        const struct process *p = LIST_ENTRY(it, const struct process, link);
+        const struct list *txns = p->env.txns;
+        LIST_FOREACH(at, txns)
+        {
+            mask |= phase_of_action(LIST_ENTRY(at, const struct txn, link)->action);
+        }
+        if (process_node(p))
+            mask |= phases_of_node(w, process_node(p));
+    }
+    return somebody_died(w) ? mask | 1u << PHASE_FAILURE : mask;
+}
+
+/* ---- counting */
+
+static void count(struct world *w, enum sim_fault f)
+{
+    struct sim_coverage *c = &w->coverage;
+
+    /* Many messages may be hit in one step of one process: the phases are those of its beginning. */
+    if (c->at_event != w->events) {
+        c->phases = coverage_phases(w);
+        c->at_event = w->events;
+    }
+    for (unsigned p = 0; p < PHASE_COUNT; p++)
+        c->pairs[f][p] += c->phases >> p & 1u;
+}
+
+void coverage_strike(struct world *w, enum sim_fault f)
+{
+    count(w, f);
+}
+
+void coverage_look(struct world *w)
+{
+    uint64_t lasting = nemesis_lasting(w);
+
+    w->coverage.at_event = 0;
+    if (w->skewed > 0)
+        lasting |= 1ull << FAULT_SKEW;
+    if (sim_fault_on(&w->config, FAULT_DRIFT) && w->config.drift_ppm_max > 0)
+        lasting |= 1ull << FAULT_DRIFT;
+    for (unsigned f = 0; f < FAULT_COUNT && lasting; f++)
+        if (lasting >> f & 1u)
+            count(w, (enum sim_fault)f);
+}
+
+void coverage_marks(struct sim_marks *out)
+{
+    CHECK(marks_count() <= COVERAGE_MARKS_MAX);
+    memset(out, 0, sizeof *out);
+    for (size_t i = 0; i < marks_count(); i++)
+        if (mark_at(i)->passed)
+            out->passed[i / 64] |= 1ull << i % 64;
+}
