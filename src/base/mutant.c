@@ -50,6 +50,8 @@ const struct mutant_info mutant_table[] = {
      "LeaveDetectionWeak", NULL},
     {"noexcuse", "who is silent for the window is not excused from acknowledging",
      "EventualMembershipConvergence", NULL},
+    {"halfforget", "a forced forget is said to be done when the node is merely failed",
+     "OrdersAreTrue", NULL},
     /* joining and leaving */
     {"pastlife", "a join takes no notice of a past life of its id", "NodeTransitions", NULL},
     {"incarnation", "a join uses the incarnation again", "Growth", NULL},

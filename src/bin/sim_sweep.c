@@ -65,6 +65,9 @@ static void add_counts(struct sim_result *sum, const struct sim_result *r)
     sum->left += r->left;
     sum->twins += r->twins;
     sum->twins_ended += r->twins_ended;
+    sum->orders += r->orders;
+    sum->obeyed += r->obeyed;
+    sum->rolled += r->rolled;
     sum->calls += r->calls;
     sum->acknowledged += r->acknowledged;
     sum->late += r->late;
@@ -243,7 +246,7 @@ static uint64_t per(uint64_t count, uint64_t us)
     return us ? count * 1000000 / us : 0;
 }
 
-#define SUMS_MAX 24
+#define SUMS_MAX 32
 
 struct sum {
     const char *name;
@@ -271,6 +274,9 @@ static size_t sums(const struct sweep_result *r, struct sum out[SUMS_MAX])
         {"left", t->left},
         {"twins", t->twins},
         {"twins_ended", t->twins_ended},
+        {"orders", t->orders},
+        {"orders_obeyed", t->obeyed},
+        {"nodes_rolled", t->rolled},
         {"calls", t->calls},
         {"acknowledged", t->acknowledged},
         {"histories", t->histories},

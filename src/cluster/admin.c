@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "base/mark.h"
+#include "base/mutant.h"
 #include "cluster/cluster_internal.h"
 #include "kelpie/error.h"
 
@@ -31,7 +32,8 @@ static void on_force(struct txn *t, int status)
         return;
     }
     uint64_t waited = env_now_ns(c->env) - c->force.since_ns;
-    if (status == 0 && (!t->committed || op->voters_after < op->voters_before)) {
+    if (status == 0 &&
+        (!t->committed || op->voters_after < op->voters_before || MUTANT("halfforget"))) {
         (void)snprintf(why, sizeof(why),
                        "node %s is forgotten; a majority is now more than half of %zu voters, not "
                        "of %zu",

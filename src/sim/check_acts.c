@@ -3,6 +3,7 @@
  * is failed needlessly, and that a primary acts in its term and has a majority.
  */
 #include "sim/checks.h"
+#include "sim/sim_host.h"
 #include "sim/sim_net.h"
 
 static bool is_voter(enum node_state s)
@@ -63,6 +64,24 @@ static void check_in_term(struct shadow *s, const struct shadow_change *c, unsig
             node_state_name(s->nodes[n].rec.state), q + 1, (unsigned long long)primary->term);
 }
 
+/* A life is failed when its lease is over, or its process. */
+static void check_is_over(struct shadow *s, const struct commit_seen *by, unsigned failed)
+{
+    const struct node_record *rec = &s->nodes[failed].rec;
+
+    LIST_FOREACH(it, &s->w->processes)
+    {
+        const struct process *p = LIST_ENTRY(it, struct process, link);
+        struct node *node = process_node(p);
+        if (!node || !uuid_equal(p->boot, rec->boot) ||
+            cluster_incarnation(node_cluster(node)) != rec->incarnation)
+            continue;
+        COMPARE(s->w, CHECK_FAILED_IS_OVER, cluster_lease_left_ns(node_cluster(node)) == 0,
+                "n%u failed n%u, which has a lease for %llu ms more", by->node + 1, failed + 1,
+                (unsigned long long)(cluster_lease_left_ns(node_cluster(node)) / NS_PER_MS));
+    }
+}
+
 void check_acts(struct shadow *s, const struct shadow_change *c)
 {
     for (unsigned n = 0; n < SIM_NODES_MAX; n++) {
@@ -71,6 +90,8 @@ void check_acts(struct shadow *s, const struct shadow_change *c)
             continue;
         if (after == NODE_FAILED && !uuid_equal(s->nodes[n].rec.boot, c->seen->boot))
             check_coverage(s, c->seen, n);
+        if (after == NODE_FAILED)
+            check_is_over(s, c->seen, n);
         if (n != c->seen->node && (after == NODE_FAILED || after == NODE_LEFT))
             check_in_term(s, c, n);
     }

@@ -44,7 +44,7 @@ bool hosts_converged(struct world *w, char *why, size_t why_size)
 
     for (unsigned n = 0; n < w->config.nodes; n++) {
         const struct host *h = &w->hosts->host[n];
-        if (h->dead)
+        if (h->dead || h->out)
             continue;
         living++;
         if (!node_converged(w, n, why, why_size))
@@ -78,7 +78,7 @@ static bool had_to_compare(const struct world *w, enum check c)
 {
     switch (c) {
     case CHECK_SPLIT_BRAIN:
-        return w->config.nodes > 1;
+        return sim_founders(&w->config) > 1;
     case CHECK_LEAVE_DETECTION:
         return w->hosts->stats.left > 0 && w->config.nodes > 2;
     case CHECK_MAJORITY:
@@ -103,6 +103,8 @@ static bool had_to_compare(const struct world *w, enum check c)
     case CHECK_RESUMES:
     case CHECK_REACH:
     case CHECK_IN_TERM:
+    case CHECK_ORDERS:
+    case CHECK_FAILED_IS_OVER:
         return false;
     default:
         return true;

@@ -37,6 +37,8 @@
     X(COMPLETION, "NoCompletionLost")                                                              \
     X(LEAK, "NothingKept")                                                                         \
     X(TWIN_ENDS, "TwinEnds")                                                                       \
+    X(ORDERS, "OrdersAreTrue")                                                                     \
+    X(FAILED_IS_OVER, "FailedIsOver")                                                              \
     X(CONVERGENCE, "EventualMembershipConvergence")                                                \
     X(ANSWERS, "EveryActorAnswers")
 

@@ -18,6 +18,7 @@ struct shadow_node {
     struct heartbeat_record heartbeat;
     uint64_t heartbeat_ns; /* when it landed last */
     uint64_t view_then;    /* the stored view's number when it did */
+    uint64_t times_left;   /* how often it became Left */
 
     /* Commits of heartbeats and probes by one life, without another's in between. */
     struct uuid beat_boot;

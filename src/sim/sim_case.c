@@ -53,7 +53,9 @@
     X("throttle_ms", throttle_ms_max, 1, 600000)                                                   \
     X("corrupt", corrupt_per_4096, 0, 4096)                                                        \
     X("allocations_log2", allocations_log2_max, 6, 40)                                             \
-    X("skew_ppm", skew_ppm_max, 1, 90000)
+    X("skew_ppm", skew_ppm_max, 1, 90000)                                                          \
+    X("guests", guests, 0, SIM_GUESTS_MAX)                                                         \
+    X("order_ms", order_ms, 1, 86400000)
 
 struct case_field {
     const char *name;

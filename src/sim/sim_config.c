@@ -10,6 +10,8 @@
 #define LEASE_MS_MIN 1500
 /* With the least, one tenth: 24 hours of it still fit (process_clock). */
 #define SKEW_PPM_MAX 90000
+/* Groups that came later are drawn from streams of their own, and shift nothing. */
+#define DRAW_ORDERS (1ull << 40)
 
 static const struct {
     const char *name;
@@ -122,11 +124,27 @@ static void draw_later_faults(struct sim_config *c, struct rng *r)
     c->crash_per_1024 = draw_skewed(r, 1, 16);
     c->throttle_ms_max = draw_skewed(r, 10, 1500);
     c->corrupt_per_4096 = draw_skewed(r, 1, 16);
-    for (unsigned f = FAULT_OUT_OF_MEMORY; f < FAULT_COUNT; f++)
+    for (unsigned f = FAULT_OUT_OF_MEMORY; f <= FAULT_SKEW; f++)
         if (rng_chance(r, 1, f == FAULT_SKEW ? 16 : 3) && some)
             c->faults |= 1ull << f;
     c->allocations_log2_max = draw(r, 8, 20);
     c->skew_ppm_max = draw_skewed(r, 1000, SKEW_PPM_MAX);
+}
+
+/* What operators do: half of all runs have some of it. */
+static void draw_orders(struct sim_config *c)
+{
+    struct rng r;
+
+    rng_seed(&r, c->seed, DRAW_ORDERS);
+    bool some = rng_chance(&r, 1, 2) && c->faults;
+    for (unsigned f = FAULT_FORGET; f <= FAULT_NEWCOMER; f++)
+        if (rng_chance(&r, 1, 3) && some)
+            c->faults |= 1ull << f;
+    c->order_ms = draw_skewed(&r, 500, 8000);
+    c->guests = draw(&r, 1, SIM_GUESTS_MAX);
+    if (sim_fault_on(c, FAULT_NEWCOMER))
+        c->nodes += c->guests;
 }
 
 void sim_config_draw(struct sim_config *c, uint64_t seed)
@@ -150,6 +168,7 @@ void sim_config_draw(struct sim_config *c, uint64_t seed)
     draw_faults(c, &r);
     draw_rates(c, &r);
     draw_later_faults(c, &r);
+    draw_orders(c);
 }
 
 static int fault_find(const char *name, size_t len)
@@ -194,8 +213,10 @@ int sim_config_check(struct sim_config *c, char *why, size_t why_size)
     else if (c->duration_ms == 0 || c->duration_ms > SIM_DURATION_MS_MAX)
         (void)snprintf(why, why_size, "--duration must be more than 0 and at most 24 h");
     else if (timing_check(&c->timing, why, why_size) == 0) {
-        if (c->dead_for_good > (c->nodes - 1) / 2)
-            c->dead_for_good = (c->nodes - 1) / 2;
+        if (c->guests >= c->nodes)
+            c->guests = c->nodes - 1;
+        if (c->dead_for_good > (sim_founders(c) - 1) / 2)
+            c->dead_for_good = (sim_founders(c) - 1) / 2;
         return 0;
     }
     return KELPIE_E_INVALID;
@@ -241,4 +262,5 @@ void sim_config_to_text(const struct sim_config *c, struct buf *out)
     buf_appendf(out, " crash=%u throttle_ms=%u corrupt=%u/4096 allocations=2^%u skew_ppm=%u",
                 c->crash_per_1024, c->throttle_ms_max, c->corrupt_per_4096, c->allocations_log2_max,
                 c->skew_ppm_max);
+    buf_appendf(out, " guests=%u order_ms=%u", c->guests, c->order_ms);
 }

@@ -11,6 +11,7 @@
 
 #define SIM_NODES_MIN 1
 #define SIM_NODES_MAX 9
+#define SIM_GUESTS_MAX 2
 #define SIM_ACTORS_MAX 10000
 #define SIM_CLIENTS_MAX 64
 #define SIM_DURATION_MS_DEFAULT 60000
@@ -55,10 +56,15 @@
     X(STORE_FULL, "store-full", "the store's disk is full for a while")                            \
     X(CORRUPTION, "corruption", "a bit of a stored value is read wrong, by one process, once")     \
     X(OUT_OF_MEMORY, "out-of-memory", "the n-th allocation fails: the process ends there")         \
-    X(SKEW, "skew", "clocks run far beyond the bound of drift")
+    X(SKEW, "skew", "clocks run far beyond the bound of drift")                                    \
+    X(FORGET, "forget", "an operator strikes a node off, also one that lives")                     \
+    X(FORCE_FORGET, "force-forget", "the same where there may be no primary")                      \
+    X(DRAIN, "drain", "an operator drains a node by way of another")                               \
+    X(ROLL, "roll", "an operator restarts all nodes, one after the other")                         \
+    X(NEWCOMER, "newcomer", "nodes with new ids join the running cluster, and leave again")
 
 /* X(NAME, "invariants") that a fault suspends while it lasts, and until its effects are over. */
-#define SIM_FAULTS_SUSPEND(X) X(SKEW, "NoSplitBrain SingleActivation")
+#define SIM_FAULTS_SUSPEND(X) X(SKEW, "NoSplitBrain SingleActivation FailedIsOver")
 
 enum sim_fault {
 #define SIM_FAULT_ENUM(NAME, name, text) FAULT_##NAME,
@@ -81,6 +87,7 @@ struct sim_config {
     unsigned echo_actors;
     unsigned clients;
     unsigned dead_for_good; /* nodes that never come back in the liveness phase */
+    unsigned guests;        /* NEWCOMER: the last so many nodes come when invited */
     uint64_t duration_ms;   /* of the safety phase */
     struct timing timing;
     uint64_t faults;     /* 1 << enum sim_fault */
@@ -105,6 +112,7 @@ struct sim_config {
     uint32_t throttle_ms_max, corrupt_per_4096;
     uint32_t allocations_log2_max; /* 2^this many at most, until one fails */
     uint32_t skew_ppm_max;
+    uint32_t order_ms; /* mean time between two orders of operators */
 
     uint32_t disaster_ms;  /* mean time between two faults that hit a node or a link */
     uint32_t restart_ms;   /* a process that nobody supervises comes back after up to this */
@@ -121,6 +129,12 @@ struct sim_config {
 static inline bool sim_fault_on(const struct sim_config *c, enum sim_fault f)
 {
     return c->faults >> f & 1u;
+}
+
+/* The nodes that are there from the beginning. */
+static inline unsigned sim_founders(const struct sim_config *c)
+{
+    return c->nodes - (sim_fault_on(c, FAULT_NEWCOMER) ? c->guests : 0);
 }
 
 /* Draws everything from the seed. */

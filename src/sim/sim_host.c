@@ -11,7 +11,6 @@
 #define RETRY_MS 1500     /* a process that another one made end is tried again */
 #define CALM_START_MS 300 /* within this all come back in the calm */
 #define WATCHDOG_LEASES 2 /* without a sign of life; then the supervisor kills its child */
-#define DRAIN_EXTRA_MS 2000
 
 static uint64_t below_ms(struct world *w, uint64_t ms)
 {
@@ -114,7 +113,7 @@ static void on_restart(struct world *w, struct sim_event *e)
 {
     struct host *h = CONTAINER_OF(e, struct host, restart);
 
-    if (w->hosts->closing || h->dead || (h->away && !w->calm))
+    if (w->hosts->closing || h->dead || (h->away && !w->calm) || h->out)
         return;
     if (!h->up) {
         h->up = true;
@@ -128,9 +127,19 @@ static void on_restart(struct world *w, struct sim_event *e)
         world_after(w, &h->watchdog, WATCHDOG_LEASES * timing_lease_ns(&w->config.timing));
 }
 
+/* A guest has left: nobody starts it again before it is invited. */
+static bool has_gone(const struct host *h)
+{
+    const struct world *w = h->w;
+
+    return h->number >= sim_founders(&w->config) && !lives(h) &&
+           w->shadow->nodes[h->number].rec.state == NODE_LEFT;
+}
+
 void host_life_ended(struct host *h, unsigned slot)
 {
     (void)slot;
+    h->out = has_gone(h);
     if (!h->process[SIM_SLOT_NODE])
         world_cancel(h->w, &h->watchdog);
     if (!lives(h) && !event_queued(&h->restart))
@@ -199,9 +208,9 @@ void host_kill(struct world *w, unsigned node, unsigned slot, enum host_end how)
 
 void hosts_kill_all(struct world *w)
 {
-    unsigned nodes = w->config.nodes, away = (nodes - 1) / 2;
+    unsigned nodes = sim_founders(&w->config), away = (nodes - 1) / 2;
 
-    for (unsigned n = 0; n < nodes; n++)
+    for (unsigned n = 0; n < w->config.nodes; n++)
         host_kill(w, n, 0, HOST_DOWN);
     away = (unsigned)world_below(w, STREAM_FAULT, away + 1);
     while (away-- > 0)
@@ -213,12 +222,27 @@ bool host_leave(struct world *w, struct process *p)
     bool even_last = world_below(w, STREAM_FAULT, 2);
     if (p->frozen || process_closing(p))
         return false;
-    uint64_t deadline = (w->config.timing.drain_deadline_ms + DRAIN_EXTRA_MS) * NS_PER_MS;
-    if (!life_leave(p, even_last, deadline))
+    if (!life_leave(p, even_last))
         return false;
     w->hosts->stats.leaves++;
     if (w->record)
         record_mark(w, p->node, p->slot, "told to leave");
+    return true;
+}
+
+bool host_is_out(const struct world *w, unsigned node)
+{
+    return w->hosts->host[node].out;
+}
+
+bool host_invite(struct world *w, unsigned node)
+{
+    struct host *h = &w->hosts->host[node];
+
+    if (!h->out)
+        return false;
+    h->out = false;
+    restart_within(h, 1);
     return true;
 }
 
@@ -268,6 +292,7 @@ struct hosts *hosts_new(struct world *w)
         h->number = n;
         h->up = true;
         h->supervised = w->config.supervised >> n & 1u;
+        h->out = n >= sim_founders(&w->config);
         (void)snprintf(h->id, sizeof h->id, "n%u", n + 1);
         event_init(&h->waitpid, on_waitpid);
         event_init(&h->supervise, on_supervise);
@@ -288,7 +313,7 @@ void hosts_free(struct hosts *hs)
 
 void hosts_start(struct world *w, uint64_t spread_ms)
 {
-    for (unsigned n = 0; n < w->config.nodes; n++)
+    for (unsigned n = 0; n < sim_founders(&w->config); n++)
         restart_within(&w->hosts->host[n], spread_ms);
 }
 
@@ -297,7 +322,7 @@ void hosts_calm(struct world *w)
     unsigned nodes = w->config.nodes;
 
     for (unsigned left = w->config.dead_for_good; left > 0;) {
-        struct host *h = &w->hosts->host[world_below(w, STREAM_FAULT, nodes)];
+        struct host *h = &w->hosts->host[world_below(w, STREAM_FAULT, sim_founders(&w->config))];
         if (h->dead)
             continue;
         h->dead = true;

@@ -33,6 +33,10 @@ void host_kill(struct world *w, unsigned node, unsigned slot, enum host_end how)
 void hosts_kill_all(struct world *w);
 /* Starts leaving, in an orderly way; the node comes back later. False when refused. */
 bool host_leave(struct world *w, struct process *p);
+/* A guest that is not here comes; false when it is, or is no guest. */
+bool host_invite(struct world *w, unsigned node);
+/* A guest that has not come, or has left again. */
+bool host_is_out(const struct world *w, unsigned node);
 /* A second process with the id of `node` starts, where one runs. */
 void host_twin(struct world *w, unsigned node);
 

@@ -15,6 +15,7 @@ struct host {
     bool up;                    /* the machine */
     bool away;                  /* does not come back before the calm */
     bool dead;                  /* for good */
+    bool out;                   /* a guest that has not come, or has left again */
     struct process *process[2]; /* the node's and its twin's */
     struct process *supervisor; /* while it declares */
     struct declare_dead *declare;
@@ -52,7 +53,7 @@ void life_start(struct host *h, unsigned slot);
 void life_end(struct process *p);
 /* Orderly: its end comes later. */
 void life_close(struct process *p);
-bool life_leave(struct process *p, bool even_last, uint64_t deadline_ns);
+bool life_leave(struct process *p, bool even_last);
 struct life_of *life_of(const struct process *p);
 
 /* A life has ended by itself: left, or closed. */

@@ -2,10 +2,12 @@
 #include <stdlib.h>
 
 #include "sim/sim_host_link.h"
+#include "sim/sim_operator.h"
 #include "sim/sim_record.h"
 #include "sim/sim_workload.h"
 
 #define HTTP_PORT 8100
+#define DRAIN_EXTRA_MS 2000
 
 static const struct kelpie_class *const classes[] = {&kelpie_class_counter, &kelpie_class_echo,
                                                      NULL};
@@ -26,6 +28,11 @@ bool process_closing(const struct process *p)
 {
     const struct life_of *l = life_of(p);
     return !l || !l->node || l->closing || l->left || l->ends;
+}
+
+static uint64_t life_drain_ns(const struct world *w)
+{
+    return (w->config.timing.drain_deadline_ms + DRAIN_EXTRA_MS) * NS_PER_MS;
 }
 
 /* ---- what the node tells; acted on once its code has returned */
@@ -66,6 +73,10 @@ static void life_after(struct process *p)
     checks_on_step(p);
     if (w->record)
         record_step(p);
+    /* Asked to leave from outside: the deadline is the same. */
+    if (l->node && cluster_state(node_cluster(l->node)) == NODE_LEAVING &&
+        !event_queued(&l->deadline))
+        world_after(w, &l->deadline, life_drain_ns(w));
     if ((l->ends || (l->left && !l->closing) || l->closed) && !event_queued(&l->act))
         world_after(w, &l->act, 0);
 }
@@ -81,6 +92,7 @@ void life_end(struct process *p)
     world_cancel(w, &l->deadline);
     world_cancel(w, &l->doom);
     workload_process_gone(w, p);
+    operators_process_gone(w, p);
     checks_on_end(p);
     l->h->process[p->slot] = NULL;
     process_free(p);
@@ -106,6 +118,9 @@ static void finish_close(struct process *p)
     COMPARE(w, CHECK_COMPLETION, workload_calls_of(w, p) == 0,
             "n%u closed in an orderly way with %zu calls not completed", p->node + 1,
             workload_calls_of(w, p));
+    COMPARE(w, CHECK_COMPLETION, operators_orders_of(w, p) == 0,
+            "n%u closed in an orderly way with %zu orders not answered", p->node + 1,
+            operators_orders_of(w, p));
 }
 
 static void on_act(struct world *w, struct sim_event *e)
@@ -213,7 +228,7 @@ void life_close(struct process *p)
     process_leave(p);
 }
 
-bool life_leave(struct process *p, bool even_last, uint64_t deadline_ns)
+bool life_leave(struct process *p, bool even_last)
 {
     struct life_of *l = p->owner;
     char why[256];
@@ -223,6 +238,6 @@ bool life_leave(struct process *p, bool even_last, uint64_t deadline_ns)
     process_leave(p);
     if (err)
         return false;
-    world_after(p->world, &l->deadline, deadline_ns);
+    world_after(p->world, &l->deadline, life_drain_ns(p->world));
     return true;
 }

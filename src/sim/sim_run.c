@@ -7,6 +7,7 @@
 #include "sim/sim_host.h"
 #include "sim/sim_nemesis.h"
 #include "sim/sim_net.h"
+#include "sim/sim_operator.h"
 #include "sim/sim_record.h"
 #include "sim/sim_store.h"
 #include "sim/sim_workload.h"
@@ -26,11 +27,13 @@ static void build(struct world *w, const struct sim_config *config)
     w->hosts = hosts_new(w);
     w->nemesis = nemesis_new(w);
     w->work = workload_new(w);
+    w->operators = operators_new(w);
 }
 
 static void tear_down(struct world *w)
 {
     hosts_free(w->hosts);
+    operators_free(w->operators);
     workload_free(w->work);
     nemesis_free(w->nemesis);
     checks_free(w->checks);
@@ -89,6 +92,7 @@ static void run_with_faults(struct world *w)
 static void collect_counts(const struct world *w, struct sim_result *r)
 {
     const struct hosts_stats *h = hosts_stats(w);
+    const struct operator_stats *o = operators_stats(w);
     const struct workload_stats *c = workload_stats(w);
     const struct sim_store_stats *s = sim_store_stats(w);
     const struct sim_net_stats *n = sim_net_stats(w->net);
@@ -106,6 +110,9 @@ static void collect_counts(const struct world *w, struct sim_result *r)
     r->twins_ended = h->twins_ended;
     r->watchdog = h->watchdog;
     r->declared = h->declared;
+    r->orders = o->orders;
+    r->obeyed = o->obeyed;
+    r->rolled = o->rolled;
     r->calls = c->calls;
     r->acknowledged = c->acknowledged;
     r->retries = c->retries;
@@ -152,9 +159,11 @@ void sim_run(const struct sim_config *config, struct sim_result *r)
     hosts_start(&w, START_SPREAD_MS);
     workload_start(&w);
     nemesis_start(&w);
+    operators_start(&w);
     run_with_faults(&w);
 
     nemesis_calm(&w);
+    operators_calm(&w);
     hosts_calm(&w);
     r->converge_bound_ms =
         SIM_WINDOWS_MAX * timing_window_ns(&config->timing) / NS_PER_MS + SIM_START_MS_MAX;

@@ -18,6 +18,7 @@ struct sim_result {
     uint64_t faults_on;                      /* 1 << enum sim_fault: existed in this run */
     uint64_t terms, elections, failures, placements, views;
     uint64_t starts, crashes, leaves, left, twins, twins_ended, watchdog, declared;
+    uint64_t orders, obeyed, rolled;
     uint64_t calls, acknowledged, retries, gave_up;
     uint64_t messages, lost, refused;
     uint64_t reads, commits, committed, conflicts, unknown, late;

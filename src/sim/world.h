@@ -27,6 +27,7 @@ enum sim_stream {
     STREAM_WORK,
     STREAM_LIFE,
     STREAM_LATER, /* of the faults from CRASH_BEFORE on */
+    STREAM_ORDER, /* of operators */
     STREAM_COUNT
 };
 
@@ -69,6 +70,7 @@ struct world {
     struct hosts *hosts;
     struct nemesis *nemesis;
     struct workload *work;
+    struct operators *operators;
     struct record *record; /* NULL: nobody keeps what happens (sim_record.h) */
 };
 
