@@ -149,6 +149,17 @@ static void check_term(struct shadow *s, const struct shadow_change *c)
     check_majority(s, c);
 }
 
+/* An Active node's heartbeat has just landed. */
+static bool somebody_beats(const struct shadow *s)
+{
+    uint64_t within = 2 * s->w->config.timing.heartbeat_ms * NS_PER_MS;
+    for (unsigned n = 0; n < SIM_NODES_MAX; n++)
+        if (s->nodes[n].rec.state == NODE_ACTIVE &&
+            s->nodes[n].heartbeat_ns + within > s->w->now_ns)
+            return true;
+    return false;
+}
+
 void check_commit(struct shadow *s, struct shadow_change *c)
 {
     struct list *item;
@@ -162,6 +173,9 @@ void check_commit(struct shadow *s, struct shadow_change *c)
     while ((item = list_pop(&c->actors)))
         check_by_node(s, LIST_ENTRY(item, struct shadow_actor, dirty));
     for (unsigned n = 0; n < SIM_NODES_MAX; n++)
-        if ((c->nodes >> n & 1u) && s->nodes[n].rec.state == NODE_LEFT && c->before[n] != NODE_LEFT)
+        if ((c->nodes >> n & 1u) && s->nodes[n].rec.state == NODE_LEFT &&
+            c->before[n] != NODE_LEFT) {
+            s->left += somebody_beats(s);
             check_leave_detection(s->w, NULL);
+        }
 }

@@ -89,6 +89,7 @@ struct shadow {
     size_t view_count, view_cap;
 
     uint64_t terms, elections, failures, placements; /* elections: terms that no founder began */
+    uint64_t left; /* nodes that became Left while others were Active and beat */
 };
 
 struct shadow *shadow_new(struct world *w);

@@ -88,8 +88,9 @@ void case_to_text(const struct sim_case *c, struct buf *out)
     buf_appendf(out, FIRST_LINE "\n");
     if (c->mutant[0])
         buf_appendf(out, "mutant=%s\n", c->mutant);
-    buf_appendf(out, "breaks=%s\nseed=%llu\nduration_ms=%llu\nfaults=", c->breaks,
-                (unsigned long long)config.seed, (unsigned long long)config.duration_ms);
+    buf_appendf(out, "breaks=%s\nseed=%llu\nstore=%s\nduration_ms=%llu\nfaults=", c->breaks,
+                (unsigned long long)config.seed, sim_store_name(config.store),
+                (unsigned long long)config.duration_ms);
     if (!config.faults)
         buf_appendf(out, "none");
     for (unsigned f = 0; f < FAULT_COUNT; f++) {
@@ -128,10 +129,24 @@ static bool take_word(char *out, const char *value)
     return true;
 }
 
+static int set_store(struct sim_config *c, const char *value, char *why, size_t why_size)
+{
+    for (uint32_t kind = 0; kind < SIM_STORE_KINDS; kind++) {
+        if (strcmp(value, sim_store_name(kind)) != 0)
+            continue;
+        c->store = kind;
+        return 0;
+    }
+    (void)snprintf(why, why_size, "store must be fdb or embedded, not '%.60s'", value);
+    return KELPIE_E_INVALID;
+}
+
 int case_set(struct sim_config *c, const char *name, const char *value, char *why, size_t why_size)
 {
     uint64_t v;
 
+    if (strcmp(name, "store") == 0)
+        return set_store(c, value, why, why_size);
     for (size_t i = 0; i < ARRAY_LEN(fields); i++) {
         const struct case_field *f = &fields[i];
         if (strcmp(name, f->name) != 0)
@@ -151,6 +166,7 @@ int case_set(struct sim_config *c, const char *name, const char *value, char *wh
 void case_values_to_text(struct buf *out)
 {
     buf_appendf(out, "%-18s %8s %10s\n", "name", "least", "most");
+    buf_appendf(out, "%-18s %8s %10s\n", "store", "fdb", "embedded");
     for (size_t i = 0; i < ARRAY_LEN(fields); i++)
         buf_appendf(out, "%-18s %8llu %10llu\n", fields[i].name,
                     (unsigned long long)fields[i].least, (unsigned long long)fields[i].most);
@@ -176,6 +192,7 @@ static int take_line(struct sim_case *c, char *line, bool *seeded, char *why, si
         ok = number(value, &seed) && !*seeded;
         if (ok)
             sim_config_draw(&c->config, seed);
+        c->config.store = SIM_STORE_EMBEDDED; /* the only one when files did not name it yet */
         *seeded = true;
     } else if (!*seeded) {
         (void)snprintf(why, why_size, "'%.60s' comes before the seed", line);

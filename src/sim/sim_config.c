@@ -8,10 +8,19 @@
 
 /* The store's attempts time out after a second; a lease that is not longer is not asked for. */
 #define LEASE_MS_MIN 1500
+/* On FoundationDB a lease outlasts a recovery, a heartbeat's interval, and what one transaction may
+ * take: time-out and back-off. */
+#define FDB_ATTEMPT_MS 1400
+#define FDB_RECOVERY_MS_MAX 5000
+#define FDB_LEASE_MS 10000
+#define FDB_HEARTBEAT_MS 1000
+#define EMBEDDED_IN 8 /* runs of which one is on the embedded store */
+#define AT_ONCE 6     /* troubles, or the store is away all the time */
+/* Groups of draws with streams of their own. */
+#define DRAW_STORE (1ull << 41)
+#define DRAW_ORDERS (1ull << 40)
 /* With the least, one tenth: 24 hours of it still fit (process_clock). */
 #define SKEW_PPM_MAX 90000
-/* Groups that came later are drawn from streams of their own, and shift nothing. */
-#define DRAW_ORDERS (1ull << 40)
 
 static const struct {
     const char *name;
@@ -35,6 +44,14 @@ bool sim_fault_suspends(enum sim_fault f, const char *invariant)
 #undef SIM_FAULT_LIST
     };
     return lists[f] && strstr(lists[f], invariant);
+}
+
+const char *sim_store_name(uint32_t kind)
+{
+    static const char *const names[SIM_STORE_KINDS] = {
+        [SIM_STORE_FDB] = "fdb", [SIM_STORE_EMBEDDED] = "embedded"};
+    CHECK(kind < SIM_STORE_KINDS);
+    return names[kind];
 }
 
 const char *sim_fault_text(enum sim_fault f)
@@ -147,6 +164,35 @@ static void draw_orders(struct sim_config *c)
         c->nodes += c->guests;
 }
 
+/* Four of five runs on FoundationDB have shorter times than production's: more happens in them. */
+static void draw_fdb_timing(struct sim_config *c, struct rng *r)
+{
+    bool as_production = rng_chance(r, 1, 5);
+    uint32_t heartbeat = draw(r, 150, 600);
+    uint32_t recovery = draw_skewed(r, 200, FDB_RECOVERY_MS_MAX);
+    uint32_t lease = recovery + heartbeat + FDB_ATTEMPT_MS + draw_skewed(r, 0, 2000);
+    uint32_t leases = draw(r, 1, 4);
+
+    c->timing.heartbeat_ms = as_production ? FDB_HEARTBEAT_MS : heartbeat;
+    c->timing.lease_ms = as_production ? FDB_LEASE_MS : lease;
+    c->timing.drain_deadline_ms = 3 * FDB_LEASE_MS;
+    if (c->timing.forget_after_ms < c->timing.lease_ms)
+        c->timing.forget_after_ms += c->timing.lease_ms;
+    c->fault_ms_max = c->timing.lease_ms * (as_production ? 1 + leases / 2 : leases);
+    if (c->disaster_ms < c->fault_ms_max / AT_ONCE)
+        c->disaster_ms = c->fault_ms_max / AT_ONCE;
+}
+
+static void draw_store(struct sim_config *c)
+{
+    struct rng r;
+
+    rng_seed(&r, c->seed, DRAW_STORE);
+    c->store = rng_chance(&r, 1, EMBEDDED_IN) ? SIM_STORE_EMBEDDED : SIM_STORE_FDB;
+    if (c->store == SIM_STORE_FDB)
+        draw_fdb_timing(c, &r);
+}
+
 void sim_config_draw(struct sim_config *c, uint64_t seed)
 {
     struct rng r;
@@ -169,6 +215,7 @@ void sim_config_draw(struct sim_config *c, uint64_t seed)
     draw_rates(c, &r);
     draw_later_faults(c, &r);
     draw_orders(c);
+    draw_store(c);
 }
 
 static int fault_find(const char *name, size_t len)
@@ -238,9 +285,9 @@ static void faults_to_text(const struct sim_config *c, struct buf *out)
 
 void sim_config_to_text(const struct sim_config *c, struct buf *out)
 {
-    buf_appendf(out, "seed=%llu nodes=%u actors=%u echo=%u clients=%u duration_ms=%llu",
-                (unsigned long long)c->seed, c->nodes, c->actors, c->echo_actors, c->clients,
-                (unsigned long long)c->duration_ms);
+    buf_appendf(out, "seed=%llu store=%s nodes=%u actors=%u echo=%u clients=%u duration_ms=%llu",
+                (unsigned long long)c->seed, sim_store_name(c->store), c->nodes, c->actors,
+                c->echo_actors, c->clients, (unsigned long long)c->duration_ms);
     buf_appendf(out, " lease_ms=%u heartbeat_ms=%u rpc_ms=%u forget_ms=%u", c->timing.lease_ms,
                 c->timing.heartbeat_ms, c->timing.rpc_timeout_ms, c->timing.forget_after_ms);
     buf_appendf(out, " supervised=0x%x dead_for_good=%u", c->supervised & ((1u << c->nodes) - 1),

@@ -73,6 +73,10 @@ enum sim_fault {
         FAULT_COUNT
 };
 
+/* What the nodes' store is: FoundationDB under its driver, or the embedded one. */
+enum sim_store_kind { SIM_STORE_FDB, SIM_STORE_EMBEDDED, SIM_STORE_KINDS };
+
+const char *sim_store_name(uint32_t kind);
 const char *sim_fault_name(enum sim_fault f);
 const char *sim_fault_text(enum sim_fault f);
 /* Whether an invariant need not hold while this fault lasts. */
@@ -102,6 +106,7 @@ struct sim_config {
     uint32_t net_tail_per_1024;           /* DELAY: this many are up to 64 times slower */
     uint32_t loss_per_1024, duplicate_per_1024, reorder_per_1024;
 
+    uint32_t store; /* enum sim_store_kind */
     uint32_t store_delay_us, store_jitter_us, store_batch_us;
     uint32_t slow_per_1024, slow_ms_max;
     uint32_t fail_per_1024, conflict_per_1024, too_old_per_1024, unknown_per_1024, late_per_1024;

@@ -24,6 +24,10 @@
 #define SIM_FDB_TRANSACTION_MAX 10000000 /* bytes */
 #define SIM_FDB_BATCH_BYTES 80000        /* of a range read */
 #define SIM_FDB_RECENT_MAX (1u << 20)    /* keys whose last write is remembered */
+#define SIM_FDB_LATENCY_NS 50000         /* of a request; and up to this much more, */
+#define SIM_FDB_JITTER_NS 500000
+#define SIM_FDB_BATCH_NS 1000000   /* a batch begins within this of its first commit */
+#define SIM_FDB_LATE_NS 3000000000 /* what is late or slow comes within this */
 
 /* How often out of 10,000 each happens. */
 #define SIM_FDB_FAULT_LIST(X)                                                                      \
@@ -37,13 +41,15 @@
     X(UNKNOWN_DONE)    /* a commit: 1021, and it happened */                                       \
     X(UNKNOWN_LOST)    /* a commit: 1021, and it did not */                                        \
     X(VERSION_CHANGED) /* anything: 1039; a commit may still land */                               \
-    X(CANCELLED)       /* anything: 1101 out of the blue; a commit may still land */               \
+    X(CANCELLED)       /* anything: 1101, 1025, 1031 or 2017; a commit may still land */           \
     X(LATE)            /* a commit is under way for seconds */                                     \
-    X(SLOW)            /* a read version or read takes seconds */                                  \
+    X(SLOW)            /* anything takes seconds */                                                \
     X(RECOVERY)        /* a batch: a recovery instead, its commits get 1021, done or not */        \
     X(WATCH_SPURIOUS)  /* a watch fires for nothing */                                             \
+    X(WATCH_MISSES)    /* a watch does not see a change */                                         \
     X(WATCH_ERROR)     /* a watch fails */                                                         \
-    X(WATCH_SLOW)      /* a watch takes seconds to fire */
+    X(WATCH_SLOW)      /* a watch takes seconds to fire */                                         \
+    X(CORRUPTION)      /* a read: one bit of one value is wrong in what is told */
 
 enum sim_fdb_fault {
 #define SIM_FDB_FAULT_ENUM(NAME) SIM_FDB_##NAME,
@@ -52,11 +58,30 @@ enum sim_fdb_fault {
         SIM_FDB_FAULT_COUNT
 };
 
+/* What the world around it wants to know or has to say; each may be NULL. `who` is a database's. */
+struct sim_fdb_hooks {
+    void *arg;
+    /* The process stands still: no thread of its library runs. */
+    bool (*frozen)(void *arg, void *who);
+    /* A commit is asked for. False: it will never leave. What is put into `note` goes with it: it is
+     * of the cluster's memory, and the cluster frees it. */
+    bool (*commits)(void *arg, void *who, void **note);
+    /* A commit happens, before anybody is told; the sender may be gone. */
+    void (*landed)(void *arg, void *who, const void *note, const struct store_write *writes,
+                   size_t count);
+    /* A range is read. */
+    void (*scanned)(void *arg, void *who, struct bytes begin, struct bytes end);
+    /* Something goes wrong by chance. */
+    void (*drew)(void *arg, enum sim_fdb_fault f);
+};
+
 struct sim_fdb_options {
     struct mem mem;
     struct clock clock;
     struct timers timers;
     uint64_t seed;
+    /* 0: as above. */
+    uint64_t latency_ns, jitter_ns, batch_ns, slow_ns_max, late_ns_max;
     uint16_t rate[SIM_FDB_FAULT_COUNT]; /* all 0: nothing goes wrong but by what is done */
 };
 
@@ -68,18 +93,24 @@ struct sim_fdb_stats {
 struct sim_fdb;
 
 struct sim_fdb *sim_fdb_new(const struct sim_fdb_options *options);
+/* Until then there are none. */
+void sim_fdb_hook(struct sim_fdb *c, const struct sim_fdb_hooks *hooks);
 /* No database of it is left. */
 void sim_fdb_free(struct sim_fdb *c);
-/* Called when a commit happens, before anybody is told. `who` is the client's. */
-typedef void sim_fdb_landed_fn(void *arg, void *who, uint64_t version,
-                               const struct store_write *writes, size_t count);
-void sim_fdb_on_landed(struct sim_fdb *c, sim_fdb_landed_fn *fn, void *arg);
 /* Nothing more goes wrong by chance. */
 void sim_fdb_calm(struct sim_fdb *c);
-/* Makes a recovery begin now: versions jump, nothing commits for `ns`. */
+/* Makes a recovery begin now: nothing commits and no read version is given for `ns`, versions jump. */
 void sim_fdb_recover(struct sim_fdb *c, uint64_t ns);
-/* The cluster answers nobody, or does again. */
+/* The same, until it is ended; recoveries count. Where there are reads, read versions are given. */
+void sim_fdb_recovery_begin(struct sim_fdb *c, bool reads);
+void sim_fdb_recovery_end(struct sim_fdb *c, bool reads);
+/* The cluster answers nobody, or does again after a recovery of no length: then every watch fires.
+ * These count, as do those below. */
 void sim_fdb_cut(struct sim_fdb *c, bool cut);
+/* Everybody waits for a read version up to `ns_max` longer, and some are refused. */
+void sim_fdb_throttle(struct sim_fdb *c, uint64_t ns_max, bool on);
+/* The database is locked: no read versions, no commits. */
+void sim_fdb_lock(struct sim_fdb *c, bool on);
 /* Commits that may still land. */
 size_t sim_fdb_in_flight(const struct sim_fdb *c);
 const struct sim_fdb_stats *sim_fdb_stats(const struct sim_fdb *c);
@@ -93,5 +124,7 @@ void sim_fdb_database_kill(struct fdb_database *db);
 void sim_fdb_database_cut(struct fdb_database *db, bool cut);
 /* Futures and transactions that were not destroyed. */
 size_t sim_fdb_database_holds(const struct fdb_database *db);
+/* Of all that the library has told this process. */
+uint64_t sim_fdb_database_digest(const struct fdb_database *db);
 
 #endif

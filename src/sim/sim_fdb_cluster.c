@@ -2,7 +2,6 @@
 #include "base/check.h"
 #include "sim/sim_fdb_internal.h"
 
-#define BATCH_NS (NS_PER_MS)           /* a batch begins within this of its first commit */
 #define RECOVERY_NS_MAX (4 * NS_PER_S) /* how long one lasts, when drawn */
 #define RECOVERY_NS_MIN (200 * NS_PER_MS)
 #define TAIL_CHANCE 100 /* one in so many takes ten times as long */
@@ -23,7 +22,18 @@ struct sim_fdb *sim_fdb_new(const struct sim_fdb_options *options)
     list_init(&c->queue);
     map_init(&c->watches);
     timer_init(&c->batch, options->timers, "fdb_batch", on_batch, c);
+    c->o.latency_ns = options->latency_ns ? options->latency_ns : SIM_FDB_LATENCY_NS;
+    c->o.jitter_ns = options->jitter_ns ? options->jitter_ns : SIM_FDB_JITTER_NS;
+    c->o.batch_ns = options->batch_ns ? options->batch_ns : SIM_FDB_BATCH_NS;
+    c->o.slow_ns_max = options->slow_ns_max ? options->slow_ns_max : SIM_FDB_LATE_NS;
+    c->o.late_ns_max = options->late_ns_max ? options->late_ns_max : SIM_FDB_LATE_NS;
+    sim_trouble_init(c);
     return c;
+}
+
+void sim_fdb_hook(struct sim_fdb *c, const struct sim_fdb_hooks *hooks)
+{
+    c->hooks = *hooks;
 }
 
 static void commit_free(struct sim_commit *m)
@@ -36,6 +46,7 @@ static void commit_free(struct sim_commit *m)
     list_remove(&m->queued);
     sim_items_free(c, &m->writes);
     sim_items_free(c, &m->reads);
+    mem_free(c->mem, m->note);
     mem_free(c->mem, m);
 }
 
@@ -47,6 +58,7 @@ void sim_fdb_free(struct sim_fdb *c)
     while (!list_empty(&c->transit))
         commit_free(LIST_ENTRY(c->transit.next, struct sim_commit, link));
     timer_stop(&c->batch);
+    timer_stop(&c->recovery);
     fdb_rows_deinit(&c->rows);
     recent_deinit(&c->recent);
     mem_free(c->mem, c);
@@ -57,6 +69,8 @@ bool sim_fdb_draw(struct sim_fdb *c, enum sim_fdb_fault f)
     if (c->calm || c->o.rate[f] == 0 || !rng_chance(&c->rng, c->o.rate[f], 10000))
         return false;
     c->stats.drawn[f]++;
+    if (c->hooks.drew)
+        c->hooks.drew(c->hooks.arg, f);
     return true;
 }
 
@@ -67,8 +81,18 @@ uint64_t sim_fdb_soon(struct sim_fdb *c, uint64_t within_ns)
 
 uint64_t sim_fdb_latency(struct sim_fdb *c)
 {
-    uint64_t ns = NS_PER_MS / 20 + rng_below(&c->rng, NS_PER_MS / 2);
+    uint64_t ns = c->o.latency_ns + rng_below(&c->rng, c->o.jitter_ns);
     return rng_chance(&c->rng, 1, TAIL_CHANCE) ? 10 * ns : ns;
+}
+
+uint64_t sim_fdb_latency_or_slow(struct sim_fdb *c)
+{
+    return sim_fdb_draw(c, SIM_FDB_SLOW) ? sim_fdb_soon(c, c->o.slow_ns_max) : sim_fdb_latency(c);
+}
+
+uint64_t sim_fdb_late(struct sim_fdb *c)
+{
+    return sim_fdb_soon(c, c->o.late_ns_max);
 }
 
 static uint64_t version_by_clock(const struct sim_fdb *c)
@@ -91,7 +115,23 @@ bool sim_fdb_is_old(struct sim_fdb *c, uint64_t version)
 
 bool sim_fdb_reachable(const struct fdb_database *db)
 {
-    return !db->cut && !db->c->cut;
+    return !db->cut && db->c->cuts == 0;
+}
+
+bool sim_fdb_frozen(const struct fdb_database *db, struct timer *t)
+{
+    const struct sim_fdb_hooks *h = &db->c->hooks;
+    if (!h->frozen || !h->frozen(h->arg, db->who))
+        return false;
+    timer_start(t, SIM_FDB_POLL_NS);
+    return true;
+}
+
+int sim_fdb_giving_up(struct sim_fdb *c)
+{
+    static const int errors[] = {FDB_OPERATION_CANCELLED, FDB_TRANSACTION_CANCELLED,
+                                 FDB_TRANSACTION_TIMED_OUT, FDB_USED_DURING_COMMIT};
+    return errors[rng_below(&c->rng, ARRAY_LEN(errors))];
 }
 
 struct sim_item *sim_item_new(struct sim_fdb *c, struct bytes a, struct bytes b)
@@ -148,8 +188,8 @@ static void commit_apply(struct sim_fdb *c, struct sim_commit *m, uint64_t versi
     m->version = version;
     c->stats.landed++;
     c->stats.landed_late += m->tr == NULL;
-    if (c->landed)
-        c->landed(c->landed_arg, m->who, version, writes, n);
+    if (c->hooks.landed)
+        c->hooks.landed(c->hooks.arg, m->who, m->note, writes, n);
 }
 
 static void commit_answer(struct sim_commit *m, int error)
@@ -173,7 +213,21 @@ static void commit_abandon(struct sim_commit *m, int error)
     m->tr = NULL;
     m->error = 0;
     list_remove(&m->queued);
-    timer_start(&m->timer, sim_fdb_soon(c, SIM_FDB_LATE_NS));
+    timer_start(&m->timer, sim_fdb_late(c));
+}
+
+void sim_commit_orphan(struct sim_commit *m)
+{
+    struct sim_fdb *c = m->c;
+    bool delivered = m->decided || !list_empty(&m->queued);
+    bool reachable = sim_fdb_reachable(m->tr->db);
+    m->tr = NULL;
+    if (delivered || reachable)
+        return;
+    if (c->calm || rng_chance(&c->rng, 1, 2))
+        commit_free(m);
+    else
+        timer_start(&m->timer, sim_fdb_late(c));
 }
 
 static void commit_decide(struct sim_fdb *c, struct sim_commit *m, uint64_t version)
@@ -184,10 +238,12 @@ static void commit_decide(struct sim_fdb *c, struct sim_commit *m, uint64_t vers
         return;
     }
     if (m->tr && sim_fdb_draw(c, SIM_FDB_CANCELLED)) {
-        commit_abandon(m, FDB_OPERATION_CANCELLED);
+        commit_abandon(m, sim_fdb_giving_up(c));
         return;
     }
-    if (sim_fdb_draw(c, SIM_FDB_CONFLICT) && !list_empty(&m->reads))
+    if (c->locks > 0)
+        error = FDB_DATABASE_LOCKED;
+    else if (sim_fdb_draw(c, SIM_FDB_CONFLICT) && !list_empty(&m->reads))
         error = FDB_NOT_COMMITTED;
     else if (sim_fdb_draw(c, SIM_FDB_TOO_OLD) && !list_empty(&m->reads))
         error = FDB_TOO_OLD;
@@ -208,7 +264,7 @@ static void commit_decide(struct sim_fdb *c, struct sim_commit *m, uint64_t vers
 }
 
 /* What was in the queue: some of it was logged, some was not, and nobody can say which. */
-static void recovery_decide(struct sim_fdb *c, struct sim_commit *m, uint64_t version)
+static void commit_lose(struct sim_fdb *c, struct sim_commit *m, uint64_t version)
 {
     if (rng_chance(&c->rng, 1, 2) && !commit_check(c, m))
         commit_apply(c, m, version);
@@ -216,15 +272,10 @@ static void recovery_decide(struct sim_fdb *c, struct sim_commit *m, uint64_t ve
     commit_answer(m, FDB_COMMIT_UNKNOWN_RESULT);
 }
 
-static void on_batch(void *arg)
+/* All that wait become one batch, of one version. */
+static void batch(struct sim_fdb *c,
+                  void (*decide)(struct sim_fdb *, struct sim_commit *, uint64_t))
 {
-    struct sim_fdb *c = arg;
-    uint64_t now = clock_now_ns(c->o.clock);
-    if (c->cut || now < c->recovered_ns) {
-        timer_start(&c->batch, c->cut ? SIM_FDB_POLL_NS : c->recovered_ns - now);
-        return;
-    }
-    bool recovery = sim_fdb_draw(c, SIM_FDB_RECOVERY);
     uint64_t version = sim_fdb_version(c) + 1;
     c->handed = version;
     uint16_t order = 0;
@@ -232,15 +283,51 @@ static void on_batch(void *arg)
         next = it->next;
         struct sim_commit *m = LIST_ENTRY(it, struct sim_commit, queued);
         m->order = order++;
-        if (recovery)
-            recovery_decide(c, m, version);
-        else
-            commit_decide(c, m, version);
+        decide(c, m, version);
     }
     recent_batch_keep(&c->recent);
     fdb_rows_trim(&c->rows, version - SIM_FDB_WINDOW);
-    if (recovery)
+}
+
+void sim_commits_lose(struct sim_fdb *c)
+{
+    if (!list_empty(&c->queue))
+        batch(c, commit_lose);
+}
+
+static bool held_up(const struct sim_fdb *c)
+{
+    return c->cuts > 0 || c->recoveries > 0;
+}
+
+void sim_commits_wake(struct sim_fdb *c)
+{
+    if (!held_up(c) && !c->batch.armed && !list_empty(&c->queue))
+        timer_start(&c->batch, sim_fdb_soon(c, c->o.batch_ns));
+}
+
+static void on_batch(void *arg)
+{
+    struct sim_fdb *c = arg;
+    if (held_up(c))
+        return;
+    if (sim_fdb_draw(c, SIM_FDB_RECOVERY))
         sim_fdb_recover(c, RECOVERY_NS_MIN + sim_fdb_soon(c, RECOVERY_NS_MAX - RECOVERY_NS_MIN));
+    else
+        batch(c, commit_decide);
+}
+
+/* One that comes while the cluster recovers: its sender is told at once that nobody knows, or waits
+ * for the end. */
+static void meet_recovery(struct sim_commit *m)
+{
+    struct sim_fdb *c = m->c;
+    if (m->tr && rng_chance(&c->rng, 1, 4)) {
+        c->stats.unknown++;
+        commit_answer(m, FDB_COMMIT_UNKNOWN_RESULT);
+    } else {
+        list_append(&c->queue, &m->queued);
+    }
 }
 
 /* It arrives, or its answer does. */
@@ -253,14 +340,19 @@ static void on_commit(void *arg)
         return;
     }
     if (m->decided) {
+        if (m->tr && sim_fdb_frozen(m->tr->db, &m->timer))
+            return;
         if (m->tr)
             sim_transaction_committed(m->tr, m);
         commit_free(m);
         return;
     }
+    if (c->recoveries > 0) {
+        meet_recovery(m);
+        return;
+    }
     list_append(&c->queue, &m->queued);
-    if (!c->batch.armed)
-        timer_start(&c->batch, sim_fdb_soon(c, BATCH_NS));
+    sim_commits_wake(c);
 }
 
 static void take_items(struct list *to, struct list *from)
@@ -278,6 +370,8 @@ void sim_commit_send(struct fdb_transaction *tr)
     m->c = c;
     m->tr = tr;
     m->who = tr->db->who;
+    m->note = tr->note;
+    tr->note = NULL;
     m->read_version = tr->version;
     take_items(&m->writes, &tr->writes);
     take_items(&m->reads, &tr->reads);
@@ -286,33 +380,8 @@ void sim_commit_send(struct fdb_transaction *tr)
     timer_init(&m->timer, c->o.timers, "fdb_commit", on_commit, m);
     tr->commit = m;
     c->stats.commits++;
-    timer_start(&m->timer, sim_fdb_draw(c, SIM_FDB_LATE) ? sim_fdb_soon(c, SIM_FDB_LATE_NS)
-                                                         : sim_fdb_latency(c));
-}
-
-/* ---- what the world does to it */
-
-void sim_fdb_recover(struct sim_fdb *c, uint64_t ns)
-{
-    c->base += SIM_FDB_JUMP;
-    c->recovered_ns = clock_now_ns(c->o.clock) + ns;
-    c->stats.recoveries++;
-}
-
-void sim_fdb_on_landed(struct sim_fdb *c, sim_fdb_landed_fn *fn, void *arg)
-{
-    c->landed = fn;
-    c->landed_arg = arg;
-}
-
-void sim_fdb_calm(struct sim_fdb *c)
-{
-    c->calm = true;
-}
-
-void sim_fdb_cut(struct sim_fdb *c, bool cut)
-{
-    c->cut = cut;
+    timer_start(&m->timer,
+                sim_fdb_draw(c, SIM_FDB_LATE) ? sim_fdb_late(c) : sim_fdb_latency_or_slow(c));
 }
 
 size_t sim_fdb_in_flight(const struct sim_fdb *c)

@@ -34,9 +34,20 @@ void sim_future_free(struct fdb_future *f)
     mem_free(c->mem, f);
 }
 
+/* Of what the process has been told so far, and is told now. */
+static uint64_t future_digest(const struct fdb_future *f)
+{
+    uint64_t d = f->db->digest;
+    d = (d ^ (uint64_t)f->op) * 0x100000001b3u;
+    d = (d ^ (uint64_t)(unsigned)f->error) * 0x100000001b3u;
+    d = (d ^ f->number) * 0x100000001b3u;
+    return (d ^ f->value.len) * 0x100000001b3u;
+}
+
 static void future_call(struct fdb_future *f)
 {
     f->called = true;
+    f->db->digest = future_digest(f);
     f->db->c->stats.destroyed_callbacks += f->destroyed;
     f->fn(f, f->arg);
     if (f->destroyed)
@@ -46,6 +57,8 @@ static void future_call(struct fdb_future *f)
 static void on_timer(void *arg)
 {
     struct fdb_future *f = arg;
+    if (sim_fdb_frozen(f->db, &f->timer))
+        return;
     if (f->ready)
         future_call(f);
     else if (f->watched)

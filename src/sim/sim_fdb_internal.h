@@ -10,27 +10,29 @@
 #include "store/recent.h"
 
 #define SIM_FDB_POLL_NS (20 * NS_PER_MS) /* who is cut off tries again */
-#define SIM_FDB_LATE_NS (3 * NS_PER_S)   /* what is late comes within this */
 #define SIM_FDB_STAMP_SIZE 10
 #define SIM_FDB_NO_VERSION UINT64_MAX
 
 struct sim_fdb {
     struct sim_fdb_options o;
+    struct sim_fdb_hooks hooks;
     struct mem mem;
     struct rng rng;
-    bool calm, cut;
+    bool calm;
+    unsigned cuts, throttles, locks; /* how many of each last */
+    uint64_t throttle_ns_max;
+    unsigned recoveries;       /* that last: nothing commits */
+    unsigned recoveries_whole; /* of these, those in which there is no read version either */
+    struct timer recovery;     /* the end of one of its own */
     struct fdb_rows rows;
     struct recent recent;
-    uint64_t base;         /* versions are microseconds since then */
-    uint64_t handed;       /* no version is above it yet */
-    uint64_t recovered_ns; /* nothing commits and no read version is given before */
-    struct list transit;   /* struct sim_commit, anywhere */
-    struct list queue;     /* those that wait for a batch, by `queued` */
+    uint64_t base;       /* versions are microseconds since then */
+    uint64_t handed;     /* no version is above it yet */
+    struct list transit; /* struct sim_commit, anywhere */
+    struct list queue;   /* those that wait for a batch, by `queued` */
     struct timer batch;
     struct map watches; /* struct sim_watched, by key */
     size_t databases;
-    sim_fdb_landed_fn *landed;
-    void *landed_arg;
     struct sim_fdb_stats stats;
 };
 
@@ -41,6 +43,7 @@ struct fdb_database {
     struct list transactions;
     struct list futures;
     size_t watch_count, future_count, transaction_count;
+    uint64_t digest;
     uint64_t timeout_ms, retry_limit, retry_delay_ms_max, size_limit, watches_max;
 };
 
@@ -66,6 +69,7 @@ struct fdb_transaction {
     int poison;   /* what every use is answered with */
     int deferred; /* what the commit is answered with */
     bool committing;
+    void *note; /* of its commit, until that is sent */
     struct sim_commit *commit;
     int64_t committed_version;
     uint64_t backoff_ns;
@@ -106,6 +110,7 @@ struct sim_commit {
     struct sim_fdb *c;
     struct fdb_transaction *tr; /* NULL: nobody hears of it */
     void *who;
+    void *note;
     struct timer timer;
     struct list writes;
     struct list reads;
@@ -119,15 +124,34 @@ struct sim_commit {
 /* sim_fdb_cluster.c */
 bool sim_fdb_draw(struct sim_fdb *c, enum sim_fdb_fault f);
 uint64_t sim_fdb_latency(struct sim_fdb *c);
+/* The same, or when it is drawn so much longer. */
+uint64_t sim_fdb_latency_or_slow(struct sim_fdb *c);
+uint64_t sim_fdb_late(struct sim_fdb *c);
 uint64_t sim_fdb_soon(struct sim_fdb *c, uint64_t within_ns);
 /* A read version: at least that of every commit so far; later commits are newer. */
 uint64_t sim_fdb_version(struct sim_fdb *c);
 bool sim_fdb_is_old(struct sim_fdb *c, uint64_t version);
 bool sim_fdb_reachable(const struct fdb_database *db);
+/* True when the process stands still: then `t` rings again later. */
+bool sim_fdb_frozen(const struct fdb_database *db, struct timer *t);
+/* An error that says neither that a commit happened nor that it did not. */
+int sim_fdb_giving_up(struct sim_fdb *c);
 struct sim_item *sim_item_new(struct sim_fdb *c, struct bytes a, struct bytes b);
 void sim_items_free(struct sim_fdb *c, struct list *items);
 /* Sends what the transaction wrote and read; it leaves the transaction. */
 void sim_commit_send(struct fdb_transaction *tr);
+/* Its transaction ends: it goes on alone, or what was not delivered is lost. */
+void sim_commit_orphan(struct sim_commit *m);
+/* Whatever is in the queue ends as unknown, done or not. */
+void sim_commits_lose(struct sim_fdb *c);
+/* Commits go on, when nothing holds them up any more. */
+void sim_commits_wake(struct sim_fdb *c);
+
+/* sim_fdb_trouble.c */
+void sim_trouble_init(struct sim_fdb *c);
+/* Why a read version is not given: 0, or the library's error. */
+int sim_trouble_version_error(struct sim_fdb *c);
+uint64_t sim_trouble_version_delay(struct sim_fdb *c);
 
 /* sim_fdb_future.c */
 struct fdb_future *sim_future_new(struct fdb_transaction *tr, enum sim_op op);
@@ -141,6 +165,8 @@ void sim_watch_arm(struct fdb_future *f);
 void sim_watch_disarm(struct fdb_future *f);
 void sim_watch_due(struct fdb_future *f);
 void sim_watches_touch(struct sim_fdb *c, const struct store_write *w);
+/* Every watch fires. */
+void sim_watches_fire(struct sim_fdb *c);
 
 /* sim_fdb_transaction.c */
 int sim_transaction_new(struct fdb_database *db, struct fdb_transaction **out);
@@ -172,6 +198,8 @@ struct fdb_future *sim_transaction_on_error(struct fdb_transaction *tr, int erro
 /* sim_fdb_read.c: what a read returns, and what of it conflicts. */
 void sim_read_get(struct fdb_future *f);
 void sim_read_range(struct fdb_future *f);
+/* One bit of one value, where there is one. */
+void sim_read_corrupt(struct fdb_future *f);
 
 /* sim_fdb_error.c */
 const char *sim_fdb_error_text(int error);

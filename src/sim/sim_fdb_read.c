@@ -108,6 +108,8 @@ void sim_read_range(struct fdb_future *f)
         size_t most = 1 + rng_below(&c->rng, 4);
         f->limit = limit && limit < most ? limit : most;
     }
+    if (c->hooks.scanned)
+        c->hooks.scanned(c->hooks.arg, f->db->who, range->begin, range->end);
     if (list_empty(&tr->writes))
         fdb_rows_scan(&c->rows, range->begin, range->end, tr->version, take_row, f);
     else
@@ -122,4 +124,22 @@ void sim_read_range(struct fdb_future *f)
     } else {
         read_conflict(tr, range->begin, range->end, false);
     }
+}
+
+static void flip(struct sim_fdb *c, const uint8_t *value, size_t len)
+{
+    uint64_t bit = sim_fdb_soon(c, (uint64_t)len * 8);
+    uint8_t *byte = (uint8_t *)value + bit / 8; /* of the future's own copy */
+    *byte = (uint8_t)(*byte ^ 1u << bit % 8);
+}
+
+void sim_read_corrupt(struct fdb_future *f)
+{
+    struct sim_fdb *c = f->db->c;
+    const struct fdb_key_value *row = NULL;
+    if (f->op == OP_RANGE && f->number > 0)
+        row = (const struct fdb_key_value *)(const void *)f->rows.data + sim_fdb_soon(c, f->number);
+    size_t len = f->op == OP_GET ? f->value.len : row ? (size_t)row->value_length : 0;
+    if (len > 0 && sim_fdb_draw(c, SIM_FDB_CORRUPTION))
+        flip(c, row ? row->value : f->value.data, len);
 }

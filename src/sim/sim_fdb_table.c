@@ -41,6 +41,11 @@ size_t sim_fdb_database_holds(const struct fdb_database *db)
     return db->future_count + db->transaction_count;
 }
 
+uint64_t sim_fdb_database_digest(const struct fdb_database *db)
+{
+    return db->digest;
+}
+
 static int database_set_option(struct fdb_database *db, int option, const uint8_t *value,
                                int length)
 {

@@ -7,7 +7,9 @@
 
 static void on_timeout(void *arg)
 {
-    sim_transaction_poison(arg, FDB_TRANSACTION_TIMED_OUT);
+    struct fdb_transaction *tr = arg;
+    if (!sim_fdb_frozen(tr->db, &tr->timeout))
+        sim_transaction_poison(tr, FDB_TRANSACTION_TIMED_OUT);
 }
 
 static void on_version(void *arg);
@@ -38,8 +40,10 @@ void sim_transaction_reset(struct fdb_transaction *tr)
 {
     struct sim_fdb *c = tr->db->c;
     if (tr->commit)
-        tr->commit->tr = NULL; /* it goes on */
+        sim_commit_orphan(tr->commit);
     tr->commit = NULL;
+    mem_free(c->mem, tr->note);
+    tr->note = NULL;
     timer_stop(&tr->version_timer);
     sim_items_free(c, &tr->writes);
     sim_items_free(c, &tr->reads);
@@ -91,19 +95,6 @@ static void version_failed(struct fdb_transaction *tr, int error)
         commit_settle(tr, error);
 }
 
-static int version_error(struct sim_fdb *c)
-{
-    if (sim_fdb_draw(c, SIM_FDB_LOCKED))
-        return FDB_DATABASE_LOCKED;
-    if (sim_fdb_draw(c, SIM_FDB_MEMORY))
-        return FDB_GRV_MEMORY_LIMIT;
-    if (sim_fdb_draw(c, SIM_FDB_THROTTLED))
-        return rng_chance(&c->rng, 1, 2) ? FDB_TAG_THROTTLED : FDB_BATCH_THROTTLED;
-    if (sim_fdb_draw(c, SIM_FDB_VERSION_CHANGED))
-        return FDB_CLUSTER_VERSION_CHANGED;
-    return 0;
-}
-
 static void version_is_known(struct fdb_transaction *tr)
 {
     struct sim_fdb *c = tr->db->c;
@@ -118,8 +109,7 @@ static void version_is_known(struct fdb_transaction *tr)
             sim_future_finish(f, 0);
             continue;
         }
-        timer_start(&f->timer, sim_fdb_draw(c, SIM_FDB_SLOW) ? sim_fdb_soon(c, SIM_FDB_LATE_NS)
-                                                             : sim_fdb_latency(c));
+        timer_start(&f->timer, sim_fdb_latency_or_slow(c));
     }
 }
 
@@ -127,11 +117,13 @@ static void on_version(void *arg)
 {
     struct fdb_transaction *tr = arg;
     struct sim_fdb *c = tr->db->c;
-    if (!sim_fdb_reachable(tr->db) || clock_now_ns(c->o.clock) < c->recovered_ns) {
+    if (sim_fdb_frozen(tr->db, &tr->version_timer))
+        return;
+    if (!sim_fdb_reachable(tr->db) || c->recoveries_whole > 0) {
         timer_start(&tr->version_timer, SIM_FDB_POLL_NS);
         return;
     }
-    int error = version_error(c);
+    int error = sim_trouble_version_error(c);
     if (error) {
         version_failed(tr, error);
         return;
@@ -155,12 +147,10 @@ static void version_needed(struct fdb_future *f)
         version_is_known(tr);
     else if (tr->version_timer.armed)
         return;
-    else if (rng_chance(&c->rng, 1, AT_ONCE_CHANCE))
+    else if (c->throttles == 0 && rng_chance(&c->rng, 1, AT_ONCE_CHANCE))
         on_version(tr);
     else
-        timer_start(&tr->version_timer, sim_fdb_draw(c, SIM_FDB_SLOW)
-                                            ? sim_fdb_soon(c, SIM_FDB_LATE_NS)
-                                            : sim_fdb_latency(c));
+        timer_start(&tr->version_timer, sim_trouble_version_delay(c));
 }
 
 /* ---- operations */
@@ -262,7 +252,7 @@ static int read_error(struct sim_fdb *c, const struct fdb_transaction *tr)
         return FDB_PROCESS_BEHIND;
     if (sim_fdb_draw(c, SIM_FDB_VERSION_CHANGED))
         return FDB_CLUSTER_VERSION_CHANGED;
-    return sim_fdb_draw(c, SIM_FDB_CANCELLED) ? FDB_OPERATION_CANCELLED : 0;
+    return sim_fdb_draw(c, SIM_FDB_CANCELLED) ? sim_fdb_giving_up(c) : 0;
 }
 
 static void commit_go(struct fdb_transaction *tr);
@@ -284,13 +274,16 @@ static void serve_read(struct fdb_future *f)
         sim_future_finish(f, error);
     } else if (f->op == OP_RANGE) {
         sim_read_range(f);
+        sim_read_corrupt(f);
         sim_future_finish(f, 0);
     } else {
         sim_read_get(f);
-        if (f->op == OP_GET)
-            sim_future_finish(f, 0);
-        else
+        if (f->op == OP_WATCH) {
             watch_was_read(f);
+        } else {
+            sim_read_corrupt(f);
+            sim_future_finish(f, 0);
+        }
     }
     if (tr->committing && tr->reading == 0)
         commit_go(tr);
@@ -371,6 +364,9 @@ struct fdb_future *sim_transaction_commit(struct fdb_transaction *tr)
     if (f->ready)
         return f;
     tr->committing = true;
+    const struct sim_fdb_hooks *h = &tr->db->c->hooks;
+    if (!list_empty(&tr->writes) && h->commits && !h->commits(h->arg, tr->db->who, &tr->note))
+        return f;
     if (tr->reading == 0)
         commit_go(tr);
     return f;

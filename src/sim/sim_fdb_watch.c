@@ -3,6 +3,8 @@
 #include "base/check.h"
 #include "sim/sim_fdb_internal.h"
 
+#define FIRES_ANYWAY (-1) /* the error of a watch that fires when it is due, whatever the value */
+
 struct sim_watched {
     struct map_node node;
     struct list futures; /* by in_tr */
@@ -41,7 +43,7 @@ void sim_watch_arm(struct fdb_future *f)
     if (++f->db->watch_count > f->db->watches_max)
         sim_future_finish(f, FDB_TOO_MANY_WATCHES);
     else if (sim_fdb_draw(c, SIM_FDB_WATCH_SPURIOUS))
-        f->error = -1; /* fires when it is due, whatever the value */
+        f->error = FIRES_ANYWAY;
     if (!f->ready && (f->error || watch_differs(f)))
         timer_start(&f->timer, sim_fdb_soon(c, f->error ? 2 * NS_PER_S : NS_PER_MS));
 }
@@ -81,10 +83,21 @@ static void watched_touch(struct sim_fdb *c, struct sim_watched *k)
     LIST_FOREACH(it, &k->futures)
     {
         struct fdb_future *f = LIST_ENTRY(it, struct fdb_future, in_tr);
-        if (!f->timer.armed)
-            timer_start(&f->timer, sim_fdb_draw(c, SIM_FDB_WATCH_SLOW)
-                                       ? sim_fdb_soon(c, SIM_FDB_LATE_NS)
-                                       : sim_fdb_latency(c));
+        if (!f->timer.armed && !sim_fdb_draw(c, SIM_FDB_WATCH_MISSES))
+            timer_start(&f->timer,
+                        sim_fdb_draw(c, SIM_FDB_WATCH_SLOW) ? sim_fdb_late(c) : sim_fdb_latency(c));
+    }
+}
+
+void sim_watches_fire(struct sim_fdb *c)
+{
+    for (struct map_node *node = map_first(&c->watches); node; node = map_next(node)) {
+        LIST_FOREACH(it, &MAP_ENTRY(node, struct sim_watched, node)->futures)
+        {
+            struct fdb_future *f = LIST_ENTRY(it, struct fdb_future, in_tr);
+            f->error = FIRES_ANYWAY;
+            timer_start(&f->timer, sim_fdb_latency(c));
+        }
     }
 }
 

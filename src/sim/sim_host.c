@@ -80,9 +80,16 @@ static void on_supervise(struct world *w, struct sim_event *e)
     struct process *p = h->supervisor;
 
     h->declared = false;
-    process_enter(p, PROCESS_ORDER, 0);
-    declare_dead_free(h->declare);
-    process_leave(p);
+    if (h->declare) {
+        process_enter(p, PROCESS_ORDER, 0);
+        declare_dead_free(h->declare);
+        process_leave(p);
+        h->declare = NULL;
+    }
+    if (!sim_store_closed(p)) {
+        world_after(w, e, NS_PER_MS);
+        return;
+    }
     w->hosts->stats.declared++;
     COMPARE(w, CHECK_LEAK, p->mem.count == 0 && process_timers(p) == 0 && sim_store_holds(p) == 0,
             "the supervisor of n%u kept %zu blocks, %zu timers, %zu requests", h->number + 1,

@@ -195,9 +195,9 @@ struct process *process_new(struct world *w, unsigned node, unsigned slot,
     p->env.timers = (struct timers){.ops = &timer_ops, .ctx = p};
     p->env.random = (struct random){.ops = &random_ops, .ctx = p};
     p->env.net = sim_net_of(p);
-    p->env.store = sim_store_of(p);
     if (w->config.log && w->config.say)
         p->env.log = (struct log){.ops = &log_ops, .ctx = p, .min = w->config.log_level};
+    p->env.store = sim_store_of(p);
     env_init(&p->env);
     p->boot = random_uuid(p->env.random);
     p->mem.fails_in = draw_allocations(p);

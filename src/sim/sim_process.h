@@ -25,8 +25,10 @@ enum process_event {
     PROCESS_WATCH,
     PROCESS_CALL,
     PROCESS_ORDER, /* leave, close, free */
+    PROCESS_STORE, /* FoundationDB's library has answered something */
 };
 
+struct fdb_client;
 struct process;
 struct process_ops {
     /* After each dispatch; may end (and free) the process. */
@@ -58,8 +60,9 @@ struct process {
     void *net_arg;
     bool *talked; /* of each endpoint: frames came from it; NULL without a network */
 
-    struct list store_msgs;
+    struct list store_msgs; /* of the embedded store */
     struct list store_watches;
+    struct fdb_client *store_client; /* of FoundationDB */
 
     const struct process_ops *ops;
     void *owner;

@@ -38,7 +38,7 @@ static void tear_down(struct world *w)
     nemesis_free(w->nemesis);
     checks_free(w->checks);
     shadow_free(w->shadow);
-    sim_store_free(w->store);
+    sim_store_free(w);
     sim_net_free(w->net);
     world_deinit(w);
 }
@@ -94,7 +94,7 @@ static void collect_counts(const struct world *w, struct sim_result *r)
     const struct hosts_stats *h = hosts_stats(w);
     const struct operator_stats *o = operators_stats(w);
     const struct workload_stats *c = workload_stats(w);
-    const struct sim_store_stats *s = sim_store_stats(w);
+    const struct sim_store_stats s = sim_store_stats(w);
     const struct sim_net_stats *n = sim_net_stats(w->net);
 
     r->elections = w->shadow->elections;
@@ -120,12 +120,12 @@ static void collect_counts(const struct world *w, struct sim_result *r)
     r->messages = n->sent;
     r->lost = n->lost;
     r->refused = n->refused;
-    r->reads = s->reads;
-    r->commits = s->commits;
-    r->committed = s->committed;
-    r->conflicts = s->conflicts;
-    r->unknown = s->unknown;
-    r->late = s->late;
+    r->reads = s.reads;
+    r->commits = s.commits;
+    r->committed = s.committed;
+    r->conflicts = s.conflicts;
+    r->unknown = s.unknown;
+    r->late = s.late;
     r->histories = w->checks->histories;
     r->histories_open = w->checks->histories_open;
     for (unsigned f = 0; f < FAULT_COUNT; f++)

@@ -1,7 +1,7 @@
 /*
- * The simulated way to the store. Under it is the production store core over its map in memory;
- * between it and each process lie latency, cuts, refusals, conflicts that are none, results that
- * never come or come as "unknown", commits that land late, and watches that get lost.
+ * The world's store, of one of two kinds (sim_config.h): a simulated FoundationDB under the driver
+ * for it (sim_fdb_store.c), or the embedded store's core (sim_embedded.c). Between it and each
+ * process lies all that can go wrong on the way.
  */
 #ifndef KELPIE_SIM_STORE_H
 #define KELPIE_SIM_STORE_H
@@ -9,14 +9,42 @@
 #include "env/store.h"
 #include "sim/sim_process.h"
 
-struct sim_store;
+struct sim_store_stats {
+    uint64_t reads, commits, committed, conflicts, unknown, late, watches_fired;
+};
 
+struct sim_store_ops {
+    void (*free)(struct world *w);
+    struct store (*client)(struct process *p);
+    bool (*closed)(struct process *p);
+    void (*detach)(struct process *p);
+    size_t (*holds)(const struct process *p);
+    size_t (*in_flight)(const struct world *w);
+    struct sim_store_stats (*stats)(const struct world *w);
+    void (*cut)(struct world *w, unsigned node, bool cut);
+    void (*recovery)(struct world *w, bool reads_too, bool on);
+    void (*throttle)(struct world *w, bool on);
+    void (*full)(struct world *w, bool on);
+    void (*process)(struct world *w, bool up);
+    void (*heal)(struct world *w);
+};
+
+struct sim_store {
+    const struct sim_store_ops *ops;
+};
+
+/* Of the kind that the configuration names. */
 struct sim_store *sim_store_new(struct world *w);
-void sim_store_free(struct sim_store *s);
+struct sim_store *embedded_new(struct world *w);
+struct sim_store *fdb_store_new(struct world *w);
+void sim_store_free(struct world *w);
 
 /* For process_new() and process_free(). */
 struct store sim_store_of(struct process *p);
 void sim_store_detach(struct process *p);
+/* The process has let go of everything and closes its way to the store: true once that has ended,
+ * false: ask again a little later. */
+bool sim_store_closed(struct process *p);
 
 /* The machine of `node` cannot reach the store, or can again; cuts count. */
 void sim_store_cut(struct world *w, unsigned node, bool cut);
@@ -26,17 +54,13 @@ void sim_store_throttle(struct world *w, bool on);
 void sim_store_full(struct world *w, bool on);
 /* The store's process dies: nobody reaches it; and is back: what was read before is too old. */
 void sim_store_process(struct world *w, bool up);
-/* All cuts end. What had not arrived may still arrive. */
+/* All cuts end, and no fault happens any more. What had not arrived may still arrive. */
 void sim_store_heal(struct world *w);
 /* Requests, results and watches of this life that are not given back. */
 size_t sim_store_holds(const struct process *p);
 /* Commits that may still land. */
 size_t sim_store_in_flight(const struct world *w);
-
-struct sim_store_stats {
-    uint64_t reads, commits, committed, conflicts, unknown, late, watches_fired;
-};
-const struct sim_store_stats *sim_store_stats(const struct world *w);
+struct sim_store_stats sim_store_stats(const struct world *w);
 
 /* A commit as the checkers see it, at the moment it happens. */
 struct commit_seen {

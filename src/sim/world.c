@@ -56,6 +56,49 @@ void world_push_timer(struct world *w, struct timer *t, uint64_t due_ns)
     sim_heap_push(&w->heap, &item);
 }
 
+static uint64_t clock_now(void *ctx)
+{
+    const struct world *w = ctx;
+    return w->now_ns;
+}
+
+struct clock world_clock(struct world *w)
+{
+    static const struct clock_ops ops = {.now_ns = clock_now};
+    return (struct clock){.ops = &ops, .ctx = w};
+}
+
+static void timers_stop(void *ctx, struct timer *t)
+{
+    struct world *w = ctx;
+    sim_heap_remove(&w->heap, t->heap_index);
+}
+
+static void timers_start(void *ctx, struct timer *t, uint64_t delay_ns)
+{
+    struct world *w = ctx;
+    if (t->armed)
+        timers_stop(ctx, t);
+    world_push_timer(w, t, w->now_ns + delay_ns);
+}
+
+struct timers world_timers(struct world *w)
+{
+    static const struct timer_ops ops = {.start = timers_start, .stop = timers_stop};
+    return (struct timers){.ops = &ops, .ctx = w};
+}
+
+static void timer_due(struct world *w, const struct sim_item *item)
+{
+    struct timer *t = item->timer;
+    if (t->timers.ctx != w) {
+        process_timer_due(item);
+        return;
+    }
+    t->armed = false;
+    t->fn(t->arg);
+}
+
 void world_run(struct world *w, uint64_t until_ns)
 {
     struct sim_item item;
@@ -65,7 +108,7 @@ void world_run(struct world *w, uint64_t until_ns)
         CHECK(item.due_ns >= w->now_ns);
         w->now_ns = item.due_ns;
         if (item.timer)
-            process_timer_due(&item);
+            timer_due(w, &item);
         else
             item.event->fn(w, item.event);
     }

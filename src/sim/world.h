@@ -88,6 +88,9 @@ void world_at(struct world *w, struct sim_event *e, uint64_t due_ns);
 void world_after(struct world *w, struct sim_event *e, uint64_t delay_ns);
 void world_cancel(struct world *w, struct sim_event *e);
 void world_push_timer(struct world *w, struct timer *t, uint64_t due_ns);
+/* Of the world itself, for what belongs to no process. */
+struct clock world_clock(struct world *w);
+struct timers world_timers(struct world *w);
 
 /* Runs what is due up to and including `until_ns`, or until a violation stops it. */
 void world_run(struct world *w, uint64_t until_ns);

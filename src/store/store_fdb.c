@@ -162,6 +162,19 @@ void store_fdb_ready(struct store_fdb *s)
     fdb_mail_take(&s->mail);
 }
 
+static size_t length(const struct list *l)
+{
+    size_t n = 0;
+    LIST_FOREACH(it, l)
+    n++;
+    return n;
+}
+
+size_t store_fdb_holds(const struct store_fdb *s)
+{
+    return length(&s->attempts) + length(&s->kept) + s->watch_count;
+}
+
 bool store_fdb_connected(const struct store_fdb *s)
 {
     return s->connected;

@@ -63,6 +63,8 @@ void store_fdb_free(struct store_fdb *s);
 struct store store_fdb_store(struct store_fdb *s);
 /* Completes what the library has answered. On the store's thread. */
 void store_fdb_ready(struct store_fdb *s);
+/* Requests under way, results and watches that the caller has not given back. */
+size_t store_fdb_holds(const struct store_fdb *s);
 /* Whether the cluster answered the last time that it was asked, and if not what the library says. */
 bool store_fdb_connected(const struct store_fdb *s);
 const char *store_fdb_problem(const struct store_fdb *s);

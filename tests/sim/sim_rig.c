@@ -9,6 +9,7 @@ struct sim_config rig_config(void)
 
     sim_config_draw(&c, 1);
     c.faults = 0;
+    c.store = SIM_STORE_EMBEDDED;
     c.nodes = 3;
     c.net_delay_us = 100;
     c.net_jitter_us = 50;
@@ -41,7 +42,7 @@ void rig_end(struct rig *r)
     }
     checks_free(w->checks);
     shadow_free(w->shadow);
-    sim_store_free(w->store);
+    sim_store_free(w);
     sim_net_free(w->net);
     world_deinit(w);
 }

@@ -332,7 +332,7 @@ static void unknown_results_go_both_ways(void **state)
     }
     assert_in_range(unknown, 20, 95);
     assert_in_range(done, 5, unknown - 5);
-    assert_true(sim_store_stats(&r.w)->late > 0);
+    assert_true(sim_store_stats(&r.w).late > 0);
     rig_end(&r);
 }
 

@@ -42,9 +42,9 @@ sed '1s/1$/2/' "$good" >"$dir/case" && refused 'first line'
 sed '$d' "$good" >"$dir/case" && refused 'no end'
 head -c 200 "$good" >"$dir/case" && refused 'no end'
 { cat "$good"; echo more; } >"$dir/case" && refused 'goes on'
-sed 's/^nodes=.*/nodes=99/' "$good" >"$dir/case" && refused "not a value of nodes"
-sed 's/^nodes=.*/nodes=-1/' "$good" >"$dir/case" && refused "not a value of nodes"
-sed 's/^loss=.*/loss=1025/' "$good" >"$dir/case" && refused "not a value of loss"
+sed 's/^nodes=.*/nodes=99/' "$good" >"$dir/case" && refused 'nodes must be 1 to'
+sed 's/^nodes=.*/nodes=-1/' "$good" >"$dir/case" && refused 'nodes must be 1 to'
+sed 's/^loss=.*/loss=1025/' "$good" >"$dir/case" && refused 'loss must be 0 to'
 sed 's/^nodes=.*/knots=3/' "$good" >"$dir/case" && refused "no value named 'knots'"
 sed 's/^nodes=.*/nodes/' "$good" >"$dir/case" && refused 'not name=value'
 sed 's/^faults=.*/faults=rain/' "$good" >"$dir/case" && refused "no fault named 'rain'"

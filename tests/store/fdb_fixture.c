@@ -97,5 +97,6 @@ void fdb_fixture_close(struct store_fixture *f)
 
 void fdb_fixture_restart(struct store_fixture *f)
 {
-    sim_fdb_recover(f->fdb->sim, 100 * NS_PER_MS);
+    sim_fdb_recovery_begin(f->fdb->sim, true);
+    sim_fdb_recovery_end(f->fdb->sim, true);
 }

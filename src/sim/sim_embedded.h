@@ -1,6 +1,10 @@
-/* Shared by sim_store.c and sim_watch.c. */
-#ifndef KELPIE_SIM_STORE_LINK_H
-#define KELPIE_SIM_STORE_LINK_H
+/*
+ * The simulated way to the embedded store. Under it is the production store core over its map in
+ * memory; between it and each process lie latency, cuts, refusals, conflicts that are none, results
+ * that never come or come as "unknown", commits that land late, and watches that get lost.
+ */
+#ifndef KELPIE_SIM_EMBEDDED_H
+#define KELPIE_SIM_EMBEDDED_H
 
 #include "sim/sim_record.h"
 #include "sim/sim_store.h"
@@ -65,7 +69,8 @@ enum store_trouble {
     STORE_TROUBLES
 };
 
-struct sim_store {
+struct embedded_store {
+    struct sim_store base;
     struct world *w;
     struct sim_mem mem;
     struct omap_memory *map;
@@ -85,22 +90,35 @@ struct sim_store {
     struct sim_store_stats stats;
 };
 
+static inline struct embedded_store *embedded_of(const struct world *w)
+{
+    return CONTAINER_OF(w->store, struct embedded_store, base);
+}
+
+/* The world's side (sim_store.h). */
+void embedded_cut(struct world *w, unsigned node, bool cut);
+void embedded_recovery(struct world *w, bool reads_too, bool on);
+void embedded_throttle(struct world *w, bool on);
+void embedded_full(struct world *w, bool on);
+void embedded_process(struct world *w, bool up);
+void embedded_heal(struct world *w);
+
 /* A request has ended: its answer is here (good: END_OK), or it landed alone (END_LATE). */
-void store_record(const struct sim_store *s, const struct store_msg *m, enum record_end good);
+void store_record(const struct embedded_store *s, const struct store_msg *m, enum record_end good);
 /* Sends an answer back. */
-void store_answer(struct sim_store *s, struct store_msg *m, int status);
+void store_answer(struct embedded_store *s, struct store_msg *m, int status);
 /* A request has arrived: true when it waits, was refused or is gone. */
-bool store_trouble_takes(struct sim_store *s, struct store_msg *m);
+bool store_trouble_takes(struct embedded_store *s, struct store_msg *m);
 /* The rows of a read are there. */
-void store_trouble_corrupts(struct sim_store *s, struct store_msg *m);
+void store_trouble_corrupts(struct embedded_store *s, struct store_msg *m);
 /* A commit is being sent. */
-void store_trouble_dooms(struct sim_store *s, struct store_msg *m);
+void store_trouble_dooms(struct embedded_store *s, struct store_msg *m);
 /* 1 to `ms` milliseconds. */
-uint64_t store_below_ms(struct sim_store *s, uint64_t ms);
+uint64_t store_below_ms(struct embedded_store *s, uint64_t ms);
 /* One way's delay. */
-uint64_t store_delay_ns(struct sim_store *s);
+uint64_t store_delay_ns(struct embedded_store *s);
 /* Flushes the core soon. */
-void store_wake(struct sim_store *s);
+void store_wake(struct embedded_store *s);
 
 void sim_watch_op_watch(void *ctx, struct store_watch *w);
 void sim_watch_op_unwatch(void *ctx, struct store_watch *w);

@@ -1,6 +1,6 @@
 #include <stdlib.h>
 
-#include "sim/sim_store_link.h"
+#include "sim/sim_embedded.h"
 
 #define SPURIOUS_MS_MAX 2000
 
@@ -17,7 +17,7 @@ static void watch_end(struct sim_watch *sw)
 
     world_cancel(w, &sw->event);
     if (sw->in_core)
-        core_unwatch(w->store->core, &sw->core);
+        core_unwatch(embedded_of(w)->core, &sw->core);
     list_remove(&sw->link);
     free(sw);
 }
@@ -35,7 +35,7 @@ static void on_notify(struct world *w, struct sim_event *e)
     watch_end(sw);
     watch->armed = false;
     watch->backend = NULL;
-    w->store->stats.watches_fired++;
+    embedded_of(w)->stats.watches_fired++;
     process_enter(p, PROCESS_WATCH, digest);
     watch->fn(watch);
     process_leave(p);
@@ -47,12 +47,12 @@ static void on_core_fired(struct core_watch *core)
     struct world *w = sw->p->world;
 
     sw->in_core = false;
-    if (w->store->cuts[sw->p->node] > 0)
+    if (embedded_of(w)->cuts[sw->p->node] > 0)
         return;
     if (world_fault(w, FAULT_WATCH_LOST, STREAM_STORE, w->config.watch_lost_per_16, 16))
         return;
     sw->event.fn = on_notify;
-    world_after(w, &sw->event, store_delay_ns(w->store));
+    world_after(w, &sw->event, store_delay_ns(embedded_of(w)));
 }
 
 /* The watch has reached the store. */
@@ -60,12 +60,12 @@ static void on_set(struct world *w, struct sim_event *e)
 {
     struct sim_watch *sw = CONTAINER_OF(e, struct sim_watch, event);
 
-    if (w->store->cuts[sw->p->node] > 0)
+    if (embedded_of(w)->cuts[sw->p->node] > 0)
         return;
     sw->in_core = true;
-    core_watch(w->store->core, &sw->core);
-    if (core_pending(w->store->core))
-        store_wake(w->store);
+    core_watch(embedded_of(w)->core, &sw->core);
+    if (core_pending(embedded_of(w)->core))
+        store_wake(embedded_of(w));
     if (world_fault(w, FAULT_WATCH_SPURIOUS, STREAM_STORE, w->config.watch_spurious_per_16, 16)) {
         sw->event.fn = on_notify;
         world_after(w, e, world_below(w, STREAM_STORE, SPURIOUS_MS_MAX) * NS_PER_MS);
@@ -81,10 +81,10 @@ void sim_watch_fire_all(struct world *w)
             struct sim_watch *sw = LIST_ENTRY(at, struct sim_watch, link);
             if (!sw->in_core)
                 continue;
-            core_unwatch(w->store->core, &sw->core);
+            core_unwatch(embedded_of(w)->core, &sw->core);
             sw->in_core = false;
             sw->event.fn = on_notify;
-            world_after(w, &sw->event, store_delay_ns(w->store));
+            world_after(w, &sw->event, store_delay_ns(embedded_of(w)));
         }
     }
 }
@@ -107,7 +107,7 @@ void sim_watch_op_watch(void *ctx, struct store_watch *watch)
     watch->armed = true;
     list_append(&p->store_watches, &sw->link);
     event_init(&sw->event, on_set);
-    world_after(p->world, &sw->event, store_delay_ns(p->world->store));
+    world_after(p->world, &sw->event, store_delay_ns(embedded_of(p->world)));
 }
 
 void sim_watch_op_unwatch(void *ctx, struct store_watch *watch)

@@ -1,17 +1,17 @@
 /* What befalls the store as a whole, its values, and those who commit just then. */
 #include "kelpie/error.h"
-#include "sim/sim_store_link.h"
+#include "sim/sim_embedded.h"
 
 #define LOOK_AGAIN_MS 40      /* while the store recovers */
 #define RECOVERY_UNKNOWN_IN 8 /* commits that do not wait for its end but are given up */
 #define REFUSED_IN 8          /* requests that a throttled store refuses */
 
-static uint64_t below(struct sim_store *s, uint64_t bound)
+static uint64_t below(struct embedded_store *s, uint64_t bound)
 {
     return world_below(s->w, STREAM_LATER, bound);
 }
 
-uint64_t store_below_ms(struct sim_store *s, uint64_t ms)
+uint64_t store_below_ms(struct embedded_store *s, uint64_t ms)
 {
     return (1 + world_below(s->w, STREAM_STORE, ms)) * NS_PER_MS;
 }
@@ -23,7 +23,7 @@ static bool is_commit(const struct store_msg *m)
     return m->stage == MSG_COMMIT;
 }
 
-static bool recovery_takes(struct sim_store *s, struct store_msg *m)
+static bool recovery_takes(struct embedded_store *s, struct store_msg *m)
 {
     unsigned kind = is_commit(m) ? STORE_RECOVERS : STORE_RECOVERS_READS;
 
@@ -40,7 +40,7 @@ static bool recovery_takes(struct sim_store *s, struct store_msg *m)
     return true;
 }
 
-static bool throttle_takes(struct sim_store *s, struct store_msg *m)
+static bool throttle_takes(struct embedded_store *s, struct store_msg *m)
 {
     if (s->troubles[STORE_THROTTLES] == 0 || m->made_wait)
         return false;
@@ -53,7 +53,7 @@ static bool throttle_takes(struct sim_store *s, struct store_msg *m)
     return true;
 }
 
-bool store_trouble_takes(struct sim_store *s, struct store_msg *m)
+bool store_trouble_takes(struct embedded_store *s, struct store_msg *m)
 {
     bool reads = m->commit.conflict_count > 0;
 
@@ -75,7 +75,7 @@ bool store_trouble_takes(struct sim_store *s, struct store_msg *m)
 /* ---- values */
 
 /* One bit of one value, in what this one process is told. */
-void store_trouble_corrupts(struct sim_store *s, struct store_msg *m)
+void store_trouble_corrupts(struct embedded_store *s, struct store_msg *m)
 {
     struct world *w = s->w;
     size_t rows = 0;
@@ -104,7 +104,7 @@ void store_trouble_corrupts(struct sim_store *s, struct store_msg *m)
 
 /* ---- those who commit */
 
-void store_trouble_dooms(struct sim_store *s, struct store_msg *m)
+void store_trouble_dooms(struct embedded_store *s, struct store_msg *m)
 {
     struct world *w = s->w;
     uint32_t rate = w->config.crash_per_1024;
@@ -127,35 +127,35 @@ void store_trouble_dooms(struct sim_store *s, struct store_msg *m)
 
 static void trouble(struct world *w, enum store_trouble kind, bool on)
 {
-    CHECK(on || w->store->troubles[kind] > 0);
-    w->store->troubles[kind] += on ? 1u : 0u - 1u;
+    CHECK(on || embedded_of(w)->troubles[kind] > 0);
+    embedded_of(w)->troubles[kind] += on ? 1u : 0u - 1u;
 }
 
-void sim_store_recovery(struct world *w, bool reads_too, bool on)
+void embedded_recovery(struct world *w, bool reads_too, bool on)
 {
     trouble(w, STORE_RECOVERS, on);
     if (reads_too)
         trouble(w, STORE_RECOVERS_READS, on);
 }
 
-void sim_store_throttle(struct world *w, bool on)
+void embedded_throttle(struct world *w, bool on)
 {
     trouble(w, STORE_THROTTLES, on);
 }
 
-void sim_store_full(struct world *w, bool on)
+void embedded_full(struct world *w, bool on)
 {
     trouble(w, STORE_IS_FULL, on);
 }
 
 static void on_reborn(struct core_commit *commit, int status)
 {
-    struct sim_store *s = commit->arg;
+    struct embedded_store *s = commit->arg;
     (void)status;
     s->rebirth_queued = false;
 }
 
-static void be_reborn(struct sim_store *s)
+static void be_reborn(struct embedded_store *s)
 {
     static const uint8_t nobodys_key[] = {0};
 
@@ -171,23 +171,23 @@ static void be_reborn(struct sim_store *s)
     store_wake(s);
 }
 
-void sim_store_process(struct world *w, bool up)
+void embedded_process(struct world *w, bool up)
 {
     for (unsigned n = 0; n < w->config.nodes; n++)
-        sim_store_cut(w, n, !up);
+        embedded_cut(w, n, !up);
     if (!up)
         return;
-    be_reborn(w->store);
+    be_reborn(embedded_of(w));
     sim_watch_fire_all(w);
 }
 
-void sim_store_cut(struct world *w, unsigned node, bool cut)
+void embedded_cut(struct world *w, unsigned node, bool cut)
 {
-    CHECK(cut || w->store->cuts[node] > 0);
-    w->store->cuts[node] += cut ? 1u : 0u - 1u;
+    CHECK(cut || embedded_of(w)->cuts[node] > 0);
+    embedded_of(w)->cuts[node] += cut ? 1u : 0u - 1u;
 }
 
-void sim_store_heal(struct world *w)
+void embedded_heal(struct world *w)
 {
-    memset(w->store->cuts, 0, w->config.nodes * sizeof *w->store->cuts);
+    memset(embedded_of(w)->cuts, 0, w->config.nodes * sizeof *embedded_of(w)->cuts);
 }
