@@ -57,6 +57,8 @@ int cli_call(struct cli *cli);
 int cli_events(struct cli *cli);
 int cli_store_check(struct cli *cli);
 int cli_store_dump(struct cli *cli);
+int cli_store_restored(struct cli *cli);
+int cli_store_backup(struct cli *cli);
 
 /* ---- asking a node (cli_http.c) ---- */
 struct cli_answer {

@@ -75,5 +75,17 @@ const struct cli_command cli_commands[] = {
      "  kelpie store check --store lmdb:/var/lib/kelpie/store\n"},
     {"store dump", "", 0, 0, store_options, cli_store_dump, "Prints every record, one a line.",
      "  kelpie store dump | grep registry/actors\n"},
+    {"store backup", "DIR", 1, 1, store_options, cli_store_backup,
+     "Copies an embedded store, as of one moment, while it runs.",
+     "DIR is made if need be, and becomes a store of its own: to restore, stop all nodes, put it in\n"
+     "the place of the old one, and run kelpie store restored. A FoundationDB store is backed up\n"
+     "with FoundationDB's own tools.\n\n"
+     "  kelpie store backup /backup/kelpie-monday\n"},
+    {"store restored", "", 0, 0, store_options, cli_store_restored,
+     "Makes a store that was restored from a backup a new epoch.",
+     "Run it once after a restore, before any node is started: no life, no placement and no number\n"
+     "from before is taken for one of after it. Refused while any node is alive.\n\n"
+     "  kelpie store restored --store lmdb:/var/lib/kelpie/store\n"
+     "  kelpie store restored --store fdb\n"},
     {NULL, NULL, 0, 0, NULL, NULL, NULL, NULL},
 };

@@ -1,22 +1,14 @@
-/* kelpie store check, store dump: the store without a node. */
+/* kelpie store check, store dump: the store without a node. And the way in for its siblings. */
+#include "bin/cli_store.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
-#include "bin/cli.h"
-#include "bin/config.h"
 #include "bin/store_check.h"
 #include "record/records.h"
-
-struct store_command {
-    struct cli *cli;
-    char url[CONFIG_PATH_MAX + 16];
-    struct world_bind world;
-    struct scan scan;
-    json_t *problems;
-};
 
 static const char *setting(const struct options *o, const char *name, const char *variable)
 {
@@ -26,11 +18,16 @@ static const char *setting(const struct options *o, const char *name, const char
     return text && text[0] ? text : NULL;
 }
 
+bool cli_store_is_fdb(const char *url)
+{
+    return strcmp(url, "fdb") == 0 || strncmp(url, "fdb:", 4) == 0;
+}
+
 /* A store that is not there is not made. */
 static bool store_exists(const char *url, char *why, size_t why_size)
 {
     struct stat st;
-    if (strcmp(url, "fdb") == 0 || strncmp(url, "fdb:", 4) == 0)
+    if (cli_store_is_fdb(url))
         return true;
     if (strncmp(url, "lmdb:", 5) != 0) {
         (void)snprintf(why, why_size,
@@ -44,19 +41,27 @@ static bool store_exists(const char *url, char *why, size_t why_size)
     return false;
 }
 
-static int open_store(struct store_command *c, char *why, size_t why_size)
+int cli_store_url(const struct cli *cli, char *url, size_t size, char *why, size_t why_size)
 {
-    const struct options *o = &c->cli->options;
-    const char *url = setting(o, "store", "KELPIE_STORE");
-    const char *prefix = setting(o, "prefix", "KELPIE_PREFIX");
+    const struct options *o = &cli->options;
+    const char *given = setting(o, "store", "KELPIE_STORE");
     char data_dir[CONFIG_PATH_MAX];
     if (config_data_dir(setting(o, "data-dir", "KELPIE_DATA_DIR"), data_dir, sizeof(data_dir), why,
                         why_size))
         return CLI_USAGE;
-    if (url)
-        (void)snprintf(c->url, sizeof(c->url), "%s", url);
+    if (given)
+        (void)snprintf(url, size, "%s", given);
     else
-        (void)snprintf(c->url, sizeof(c->url), "lmdb:%s/store", data_dir);
+        (void)snprintf(url, size, "lmdb:%s/store", data_dir);
+    return CLI_OK;
+}
+
+static int open_store(struct store_command *c, char *why, size_t why_size)
+{
+    const struct options *o = &c->cli->options;
+    const char *prefix = setting(o, "prefix", "KELPIE_PREFIX");
+    if (cli_store_url(c->cli, c->url, sizeof(c->url), why, why_size))
+        return CLI_USAGE;
     scan_init(&c->scan, &c->world, &(struct keyspace){""});
     if (keyspace_init(&c->scan.ks, prefix ? prefix : "kelpie")) {
         (void)snprintf(why, why_size, "--prefix is '%.40s', but it must be 1 to %d bytes of UTF-8",
@@ -75,7 +80,7 @@ static int open_store(struct store_command *c, char *why, size_t why_size)
     return world_bind_init(&c->world, &w, why, why_size) ? CLI_FAILED : CLI_OK;
 }
 
-static int with_store(struct cli *cli, int (*run)(struct store_command *c))
+int cli_with_store(struct cli *cli, int (*run)(struct store_command *c))
 {
     char why[CONFIG_WHY_SIZE];
     struct store_command *c = calloc(1, sizeof(*c));
@@ -92,7 +97,7 @@ static int with_store(struct cli *cli, int (*run)(struct store_command *c))
     return status;
 }
 
-static int say_unreadable(const struct store_command *c)
+int cli_say_unreadable(const struct store_command *c)
 {
     say(CLI_PROGRAM, "store %s cannot be read: %s", c->url, c->scan.reason);
     return CLI_FAILED;
@@ -115,7 +120,7 @@ static int run_check(struct store_command *c)
     struct check_counts n;
     c->problems = json_array();
     if (store_check(&c->scan, on_problem, c, &n))
-        return say_unreadable(c);
+        return cli_say_unreadable(c);
     if (c->cli->json) {
         json_t *body =
             json_pack("{s:s,s:s,s:I,s:I,s:I,s:O}", "store", c->url, "prefix", c->scan.ks.prefix,
@@ -134,7 +139,7 @@ static int run_check(struct store_command *c)
 
 int cli_store_check(struct cli *cli)
 {
-    return with_store(cli, run_check);
+    return cli_with_store(cli, run_check);
 }
 
 /* ---- dump ---- */
@@ -152,11 +157,11 @@ static void dump_row(void *arg, const struct store_row *row)
 static int run_dump(struct store_command *c)
 {
     if (scan_range(&c->scan, keys_all(&c->scan.ks), dump_row, c))
-        return say_unreadable(c);
+        return cli_say_unreadable(c);
     return CLI_OK;
 }
 
 int cli_store_dump(struct cli *cli)
 {
-    return with_store(cli, run_dump);
+    return cli_with_store(cli, run_dump);
 }

@@ -8,6 +8,7 @@ enum exit_status {
     EXIT_STATUS_USAGE = 2,  /* wrong options */
     EXIT_STATUS_REFUSED =
         3, /* the system or store refused something at the start; later it may not */
+    EXIT_STATUS_EPOCH = 5,  /* the store was restored: a new process begins with nothing */
     EXIT_STATUS_FORCED = 4, /* told to end at once, before the node had left */
 };
 

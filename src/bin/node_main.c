@@ -110,6 +110,12 @@ static void on_twin(void *arg, const char *addr)
     begin_close(p, EXIT_STATUS_FAILED);
 }
 
+static void on_other_epoch(void *arg)
+{
+    if (!((struct node_process *)arg)->closing)
+        begin_close(arg, EXIT_STATUS_EPOCH);
+}
+
 static void on_alive(void *arg)
 {
     struct node_process *p = arg;
@@ -146,6 +152,7 @@ static void on_event(void *arg, uint64_t seq, const char *name, const char *fiel
 static const struct node_events process_events = {
     .left = on_left,
     .twin = on_twin,
+    .other_epoch = on_other_epoch,
     .alive = on_alive,
     .event = on_event,
 };

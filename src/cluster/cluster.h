@@ -60,6 +60,9 @@ struct cluster_events {
     void (*left)(void *arg);
     /* Another live process has this node's id; `addr` says where. The process should end. */
     void (*twin)(void *arg, const char *addr);
+    /* The store was restored from a backup: it is another epoch than this process has lived in. The
+     * process should end, and another one be started. */
+    void (*other_epoch)(void *arg);
     /* For the event feed and the log: a snake_case name and key=value fields. */
     void (*event)(void *arg, const char *name, const char *fields);
     /* The load written into heartbeats. */

@@ -81,6 +81,7 @@ struct cluster {
     uint64_t probe_sequence;
     char reason[REASON_SIZE];
     bool started, closing, scanned, drained, leave_wanted, leave_even_last, left_told, twin_told;
+    bool epoch_told;
     unsigned leave_tries; /* of clearing this life away before telling that it has left */
 
     /* What the store said last. */
@@ -149,6 +150,7 @@ void suspend(struct cluster *c, const char *why);
 void resume_if_able(struct cluster *c);
 void forget_self(struct cluster *c, const char *why);
 void clear_claim(struct cluster *c);
+void tell_other_epoch(struct cluster *c);
 
 /* joining.c */
 void step_left(struct cluster *c);

@@ -181,6 +181,8 @@ static void on_join(struct txn *t, int status)
         join_take(c, &c->join);
     else
         set_reason(c, "%s", txn_why(t, status));
+    if (status && c->join.other_epoch)
+        tell_other_epoch(c);
     c->scanned = false;
     if (status)
         return; /* the next probe looks again */
@@ -200,6 +202,7 @@ static void join_start(struct cluster *c)
     op->node_id = c->config.node_id;
     op->known_incarnation = c->incarnation;
     op->new_cluster_id = random_uuid(c->env->random);
+    op->known_cluster_id = c->cluster_id;
     join_prepare(op, c->env, on_join, c);
     txn_start(&op->txn);
 }

@@ -107,6 +107,18 @@ void forget_self(struct cluster *c, const char *why)
     beat_now(c);
 }
 
+/* Numbers and ids that this process remembers may come again and mean something else: it should end,
+ * and another one begin with nothing. */
+void tell_other_epoch(struct cluster *c)
+{
+    if (c->epoch_told)
+        return;
+    c->epoch_told = true;
+    emit(c, "other_epoch", "incarnation=%llu", (unsigned long long)c->incarnation);
+    if (c->events.other_epoch)
+        c->events.other_epoch(c->arg);
+}
+
 static void heartbeat_take(struct cluster *c, struct heartbeat_op *op)
 {
     uint64_t now = env_now_ns(c->env);
@@ -151,6 +163,8 @@ static void on_heartbeat(struct txn *t, int status)
         heartbeat_take(c, op);
     } else if (same_life && op->not_current) {
         forget_self(c, t->reason);
+        if (op->other_epoch)
+            tell_other_epoch(c);
     } else if (status && same_life) {
         set_reason(c, "%s", txn_why(t, status));
     }
@@ -174,6 +188,7 @@ static void heartbeat_start(struct cluster *c)
     op->ks = &c->config.ks;
     op->self = self_life(c);
     op->sequence = ++c->sequence_tried;
+    op->cluster_id = c->cluster_id;
     op->ack = c->view.number + (MUTANT("earlyack") ? 1 : 0);
     op->load = c->events.load ? c->events.load(c->arg) : 0;
     op->revives = !lease_running(c) || (state_hosts(c->state) && !c->acting);

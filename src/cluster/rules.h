@@ -38,12 +38,14 @@ struct join_op {
     const char *node_id;            /* borrowed */
     uint64_t known_incarnation;     /* the last one that this process held; 0: none */
     struct uuid new_cluster_id;     /* used where there is no format row yet */
+    struct uuid known_cluster_id;   /* of the lives that this process held; zero: none */
 
     uint64_t incarnation;
     enum node_state state; /* Joining, or Active for the founder */
     uint64_t view_number;  /* founder */
     uint64_t term;         /* founder */
     struct uuid cluster_id;
+    bool other_epoch; /* refused because the store has another cluster id than the one known */
 
     struct txn txn;
 };
@@ -94,9 +96,11 @@ struct heartbeat_op {
     uint64_t ack;
     uint64_t load;
     bool revives; /* the lease had lapsed: the view is read again and acknowledged */
+    struct uuid cluster_id;
 
     uint64_t view_number; /* revives: of the view that was read */
     bool not_current;     /* refused because this life is over */
+    bool other_epoch;     /* not current, because the store has another cluster id */
 
     struct txn txn;
 };

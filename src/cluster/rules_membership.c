@@ -5,6 +5,10 @@
 #include "cluster/rules.h"
 #include "kelpie/error.h"
 
+/* What this process remembers holds for another cluster id: the store was restored from a backup, and
+ * made a new epoch (docs/adr/0007-restored-store.md). */
+#define OTHER_EPOCH "the store was restored from a backup and is a new epoch"
+
 /* ---- NodeJoin ---- */
 
 enum { JOIN_FORMAT, JOIN_NODES, JOIN_VIEW, JOIN_PRIMARY, JOIN_TERM, JOIN_HEARTBEAT };
@@ -104,7 +108,9 @@ static enum verdict join_format(struct rule_ctx *ctx, struct join_op *op)
         store_format(ctx, &key, &format);
     }
     op->cluster_id = format.cluster_id;
-    return RULE_COMMIT;
+    op->other_epoch =
+        !uuid_is_zero(op->known_cluster_id) && !uuid_equal(op->known_cluster_id, format.cluster_id);
+    return op->other_epoch ? rule_refuse(ctx, OTHER_EPOCH) : RULE_COMMIT;
 }
 
 static enum verdict join_rule(struct rule_ctx *ctx, void *arg)
@@ -326,21 +332,39 @@ void leave_complete_prepare(struct leave_complete_op *op, const struct env *env,
 
 enum { BEAT_NODE, BEAT_HEARTBEAT, BEAT_VIEW, BEAT_NODES };
 
+/* This life is over: declared failed, or ended with its epoch. The format row is read only here. */
+static enum verdict life_is_over(struct rule_ctx *ctx, struct heartbeat_op *op)
+{
+    size_t asked = ctx->txn->own_read_count;
+    struct format_record format;
+    if (rule_read_count(ctx) == asked) {
+        struct key key = key_format(op->ks);
+        (void)rule_more(ctx, key_bytes(&key), true);
+        return RULE_MORE;
+    }
+    int found = load_format(ctx, asked, &format);
+    if (found < 0)
+        return RULE_REFUSE;
+    op->not_current = true;
+    op->other_epoch = found && !uuid_equal(format.cluster_id, op->cluster_id);
+    return rule_refuse(ctx,
+                       op->other_epoch ? OTHER_EPOCH : "this life of the node was declared failed");
+}
+
 static enum verdict heartbeat_rule(struct rule_ctx *ctx, void *arg)
 {
     struct heartbeat_op *op = arg;
     struct node_record own;
     struct heartbeat_record h;
     struct view_record view = {0};
-    op->not_current = false;
+    op->not_current = op->other_epoch = false;
     if (load_node(ctx, BEAT_NODE, &own) < 0 || load_heartbeat(ctx, BEAT_HEARTBEAT, &h) < 0)
         return RULE_REFUSE;
     if (op->revives && load_view(ctx, BEAT_VIEW, &view) < 0)
         return RULE_REFUSE;
     if ((!life_is(&own, &op->self) || !state_is_living(own.state)) && !MUTANT("deadbeat")) {
         SOMETIMES("heartbeat-of-a-failed-life");
-        op->not_current = true;
-        return rule_refuse(ctx, "this life of the node was declared failed");
+        return life_is_over(ctx, op);
     }
     op->view_number = view.number;
     own_heartbeat(&h, &op->self);

@@ -75,6 +75,13 @@ static void on_twin(void *arg, const char *addr)
         n->events.twin(n->arg, addr);
 }
 
+static void on_other_epoch(void *arg)
+{
+    struct node *n = arg;
+    if (n->events.other_epoch)
+        n->events.other_epoch(n->arg);
+}
+
 static void on_event(void *arg, const char *name, const char *fields)
 {
     struct node *n = arg;
@@ -96,6 +103,7 @@ static const struct cluster_events cluster_events = {
     .drain = on_drain,
     .left = on_left,
     .twin = on_twin,
+    .other_epoch = on_other_epoch,
     .event = on_event,
     .load = on_load,
 };

@@ -19,6 +19,7 @@ struct node_config {
 struct node_events {
     void (*left)(void *arg);                   /* after node_leave: close it */
     void (*twin)(void *arg, const char *addr); /* a live node has this id: end the process */
+    void (*other_epoch)(void *arg);            /* the store was restored: end, and start anew */
     void (*alive)(void *arg);                  /* each turn of the node's heartbeat timer: a sign of
                                                   life for a watchdog */
     /* The event feed: `seq` grows by one; fields are key=value pairs. */

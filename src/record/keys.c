@@ -254,6 +254,11 @@ struct key_range keys_by_incarnation(const struct keyspace *ks, const char *node
     return children(with_uint(node, incarnation));
 }
 
+struct key_range keys_migrations(const struct keyspace *ks)
+{
+    return children(folder(ks, "registry", "migrations"));
+}
+
 struct key_range keys_state(const struct keyspace *ks, const char *type, const char *id)
 {
     return children(with_actor(folder(ks, "state", NULL), type, id));

@@ -88,6 +88,7 @@ struct key_range keys_by_node_all(const struct keyspace *ks);
 struct key_range keys_by_node(const struct keyspace *ks, const char *node_id);
 struct key_range keys_by_incarnation(const struct keyspace *ks, const char *node_id,
                                      uint64_t incarnation);
+struct key_range keys_migrations(const struct keyspace *ks);
 /* All of one actor's state: state keys and request slots. */
 struct key_range keys_state(const struct keyspace *ks, const char *type, const char *id);
 

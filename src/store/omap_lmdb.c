@@ -162,7 +162,11 @@ static int lmdb_batch_begin(void *ctx)
     struct omap_lmdb *m = ctx;
     CHECK(!m->reading && !m->writer);
     bool grow = m->grow;
+    int dead;
     m->grow = false;
+    /* A program that was killed while it copied the store (omap_lmdb_copy) keeps pages from use. */
+    if (grow || lmdb_used(m) + OMAP_LMDB_SLACK > m->map_size)
+        (void)mdb_reader_check(m->env, &dead);
     while ((grow || lmdb_used(m) + OMAP_LMDB_SLACK > m->map_size) && lmdb_grow(m))
         grow = false;
     return lmdb_error(m, mdb_txn_begin(m->env, NULL, 0, &m->writer));

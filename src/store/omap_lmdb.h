@@ -27,6 +27,13 @@ struct omap_lmdb;
 int omap_lmdb_open(struct mem mem, const char *dir, uint64_t map_max, struct omap_lmdb **out,
                    char *error, size_t error_size) MUST_USE;
 void omap_lmdb_close(struct omap_lmdb *m);
+/* Copies the environment of `dir` into the directory `to`, as of one moment, while a store process may
+ * be writing to it. `to` has no data.mdb yet; it gets one only when the copy is whole and on disk.
+ * Takes none of LMDB's writer lock: whoever stops or kills the copying process holds up no store.
+ * Returns 0 and the size of the copy in bytes, or KELPIE_E_STORE_CORRUPT, STORE_NEWER, STORE_FULL,
+ * STORE_UNAVAILABLE, NOT_FOUND, IO with a sentence in `error`. System calls; blocks. */
+int omap_lmdb_copy(const char *dir, const char *to, uint64_t *size, char *error,
+                   size_t error_size) MUST_USE;
 /* The table to give to a core; valid until omap_lmdb_close. */
 struct omap omap_lmdb_map(struct omap_lmdb *m);
 /* What LMDB said when an operation failed last ("" when none did), for the log. */

@@ -33,6 +33,8 @@ static void start_join(struct rig *r, const struct rule_case *c)
     join.node_id = "a";
     join.known_incarnation = (uint64_t)c->flag;
     join.new_cluster_id = rig_boot("cluster", 7);
+    if (c->with)
+        join.known_cluster_id = rig_boot(c->with, 1);
     join_prepare(&join, &r->env, rig_done, r);
     txn_start(&join.txn);
 }
@@ -59,6 +61,9 @@ static const struct rule_case join_cases[] = {
     {"joined and declared Failed", "format=1 a=F1 b=A1 view=1", NULL, 0, REFUSED, "still Failed"},
     {"a view of nobody", "format=1 view=4(2)", NULL, 0, REFUSED,
      "the stored view 4 has 2 members, but no node is a member"},
+    {"again, in the same epoch", "format=1 a=L3 b=A1 view=6", "format", 3, 0, "a~0/0 a=J4b1"},
+    {"again, in another epoch", "format=1 a=L1000000000b0 view=1000000000", "past", 3, REFUSED,
+     "restored from a backup and is a new epoch"},
     {"a newer store", "format=2 b=A1 view=1", NULL, 0, KELPIE_E_STORE_NEWER, "newer version"},
 };
 
@@ -66,6 +71,16 @@ static void node_join(void **state)
 {
     (void)state;
     RULE_CASES_RUN(join_cases, start_join);
+    for (size_t i = 0; i < ARRAY_LEN(join_cases); i++) {
+        struct rig r;
+        rig_init(&r);
+        rig_scene(&r, join_cases[i].scene);
+        start_join(&r, &join_cases[i]);
+        rig_run(&r);
+        bool other = join_cases[i].with && strcmp(join_cases[i].with, "past") == 0;
+        assert_int_equal(join.other_epoch, other);
+        rig_free(&r);
+    }
     rule_conflicts(&join_cases[6], start_join, "format a b view ~a", "");
 }
 
@@ -303,6 +318,7 @@ static void start_beat(struct rig *r, const struct rule_case *c)
     beat.sequence = 8;
     beat.ack = 5;
     beat.revives = c->flag != 0;
+    beat.cluster_id = rig_boot(c->with ? c->with : "format", 1);
     heartbeat_prepare(&beat, &r->env, rig_done, r);
     txn_start(&beat.txn);
 }
@@ -327,6 +343,11 @@ static const struct rule_case beat_cases[] = {
     {"no node row", "b=A1 view=6", NULL, 0, REFUSED, "declared failed"},
     {"the next incarnation", "a=A2 a~7/5 view=6", NULL, 0, REFUSED, "declared failed"},
     {"another boot", "a=A1b2 a~7/5 view=6", NULL, 1, REFUSED, "declared failed"},
+    {"Failed, in this epoch", "format=1 a=F1 a~7/5 view=6", NULL, 0, REFUSED, "declared failed"},
+    {"a new epoch", "format=1 a=L1000000000b0 view=1000000000", "past", 0, REFUSED,
+     "restored from a backup and is a new epoch"},
+    {"a new epoch, reviving", "format=1 a=L1000000000b0 view=1000000000", "past", 1, REFUSED,
+     "new epoch"},
 };
 
 static void send_heartbeat(void **state)
@@ -340,6 +361,7 @@ static void send_heartbeat(void **state)
         start_beat(&r, &beat_cases[i]);
         rig_run(&r);
         assert_int_equal(beat.not_current, beat_cases[i].status == REFUSED);
+        assert_int_equal(beat.other_epoch, beat_cases[i].with != NULL);
         rig_free(&r);
     }
 }
