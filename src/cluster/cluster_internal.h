@@ -101,7 +101,7 @@ struct cluster {
     struct timer beat_timer, lease_timer, step_timer, poll_timer, peek_timer, elect_timer;
     uint64_t beat_started_ns;
     uint64_t beats, trimmed_at_beat;
-    enum { ELECT_IDLE, ELECT_RANKED, ELECT_DUE, ELECT_BACKOFF } elect_phase;
+    enum { ELECT_IDLE, ELECT_RANKED, ELECT_DUE, ELECT_ASKING, ELECT_BACKOFF } elect_phase;
     uint64_t majority_seen_ns;
     bool poll_again, scan_wanted;
     size_t pings_outstanding;

@@ -37,9 +37,9 @@ void view_adopt(struct cluster *c, struct view *next)
     CHECK(next->number >= old.number || old.number == 0);
     c->view = *next;
     view_init(next);
-    for (size_t i = 0; i < old.count; i++) {
+    for (size_t i = 0, k = 0; i < old.count; i++) {
         const struct member *m = &old.members[i];
-        const struct member *now = view_find(&c->view, m->node_id);
+        const struct member *now = view_next(&c->view, &k, m->node_id);
         if (now && uuid_equal(now->boot, m->boot) && now->incarnation == m->incarnation)
             continue;
         gone = mem_resize(c->env->mem, gone, (gone_count + 1) * sizeof(*gone));

@@ -38,7 +38,9 @@ static void on_pong(struct rpc_call *call, int status, struct bytes payload)
         p->answered_ns = call->sent_ns;
         p->counter = counter;
     }
-    step_soon(c);
+    /* The primary counts its answers once a heartbeat: a step for each would be all it does. */
+    if (c->state == NODE_JOINING || c->elect_phase == ELECT_ASKING)
+        step_soon(c);
 }
 
 struct peer *peer_get(struct cluster *c, const struct life *life)

@@ -169,8 +169,9 @@ static size_t rank(const struct cluster *c)
     return n;
 }
 
-/* The candidate asks everybody, and tries once a majority of the members it knows has answered, or
- * nobody is left to answer: the rule counts the voters. */
+/* When its turn has come the candidate asks everybody, and tries once a majority of the members it
+ * knows has answered, or nobody is left to answer: the rule counts the voters. Not before its turn:
+ * most elections are over by then, and all asking all is the square of the nodes. */
 static void step_candidate(struct cluster *c)
 {
     struct silence old;
@@ -184,11 +185,14 @@ static void step_candidate(struct cluster *c)
     }
     if (c->elect_phase == ELECT_IDLE) {
         c->elect_phase = ELECT_RANKED;
-        ping_members(c);
         timer_start(&c->elect_timer, rank(c) * ELECT_RANK_DELAY_MS * NS_PER_MS +
                                          random_below(c->env->random, 5 * NS_PER_MS));
     }
-    if (c->elect_phase != ELECT_DUE)
+    if (c->elect_phase == ELECT_DUE) {
+        c->elect_phase = ELECT_ASKING;
+        ping_members(c);
+    }
+    if (c->elect_phase != ELECT_ASKING)
         return;
     size_t fresh = 1;
     for (size_t i = 0; i < c->view.count; i++) {

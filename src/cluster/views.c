@@ -49,6 +49,14 @@ const struct member *view_find(const struct view *v, const char *node_id)
     return i < v->count && strcmp(v->members[i].node_id, node_id) == 0 ? &v->members[i] : NULL;
 }
 
+const struct member *view_next(const struct view *v, size_t *at, const char *node_id)
+{
+    int order = -1;
+    while (*at < v->count && (order = strcmp(v->members[*at].node_id, node_id)) < 0)
+        (*at)++;
+    return *at < v->count && order == 0 ? &v->members[*at] : NULL;
+}
+
 void view_add(struct view *v, const struct member *m, struct mem mem)
 {
     size_t i = position(v, m->node_id);

@@ -31,7 +31,7 @@ static bool draw_crash(struct fdb_client *c, struct fdb_note *note)
 
     if (p->mem.failed)
         return false;
-    if (process_closing(p))
+    if (!w->hosts || process_closing(p))
         return true;
     if (world_fault(w, FAULT_CRASH_BEFORE, STREAM_LATER, rate, 1024)) {
         process_doom(p, 0);

@@ -64,6 +64,23 @@ static void members_are_sorted(void **state)
     assert_int_equal(held.held, 0);
 }
 
+static void a_walk_finds_what_is_there(void **state)
+{
+    struct view v;
+    size_t at = 0;
+    (void)state;
+    view_init(&v);
+    assert_null(view_next(&v, &at, "a"));
+    add(&v, "b", 1);
+    add(&v, "d", 2);
+    assert_null(view_next(&v, &at, "a"));
+    assert_int_equal(view_next(&v, &at, "b")->incarnation, 1);
+    assert_null(view_next(&v, &at, "c"));
+    assert_int_equal(view_next(&v, &at, "d")->incarnation, 2);
+    assert_null(view_next(&v, &at, "e"));
+    view_clear(&v, test_mem(&held));
+}
+
 static void copies_are_apart(void **state)
 {
     struct view a, b;
@@ -151,9 +168,8 @@ static void a_view_is_bounded(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(members_are_sorted),
-        cmocka_unit_test(copies_are_apart),
-        cmocka_unit_test(views_match_their_record),
+        cmocka_unit_test(members_are_sorted), cmocka_unit_test(a_walk_finds_what_is_there),
+        cmocka_unit_test(copies_are_apart),   cmocka_unit_test(views_match_their_record),
         cmocka_unit_test(a_view_is_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
