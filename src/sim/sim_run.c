@@ -17,7 +17,7 @@
 #define ANSWER_MS_MAX 15000 /* within this every actor answers in the calm */
 #define CLOSE_MS_MAX 10000
 
-static void build(struct world *w, const struct sim_config *config)
+void sim_build(struct world *w, const struct sim_config *config)
 {
     world_init(w, config);
     w->net = sim_net_new(w);
@@ -30,7 +30,7 @@ static void build(struct world *w, const struct sim_config *config)
     w->operators = operators_new(w);
 }
 
-static void tear_down(struct world *w)
+void sim_tear_down(struct world *w)
 {
     hosts_free(w->hosts);
     operators_free(w->operators);
@@ -155,7 +155,7 @@ void sim_run(const struct sim_config *config, struct sim_result *r)
 
     *r = (struct sim_result){0};
     marks_clear();
-    build(&w, config);
+    sim_build(&w, config);
     hosts_start(&w, START_SPREAD_MS);
     workload_start(&w);
     nemesis_start(&w);
@@ -184,5 +184,5 @@ void sim_run(const struct sim_config *config, struct sim_result *r)
     if (w.record)
         record_finish(&w);
     collect(&w, r);
-    tear_down(&w);
+    sim_tear_down(&w);
 }

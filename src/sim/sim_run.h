@@ -34,4 +34,9 @@ struct sim_result {
 /* The configuration is checked. The times it took (wall_us, cpu_us) are the caller's to measure. */
 void sim_run(const struct sim_config *config, struct sim_result *out);
 
+/* The world of such a run with all its parts; nothing in it has started yet. For whoever wants
+ * another course of events than sim_run()'s. */
+void sim_build(struct world *w, const struct sim_config *config);
+void sim_tear_down(struct world *w);
+
 #endif

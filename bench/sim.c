@@ -1,0 +1,245 @@
+/*
+ * How fast the simulator is, beside its own queue and hash without any node, in the same run.
+ *
+ *   sim [--seeds A..B] [--hours H]
+ *
+ *   bare   events that do nothing: queued, taken out, folded into the hash; as many pending as a
+ *          cluster of five has
+ *   rest   5 nodes, 100 placed actors at rest (no calls), no faults: hours of virtual time
+ *   sweep  the runs of `kelpie-sim sweep` with these seeds: drawn faults, all checkers
+ *
+ * One JSON line per case: events and virtual seconds by processor second of the one core that is
+ * used; `ratio` is the events a second over those of `bare`. The hash and the checkers are on.
+ */
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "sim/checks.h"
+#include "sim/sim_host.h"
+#include "sim/sim_run.h"
+#include "sim/sim_workload.h"
+
+#define REST_NODES 5
+#define REST_ACTORS 100
+#define BARE_PENDING 100
+#define BARE_EVENTS 5000000
+#define BOUND_S 60 /* of virtual time until all is placed */
+#define HOURS_MAX 500
+#define ROUNDS 3
+
+struct options {
+    uint64_t first, last, hours;
+};
+
+struct figure {
+    uint64_t events, sim_ms;
+    double cpu_s;
+};
+
+static double cpu_s(void)
+{
+    struct timespec t;
+
+    CHECK(clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t) == 0);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+/* ---- bare */
+
+static void on_bare(struct world *w, struct sim_event *e)
+{
+    world_fold(w, 1, w->seq);
+    world_after(w, e, 1 + world_below(w, STREAM_NET, NS_PER_MS));
+}
+
+static struct figure bare(void)
+{
+    static struct sim_event events[BARE_PENDING];
+    struct sim_config config = {.seed = 1, .nodes = 1};
+    struct world w;
+
+    world_init(&w, &config);
+    for (unsigned i = 0; i < BARE_PENDING; i++) {
+        event_init(&events[i], on_bare);
+        world_after(&w, &events[i], i);
+    }
+    double begun = cpu_s();
+    while (w.events < BARE_EVENTS)
+        world_run(&w, w.now_ns + NS_PER_S);
+    struct figure f = {
+        .events = w.events, .sim_ms = w.now_ns / NS_PER_MS, .cpu_s = cpu_s() - begun};
+    for (unsigned i = 0; i < BARE_PENDING; i++)
+        world_cancel(&w, &events[i]);
+    world_deinit(&w);
+    return f;
+}
+
+/* ---- at rest */
+
+static void until(struct world *w, bool (*holds)(struct world *w, char *why, size_t why_size))
+{
+    char why[256] = "";
+    uint64_t end = w->now_ns + BOUND_S * NS_PER_S;
+
+    while (!w->stop && !holds(w, why, sizeof why)) {
+        if (w->now_ns >= end) {
+            (void)fprintf(stderr, "sim: not within %d s of virtual time: %s\n", BOUND_S, why);
+            exit(1);
+        }
+        world_run(w, w->now_ns + NS_PER_MS * 20);
+    }
+}
+
+static bool probed(struct world *w, char *why, size_t why_size)
+{
+    return workload_probed(w, why, why_size);
+}
+
+static bool closed(struct world *w, char *why, size_t why_size)
+{
+    (void)snprintf(why, why_size, "a node does not close");
+    return hosts_closed(w);
+}
+
+static void check_ran_well(const struct world *w, uint64_t placed)
+{
+    if (w->violation_count) {
+        (void)fprintf(stderr, "sim: %s: %s\n", w->violations[0].check, w->violations[0].text);
+        exit(1);
+    }
+    if (placed != REST_ACTORS) {
+        (void)fprintf(stderr, "sim: %" PRIu64 " actors were placed, not %d\n", placed, REST_ACTORS);
+        exit(1);
+    }
+}
+
+static struct figure rest(uint64_t hours)
+{
+    struct sim_config config;
+    struct world w;
+
+    sim_config_draw(&config, 1);
+    config.faults = 0;
+    config.nodes = REST_NODES;
+    config.actors = REST_ACTORS;
+    config.echo_actors = 0;
+    config.clients = 0;
+    config.dead_for_good = 0;
+    config.timing = timing_default();
+    config.idle_ms = UINT32_MAX; /* 49 days: nobody is passivated */
+    sim_build(&w, &config);
+    hosts_start(&w, 1000);
+    until(&w, hosts_converged);
+    workload_probe(&w);
+    until(&w, probed);
+
+    uint64_t events = w.events, sim_ns = w.now_ns;
+    double begun = cpu_s();
+    world_run(&w, w.now_ns + hours * 3600 * NS_PER_S);
+    struct figure f = {.events = w.events - events,
+                       .sim_ms = (w.now_ns - sim_ns) / NS_PER_MS,
+                       .cpu_s = cpu_s() - begun};
+    check_ran_well(&w, w.shadow->placements);
+    hosts_close(&w);
+    until(&w, closed);
+    sim_tear_down(&w);
+    return f;
+}
+
+/* ---- a sweep's runs */
+
+static struct figure sweep(const struct options *o)
+{
+    struct figure f = {0};
+    struct sim_config config;
+    struct sim_result r;
+
+    for (uint64_t seed = o->first; seed <= o->last; seed++) {
+        sim_config_draw(&config, seed);
+        double begun = cpu_s();
+        sim_run(&config, &r);
+        f.cpu_s += cpu_s() - begun;
+        f.events += r.events;
+        f.sim_ms += r.sim_ms;
+        if (r.violation_count) {
+            (void)fprintf(stderr, "sim: seed %" PRIu64 ": %s: %s\n", seed, r.violations[0].check,
+                          r.violations[0].text);
+            exit(1);
+        }
+    }
+    return f;
+}
+
+/* ---- */
+
+static void say(const char *name, const struct figure *f, double bare_per_s)
+{
+    double per_s = (double)f->events / f->cpu_s;
+
+    printf("{\"case\":\"%s\",\"events\":%" PRIu64 ",\"sim_s\":%.0f,\"cpu_s\":%.2f,"
+           "\"events_per_cpu_s\":%.0f,\"sim_s_per_cpu_s\":%.0f,\"ratio\":%.3f}\n",
+           name, f->events, (double)f->sim_ms / 1e3, f->cpu_s, per_s,
+           (double)f->sim_ms / 1e3 / f->cpu_s, per_s / bare_per_s);
+    if (fflush(stdout))
+        exit(1);
+}
+
+static _Noreturn void usage(int status)
+{
+    (void)fputs("usage: sim [--seeds A..B] [--hours H]\n"
+                "\n"
+                "  --seeds A..B  the seeds of the sweep (default: 1..100)\n"
+                "  --hours H     virtual hours at rest (default: 5, at most 500)\n",
+                status ? stderr : stdout);
+    exit(status);
+}
+
+static void parse(struct options *o, int argc, char **argv)
+{
+    static const struct option longs[] = {{"seeds", required_argument, NULL, 's'},
+                                          {"hours", required_argument, NULL, 't'},
+                                          {"help", no_argument, NULL, 'h'},
+                                          {NULL, 0, NULL, 0}};
+    int option;
+    char rest[2];
+
+    while ((option = getopt_long(argc, argv, "h", longs, NULL)) != -1) {
+        if (option == 'h')
+            usage(0);
+        if (option == 's' &&
+            (sscanf(optarg, "%" SCNu64 "..%" SCNu64 "%1s", &o->first, &o->last, rest) != 2 ||
+             o->first > o->last)) {
+            (void)fprintf(stderr, "sim: --seeds needs a range such as 1..100, not '%s'\n", optarg);
+            exit(2);
+        }
+        if (option == 't' && (sscanf(optarg, "%" SCNu64 "%1s", &o->hours, rest) != 1 ||
+                              o->hours == 0 || o->hours > HOURS_MAX)) {
+            (void)fprintf(stderr, "sim: --hours must be 1 to %d, not '%s'\n", HOURS_MAX, optarg);
+            exit(2);
+        }
+        if (option == '?')
+            usage(2);
+    }
+    if (optind < argc)
+        usage(2);
+}
+
+/* The machine is shared: what counts is the ratio within a round. */
+int main(int argc, char **argv)
+{
+    struct options o = {.first = 1, .last = 100, .hours = 5};
+
+    parse(&o, argc, argv);
+    for (int round = 0; round < ROUNDS; round++) {
+        struct figure b = bare(), r = rest(o.hours), s = sweep(&o);
+        double per_s = (double)b.events / b.cpu_s;
+        say("bare", &b, per_s);
+        say("rest", &r, per_s);
+        say("sweep", &s, per_s);
+    }
+    return 0;
+}
