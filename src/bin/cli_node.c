@@ -74,10 +74,25 @@ int cli_status_run(struct cli *cli)
     return CLI_OK;
 }
 
+/* The ids of the peers that a node cannot reach, with commas: as many as fit. */
+static void unreachable_cell(struct table *t, const json_t *peers)
+{
+    char ids[256] = "";
+    size_t i, len = 0;
+    json_t *peer;
+    json_array_foreach(peers, i, peer)
+    {
+        const char *id = json_string_value(peer);
+        if (id && len + strlen(id) + 2 <= sizeof(ids))
+            len += (size_t)snprintf(ids + len, sizeof(ids) - len, "%s%s", len ? "," : "", id);
+    }
+    table_cell(t, "%s", len ? ids : "-");
+}
+
 int cli_node_list(struct cli *cli)
 {
     static const char *const headings[] = {"NODE",   "STATE",     "PRIMARY", "INCARNATION", "HTTP",
-                                           "ACTORS", "HEARTBEAT", "VIEW",    NULL};
+                                           "ACTORS", "HEARTBEAT", "VIEW",    "UNREACHABLE", NULL};
     struct cli_answer a;
     struct table t;
     size_t i;
@@ -90,13 +105,15 @@ int cli_node_list(struct cli *cli)
         {
             bool beats = json_is_integer(json_object_get(n, "heartbeat"));
             table_cell(&t, "%s", json_text(n, "node"));
-            table_cell(&t, "%s", json_text(n, "state"));
+            table_cell(&t, "%s%s", json_text(n, "state"),
+                       json_is_set(n, "flagged") ? " (flagged)" : "");
             table_cell(&t, "%s", json_is_set(n, "primary") ? "yes" : "-");
             table_cell(&t, "%lld", json_number(n, "incarnation"));
             table_cell(&t, "%s", json_text(n, "http"));
             table_cell(&t, beats ? "%lld" : "-", json_number(n, "load"));
             table_cell(&t, beats ? "%lld" : "-", json_number(n, "heartbeat"));
             table_cell(&t, beats ? "%lld" : "-", json_number(n, "ack"));
+            unreachable_cell(&t, json_object_get(n, "unreachable"));
         }
         table_print(&t);
     }

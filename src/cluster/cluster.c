@@ -173,11 +173,11 @@ void cluster_start(struct cluster *c)
 
 static struct txn *op_at(struct cluster *c, size_t i)
 {
-    struct txn *all[] = {&c->heartbeat.txn, &c->probe.txn,     &c->join.txn,
-                         &c->complete.txn,  &c->leave.txn,     &c->leave_complete.txn,
-                         &c->recover.txn,   &c->dead_all.txn,  &c->mark_failed.txn,
-                         &c->elect.txn,     &c->step_down.txn, &c->forget.txn,
-                         &c->force_op.txn,  &c->trim.txn};
+    struct txn *all[] = {&c->heartbeat.txn, &c->probe.txn,    &c->join.txn,
+                         &c->complete.txn,  &c->leave.txn,    &c->leave_complete.txn,
+                         &c->recover.txn,   &c->dead_all.txn, &c->mark_failed.txn,
+                         &c->flag.txn,      &c->elect.txn,    &c->step_down.txn,
+                         &c->forget.txn,    &c->force_op.txn, &c->trim.txn};
     return i < ARRAY_LEN(all) ? all[i] : NULL;
 }
 

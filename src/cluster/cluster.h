@@ -116,7 +116,7 @@ void cluster_forget(struct cluster *c, const char *node_id, bool force, cluster_
 
 struct cluster_stats {
     uint64_t heartbeats, heartbeat_retries, elections_won, elections_tried, step_downs, suspends,
-        joins, failures_declared, view_changes_seen;
+        joins, failures_declared, nodes_flagged, view_changes_seen;
 };
 const struct cluster_stats *cluster_stats(const struct cluster *c);
 

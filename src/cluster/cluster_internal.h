@@ -13,6 +13,7 @@
 #define ELECT_RANK_DELAY_MS 20 /* a candidate waits for those before it in the view */
 #define SEEN_ALIVE_MOVES 2     /* a heartbeat that moved so often is no late landing */
 #define TRIM_INTERVAL_BEATS 64
+#define SUSPECTS_MAX 4 /* whom the primary has everybody ping at a time */
 #define LEAVE_TRIES_MAX 10
 #define REASON_SIZE 256
 
@@ -20,6 +21,7 @@
 struct known_node {
     struct life life;
     enum node_state state;
+    bool flagged;
     uint64_t gone_view;
     uint32_t lease_ms;
     char addr[NET_ADDR_SIZE];
@@ -34,6 +36,10 @@ struct peer {
     uint64_t failed_since_ns; /* primary: first read as Failed in this term; 0: not */
     bool pinging;
     uint64_t pinged_ns; /* when the last ping was sent */
+    unsigned missed;    /* pings in a row without any answer */
+    uint64_t missed_since_ns;
+    size_t accusers;           /* primary: nodes that say they cannot reach it */
+    uint64_t accused_since_ns; /* primary: most say so, while it heartbeats; 0: not */
     struct rpc_call call;
     struct cluster *cluster;
 };
@@ -106,6 +112,18 @@ struct cluster {
     bool poll_again, scan_wanted;
     size_t pings_outstanding;
 
+    /* Grey failures (grey.c). */
+    size_t missing; /* peers that missed a ping */
+    size_t ping_turn;
+    struct unreachable_peer unreachable[UNREACHABLE_MAX]; /* what the heartbeat under way says */
+    struct unreachable_peer suspects[SUSPECTS_MAX];       /* to be pinged, as the primary says */
+    size_t suspect_count;
+    uint64_t suspects_until_ns;
+    uint64_t flag_pause_until_ns; /* primary: a flag was refused, or its outcome is not known */
+    unsigned flags_in_a_row;      /* of lives of this process */
+    uint64_t active_since_ns;     /* of this life */
+    uint64_t rejoin_from_ns;      /* after a flag: not Active before */
+
     struct heartbeat_op heartbeat;
     struct probe_op probe;
     struct join_op join;
@@ -115,6 +133,7 @@ struct cluster {
     struct recover_op recover;
     struct mark_dead_all_op dead_all;
     struct mark_failed_op mark_failed;
+    struct flag_op flag;
     struct elect_op elect;
     struct step_down_op step_down;
     struct forget_op forget;
@@ -122,6 +141,7 @@ struct cluster {
     struct trim_op trim;
     struct txn poll, scan, peek;
     struct silence *silences; /* of the membership operation under way */
+    struct silence *answers;  /* of NodeJoinComplete */
     struct silence *elect_silences, *elect_reached;
     struct silence *forget_silences, *force_silences;
     cluster_op_fn *forget_done;
@@ -181,7 +201,26 @@ bool peer_fresh(const struct cluster *c, const struct life *life, uint64_t age_n
 struct peer *peer_get(struct cluster *c, const struct life *life);
 struct peer *peer_find(const struct cluster *c, const char *node_id);
 
+/* grey.c */
+/* Once a heartbeat of an Active node: pings the next peer, those that missed one, and suspects. */
+void grey_ping(struct cluster *c);
+/* Fills in what the next heartbeat says of peers that cannot be reached; returns how many. */
+uint32_t grey_unreachable(struct cluster *c);
+/* A ping ended: any answer of that life counts, also that it may not act. */
+void grey_answered(struct peer *p);
+void grey_missed(struct peer *p, uint64_t sent_ns);
+/* Nothing that was noted counts any more: this node did not ping for a while. */
+void grey_clear(struct cluster *c);
+/* The payload of a ping: the primary's suspects. */
+void grey_put_suspects(const struct cluster *c, struct buf *out);
+void grey_take_suspects(struct cluster *c, struct bytes payload);
+/* Primary, after each scan: weighs what the heartbeats say, and flags one node at a time. */
+void grey_judge(struct cluster *c);
+/* This process joins after a flag: not Active again before a while. */
+void grey_back_off(struct cluster *c);
+
 /* primary.c */
+bool majority_reached(const struct cluster *c);
 void step_active(struct cluster *c);
 void primary_beat(struct cluster *c); /* once a heartbeat: pings, majority */
 bool primary_held_by_other(const struct cluster *c);

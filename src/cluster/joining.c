@@ -128,6 +128,7 @@ static void became_active(struct cluster *c)
 {
     c->stats.joins++;
     c->left_told = false;
+    c->active_since_ns = env_now_ns(c->env);
     emit(c, "active", "incarnation=%llu view=%llu", (unsigned long long)c->incarnation,
          (unsigned long long)c->view.number);
     resume_if_able(c);
@@ -241,16 +242,27 @@ void step_left(struct cluster *c)
         recover_start(c, NULL);
     else if (living && !mine && !MUTANT("pastlife"))
         step_past_life(c, own);
-    else if (!living || MUTANT("pastlife"))
+    else if (!living || MUTANT("pastlife")) {
+        if (own && own->flagged)
+            grey_back_off(c);
         join_start(c);
+    }
 }
 
 /* ---- NodeJoinComplete ---- */
+
+static bool has_answered(const struct cluster *c, const struct known_node *k)
+{
+    return peer_fresh(c, &k->life, timing_lease_ns(&c->config.timing));
+}
 
 static void on_complete(struct txn *t, int status)
 {
     struct cluster *c = t->arg;
     struct join_complete_op *op = &c->complete;
+    free_silences(c);
+    mem_free(c->env->mem, c->answers);
+    c->answers = NULL;
     if (c->closing || c->state != NODE_JOINING || op->self.incarnation != c->incarnation)
         return;
     if (status) {
@@ -269,24 +281,61 @@ static void on_complete(struct txn *t, int status)
     step_soon(c);
 }
 
-static void complete_start(struct cluster *c, const struct life *answered)
+static void complete_start(struct cluster *c, bool flagged)
 {
     struct join_complete_op *op = &c->complete;
     memset(op, 0, offsetof(struct join_complete_op, txn));
     op->ks = &c->config.ks;
     op->self = self_life(c);
-    if (answered) {
-        op->has_answer = true;
-        op->answered = *answered;
-    }
+    c->answers = c->node_count ? MEM_NEW_ARRAY(c->env->mem, struct silence, c->node_count) : NULL;
+    for (size_t i = 0; i < c->node_count; i++)
+        if (c->nodes[i].state == NODE_ACTIVE && has_answered(c, &c->nodes[i]))
+            c->answers[op->answered.count++].life = c->nodes[i].life;
+    op->answered.items = c->answers;
+    if (flagged)
+        c->silences = collect_silent(c, true, &op->silent.count);
+    op->silent.items = c->silences;
     join_complete_prepare(op, c->env, on_complete, c);
+    if (flagged)
+        op->txn.give_up_ns = timing_lease_ns(&c->config.timing); /* the answers grow old */
     txn_start(&op->txn);
+}
+
+/* Asks some of the Active nodes, after a grey flag all: that many answers are needed then. */
+static void ask_active(struct cluster *c, bool flagged)
+{
+    size_t pinged = 0, max = flagged ? c->node_count : PINGS_JOINING_MAX;
+    uint64_t heartbeat_ns = c->config.timing.heartbeat_ms * NS_PER_MS;
+    size_t start = (size_t)random_below(c->env->random, c->node_count);
+    for (size_t i = 0; i < c->node_count && pinged < max; i++) {
+        const struct known_node *k = &c->nodes[(start + i) % c->node_count];
+        const struct peer *p = flagged ? peer_find(c, k->life.node_id) : NULL;
+        bool lately = p && env_now_ns(c->env) - p->pinged_ns < heartbeat_ns;
+        if (k->state == NODE_ACTIVE && !lately) {
+            peer_ping(c, &k->life, k->addr);
+            pinged++;
+        }
+    }
+}
+
+/* Of the Active nodes that must answer: how many there are, how many have. */
+static void look_for_answers(const struct cluster *c, bool flagged, size_t *awake, size_t *given)
+{
+    struct silence s;
+    *awake = 0;
+    *given = 0;
+    for (size_t i = 0; i < c->node_count; i++) {
+        const struct known_node *k = &c->nodes[i];
+        if (k->state != NODE_ACTIVE || (flagged && detector_silent(&c->detector, &k->life, &s)))
+            continue;
+        *awake += 1;
+        *given += has_answered(c, k);
+    }
 }
 
 void step_joining(struct cluster *c)
 {
-    const struct known_node *answered = NULL;
-    size_t active = 0, pinged = 0;
+    size_t active = 0, awake, given;
     if (c->leave_wanted && !membership_busy(c)) {
         SOMETIMES("leave-before-active");
         forget_self(c, "asked to leave before it was Active");
@@ -294,30 +343,28 @@ void step_joining(struct cluster *c)
     }
     if (!c->scanned || membership_busy(c) || !lease_running(c))
         return;
-    for (size_t i = 0; i < c->node_count; i++) {
-        const struct known_node *k = &c->nodes[i];
-        if (k->state != NODE_ACTIVE)
-            continue;
-        active++;
-        if (peer_fresh(c, &k->life, timing_lease_ns(&c->config.timing)))
-            answered = k;
-    }
+    const struct known_node *own = known_find(c, c->config.node_id);
+    bool flagged = own && own->flagged && !MUTANT("greyrejoin");
+    for (size_t i = 0; i < c->node_count; i++)
+        active += c->nodes[i].state == NODE_ACTIVE;
+    look_for_answers(c, flagged, &awake, &given);
+    bool enough = flagged ? 2 * given > awake : given > 0;
+    bool waits = flagged && env_now_ns(c->env) < c->rejoin_from_ns;
     if (active == 0)
         SOMETIMES("join-completes-alone");
-    if (active == 0 || answered || MUTANT("unasked")) {
-        complete_start(c, answered ? &answered->life : NULL);
+    if (active == 0 || (enough && !waits) || MUTANT("unasked")) {
+        complete_start(c, flagged);
         return;
     }
     if (!MUTANT("nodeadall") && step_dead_all(c))
         return;
-    size_t start = (size_t)random_below(c->env->random, c->node_count);
-    for (size_t i = 0; i < c->node_count && pinged < PINGS_JOINING_MAX; i++) {
-        const struct known_node *k = &c->nodes[(start + i) % c->node_count];
-        if (k->state == NODE_ACTIVE) {
-            peer_ping(c, &k->life, k->addr);
-            pinged++;
-        }
-    }
+    ask_active(c, flagged);
     SOMETIMES("join-unanswered-yet");
-    set_reason(c, "joining: none of %zu active nodes has answered directly yet", active);
+    if (flagged)
+        set_reason(c,
+                   "joining after a grey failure: %zu of %zu active nodes have answered directly, "
+                   "more than half must%s",
+                   given, awake, waits ? ", not before a while is over" : "");
+    else
+        set_reason(c, "joining: none of %zu active nodes has answered directly yet", active);
 }

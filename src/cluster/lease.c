@@ -43,6 +43,7 @@ void suspend(struct cluster *c, const char *why)
     SOMETIMES("lease-lapsed");
     c->acting = false;
     c->stats.suspends++;
+    grey_clear(c);
     set_reason(c, "%s", why);
     if (!MUTANT("keepclaim"))
         clear_claim(c);
@@ -175,6 +176,8 @@ static void on_heartbeat(struct txn *t, int status)
         scan_now(c);
     if (c->claim)
         primary_beat(c);
+    else
+        grey_ping(c);
     step_soon(c);
 }
 
@@ -191,6 +194,8 @@ static void heartbeat_start(struct cluster *c)
     op->cluster_id = c->cluster_id;
     op->ack = c->view.number + (MUTANT("earlyack") ? 1 : 0);
     op->load = c->events.load ? c->events.load(c->arg) : 0;
+    op->unreachable = c->unreachable;
+    op->unreachable_count = grey_unreachable(c);
     op->revives = !lease_running(c) || (state_hosts(c->state) && !c->acting);
     heartbeat_prepare(op, c->env, on_heartbeat, c);
     op->txn.backoff_max_ns = c->config.timing.heartbeat_ms * NS_PER_MS / 2;

@@ -420,6 +420,7 @@ static int scan_nodes(struct cluster *c, struct rule_ctx *ctx)
         k->life.incarnation = r.incarnation;
         k->life.boot = r.boot;
         k->state = r.state;
+        k->flagged = r.flagged;
         k->gone_view = r.gone_view;
         k->lease_ms = r.lease_ms;
         memcpy(k->addr, r.addr, sizeof(k->addr));
@@ -497,6 +498,7 @@ static void on_scan(struct txn *t, int status)
     }
     if (c->claim)
         heart_watches_renew(c, t->read_version);
+    grey_judge(c);
     step_soon(c);
     if (c->scan_wanted) {
         c->scan_wanted = false;

@@ -33,11 +33,17 @@ static void on_pong(struct rpc_call *call, int status, struct bytes payload)
     c->pings_outstanding--;
     if (c->closing)
         return;
-    if (status == 0 && reader_end(&r) && uuid_equal(call->from.boot, p->life.boot) &&
-        call->from.incarnation == p->life.incarnation) {
+    bool answered = (status == 0 || status == KELPIE_E_UNAVAILABLE) &&
+                    uuid_equal(call->from.boot, p->life.boot) &&
+                    call->from.incarnation == p->life.incarnation;
+    if (status == 0 && reader_end(&r) && answered) {
         p->answered_ns = call->sent_ns;
         p->counter = counter;
     }
+    if (answered)
+        grey_answered(p);
+    else
+        grey_missed(p, call->sent_ns);
     /* The primary counts its answers once a heartbeat: a step for each would be all it does. */
     if (c->state == NODE_JOINING || c->elect_phase == ELECT_ASKING)
         step_soon(c);
@@ -69,12 +75,19 @@ void peer_ping(struct cluster *c, const struct life *life, const char *addr)
         p->life.boot = life->boot;
         p->answered_ns = 0;
         p->failed_since_ns = 0;
+        p->accused_since_ns = 0;
+        grey_answered(p);
     }
+    struct buf payload;
+    buf_init(&payload, c->env->mem);
+    if (c->claim)
+        grey_put_suspects(c, &payload);
     p->pinging = true;
     p->pinged_ns = now;
     c->pings_outstanding++;
-    rpc_start(c->rpc, &p->call, addr, life->boot, RPC_PING, bytes_of("", 0),
+    rpc_start(c->rpc, &p->call, addr, life->boot, RPC_PING, buf_bytes(&payload),
               c->config.timing.rpc_timeout_ms * NS_PER_MS, on_pong, p);
+    buf_deinit(&payload);
 }
 
 /* Only a node that may act answers: its lease is running. */
@@ -86,6 +99,7 @@ static void serve_ping(void *arg, const struct rpc_request *request)
         return;
     }
     struct buf out;
+    grey_take_suspects(c, request->payload);
     buf_init(&out, c->env->mem);
     buf_append_u64(&out, c->sequence);
     buf_append_u64(&out, c->view.number);

@@ -107,8 +107,10 @@ static void on_elect(struct txn *t, int status)
     c->stats.elections_won++;
     c->majority_seen_ns = env_now_ns(c->env);
     c->reason[0] = '\0';
-    for (struct map_node *n = map_first(&c->peers); n; n = map_next(n))
+    for (struct map_node *n = map_first(&c->peers); n; n = map_next(n)) {
         MAP_ENTRY(n, struct peer, node)->failed_since_ns = 0;
+        MAP_ENTRY(n, struct peer, node)->accused_since_ns = 0;
+    }
     emit(c, "primary_elected", "term=%llu votes=%zu voters=%zu", (unsigned long long)op->term,
          op->votes, op->voters);
     if (c->events.primary_changed)
@@ -235,7 +237,7 @@ static void step_down(struct cluster *c, uint64_t term)
     txn_start(&op->txn);
 }
 
-static bool majority_reached(const struct cluster *c)
+bool majority_reached(const struct cluster *c)
 {
     size_t voters = 0, reached = 0;
     uint64_t lease_ns = timing_lease_ns(&c->config.timing);
@@ -245,7 +247,7 @@ static bool majority_reached(const struct cluster *c)
             continue;
         voters++;
         bool own = strcmp(k->life.node_id, c->config.node_id) == 0;
-        if (k->state == NODE_ACTIVE && (own || peer_fresh(c, &k->life, lease_ns)))
+        if (k->state == NODE_ACTIVE && !k->flagged && (own || peer_fresh(c, &k->life, lease_ns)))
             reached++;
     }
     return 2 * reached > voters;

@@ -55,8 +55,8 @@ void join_prepare(struct join_op *op, const struct env *env, txn_fn *done, void 
 struct join_complete_op {
     const struct keyspace *ks;
     struct life self;
-    bool has_answer; /* an Active node answered directly */
-    struct life answered;
+    struct silences answered; /* Active nodes that answered directly within a lease */
+    struct silences silent;   /* after a grey flag: those whose answers are not waited for */
 
     uint64_t view_number;
 
@@ -95,6 +95,8 @@ struct heartbeat_op {
     uint64_t sequence;
     uint64_t ack;
     uint64_t load;
+    const struct unreachable_peer *unreachable; /* borrowed until the operation completes */
+    uint32_t unreachable_count;
     bool revives; /* the lease had lapsed: the view is read again and acknowledged */
     struct uuid cluster_id;
 
@@ -128,6 +130,19 @@ struct mark_failed_op {
     struct txn txn;
 };
 void mark_failed_prepare(struct mark_failed_op *op, const struct env *env, txn_fn *done, void *arg);
+
+/* ---- FlagGrey (not in the spec: it refuses heartbeats, which may fail to happen) ---- */
+struct flag_op {
+    const struct keyspace *ks;
+    struct life self; /* the primary */
+    uint64_t term;
+    struct life target;
+
+    size_t accusers, observers; /* Active nodes that say they cannot reach it; that could say so */
+
+    struct txn txn;
+};
+void flag_prepare(struct flag_op *op, const struct env *env, txn_fn *done, void *arg);
 
 /* ---- MarkDeadAll ---- */
 struct mark_dead_all_op {
@@ -235,6 +250,10 @@ void trim_prepare(struct trim_op *op, const struct env *env, txn_fn *done, void 
 bool life_is(const struct node_record *r, const struct life *l);
 /* The primary record names that life. */
 bool primary_is(const struct primary_record *p, const char *node_id, const struct node_record *r);
+/* Spec Held: the primary row names `self` with that term, and self is Active in that life. COMMIT, or
+ * REFUSE. */
+enum verdict primary_holds(struct rule_ctx *ctx, size_t primary_read, size_t self_read,
+                           const struct life *self, uint64_t term);
 /* The next view: with or without `id`; writes the view row and the change row, returns its number. */
 uint64_t write_view(struct rule_ctx *ctx, const struct keyspace *ks, const struct view_record *view,
                     enum view_change_kind kind, const char *id, const struct node_record *r);

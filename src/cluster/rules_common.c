@@ -15,6 +15,22 @@ bool primary_is(const struct primary_record *p, const char *node_id, const struc
            uuid_equal(p->boot, r->boot);
 }
 
+enum verdict primary_holds(struct rule_ctx *ctx, size_t primary_read, size_t self_read,
+                           const struct life *self, uint64_t term)
+{
+    struct primary_record primary;
+    struct node_record own;
+    if (load_primary(ctx, primary_read, &primary) < 0 || load_node(ctx, self_read, &own) < 0)
+        return RULE_REFUSE;
+    if (!life_is(&own, self) || own.state != NODE_ACTIVE ||
+        !primary_is(&primary, self->node_id, &own) || primary.term != term) {
+        SOMETIMES("stale-primary-refused");
+        return rule_refuse(ctx, "this node is not the primary of term %llu any more",
+                           (unsigned long long)term);
+    }
+    return RULE_COMMIT;
+}
+
 void member_hash(const char *node_id, uint64_t incarnation, uint64_t *hi, uint64_t *lo)
 {
     struct hash128 h = hash128_start();

@@ -5,23 +5,6 @@
 #include "cluster/rules.h"
 #include "kelpie/error.h"
 
-/* Spec Held: the primary row names `self` with that term, and self is Active in that life. */
-static enum verdict check_term(struct rule_ctx *ctx, size_t primary_read, size_t self_read,
-                               const struct life *self, uint64_t term)
-{
-    struct primary_record primary;
-    struct node_record own;
-    if (load_primary(ctx, primary_read, &primary) < 0 || load_node(ctx, self_read, &own) < 0)
-        return RULE_REFUSE;
-    if (!life_is(&own, self) || own.state != NODE_ACTIVE ||
-        !primary_is(&primary, self->node_id, &own) || primary.term != term) {
-        SOMETIMES("stale-primary-refused");
-        return rule_refuse(ctx, "this node is not the primary of term %llu any more",
-                           (unsigned long long)term);
-    }
-    return RULE_COMMIT;
-}
-
 /* ---- MarkNodeFailed ---- */
 
 enum { MARK_PRIMARY, MARK_SELF, MARK_VIEW, MARK_NODE, MARK_HEARTBEAT };
@@ -33,7 +16,7 @@ static enum verdict mark_failed_rule(struct rule_ctx *ctx, void *arg)
     struct node_record r;
     struct view_record view;
     struct heartbeat_record h;
-    enum verdict verdict = check_term(ctx, MARK_PRIMARY, MARK_SELF, &op->self, op->term);
+    enum verdict verdict = primary_holds(ctx, MARK_PRIMARY, MARK_SELF, &op->self, op->term);
     if (verdict != RULE_COMMIT)
         return verdict;
     if (load_node(ctx, MARK_NODE, &r) < 0 || load_view(ctx, MARK_VIEW, &view) < 0 ||
@@ -246,7 +229,7 @@ static enum verdict forget_rule(struct rule_ctx *ctx, void *arg)
 {
     struct forget_op *op = arg;
     struct node_record r;
-    enum verdict verdict = check_term(ctx, FORGET_PRIMARY, FORGET_SELF, &op->self, op->term);
+    enum verdict verdict = primary_holds(ctx, FORGET_PRIMARY, FORGET_SELF, &op->self, op->term);
     if (verdict != RULE_COMMIT)
         return verdict;
     if (load_node(ctx, FORGET_NODE, &r) < 0)

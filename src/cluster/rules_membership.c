@@ -145,6 +145,7 @@ static enum verdict join_rule(struct rule_ctx *ctx, void *arg)
         (m.own.incarnation > op->known_incarnation ? m.own.incarnation : op->known_incarnation);
     next.touched = m.own.touched;
     next.gone_view = m.own.gone_view;
+    next.flagged = m.own.flagged && !founds && !MUTANT("greyforgotten");
     next.state = NODE_LEFT;
     state_move(&next.state, founds ? NODE_ACTIVE : NODE_JOINING, founds);
     if (founds && join_found(ctx, op, &next))
@@ -177,18 +178,62 @@ static void own_heartbeat(struct heartbeat_record *h, const struct life *self)
 
 /* ---- NodeJoinComplete ---- */
 
-enum { COMPLETE_NODES, COMPLETE_VIEW, COMPLETE_HEARTBEAT };
+enum { COMPLETE_NODES, COMPLETE_VIEW, COMPLETE_HEARTBEAT, COMPLETE_HEARTBEATS };
+
+/* What the Active nodes have to say to a newcomer. */
+struct answers {
+    size_t active; /* nodes */
+    size_t awake;  /* of them, those that were not silent for the window */
+    size_t given;  /* by those */
+};
+
+static int count_answers(struct rule_ctx *ctx, struct join_complete_op *op, struct answers *n)
+{
+    char id[NODE_ID_MAX + 1];
+    struct node_record r;
+    struct heartbeat_record h;
+    size_t at = 0;
+    int more;
+    memset(n, 0, sizeof(*n));
+    while ((more = next_node(ctx, op->ks, COMPLETE_NODES, &at, id, &r)) > 0) {
+        if (r.state != NODE_ACTIVE)
+            continue;
+        n->active++;
+        const struct silence *s = silence_find(&op->silent, id);
+        if (s && find_heartbeat(ctx, op->ks, COMPLETE_HEARTBEATS, id, &h) < 0)
+            return ctx->error;
+        if (s && life_is(&r, &s->life) && still_silent(&h, s))
+            continue;
+        n->awake++;
+        const struct silence *answer = silence_find(&op->answered, id);
+        if (answer && life_is(&r, &answer->life))
+            n->given++;
+    }
+    return more;
+}
+
+/* One answer will do; after a grey flag more than half. COMMIT, or REFUSE with the reason. */
+static enum verdict judge_answers(struct rule_ctx *ctx, const struct answers *n, bool flagged)
+{
+    if (flagged && n->active > 0 && 2 * n->given <= n->awake && !MUTANT("greyrejoin"))
+        return rule_refuse(ctx,
+                           "after a grey failure: %zu of %zu active nodes have answered directly, "
+                           "more than half must",
+                           n->given, n->awake);
+    if ((n->active > 0 || MUTANT("coldstart")) && n->given == 0) {
+        SOMETIMES("join-complete-unanswered");
+        return rule_refuse(ctx, "no active node has answered directly");
+    }
+    return RULE_COMMIT;
+}
 
 static enum verdict join_complete_rule(struct rule_ctx *ctx, void *arg)
 {
     struct join_complete_op *op = arg;
-    struct node_record own, r;
+    struct node_record own;
     struct view_record view;
     struct heartbeat_record h;
-    char id[NODE_ID_MAX + 1];
-    size_t at = 0, active = 0;
-    bool answered = false;
-    int more;
+    struct answers answers;
     if (find_node(ctx, op->ks, COMPLETE_NODES, op->self.node_id, &own) < 0 ||
         load_view(ctx, COMPLETE_VIEW, &view) < 0 || load_heartbeat(ctx, COMPLETE_HEARTBEAT, &h) < 0)
         return RULE_REFUSE;
@@ -197,20 +242,11 @@ static enum verdict join_complete_rule(struct rule_ctx *ctx, void *arg)
     op->view_number = view.number;
     if (own.state == NODE_ACTIVE)
         return RULE_DONE;
-    while ((more = next_node(ctx, op->ks, COMPLETE_NODES, &at, id, &r)) > 0) {
-        if (r.state != NODE_ACTIVE)
-            continue;
-        active++;
-        if (op->has_answer && strcmp(id, op->answered.node_id) == 0 && life_is(&r, &op->answered))
-            answered = true;
-    }
-    if (more < 0)
+    if (count_answers(ctx, op, &answers) < 0 ||
+        judge_answers(ctx, &answers, own.flagged) != RULE_COMMIT)
         return RULE_REFUSE;
-    if ((active > 0 || MUTANT("coldstart")) && !answered) {
-        SOMETIMES("join-complete-unanswered");
-        return rule_refuse(ctx, "no active node has answered directly");
-    }
     state_move(&own.state, NODE_ACTIVE, false);
+    own.flagged = false;
     op->view_number = write_view(ctx, op->ks, &view, VIEW_ADD, op->self.node_id, &own);
     own_heartbeat(&h, &op->self);
     h.ack = op->view_number;
@@ -221,6 +257,7 @@ static enum verdict join_complete_rule(struct rule_ctx *ctx, void *arg)
     return RULE_COMMIT;
 }
 
+/* The heartbeats of those who need not answer conflict: whoever moves must. */
 void join_complete_prepare(struct join_complete_op *op, const struct env *env, txn_fn *done,
                            void *arg)
 {
@@ -229,6 +266,8 @@ void join_complete_prepare(struct join_complete_op *op, const struct env *env, t
     read_range(t, keys_nodes(op->ks), 0, false);
     read_key(t, key_view(op->ks));
     read_key(t, key_heartbeat(op->ks, op->self.node_id));
+    if (op->silent.count > 0)
+        read_heartbeats(t, op->ks, &op->silent);
 }
 
 /* ---- NodeLeave ---- */
@@ -372,12 +411,21 @@ static enum verdict heartbeat_rule(struct rule_ctx *ctx, void *arg)
         SOMETIMES("heartbeat-recognised-as-done");
         return RULE_DONE;
     }
+    if (own.flagged && state_hosts(own.state) && !MUTANT("greybeat")) {
+        SOMETIMES("heartbeat-flagged");
+        op->not_current = true;
+        return rule_refuse(ctx, "flagged as a grey failure: most active nodes cannot reach it");
+    }
     if (h.counter > op->sequence) {
         op->not_current = true;
         return rule_refuse(ctx, "another process heartbeats as this life of the node");
     }
     h.counter = op->sequence;
     h.load = op->load;
+    memset(h.unreachable, 0, sizeof(h.unreachable));
+    h.unreachable_count = op->unreachable_count;
+    if (op->unreachable_count)
+        memcpy(h.unreachable, op->unreachable, op->unreachable_count * sizeof(*op->unreachable));
     h.ack = op->ack > h.ack ? op->ack : h.ack;
     if (op->revives && own.state == NODE_ACTIVE)
         h.ack = view.number;

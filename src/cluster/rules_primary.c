@@ -23,7 +23,7 @@ static int majority(struct rule_ctx *ctx, struct elect_op *op, const char *excep
         if (!state_is_voter(r.state) || (MUTANT("countview") && r.state != NODE_ACTIVE))
             continue;
         op->voters++;
-        if (r.state != NODE_ACTIVE || strcmp(id, except) == 0)
+        if (r.state != NODE_ACTIVE || r.flagged || strcmp(id, except) == 0)
             continue;
         const struct silence *answer = silence_find(&op->reached, id);
         bool self = strcmp(id, op->self.node_id) == 0;
@@ -93,6 +93,8 @@ static enum verdict elect_rule(struct rule_ctx *ctx, void *arg)
         SOMETIMES("elect-by-a-failed-node");
         return rule_refuse(ctx, "this life of the node is not Active any more");
     }
+    if (own.flagged)
+        return rule_refuse(ctx, "this node is flagged as a grey failure");
     if (primary_is(&old, op->self.node_id, &own) && old.term > op->known_term) {
         SOMETIMES("elect-recognised-as-done");
         op->term = old.term;

@@ -75,6 +75,8 @@ static void cluster_metrics(const struct cluster_stats *s, struct buf *out)
     counter(out, "suspends_total", s->suspends, "Times its lease ran out.");
     counter(out, "joins_total", s->joins, "Times it became Active.");
     counter(out, "failures_declared_total", s->failures_declared, "Nodes that it declared failed.");
+    counter(out, "nodes_flagged_total", s->nodes_flagged,
+            "Nodes that it flagged: most others could not reach them.");
     counter(out, "view_changes_total", s->view_changes_seen, "Views taken.");
 }
 

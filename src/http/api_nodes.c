@@ -27,6 +27,7 @@ static json_t *node_to_json(struct api *api, const char *id, const struct node_r
         CHECK(json_array_append_new(classes, api_string(r->classes[i])) == 0);
     api_set_text(node, "node", id);
     api_set_text(node, "state", node_state_name(r->state));
+    api_set_bool(node, "flagged", r->flagged);
     api_set_int(node, "incarnation", r->incarnation);
     api_set(node, "boot", api_uuid(r->boot));
     api_set_text(node, "rpc", r->addr);
@@ -78,7 +79,10 @@ static void on_heartbeats(void *arg, int status, const struct store_row *rows, s
         api_set_int(node, "heartbeat", h.counter);
         api_set_int(node, "ack", h.ack);
         api_set_int(node, "load", h.load);
-        api_set_int(node, "unreachable", h.unreachable_count);
+        json_t *unreachable = json_array();
+        for (uint32_t k = 0; k < h.unreachable_count; k++)
+            CHECK(json_array_append_new(unreachable, api_string(h.unreachable[k].node_id)) == 0);
+        api_set(node, "unreachable", unreachable);
     }
     buf_deinit(&scratch);
     if (status) {

@@ -155,6 +155,7 @@ static int node_text(struct bytes key, struct bytes value, struct buf *scratch, 
     put_uuid(out, "boot", r.boot);
     put_uint(out, "gone_view", r.gone_view);
     put_uint(out, "touched", r.touched);
+    put_bool(out, "flagged", r.flagged);
     put_text(out, "addr", r.addr);
     put_text(out, "http_addr", r.http_addr);
     put_uint(out, "lease_ms", r.lease_ms);
@@ -175,7 +176,8 @@ static int heartbeat_text(struct bytes key, struct bytes value, struct buf *scra
     put_uint(out, "counter", r.counter);
     put_uint(out, "ack", r.ack);
     put_uint(out, "load", r.load);
-    put_uint(out, "unreachable_count", r.unreachable_count);
+    for (uint32_t i = 0; i < r.unreachable_count; i++)
+        put_text(out, "unreachable", r.unreachable[i].node_id);
     return 0;
 }
 

@@ -47,6 +47,7 @@ void node_record_encode(const struct node_record *r, struct bytes key, struct bu
     tuple_pack_uuid(out, r->boot);
     tuple_pack_uint(out, r->gone_view);
     tuple_pack_uint(out, r->touched);
+    tuple_pack_bool(out, r->flagged);
     value_pack_text(out, r->addr, 0, sizeof(r->addr) - 1);
     value_pack_text(out, r->http_addr, 0, sizeof(r->http_addr) - 1);
     tuple_pack_uint(out, r->lease_ms);
@@ -68,6 +69,7 @@ int node_record_decode(struct bytes key, struct bytes value, struct buf *scratch
     r->boot = tuple_next_uuid(&f);
     r->gone_view = tuple_next_uint(&f);
     r->touched = tuple_next_uint(&f);
+    r->flagged = tuple_next_bool(&f);
     value_take_text(&f, r->addr, 0, sizeof(r->addr) - 1);
     value_take_text(&f, r->http_addr, 0, sizeof(r->http_addr) - 1);
     r->lease_ms = value_take_u32(&f);
@@ -88,7 +90,12 @@ void heartbeat_record_encode(const struct heartbeat_record *r, struct bytes key,
     tuple_pack_uint(out, r->counter);
     tuple_pack_uint(out, r->ack);
     tuple_pack_uint(out, r->load);
+    CHECK(r->unreachable_count <= UNREACHABLE_MAX);
     tuple_pack_uint(out, r->unreachable_count);
+    for (uint32_t i = 0; i < r->unreachable_count; i++) {
+        value_pack_text(out, r->unreachable[i].node_id, 1, NODE_ID_MAX);
+        tuple_pack_uint(out, r->unreachable[i].incarnation);
+    }
     value_end(key, out);
 }
 
@@ -105,6 +112,13 @@ int heartbeat_record_decode(struct bytes key, struct bytes value, struct buf *sc
     r->ack = tuple_next_uint(&f);
     r->load = tuple_next_uint(&f);
     r->unreachable_count = value_take_u32(&f);
+    if (r->unreachable_count > UNREACHABLE_MAX)
+        return KELPIE_E_STORE_CORRUPT;
+    memset(r->unreachable, 0, sizeof(r->unreachable));
+    for (uint32_t i = 0; i < r->unreachable_count; i++) {
+        value_take_text(&f, r->unreachable[i].node_id, 1, NODE_ID_MAX);
+        r->unreachable[i].incarnation = tuple_next_uint(&f);
+    }
     return value_close(&f);
 }
 

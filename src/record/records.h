@@ -33,11 +33,20 @@ struct node_record {
     struct uuid boot;
     uint64_t gone_view; /* number of the view that dropped it (spec: gone) */
     uint64_t touched;   /* grows with each rewrite by DeclareDead, so that the row changes */
+    bool flagged;       /* a grey failure: out, until most Active nodes answer it directly */
     char addr[NET_ADDR_SIZE];
     char http_addr[NET_ADDR_SIZE];
     uint32_t lease_ms;
     uint32_t class_count; /* actor types that it hosts */
     char classes[CLASS_COUNT_MAX][ACTOR_TYPE_MAX + 1];
+};
+
+#define UNREACHABLE_MAX 8 /* peers that one heartbeat names */
+
+/* A peer, in the life that was asked in vain. */
+struct unreachable_peer {
+    char node_id[NODE_ID_MAX + 1];
+    uint64_t incarnation;
 };
 
 struct heartbeat_record {
@@ -46,7 +55,8 @@ struct heartbeat_record {
     uint64_t counter;
     uint64_t ack;               /* number of the view it holds (spec: ack); 0: none */
     uint64_t load;              /* activations */
-    uint32_t unreachable_count; /* peers that it cannot reach */
+    uint32_t unreachable_count; /* peers that it cannot reach; what follows them is zero */
+    struct unreachable_peer unreachable[UNREACHABLE_MAX];
 };
 
 struct probe_record {

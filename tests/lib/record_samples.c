@@ -172,7 +172,8 @@ static const struct heartbeat_record heartbeat_1 = {.incarnation = 3,
                                                     .counter = 1000,
                                                     .ack = 7,
                                                     .load = 12,
-                                                    .unreachable_count = 1};
+                                                    .unreachable_count = 1,
+                                                    .unreachable = {{"n2", 4}}};
 static const struct probe_record probe_1 = {.boot = UUID_1, .counter = 5};
 static const struct view_record view_1 = {.number = 7,
                                           .count = 3,
@@ -201,13 +202,15 @@ static const struct record_sample plain[] = {
     {"format", KEY_FORMAT, &format_1, "15011501" UUID_1_HEX "18686a4f92",
      " version=1 cluster_id=" UUID_1_TEXT},
     {"node", KEY_NODE, &node_1,
-     "150115021503" UUID_1_HEX "1415020231302e302e302e313a37303030000231302e302e302e313a3830383000"
-     "162710150202726f6f6d000273657373696f6e001842d34fd4",
+     "150115021503" UUID_1_HEX "1415022602"
+     "31302e302e302e313a37303030000231302e302e302e313a3830383000162710150202726f6f6d00"
+     "0273657373696f6e0018739a3956",
      " state=Active incarnation=3 boot=" UUID_1_TEXT
-     " gone_view=0 touched=2 addr=\"10.0.0.1:7000\" http_addr=\"10.0.0.1:8080\" lease_ms=10000"
+     " gone_view=0 touched=2 flagged=false addr=\"10.0.0.1:7000\" http_addr=\"10.0.0.1:8080\" lease_ms=10000"
      " class=\"room\" class=\"session\""},
-    {"heartbeat", KEY_HEARTBEAT, &heartbeat_1, "15011503" UUID_1_HEX "1603e81507150c150118675ec1a1",
-     " incarnation=3 boot=" UUID_1_TEXT " counter=1000 ack=7 load=12 unreachable_count=1"},
+    {"heartbeat", KEY_HEARTBEAT, &heartbeat_1,
+     "15011503" UUID_1_HEX "1603e81507150c1501026e3200150418e432ea3d",
+     " incarnation=3 boot=" UUID_1_TEXT " counter=1000 ack=7 load=12 unreachable=\"n2\""},
     {"probe", KEY_PROBE, &probe_1, "1501" UUID_1_HEX "150518fef87598",
      " boot=" UUID_1_TEXT " counter=5"},
     {"view", KEY_VIEW, &view_1, "1501150715031c0123456789abcdef1cfedcba9876543210185edf22ef",
@@ -237,16 +240,18 @@ static struct node_record node_max = {.state = NODE_FAILED,
                                       .boot = UUID_FF,
                                       .gone_view = UINT64_MAX,
                                       .touched = UINT64_MAX,
+                                      .flagged = true,
                                       .addr = X32 X8 X8 X8 "xxxxxxx",
                                       .http_addr = X32 X8 X8 X8 "xxxxxxx",
                                       .lease_ms = UINT32_MAX,
                                       .class_count = CLASS_COUNT_MAX};
-static const struct heartbeat_record heartbeat_max = {.incarnation = UINT64_MAX,
-                                                      .boot = UUID_FF,
-                                                      .counter = UINT64_MAX,
-                                                      .ack = (uint64_t)INT64_MAX + 1,
-                                                      .load = UINT64_MAX,
-                                                      .unreachable_count = UINT32_MAX};
+static const struct heartbeat_record heartbeat_zero;
+static struct heartbeat_record heartbeat_max = {.incarnation = UINT64_MAX,
+                                                .boot = UUID_FF,
+                                                .counter = UINT64_MAX,
+                                                .ack = (uint64_t)INT64_MAX + 1,
+                                                .load = UINT64_MAX,
+                                                .unreachable_count = UNREACHABLE_MAX};
 static const struct probe_record probe_max = {.boot = UUID_FF, .counter = UINT64_MAX};
 static const struct view_record view_zero;
 static const struct primary_record primary_vacant = {.vacant = true, .term = UINT64_MAX};
@@ -282,6 +287,7 @@ static const struct record_sample extreme[] = {
     {"format, greatest", KEY_FORMAT, &format_max, NULL, NULL},
     {"node, zero", KEY_NODE, &node_zero, NULL, NULL},
     {"node, greatest", KEY_NODE, &node_max, NULL, NULL},
+    {"heartbeat, zero", KEY_HEARTBEAT, &heartbeat_zero, NULL, NULL},
     {"heartbeat, greatest", KEY_HEARTBEAT, &heartbeat_max, NULL, NULL},
     {"probe, greatest", KEY_PROBE, &probe_max, NULL, NULL},
     {"view, zero", KEY_VIEW, &view_zero, NULL, NULL},
@@ -305,6 +311,10 @@ size_t record_samples(struct record_sample out[RECORD_SAMPLES_MAX])
     CHECK(ARRAY_LEN(plain) + ARRAY_LEN(extreme) <= RECORD_SAMPLES_MAX);
     for (size_t i = 0; i < CLASS_COUNT_MAX; i++)
         memset(node_max.classes[i], 'c', ACTOR_TYPE_MAX);
+    for (size_t i = 0; i < UNREACHABLE_MAX; i++) {
+        memset(heartbeat_max.unreachable[i].node_id, 'n', NODE_ID_MAX);
+        heartbeat_max.unreachable[i].incarnation = UINT64_MAX;
+    }
     memcpy(out, plain, sizeof(plain));
     memcpy(out + ARRAY_LEN(plain), extreme, sizeof(extreme));
     return ARRAY_LEN(plain) + ARRAY_LEN(extreme);

@@ -4,8 +4,9 @@
  *
  *   a=A1        node a is Active in incarnation 1; L J A V F: Left, Joining, Active, leaVing, Failed
  *   a=A2b1      the same process (boot 1) in its second incarnation; else boot = incarnation
- *   a=F1@6      view 6 dropped it; a=L1^2: touched twice
- *   a~7/5       heartbeat of that life of a, counter 7, holding view 5; a~7/5#2b2: of another life
+ *   a=F1@6      view 6 dropped it; a=L1^2: touched twice; a=A1!: flagged
+ *   a~7/5       heartbeat of that life of a, counter 7, holding view 5; a~7/5#2b2: of another life;
+ *               a~7/5>b1>c2: it cannot reach b in incarnation 1 and c in 2
  *   view=5(3)   view 5 with three members; without (n): counted and hashed from the Active nodes
  *   a/4 -/4     as "primary=a/4": a in its present life is primary of term 4; "primary=-/4": vacant
  *   term=4      format=1      probe:a=2b1      +a6 -a6: change 6 added, dropped a

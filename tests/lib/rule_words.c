@@ -132,6 +132,7 @@ static void scene_node(struct rig *r, const char *word)
     n.boot = l.boot;
     n.gone_view = take(&word, '@') ? number(&word) : 0;
     n.touched = take(&word, '^') ? number(&word) : 0;
+    n.flagged = take(&word, '!');
     CHECK(*word == '\0');
     (void)snprintf(n.addr, sizeof(n.addr), "at-%.32s", l.node_id);
     RIG_PUT(r, node, key_node(&r->ks, l.node_id), &n);
@@ -147,6 +148,12 @@ static void scene_heartbeat(struct rig *r, const char *word)
     h.ack = take(&word, '/') ? number(&word) : 0;
     if (take(&word, '#'))
         take_life(&word, &l);
+    while (take(&word, '>')) {
+        CHECK(h.unreachable_count < UNREACHABLE_MAX);
+        struct unreachable_peer *u = &h.unreachable[h.unreachable_count++];
+        (void)take_id(&word, u->node_id, "0123456789");
+        u->incarnation = number(&word);
+    }
     CHECK(*word == '\0');
     h.incarnation = l.incarnation;
     h.boot = l.boot;
@@ -328,6 +335,8 @@ static void say_node(struct words *w, const char *id, const struct node_record *
         say(w, "@%llu", LLU(n->gone_view));
     if (n->touched)
         say(w, "^%llu", LLU(n->touched));
+    if (n->flagged)
+        say(w, "!");
 }
 
 static void say_heartbeat(struct rig *r, struct words *w, const char *id,
@@ -339,6 +348,8 @@ static void say_heartbeat(struct rig *r, struct words *w, const char *id,
         say(w, "#");
         say_life(w, h->incarnation, h->boot);
     }
+    for (uint32_t i = 0; i < h->unreachable_count; i++)
+        say(w, ">%s%llu", h->unreachable[i].node_id, LLU(h->unreachable[i].incarnation));
 }
 
 static void say_primary(struct rig *r, struct words *w, const struct primary_record *p)

@@ -241,7 +241,7 @@ static void test_reading(void **state)
          "\"store_ok\":true,\"voters\":1,\"active\":1,\"majority\":1,\"has_majority\":true,"
          "\"tolerates_failures\":0}\n");
     assert_string_equal(f->c.type, "application/json");
-    says(f, "/v1/nodes", "{\"nodes\":[{\"node\":\"n1\",\"state\":\"Active\",\"incarnation\":1,");
+    says(f, "/v1/nodes", "{\"nodes\":[{\"node\":\"n1\",\"state\":\"Active\",\"flagged\":false,");
     says(f, "/v1/nodes", "\"classes\":[\"counter\",\"echo\"],\"heartbeat\":");
     says(f, "/v1/view", "{\"number\":1,\"members\":[{\"node\":\"n1\",\"incarnation\":1,");
     says(f, "/v1/primary", "\"term\":1,\"here\":true}}");

@@ -315,7 +315,7 @@ static const char *text_of(size_t len)
 static int forged_node(struct bufs *b, uint64_t node_state, const char *addr, uint64_t lease_ms,
                        uint64_t class_count, size_t classes, const char *class)
 {
-    pack(&b->forged, "uuuvuussuu", U(1), node_state, U(1), U(0), U(0), addr, "h", lease_ms,
+    pack(&b->forged, "uuuvuufssuu", U(1), node_state, U(1), U(0), U(0), addr, "h", lease_ms,
          class_count);
     for (size_t i = 0; i < classes; i++)
         tuple_pack_str(&b->forged, class);
@@ -339,6 +339,28 @@ static void nodes_out_of_bounds(void **state)
     assert_int_equal(forged_node(b, 0, "a", 1, 1, 1, ""), corrupt);
     assert_int_equal(forged_node(b, 0, "a", 1, 1, 1, text_of(64)), 0);
     assert_int_equal(forged_node(b, 0, "a", 1, 1, 1, text_of(65)), corrupt);
+}
+
+static int forged_heartbeat(struct bufs *b, uint64_t count, size_t pairs, const char *peer)
+{
+    pack(&b->forged, "uuvuuuu", U(1), U(1), U(1), U(0), U(0), count);
+    for (size_t i = 0; i < pairs; i++)
+        pack(&b->forged, "su", peer, U(1));
+    return sealed(b, KEY_HEARTBEAT);
+}
+
+static void heartbeats_out_of_bounds(void **state)
+{
+    struct bufs *b = *state;
+    const int corrupt = KELPIE_E_STORE_CORRUPT;
+    assert_int_equal(forged_heartbeat(b, 0, 0, ""), 0);
+    assert_int_equal(forged_heartbeat(b, 8, 8, text_of(128)), 0);
+    assert_int_equal(forged_heartbeat(b, 9, 9, "p"), corrupt);
+    assert_int_equal(forged_heartbeat(b, UINT64_MAX, 1, "p"), corrupt);
+    assert_int_equal(forged_heartbeat(b, 1, 2, "p"), corrupt);
+    assert_int_equal(forged_heartbeat(b, 2, 1, "p"), corrupt);
+    assert_int_equal(forged_heartbeat(b, 1, 1, ""), corrupt);
+    assert_int_equal(forged_heartbeat(b, 1, 1, text_of(129)), corrupt);
 }
 
 /* (1, `flag`, `node`, 1, boot, 1): a primary or a placement. */
@@ -430,6 +452,7 @@ int main(void)
         TEST(a_newer_version),
         TEST(not_a_version),
         TEST(nodes_out_of_bounds),
+        TEST(heartbeats_out_of_bounds),
         TEST(holders_out_of_bounds),
         TEST(others_out_of_bounds),
         TEST(requests_out_of_bounds),

@@ -52,6 +52,9 @@ static const struct rule_case join_cases[] = {
     {"own commit, Joining", "format=1 a=J1 a~0/0 b=A1 view=1", NULL, 0, 0, ""},
     {"own commit, founder", "format=1 a=A1 a~0/1 view=1 primary=a/1 term=1", NULL, 0, 0, ""},
     {"own commit, second life", "format=1 a=J4b1 a~0/0 b=A1 view=1", NULL, 3, 0, ""},
+    {"after a flag", "format=1 a=L3@5! a~7/4 b=A1 view=6", NULL, 3, 0, "a~0/0 a=J4b1@5!"},
+    {"after a flag, nobody is a member", "format=1 a=L3@5! view=6 term=2", NULL, 3, 0,
+     "a~0/7 view=7(1) a=A4b1@5 primary=a/3 term=3 +a7"},
     {"an incarnation that I held", "format=1 a=J3b1 a~0/0 b=A1 view=1", NULL, 3, REFUSED,
      "an earlier life of this node is still Joining"},
     {"another process, Joining", "format=1 a=J1b2 b=A1 view=1", NULL, 0, REFUSED, "still Joining"},
@@ -143,19 +146,24 @@ static void node_join_up_to_nodes_max(void **state)
     }
 }
 
-/* ---- NodeJoinComplete: a1; with: who answered */
+/* ---- NodeJoinComplete: a1; with: who answered, then after '|' who is silent */
 
 static struct join_complete_op complete;
+static struct silence answered[SILENT_MAX];
 
 static void start_complete(struct rig *r, const struct rule_case *c)
 {
+    char who[128];
     memset(&complete, 0, sizeof(complete));
     complete.ks = &r->ks;
     complete.self = rig_life("a1");
-    if (c->with) {
-        complete.has_answer = true;
-        complete.answered = rig_life(c->with);
-    }
+    const char *words = c->with ? c->with : "";
+    const char *bar = strchr(words, '|');
+    size_t len = bar ? (size_t)(bar - words) : strlen(words);
+    (void)snprintf(who, sizeof(who), "%.*s", (int)len, words);
+    complete.answered = (struct silences){answered, rig_silences(who, answered, SILENT_MAX)};
+    if (bar)
+        complete.silent = (struct silences){silent, rig_silences(bar + 1, silent, SILENT_MAX)};
     join_complete_prepare(&complete, &r->env, rig_done, r);
     txn_start(&complete.txn);
 }
@@ -173,6 +181,27 @@ static const struct rule_case complete_cases[] = {
      "no active node has answered directly"},
     {"an earlier life answered", "a=J1 a~3/0 b=A2 view=5", "b1", 0, REFUSED, "no active node has"},
     {"who answered has failed", "a=J1 a~3/0 b=F1 c=A1 view=5", "b1", 0, REFUSED, "no active node"},
+    {"flagged: the only one answered", "a=J1! a~3/0 b=A1 view=5", "b1", 0, 0,
+     "a~3/6 view=6(2) a=A1 +a6"},
+    {"flagged: one of two", "a=J1! a~3/0 b=A1 c=A1 view=5", "c1", 0, REFUSED,
+     "1 of 2 active nodes have answered directly, more than half must"},
+    {"flagged: two of three", "a=J1! a~3/0 b=A1 c=A1 d=A1 view=5", "c1 d1", 0, 0,
+     "a~3/6 view=6(4) a=A1 +a6"},
+    {"flagged: two of four", "a=J1! a~3/0 b=A1 c=A1 d=A1 e=A1 view=5", "c1 d1", 0, REFUSED,
+     "2 of 4 active"},
+    {"flagged: an earlier life of one", "a=J1! a~3/0 b=A1 c=A2 d=A1 view=5", "c1 d1", 0, REFUSED,
+     "1 of 3 active"},
+    {"flagged: nobody", "a=J1! a~3/0 b=A1 view=5", NULL, 0, REFUSED, "0 of 1 active nodes"},
+    {"flagged: one of two, the other is silent", "a=J1! a~3/0 b=A1 b~7/5 c=A1 view=5", "c1|b1~7", 0,
+     0, "a~3/6 view=6(3) a=A1 +a6"},
+    {"flagged: the silent one moved", "a=J1! a~3/0 b=A1 b~8/5 c=A1 view=5", "c1|b1~7", 0, REFUSED,
+     "1 of 2 active"},
+    {"flagged: silent was an earlier life", "a=J1! a~3/0 b=A2 b~7/5#1 c=A1 view=5", "c1|b1~7", 0,
+     REFUSED, "1 of 2 active"},
+    {"flagged: all are silent", "a=J1! a~3/0 b=A1 b~7/5 view=5", "|b1~7", 0, REFUSED,
+     "0 of 0 active"},
+    {"flagged: nobody is Active", "a=J1! a~3/0 b=F1 view=5", NULL, 0, 0,
+     "a~3/6 view=6(1) a=A1 +a6"},
     {"I was failed", "a=F1 a~3/0 b=A1 view=5", "b1", 0, REFUSED, "declared failed"},
     {"I was failed and struck off", "a=L1 a~3/0 b=A1 view=5", "b1", 0, REFUSED, "declared failed"},
     {"my next life", "a=J2 a~3/0 b=A1 view=5", "b1", 0, REFUSED, "declared failed"},
@@ -184,6 +213,9 @@ static void node_join_complete(void **state)
     (void)state;
     RULE_CASES_RUN(complete_cases, start_complete);
     rule_conflicts(&complete_cases[0], start_complete, "a b view ~a", "~b");
+    static const struct rule_case excused = {
+        "excused", "a=J1! a~3/0 b=A1 b~7/5 c=A1 c~1/5 view=5", "c1|b1~7", 0, 0, ""};
+    rule_conflicts(&excused, start_complete, "a b c view ~a ~b", "~c");
 }
 
 /* ---- NodeLeave: a1; flag: also the last */
@@ -306,9 +338,11 @@ static void node_leave_complete_waits_for_its_actors(void **state)
     }
 }
 
-/* ---- SendHeartbeat: a1, sequence 8, holding view 5; flag: it revives the lease */
+/* ---- SendHeartbeat: a1, sequence 8, holding view 5; flag: it revives the lease; with: whom
+ * it cannot reach */
 
 static struct heartbeat_op beat;
+static struct unreachable_peer lost;
 
 static void start_beat(struct rig *r, const struct rule_case *c)
 {
@@ -318,7 +352,15 @@ static void start_beat(struct rig *r, const struct rule_case *c)
     beat.sequence = 8;
     beat.ack = 5;
     beat.revives = c->flag != 0;
-    beat.cluster_id = rig_boot(c->with ? c->with : "format", 1);
+    const char *with = c->with ? c->with : "";
+    beat.cluster_id = rig_boot(with[0] && with[0] != '>' ? with : "format", 1);
+    if (with[0] == '>') {
+        struct life l = rig_life(with + 1);
+        lost = (struct unreachable_peer){.incarnation = l.incarnation};
+        memcpy(lost.node_id, l.node_id, sizeof(lost.node_id));
+        beat.unreachable = &lost;
+        beat.unreachable_count = 1;
+    }
     heartbeat_prepare(&beat, &r->env, rig_done, r);
     txn_start(&beat.txn);
 }
@@ -334,6 +376,13 @@ static const struct rule_case beat_cases[] = {
     {"revives a Joining one", "a=J1 a~7/0 view=6", NULL, 1, 0, "a~8/5"},
     {"own commit", "a=A1 a~8/5 view=6", NULL, 0, 0, ""},
     {"own commit, reviving", "a=A1 a~8/6 view=6", NULL, 1, 0, ""},
+    {"says whom it cannot reach", "a=A1 a~7/4>c3 view=6", ">b2", 0, 0, "a~8/5>b2"},
+    {"reaches all again", "a=A1 a~7/4>c3 view=6", NULL, 0, 0, "a~8/5"},
+    {"flagged, Active", "a=A1! a~7/4 view=6", NULL, 0, REFUSED, "flagged as a grey failure"},
+    {"flagged, reviving", "a=A1! a~7/4 view=6", NULL, 1, REFUSED, "flagged as a grey failure"},
+    {"flagged, Leaving", "a=V1@6! a~7/5 view=6", NULL, 0, REFUSED, "flagged as a grey failure"},
+    {"joining after a flag", "a=J1! a~7/0 view=6", NULL, 0, 0, "a~8/5"},
+    {"own commit, flagged since", "a=A1! a~8/5 view=6", NULL, 0, 0, ""},
     {"no heartbeat row", "a=A1 view=6", NULL, 0, 0, "a~8/5"},
     {"the row of another life", "a=A1 a~30/9#2 view=6", NULL, 0, 0, "a~8/5"},
     {"the counter is ahead", "a=A1 a~9/5 view=6", NULL, 0, REFUSED,
