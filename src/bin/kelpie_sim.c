@@ -4,11 +4,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bin/sim_again.h"
+#include "bin/sim_compare.h"
 #include "bin/sim_mutants.h"
 #include "bin/sim_options.h"
 #include "bin/sim_page_file.h"
 #include "bin/sim_shrink.h"
 #include "bin/sim_sweep.h"
+#include "bin/sim_sweep_cover.h"
 #include "bin/sim_usage.h"
 #include "kelpie/error.h"
 #include "sim/sim_case.h"
@@ -28,6 +31,8 @@ static void listen(const struct options *o, struct sim_config *c)
     c->log = o->log;
     c->log_level = o->level;
     c->trace = o->trace;
+    c->events_from = o->events_from;
+    c->events_to = o->events_to;
 }
 
 /* NAME=VALUE, as --set gave it. */
@@ -170,11 +175,41 @@ static int do_shrink(struct options *o, struct mem mem)
     return EXIT_VIOLATION;
 }
 
+/* With values chosen by hand a checker may well have nothing to do, and a mark not be passed. */
+static int sweep_status(const struct options *o, const struct sweep_result *r)
+{
+    bool as_drawn = !o->overrides[0];
+    bool idle = r->idle_check && as_drawn;
+    bool covers = o->require_coverage || (as_drawn && r->seeds >= SWEEP_SEEDS_COVER);
+    bool missing = covers && cover_missing(r) > 0;
+
+    return r->failed_count || r->not_checked || idle || missing ? EXIT_VIOLATION : 0;
+}
+
+static int do_compare(const struct options *o, struct mem mem)
+{
+    uint64_t first = o->have_seed ? o->seed : o->first_seed;
+    uint64_t last = o->have_seed ? o->seed : o->last_seed;
+    struct compare_result r;
+    char why[512];
+
+    if (sim_compare(first, last, o->with ? o->with : AGAIN_SELF, o->overrides, mem, &r, why,
+                    sizeof why))
+        bad_usage("%s", why);
+    buf_appendf(&r.text, "%llu seeds compared, %llu differ\n", (unsigned long long)r.seeds,
+                (unsigned long long)r.differ);
+    print(&r.text);
+    buf_deinit(&r.text);
+    return r.differ ? EXIT_VIOLATION : 0;
+}
+
 static int do_sweep(struct options *o, struct mem mem)
 {
     struct sweep_options s = {.first = o->first_seed,
                               .last = o->last_seed,
+                              .wall_us_max = (uint64_t)(o->minutes * 60e6),
                               .jobs = o->jobs,
+                              .twice_percent = o->twice_percent,
                               .stop_at_first = o->first,
                               .configure = configure,
                               .arg = o,
@@ -194,11 +229,9 @@ static int do_sweep(struct options *o, struct mem mem)
         report_sweep_text(&result, &text);
     print(&text);
     buf_deinit(&text);
-    buf_deinit(&result.failures);
-    free(result.failed);
-    /* With faults chosen by hand a checker may well have nothing to do. */
-    bool idle = result.idle_check && !o->faults && o->nodes < 0 && o->actors < 0;
-    return result.failed_count || result.not_checked || idle ? EXIT_VIOLATION : 0;
+    int status = sweep_status(o, &result);
+    sweep_result_free(&result);
+    return status;
 }
 
 static int list_faults(void)
@@ -226,6 +259,8 @@ static int run_command(struct options *o, struct mem mem)
         return do_sweep(o, mem);
     case SHRINK:
         return do_shrink(o, mem);
+    case COMPARE:
+        return do_compare(o, mem);
     case REPLAY:
         return do_replay(o, mem);
     default:
@@ -235,12 +270,18 @@ static int run_command(struct options *o, struct mem mem)
 
 int main(int argc, char **argv)
 {
-    struct options o = {.jobs = 1, .seconds = SHRINK_SECONDS_DEFAULT, .nodes = -1, .actors = -1};
+    struct options o = {.jobs = 1,
+                        .seconds = SHRINK_SECONDS_DEFAULT,
+                        .twice_percent = SWEEP_TWICE_PERCENT,
+                        .first_seed = 1,
+                        .last_seed = SWEEP_SEEDS_MAX,
+                        .nodes = -1,
+                        .actors = -1};
     struct sim_mem mem;
 
     if (argc < 2)
         bad_usage(
-            "a command is needed: run, sweep, shrink, replay, mutants, faults or values (see kelpie-sim --help)");
+            "a command is needed: run, sweep, compare, shrink, replay, mutants, faults or values (see kelpie-sim --help)");
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
         fputs(usage_all, stdout);
         return 0;

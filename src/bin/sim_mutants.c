@@ -89,8 +89,7 @@ static int hunt(const struct options *o, const struct mutant_info *m, struct mem
             out->seed = seed;
             take_check(out, &r.failures);
         }
-        buf_deinit(&r.failures);
-        free(r.failed);
+        sweep_result_free(&r);
         if (err || out->found)
             return err;
     }

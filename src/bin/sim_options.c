@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/mutant.h"
 #include "bin/sim_page_file.h"
@@ -67,18 +68,42 @@ static uint64_t parse_duration(const char *text)
     bad_usage("--duration needs a time such as 90s, 500ms or 5m, not '%s'", text);
 }
 
-static void parse_seeds(struct options *o, const char *text)
+/* "A..B", or one number. */
+static void parse_range(const char *option, const char *text, uint64_t *first, uint64_t *last)
 {
     const char *end;
 
-    o->first_seed = o->last_seed = parse_number("--seeds", text, &end);
+    *first = *last = parse_number(option, text, &end);
     if (strncmp(end, "..", 2) == 0)
-        o->last_seed = parse_number("--seeds", end + 2, NULL);
+        *last = parse_number(option, end + 2, NULL);
     else if (*end)
-        bad_usage("--seeds needs a range such as 1..200, not '%s'", text);
+        bad_usage("%s needs a range such as 1..200, not '%s'", option, text);
+}
+
+static void parse_seeds(struct options *o, const char *text)
+{
+    parse_range("--seeds", text, &o->first_seed, &o->last_seed);
     if (o->last_seed < o->first_seed || o->last_seed - o->first_seed >= SWEEP_SEEDS_MAX)
         bad_usage("--seeds %s: the range is empty or longer than %d", text, SWEEP_SEEDS_MAX);
     o->have_seeds = true;
+}
+
+static void parse_events(struct options *o, const char *text)
+{
+    parse_range("--events", text, &o->events_from, &o->events_to);
+    if (o->events_from == 0 || o->events_to < o->events_from)
+        bad_usage("--events %s: the range is empty (the first event is 1)", text);
+}
+
+static double parse_minutes(const char *text)
+{
+    char *end;
+    double minutes = strtod(text, &end);
+
+    if (*text < '0' || *text > '9' || *end || !(minutes > 0 && minutes <= SWEEP_MINUTES_MAX))
+        bad_usage("--minutes must be more than 0 and at most %d, not '%s'", SWEEP_MINUTES_MAX,
+                  text);
+    return minutes;
 }
 
 static enum log_level parse_level(const char *text)
@@ -132,6 +157,11 @@ enum {
     OPT_OUT,
     OPT_SECONDS,
     OPT_FIRST,
+    OPT_MINUTES,
+    OPT_TWICE,
+    OPT_REQUIRE_COVERAGE,
+    OPT_EVENTS,
+    OPT_WITH,
     OPT_HELP
 };
 
@@ -145,15 +175,33 @@ static const struct option run_options[] = {
     {"mutant", required_argument, NULL, OPT_MUTANT},
     {"log", required_argument, NULL, OPT_LOG},
     {"trace", no_argument, NULL, OPT_TRACE},
+    {"events", required_argument, NULL, OPT_EVENTS},
     {"report", required_argument, NULL, OPT_REPORT},
+    {"help", no_argument, NULL, OPT_HELP},
+    {NULL, 0, NULL, 0},
+};
+
+static const struct option compare_options[] = {
+    {"seed", required_argument, NULL, OPT_SEED},
+    {"seeds", required_argument, NULL, OPT_SEEDS},
+    {"with", required_argument, NULL, OPT_WITH},
+    {"nodes", required_argument, NULL, OPT_NODES},
+    {"actors", required_argument, NULL, OPT_ACTORS},
+    {"duration", required_argument, NULL, OPT_DURATION},
+    {"faults", required_argument, NULL, OPT_FAULTS},
+    {"set", required_argument, NULL, OPT_SET},
+    {"mutant", required_argument, NULL, OPT_MUTANT},
     {"help", no_argument, NULL, OPT_HELP},
     {NULL, 0, NULL, 0},
 };
 
 static const struct option sweep_options[] = {
     {"seeds", required_argument, NULL, OPT_SEEDS},
+    {"minutes", required_argument, NULL, OPT_MINUTES},
     {"jobs", required_argument, NULL, OPT_JOBS},
     {"first", no_argument, NULL, OPT_FIRST},
+    {"twice", required_argument, NULL, OPT_TWICE},
+    {"require-coverage", no_argument, NULL, OPT_REQUIRE_COVERAGE},
     {"nodes", required_argument, NULL, OPT_NODES},
     {"actors", required_argument, NULL, OPT_ACTORS},
     {"duration", required_argument, NULL, OPT_DURATION},
@@ -195,6 +243,7 @@ static const struct {
     [SWEEP] = {"sweep", sweep_options, usage_sweep},
     [SHRINK] = {"shrink", shrink_options, usage_shrink},
     [REPLAY] = {"replay", replay_options, usage_replay},
+    [COMPARE] = {"compare", compare_options, usage_compare},
 };
 
 static void take_value(struct options *o, int option, const char *value)
@@ -253,6 +302,23 @@ static void take_option(struct options *o, int option, const char *value)
     case OPT_FIRST:
         o->first = true;
         break;
+    case OPT_MINUTES:
+        o->minutes = parse_minutes(value);
+        break;
+    case OPT_TWICE:
+        o->twice_percent = (unsigned)parse_small("--twice", value, 100);
+        break;
+    case OPT_REQUIRE_COVERAGE:
+        o->require_coverage = true;
+        break;
+    case OPT_EVENTS:
+        parse_events(o, value);
+        break;
+    case OPT_WITH:
+        o->with = value;
+        if (access(value, X_OK))
+            bad_usage("--with: cannot run '%s': %s", value, strerror(errno));
+        break;
     case OPT_LOG:
         o->log = true;
         o->level = parse_level(value);
@@ -295,8 +361,10 @@ static void parse_rest(struct options *o, int argc, char **argv)
         bad_usage("%s needs --seed N, or DST_SEED in the environment", command);
     if (o->command == REPLAY && !o->file)
         bad_usage("replay needs a FILE");
-    if (o->command == SWEEP && !o->have_seeds)
-        bad_usage("sweep needs --seeds A..B");
+    if (o->command == SWEEP && !o->have_seeds && !o->minutes)
+        bad_usage("sweep needs --seeds A..B, or --minutes N");
+    if (o->command == COMPARE && o->have_seed == o->have_seeds)
+        bad_usage("compare needs --seed N, or --seeds A..B");
     if (o->command == SWEEP && o->jobs == 0)
         bad_usage("--jobs must be at least 1");
     if (o->command == SHRINK && o->seconds == 0)

@@ -9,13 +9,15 @@
 
 enum { EXIT_VIOLATION = 1, EXIT_USAGE = 2 };
 
-enum command { RUN, SWEEP, SHRINK, REPLAY, COMMAND_COUNT };
+enum command { RUN, SWEEP, SHRINK, REPLAY, COMPARE, COMMAND_COUNT };
 
 struct options {
     enum command command;
-    bool json, first, have_seed, have_seeds;
+    bool json, first, have_seed, have_seeds, require_coverage;
     uint64_t seed, first_seed, last_seed;
-    unsigned jobs, seconds;
+    uint64_t events_from, events_to; /* to print; 0: none */
+    double minutes;                  /* 0: until the last seed */
+    unsigned jobs, seconds, twice_percent;
     int nodes, actors; /* -1: drawn */
     uint64_t duration_ms;
     const char *faults;
@@ -24,6 +26,7 @@ struct options {
     const char *mutant;
     const char *report;
     const char *out;
+    const char *with; /* another build's kelpie-sim */
     const char *file; /* to replay */
     bool log, trace;
     enum log_level level;

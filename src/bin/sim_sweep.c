@@ -3,20 +3,25 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "bin/sim_again.h"
 #include "kelpie/error.h"
 #include "sim/checks.h"
 #include "sim/sim_report.h"
 
 #define PROGRESS_S 10
+#define TERMINAL_US 500000
 
 struct job {
-    pid_t pid; /* 0: free */
+    pid_t pid; /* 0: free, or it runs again */
     int fd;
     uint64_t seed;
+    struct again again; /* the second run of the seed */
+    struct hash128 first;
 };
 
 struct sweep {
@@ -26,6 +31,7 @@ struct sweep {
     unsigned running;
     uint64_t next;
     uint64_t started_us, told_us;
+    bool terminal; /* progress is one line that is written over */
 };
 
 static uint64_t now_us(void)
@@ -78,6 +84,35 @@ static void add_counts(struct sim_result *sum, const struct sim_result *r)
         sum->faults[f] += r->faults[f];
     for (unsigned c = 0; c < CHECK_COUNT; c++)
         sum->compared[c] += r->compared[c];
+    sum->faults_on |= r->faults_on;
+}
+
+static void add_coverage(struct sweep_result *out, const struct sim_result *r)
+{
+    for (unsigned f = 0; f < FAULT_COUNT; f++)
+        for (unsigned p = 0; p < PHASE_COUNT; p++)
+            out->pairs[f][p] += r->pairs[f][p];
+    for (size_t i = 0; i < COVERAGE_MARKS_MAX; i++)
+        out->mark_seeds[i] += coverage_has_mark(&r->marks, i);
+    if (r->violation_count)
+        return;
+    if (out->calm_count == out->calm_cap) {
+        out->calm_cap = out->calm_cap ? out->calm_cap * 2 : 256;
+        out->calms = realloc(out->calms, out->calm_cap * sizeof *out->calms);
+        CHECK(out->calms);
+    }
+    out->calms[out->calm_count++] =
+        (struct sweep_calm){.faults_on = r->faults_on, .ms = r->converge_ms + r->answer_ms};
+}
+
+static void keep_failed(struct sweep_result *out, uint64_t seed)
+{
+    for (size_t i = 0; i < out->failed_count; i++)
+        if (out->failed[i] == seed)
+            return;
+    out->failed = realloc(out->failed, (out->failed_count + 1) * sizeof *out->failed);
+    CHECK(out->failed);
+    out->failed[out->failed_count++] = seed;
 }
 
 static void note_failure(struct sweep *s, const struct sim_result *r)
@@ -85,9 +120,7 @@ static void note_failure(struct sweep *s, const struct sim_result *r)
     struct sweep_result *out = s->r;
 
     out->violations += r->violation_count;
-    out->failed = realloc(out->failed, (out->failed_count + 1) * sizeof *out->failed);
-    CHECK(out->failed);
-    out->failed[out->failed_count++] = r->seed;
+    keep_failed(out, r->seed);
     for (unsigned i = 0; i < r->violation_count; i++)
         buf_appendf(&out->failures, "seed %llu: %s at %.3f s: %s\n", (unsigned long long)r->seed,
                     r->violations[i].check, (double)r->violations[i].at_ns / 1e9,
@@ -103,6 +136,7 @@ static void take(struct sweep *s, const struct sim_result *r)
 {
     s->r->seeds++;
     add_counts(&s->r->total, r);
+    add_coverage(s->r, r);
     if (r->converge_ms > s->r->converge_ms_max)
         s->r->converge_ms_max = r->converge_ms;
     if (r->violation_count)
@@ -165,6 +199,51 @@ static int job_start(struct sweep *s, struct job *j, uint64_t seed)
     return 0;
 }
 
+/* ---- the same seed twice */
+
+/* Spread evenly over the seeds. */
+static bool runs_twice(const struct sweep *s, uint64_t seed)
+{
+    uint64_t percent = s->o->twice_percent, n = seed % 100;
+
+    return percent > 0 && (n + 1) * percent / 100 > n * percent / 100;
+}
+
+static void start_again(struct sweep *s, struct job *j, const struct sim_result *r)
+{
+    struct again_run run = {
+        .program = AGAIN_SELF, .seed = j->seed, .overrides = s->o->overrides, .disturbed = true};
+
+    /* One that aborted has no hash. */
+    if (r->events == 0 || again_start(&run, &j->again))
+        return;
+    j->first = r->trace;
+    s->running++;
+}
+
+static void again_end(struct sweep *s, struct job *j)
+{
+    struct sweep_result *out = s->r;
+    struct again_hashes second;
+    char hashes[2][33] = {"", "none"};
+
+    s->running--;
+    out->twice++;
+    hash128_to_text(j->first, hashes[0]);
+    if (again_finish(&j->again, &second))
+        hash128_to_text(second.trace, hashes[1]);
+    if (strcmp(hashes[0], hashes[1]) == 0)
+        return;
+    out->differed++;
+    keep_failed(out, j->seed);
+    fprintf(stderr, "kelpie-sim: seed %llu: Determinism\n", (unsigned long long)j->seed);
+    buf_appendf(&out->failures,
+                "seed %llu: Determinism: the hash was %s, in a second process %s\n"
+                "find the first event that differs: kelpie-sim compare --seed %llu%s\n",
+                (unsigned long long)j->seed, hashes[0], hashes[1], (unsigned long long)j->seed,
+                s->o->overrides);
+}
+
 /* A result is smaller than a pipe's buffer, so whoever has exited has written all of it. */
 static void job_end(struct sweep *s, struct job *j, int status)
 {
@@ -182,6 +261,27 @@ static void job_end(struct sweep *s, struct job *j, int status)
     j->pid = 0;
     s->running--;
     take(s, &r);
+    if (runs_twice(s, j->seed))
+        start_again(s, j, &r);
+}
+
+static void tell(struct sweep *s)
+{
+    const struct sweep_options *o = s->o;
+    const struct sweep_result *r = s->r;
+    uint64_t now = now_us(), cpu = r->total.cpu_us;
+    char of[64] = "";
+
+    s->told_us = now;
+    if (!o->wall_us_max)
+        (void)snprintf(of, sizeof of, " of %llu", (unsigned long long)(o->last - o->first + 1));
+    fprintf(stderr, "%skelpie-sim: %llu%s seeds, %zu failed, %llu events/s a core, %llu",
+            s->terminal ? "\r" : "", (unsigned long long)r->seeds, of, r->failed_count,
+            (unsigned long long)(cpu ? r->total.events * 1000000 / cpu : 0),
+            (unsigned long long)((now - s->started_us) / 1000000));
+    if (o->wall_us_max)
+        fprintf(stderr, " of %llu", (unsigned long long)(o->wall_us_max / 1000000));
+    fprintf(stderr, " s%s", s->terminal ? "\033[K" : "\n");
 }
 
 static void reap(struct sweep *s)
@@ -189,15 +289,15 @@ static void reap(struct sweep *s)
     int status;
     pid_t pid = waitpid(-1, &status, 0);
 
-    for (unsigned i = 0; i < SWEEP_JOBS_MAX; i++)
-        if (pid > 0 && s->jobs[i].pid == pid)
-            job_end(s, &s->jobs[i], status);
-    if (now_us() - s->told_us < PROGRESS_S * 1000000ull)
-        return;
-    s->told_us = now_us();
-    fprintf(stderr, "kelpie-sim: %llu of %llu seeds, %zu failed, %llu s\n",
-            (unsigned long long)s->r->seeds, (unsigned long long)(s->o->last - s->o->first + 1),
-            s->r->failed_count, (unsigned long long)((s->told_us - s->started_us) / 1000000));
+    for (unsigned i = 0; i < SWEEP_JOBS_MAX && pid > 0; i++) {
+        struct job *j = &s->jobs[i];
+        if (j->pid == pid)
+            job_end(s, j, status);
+        else if (j->again.pid == pid)
+            again_end(s, j);
+    }
+    if (now_us() - s->told_us >= (s->terminal ? TERMINAL_US : PROGRESS_S * 1000000ull))
+        tell(s);
 }
 
 static int compare_seeds(const void *a, const void *b)
@@ -208,16 +308,17 @@ static int compare_seeds(const void *a, const void *b)
 
 int sim_sweep(const struct sweep_options *o, struct mem mem, struct sweep_result *out)
 {
-    struct sweep s = {.o = o, .r = out, .next = o->first};
+    struct sweep s = {.o = o, .r = out, .next = o->first, .terminal = isatty(STDERR_FILENO)};
     int err = 0;
 
     *out = (struct sweep_result){0};
     buf_init(&out->failures, mem);
     s.started_us = s.told_us = now_us();
     for (;;) {
-        bool more = !err && s.next <= o->last && !(o->stop_at_first && out->failed_count);
+        bool more = !err && !(o->stop_at_first && out->failed_count) &&
+                    (!o->wall_us_max || now_us() - s.started_us < o->wall_us_max);
         for (unsigned i = 0; i < o->jobs && more && s.next <= o->last; i++) {
-            if (s.jobs[i].pid)
+            if (s.jobs[i].pid || s.jobs[i].again.pid)
                 continue;
             err = job_start(&s, &s.jobs[i], s.next);
             if (err)
@@ -229,6 +330,8 @@ int sim_sweep(const struct sweep_options *o, struct mem mem, struct sweep_result
         reap(&s);
     }
     out->wall_us = now_us() - s.started_us;
+    if (s.terminal && s.told_us > s.started_us)
+        fprintf(stderr, "\r\033[K");
     out->not_checked =
         out->total.histories_open * 100 > out->total.histories * SWEEP_NOT_CHECKED_PERCENT;
     for (unsigned c = 0; c < CHECK_COUNT && out->seeds >= SWEEP_SEEDS_LONG; c++)
@@ -239,99 +342,11 @@ int sim_sweep(const struct sweep_options *o, struct mem mem, struct sweep_result
     return err;
 }
 
-/* ---- what it says */
-
-static uint64_t per(uint64_t count, uint64_t us)
+void sweep_result_free(struct sweep_result *r)
 {
-    return us ? count * 1000000 / us : 0;
-}
-
-#define SUMS_MAX 32
-
-struct sum {
-    const char *name;
-    uint64_t value;
-};
-
-static size_t sums(const struct sweep_result *r, struct sum out[SUMS_MAX])
-{
-    const struct sim_result *t = &r->total;
-    const struct sum all[] = {
-        {"seeds", r->seeds},
-        {"violations", r->violations},
-        {"events", t->events},
-        {"events_per_s", per(t->events, t->cpu_us)},
-        {"sim_s_per_wall_s", per(t->sim_ms / 1000, r->wall_us)},
-        {"wall_ms", r->wall_us / 1000},
-        {"cpu_ms", t->cpu_us / 1000},
-        {"sim_ms", t->sim_ms},
-        {"converge_ms_max", r->converge_ms_max},
-        {"elections", t->elections},
-        {"failures", t->failures},
-        {"placements", t->placements},
-        {"starts", t->starts},
-        {"crashes", t->crashes},
-        {"left", t->left},
-        {"twins", t->twins},
-        {"twins_ended", t->twins_ended},
-        {"orders", t->orders},
-        {"orders_obeyed", t->obeyed},
-        {"nodes_rolled", t->rolled},
-        {"calls", t->calls},
-        {"acknowledged", t->acknowledged},
-        {"histories", t->histories},
-        {"not_checked", t->histories_open},
-    };
-    memcpy(out, all, sizeof all);
-    return ARRAY_LEN(all);
-}
-
-void report_sweep_text(const struct sweep_result *r, struct buf *out)
-{
-    struct sum list[SUMS_MAX];
-    size_t n = sums(r, list);
-
-    buf_append_bytes(out, buf_bytes(&r->failures));
-    if (r->not_checked)
-        buf_appendf(out, "more than %d%% of the histories were not checked\n",
-                    SWEEP_NOT_CHECKED_PERCENT);
-    if (r->idle_check)
-        buf_appendf(out, "the checker %s compared nothing in any run\n", r->idle_check);
-    for (size_t i = 0; i < n; i++)
-        buf_appendf(out, "%-18s %llu\n", list[i].name, (unsigned long long)list[i].value);
-    buf_appendf(out, "failed_seeds      ");
-    for (size_t i = 0; i < r->failed_count; i++)
-        buf_appendf(out, " %llu", (unsigned long long)r->failed[i]);
-    buf_appendf(out, "%s\n", r->failed_count ? "" : " none");
-    buf_appendf(out, "compared          ");
-    for (unsigned c = 0; c < CHECK_COUNT; c++)
-        buf_appendf(out, " %s=%llu", check_name((enum check)c),
-                    (unsigned long long)r->total.compared[c]);
-    buf_appendf(out, "\n");
-}
-
-void report_sweep_json(const struct sweep_result *r, struct buf *out)
-{
-    struct sum list[SUMS_MAX];
-    size_t n = sums(r, list);
-
-    buf_appendf(out, "{");
-    for (size_t i = 0; i < n; i++)
-        report_json_u64(out, list[i].name, list[i].value);
-    buf_appendf(out, "\"failed_seeds\":[");
-    for (size_t i = 0; i < r->failed_count; i++)
-        buf_appendf(out, "%s%llu", i ? "," : "", (unsigned long long)r->failed[i]);
-    buf_appendf(out, "],\"idle_check\":\"%s\"", r->idle_check ? r->idle_check : "");
-    buf_appendf(out, ",\"compared\":{");
-    for (unsigned c = 0; c < CHECK_COUNT; c++)
-        buf_appendf(out, "%s\"%s\":%llu", c ? "," : "", check_name((enum check)c),
-                    (unsigned long long)r->total.compared[c]);
-    buf_appendf(out, "},\"failures\":");
-    struct buf text;
-    buf_init(&text, out->mem);
-    buf_append_bytes(&text, buf_bytes(&r->failures));
-    buf_append_u8(&text, 0);
-    report_json_string(out, (const char *)text.data);
-    buf_deinit(&text);
-    buf_appendf(out, "}\n");
+    buf_deinit(&r->failures);
+    free(r->failed);
+    free(r->calms);
+    r->failed = NULL;
+    r->calms = NULL;
 }

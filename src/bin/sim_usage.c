@@ -3,6 +3,7 @@
 const char usage_all[] =
     "usage: kelpie-sim run --seed N [options]\n"
     "       kelpie-sim sweep --seeds A..B [options]\n"
+    "       kelpie-sim compare --seeds A..B [options]\n"
     "       kelpie-sim shrink --seed N [options]\n"
     "       kelpie-sim replay FILE [options]\n"
     "       kelpie-sim mutants [options]\n"
@@ -35,16 +36,38 @@ const char usage_run[] =
     "  --seed N         the seed (default: the environment's DST_SEED)\n"
     "  --log LEVEL      prints the nodes' logs with virtual times: debug, info, warn, error\n"
     "  --trace          prints every event\n"
+    "  --events A..B    prints these events\n"
     "  --report FILE    writes a page that shows the run (docs/simulation.md)\n";
 
 const char usage_sweep[] =
     "usage: kelpie-sim sweep --seeds A..B [options]\n"
+    "       kelpie-sim sweep --minutes N [options]\n"
     "\n"
-    "Many runs. Prints the sums, and for each violation the line that reproduces it.\n"
+    "Many runs. Prints the sums, for each violation the line that reproduces it, and what the runs\n"
+    "came by: how often each fault struck during each phase of the protocol, the marks in the code\n"
+    "that were passed, and how long the calm took (docs/simulation.md).\n"
     "\n"
     "  --seeds A..B     the first and the last seed\n"
+    "  --minutes N      begins no seed later (default: until the last); may be 0.5. Without --seeds\n"
+    "                   it begins with seed 1\n"
     "  --jobs N         runs at the same time (default: 1)\n"
-    "  --first          ends at the first violation\n";
+    "  --first          ends at the first violation\n"
+    "  --twice PERCENT  so many of the seeds run again in a process of their own, and must have the\n"
+    "                   same hash (default: 5)\n"
+    "  --require-coverage\n"
+    "                   fails when a mark was never passed, or a fault never met a phase (default: if\n"
+    "                   there are 2000 seeds or more, and no other option changes the runs)\n";
+
+const char usage_compare[] =
+    "usage: kelpie-sim compare --seed N [options]\n"
+    "       kelpie-sim compare --seeds A..B [options]\n"
+    "\n"
+    "Runs each seed in two processes, and compares the hashes of their histories. When they differ it\n"
+    "prints the first event that does.\n"
+    "\n"
+    "  --seed N         the seed\n"
+    "  --seeds A..B     the first and the last seed\n"
+    "  --with PROGRAM   the kelpie-sim of another build for the second process (default: this one)\n";
 
 const char usage_shrink[] =
     "usage: kelpie-sim shrink --seed N [options]\n"

@@ -7,6 +7,7 @@ extern const char usage_common[]; /* after run, sweep, shrink */
 extern const char usage_run[];
 extern const char usage_sweep[];
 extern const char usage_shrink[];
+extern const char usage_compare[];
 extern const char usage_replay[];
 
 #endif

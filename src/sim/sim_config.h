@@ -126,9 +126,10 @@ struct sim_config {
     /* What is said while it runs, line by line; NULL: nothing. */
     void (*say)(const char *line);
     enum log_level log_level;
-    bool log;              /* the nodes' logs */
-    bool trace;            /* every event */
-    struct record *record; /* keeps what happens for the page; NULL: nobody does */
+    bool log;                        /* the nodes' logs */
+    bool trace;                      /* every event */
+    uint64_t events_from, events_to; /* or these; 0: none */
+    struct record *record;           /* keeps what happens for the page; NULL: nobody does */
 };
 
 static inline bool sim_fault_on(const struct sim_config *c, enum sim_fault f)

@@ -80,9 +80,8 @@ void store_trouble_corrupts(struct embedded_store *s, struct store_msg *m)
     struct world *w = s->w;
     size_t rows = 0;
 
-    if (!world_fault(w, FAULT_CORRUPTION, STREAM_LATER, w->config.corrupt_per_4096, 4096))
+    if (!world_may_strike(w, FAULT_CORRUPTION, STREAM_LATER, w->config.corrupt_per_4096, 4096))
         return;
-    w->met[FAULT_CORRUPTION]--; /* not yet */
     for (size_t i = 0; i < m->read_count; i++)
         rows += m->results[i].count;
     if (rows == 0)
@@ -97,7 +96,7 @@ void store_trouble_corrupts(struct embedded_store *s, struct store_msg *m)
         uint64_t bit = below(s, (uint64_t)value.len * 8);
         uint8_t *byte = (uint8_t *)value.data + bit / 8; /* of the builder's own copy */
         *byte = (uint8_t)(*byte ^ 1u << bit % 8);
-        w->met[FAULT_CORRUPTION]++;
+        world_met(w, FAULT_CORRUPTION);
         return;
     }
 }

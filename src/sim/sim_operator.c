@@ -182,12 +182,12 @@ static void invite_or_dismiss(struct world *w)
     if (guests == 0)
         return;
     if (host_invite(w, n)) {
-        w->met[FAULT_NEWCOMER]++;
+        world_met(w, FAULT_NEWCOMER);
         return;
     }
     struct process *p = host_process(w, n, SIM_SLOT_NODE);
     if (p && host_leave(w, p))
-        w->met[FAULT_NEWCOMER]++;
+        world_met(w, FAULT_NEWCOMER);
 }
 
 /* ---- a roll: drain one, wait until it is gone, then until it is back; the next */
@@ -206,7 +206,7 @@ static void roll_begin(struct operators *os)
         return;
     os->rolling = true;
     os->through = 0;
-    os->w->met[FAULT_ROLL]++;
+    world_met(os->w, FAULT_ROLL);
     roll_to(os, (unsigned)below(os->w, os->w->config.nodes));
 }
 
@@ -284,7 +284,7 @@ static void give(struct operators *os, enum sim_fault kind)
     }
     if (!p || p->frozen)
         return;
-    w->met[kind]++;
+    world_met(w, kind);
     if (kind == FAULT_DRAIN)
         ask(w, p, ORDER_DRAIN, (int)below(w, w->config.nodes + 1) - 1, false);
     else

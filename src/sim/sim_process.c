@@ -298,9 +298,25 @@ void process_leave(struct process *p)
     }
 }
 
+static const char *const slot_marks[SIM_SLOTS] = {"", "'", "s"};
+
+const char *process_who(uint64_t who, char out[PROCESS_WHO_SIZE])
+{
+    static const char *const kinds[PROCESS_EVENT_COUNT] = {
+#define PROCESS_EVENT_NAME(NAME, name) name,
+        PROCESS_EVENTS(PROCESS_EVENT_NAME)
+#undef PROCESS_EVENT_NAME
+    };
+    unsigned kind = who & 63u, slot = who >> 6 & 3u, node = who >> 8 & 255u;
+
+    CHECK(kind < PROCESS_EVENT_COUNT && slot < SIM_SLOTS);
+    (void)snprintf(out, PROCESS_WHO_SIZE, "n%u%s %s life=%llu", node + 1, slot_marks[slot],
+                   kinds[kind], (unsigned long long)(who >> 16));
+    return out;
+}
+
 const char *process_name(const struct process *p, char out[PROCESS_NAME_SIZE])
 {
-    static const char *const marks[SIM_SLOTS] = {"", "'", "s"};
-    (void)snprintf(out, PROCESS_NAME_SIZE, "n%u%s", p->node + 1, marks[p->slot]);
+    (void)snprintf(out, PROCESS_NAME_SIZE, "n%u%s", p->node + 1, slot_marks[p->slot]);
     return out;
 }

@@ -15,17 +15,24 @@
 #define SIM_SLOT_SUPERVISOR 2 /* no network */
 #define SIM_SLOTS 3
 
+/* X(NAME, "name") */
+#define PROCESS_EVENTS(X)                                                                          \
+    X(START, "start")                                                                              \
+    X(TIMER, "timer")                                                                              \
+    X(FRAME, "message")                                                                            \
+    X(DOWN, "connection-down")                                                                     \
+    X(READ_DONE, "read-done")                                                                      \
+    X(COMMIT_DONE, "commit-done")                                                                  \
+    X(WATCH, "watch")                                                                              \
+    X(CALL, "call")                                                                                \
+    X(ORDER, "order") /* leave, close, free */                                                     \
+    X(STORE, "store") /* FoundationDB's library has answered something */
+
 enum process_event {
-    PROCESS_START,
-    PROCESS_TIMER,
-    PROCESS_FRAME,
-    PROCESS_DOWN,
-    PROCESS_READ_DONE,
-    PROCESS_COMMIT_DONE,
-    PROCESS_WATCH,
-    PROCESS_CALL,
-    PROCESS_ORDER, /* leave, close, free */
-    PROCESS_STORE, /* FoundationDB's library has answered something */
+#define PROCESS_EVENT_ENUM(NAME, name) PROCESS_##NAME,
+    PROCESS_EVENTS(PROCESS_EVENT_ENUM)
+#undef PROCESS_EVENT_ENUM
+        PROCESS_EVENT_COUNT
 };
 
 struct fdb_client;
@@ -95,6 +102,10 @@ void process_doom(struct process *p, uint64_t delay_ns);
 uint64_t process_clock(const struct process *p, uint64_t now_ns);
 /* Armed timers of this life. */
 size_t process_timers(const struct process *p);
+
+/* What process_enter() folded as `who`: "n2' timer life=7". Writes into `out`. */
+#define PROCESS_WHO_SIZE 64
+const char *process_who(uint64_t who, char out[PROCESS_WHO_SIZE]);
 
 /* "n1", "n2'" (a twin), "n3s" (a supervisor). Static storage is none: writes into `out`. */
 #define PROCESS_NAME_SIZE 16

@@ -49,6 +49,8 @@ static size_t figures(const struct sim_result *r, struct figure out[FIGURES_MAX]
         {"views", r->views},
         {"converge_ms", r->converge_ms},
         {"converge_bound_ms", r->converge_bound_ms},
+        {"answer_ms", r->answer_ms},
+        {"answer_bound_ms", r->answer_bound_ms},
         {"starts", r->starts},
         {"crashes", r->crashes},
         {"leaves", r->leaves},
@@ -125,6 +127,19 @@ static void violations_json(const struct sim_result *r, struct buf *out)
     buf_appendf(out, "]");
 }
 
+/* After 1, 2, 4, … events: two runs are compared by them. */
+static void prefixes_json(const struct sim_result *r, struct buf *out)
+{
+    char hash[33];
+
+    buf_appendf(out, "\"prefixes\":[");
+    for (unsigned i = 0; i < PREFIX_HASHES && r->events >> i; i++) {
+        hash128_to_text(r->prefix[i], hash);
+        buf_appendf(out, "%s\"%s\"", i ? "," : "", hash);
+    }
+    buf_appendf(out, "],");
+}
+
 void report_run_json(const struct sim_config *config, const struct sim_result *r,
                      const char *reproduce, struct buf *out)
 {
@@ -142,6 +157,7 @@ void report_run_json(const struct sim_config *config, const struct sim_result *r
         buf_appendf(out, "%s\"%s\":%llu", c ? "," : "", check_name((enum check)c),
                     (unsigned long long)r->compared[c]);
     buf_appendf(out, "},");
+    prefixes_json(r, out);
     violations_json(r, out);
     buf_init(&text, out->mem);
     sim_config_to_text(config, &text);

@@ -118,11 +118,11 @@ void world_run(struct world *w, uint64_t until_ns)
 
 static void say_event(const struct world *w, uint64_t who, uint64_t digest)
 {
-    char line[128];
+    char line[192], name[PROCESS_WHO_SIZE];
 
-    (void)snprintf(line, sizeof line, "%12.6f event=%llu who=%llx digest=%016llx",
-                   (double)w->now_ns / 1e9, (unsigned long long)w->events, (unsigned long long)who,
-                   (unsigned long long)digest);
+    (void)snprintf(line, sizeof line, "%15.9f event=%llu %s seq=%llu digest=%016llx",
+                   (double)w->now_ns / 1e9, (unsigned long long)w->events, process_who(who, name),
+                   (unsigned long long)w->seq, (unsigned long long)digest);
     w->config.say(line);
 }
 
@@ -139,7 +139,8 @@ void world_fold(struct world *w, uint64_t who, uint64_t digest)
             i++;
         w->prefix[i] = hash128_value(&w->trace);
     }
-    if (w->config.trace && w->config.say)
+    const struct sim_config *c = &w->config;
+    if (c->say && (c->trace || (w->events >= c->events_from && w->events <= c->events_to)))
         say_event(w, who, digest);
 }
 
@@ -173,11 +174,15 @@ void world_met(struct world *w, enum sim_fault f)
     coverage_strike(w, f);
 }
 
+bool world_may_strike(struct world *w, enum sim_fault f, enum sim_stream s, uint64_t num,
+                      uint64_t den)
+{
+    return !w->calm && sim_fault_on(&w->config, f) && world_chance(w, s, num, den);
+}
+
 bool world_fault(struct world *w, enum sim_fault f, enum sim_stream s, uint64_t num, uint64_t den)
 {
-    if (w->calm || !sim_fault_on(&w->config, f))
-        return false;
-    if (!world_chance(w, s, num, den))
+    if (!world_may_strike(w, f, s, num, den))
         return false;
     world_met(w, f);
     return true;

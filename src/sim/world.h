@@ -118,6 +118,9 @@ static inline bool world_chance(struct world *w, enum sim_stream s, uint64_t num
 void world_met(struct world *w, enum sim_fault f);
 
 /* True when that fault exists in this run, may happen now, and its rate says so. */
+bool world_may_strike(struct world *w, enum sim_fault f, enum sim_stream s, uint64_t num,
+                      uint64_t den);
+/* Likewise, and then it strikes. */
 bool world_fault(struct world *w, enum sim_fault f, enum sim_stream s, uint64_t num, uint64_t den);
 
 #endif

@@ -23,6 +23,7 @@ bad 'a command is needed'
 bad "no command 'walk'" walk
 bad 'needs --seed' run
 bad 'needs --seeds' sweep
+bad 'or --minutes' sweep --jobs 1
 bad "no option '--sed'" run --sed 1
 bad "no option '--jobs'" run --seed 1 --jobs 2
 bad 'needs a value' run --seed
@@ -60,6 +61,20 @@ bad 'range' sweep --seeds 1-3
 bad 'at least 1' sweep --seeds 1..2 --jobs 0
 bad 'at most' sweep --seeds 1..2 --jobs 1000
 bad '--nodes must be' sweep --seeds 1..2 --nodes 99
+bad "--minutes must be" sweep --minutes 0
+bad "--minutes must be" sweep --minutes -1
+bad "--minutes must be" sweep --minutes ten
+bad "--minutes must be" sweep --minutes 1m
+bad "--minutes must be" sweep --minutes 10081
+bad '--twice must be at most 100' sweep --seeds 1..2 --twice 101
+bad 'needs a number' sweep --seeds 1..2 --twice half
+bad "needs a range" run --seed 1 --events 5-6
+bad "the range is empty" run --seed 1 --events 6..5
+bad "the range is empty" run --seed 1 --events 0..5
+bad 'compare needs' compare
+bad 'compare needs' compare --seed 1 --seeds 1..2
+bad "cannot run '/no/where'" compare --seed 1 --with /no/where
+bad 'did not run seed 1' compare --seed 1 --with /bin/true
 DST_SEED=abc bad 'DST_SEED' run
 
 good --help
@@ -67,6 +82,7 @@ good values
 good run --seed 1 --duration 1s --set clients=0 --set lease_ms=3000
 good run --help
 good sweep --help
+good compare --help
 good shrink --help
 good replay --help
 good faults
