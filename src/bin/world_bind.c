@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "kelpie/error.h"
+#include "store/fdb_library.h"
 
 void say(const char *program, const char *fmt, ...)
 {
@@ -82,6 +83,7 @@ void world_bind_deinit(struct world_bind *w)
             say("kelpie", "the loop does not let go of the store");
         store_close(w->store);
     }
+    fdb_library_stop();
     loop_free(w->loop);
     memset(w, 0, sizeof(*w));
 }

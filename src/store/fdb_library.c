@@ -119,15 +119,6 @@ static void *network_main(void *arg)
     return err ? &library : NULL;
 }
 
-static void network_stop(void)
-{
-    if (!library.running)
-        return;
-    library.running = false;
-    if (library.api.stop_network() == 0)
-        pthread_join(library.thread, NULL);
-}
-
 /* Signals are for the loop's thread. */
 static int network_start(const char *path, char *error, size_t error_size)
 {
@@ -136,10 +127,7 @@ static int network_start(const char *path, char *error, size_t error_size)
     pthread_sigmask(SIG_SETMASK, &all, &old);
     int err = pthread_create(&library.thread, NULL, network_main, NULL);
     pthread_sigmask(SIG_SETMASK, &old, NULL);
-    if (!err) {
-        library.running = true;
-        err = atexit(network_stop);
-    }
+    library.running = !err;
     if (!err)
         return 0;
     store_sentence(error, error_size, "the system refuses '%s' a thread for its network", path);
@@ -166,4 +154,13 @@ int fdb_library_open(const char *path, const struct fdb_api **out, char *error, 
         err = library_select(path, error, error_size);
     }
     return err ? err : network_start(path, error, error_size);
+}
+
+void fdb_library_stop(void)
+{
+    if (!library.running)
+        return;
+    library.running = false;
+    if (library.api.stop_network() == 0)
+        pthread_join(library.thread, NULL);
 }

@@ -135,6 +135,17 @@ static bool is_silence(int error)
     return error == -1 || error == FDB_TRANSACTION_TIMED_OUT || error == FDB_TIMED_OUT;
 }
 
+/* It can be read, and the library makes nothing of it. */
+static int say_useless(const struct store_fdb_handle *h, const char *path, int err, char *error,
+                       size_t error_size)
+{
+    store_sentence(error, error_size,
+                   "the FoundationDB cluster file '%s' is of no use: %s (error %d); copy it from a "
+                   "machine of the cluster",
+                   path, h->api->get_error(err), err);
+    return KELPIE_E_INVALID;
+}
+
 static int first_answer(const struct store_fdb_handle *h, const struct env *env, const char *path,
                         const struct store_fdb_open_options *o, char *error, size_t error_size)
 {
@@ -144,7 +155,9 @@ static int first_answer(const struct store_fdb_handle *h, const struct env *env,
     int err;
     while ((err = ask_once(h, open_ms)) != 0) {
         waited = (clock_now_ns(env->clock) - start) / NS_PER_MS;
-        if (!o->wait && (waited >= open_ms || err == FDB_CONNECTION_STRING_INVALID))
+        if (err == FDB_CONNECTION_STRING_INVALID)
+            return say_useless(h, path, err, error, error_size);
+        if (!o->wait && waited >= open_ms)
             break;
         if (o->wait && !told && waited >= open_ms) {
             log_warn(&env->log, "store_waits", "error=%d reason=\"the cluster does not answer\"",
@@ -210,13 +223,7 @@ static int make_store(struct store_fdb_handle *h, const struct env *env, const c
         h->db = NULL;
     else
         err = store_fdb_new(&store_env, h->api, h->db, o->store, &h->store);
-    if (!err)
-        return 0;
-    store_sentence(error, error_size,
-                   "the FoundationDB cluster file '%s' is of no use: %s (error %d); copy it from a "
-                   "machine of the cluster",
-                   path, h->api->get_error(err), err);
-    return KELPIE_E_INVALID;
+    return err ? say_useless(h, path, err, error, error_size) : 0;
 }
 
 int store_fdb_open(const struct env *env, const struct store_fdb_open_options *options,

@@ -3,6 +3,7 @@
  * memory of this process, served by the network thread. Built by test_fdb_open.sh.
  *
  * FAKE_FDB=old     says that it has API version 630
+ * FAKE_FDB=string  makes nothing of the cluster file
  * FAKE_FDB=gate    answers nothing until the file FAKE_FDB_GATE exists
  */
 #include <pthread.h>
@@ -73,7 +74,7 @@ static pthread_cond_t more_work = PTHREAD_COND_INITIALIZER;
 static struct future *queue, **queue_end = &queue, *watches;
 static struct range *log_of_writes;
 static struct row *rows;
-static int row_count, stopping;
+static int row_count, stopping, statics_gone;
 static int64_t version_now = 1000;
 
 static struct text text_of(const uint8_t *data, int len)
@@ -219,9 +220,14 @@ static int serve_commit(FDBTransaction *tr)
 
 static void serve(FDBFuture *f)
 {
-    int error = 0;
+    const char *mode = getenv("FAKE_FDB");
+    int error = mode && strcmp(mode, "string") == 0 ? 2104 : 0;
     if (f->destroyed) {
         finish(f, 1101);
+        return;
+    }
+    if (error) {
+        finish(f, error);
         return;
     }
     if (f->op != ON_ERROR && f->tr->version < 0)
@@ -259,8 +265,16 @@ static bool shut(void)
     return mode && strcmp(mode, "gate") == 0 && (!gate || access(gate, F_OK) != 0);
 }
 
+/* The real library has objects that are made late, destroyed in exit(), and used by the network
+ * thread to its end. */
+static void destroy_statics(void)
+{
+    statics_gone = 1;
+}
+
 int fdb_run_network(void)
 {
+    bool made = false;
     pthread_mutex_lock(&lock);
     while (!stopping) {
         if (!queue) {
@@ -278,8 +292,13 @@ int fdb_run_network(void)
         if (!queue)
             queue_end = &queue;
         f->next = NULL;
+        if (!made && atexit(destroy_statics))
+            abort();
+        made = true;
         serve(f);
     }
+    if (statics_gone)
+        abort();
     pthread_mutex_unlock(&lock);
     return 0;
 }

@@ -14,10 +14,10 @@ cluster=$work/fdb.cluster
 printf '# made by a test\ntest:abc1@127.0.0.1:4500\n' >"$cluster"
 
 # One sentence, exit 1, within 5 seconds.
-says_soon() { # PATTERN VARIABLE=VALUE STORE LIBRARY
+says_soon() { # PATTERN VARIABLE=VALUE STORE LIBRARY [OPTION...]
     local began=${EPOCHREALTIME%[.,]*}
     says 1 "$1" env "$2" "$kelpied" --node-id n1 --data-dir "$work/data" --listen 127.0.0.1:0 \
-        --rpc-listen 127.0.0.1:0 --store "$3" --fdb-library "$4"
+        --rpc-listen 127.0.0.1:0 --store "$3" --fdb-library "$4" "${@:5}"
     [ $((${EPOCHREALTIME%[.,]*} - began)) -le 5 ] && ok || fail "took more than 5 s: $1"
 }
 says_soon "library '$work/none.so' cannot be loaded .*foundationdb-clients.*--fdb-library" A=b \
@@ -31,6 +31,10 @@ says_soon "cluster file '$work/gone' \(FDB_CLUSTER_FILE\) cannot be read" \
     "FDB_CLUSTER_FILE=$work/gone" fdb "$library"
 says_soon "'$work/other.c' \(--store\) is no FoundationDB cluster file" A=b \
     "fdb:$work/other.c" "$library"
+for option in '' --wait-for-store; do
+    says_soon "cluster file '$cluster' is of no use: .*error 2104" FAKE_FDB=string \
+        "fdb:$cluster" "$library" $option
+done
 says_soon "cluster of '$cluster' has not answered for .*--wait-for-store" FAKE_FDB=gate \
     "fdb:$cluster" "$library"
 

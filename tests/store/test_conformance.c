@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "kelpie/error.h"
+#include "store/fdb_library.h"
 #include "store/history.h"
 #include "store/store_fixture.h"
 #include "store/store_process.h"
@@ -577,5 +578,6 @@ int main(int argc, char **argv)
     free(tests);
     free(what);
     free(names);
+    fdb_library_stop();
     return failed;
 }

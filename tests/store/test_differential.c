@@ -16,6 +16,7 @@
 
 #include "base/rng.h"
 #include "kelpie/error.h"
+#include "store/fdb_library.h"
 #include "store/store_fixture.h"
 #include "store/store_process.h"
 
@@ -222,5 +223,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_lmdb_fdb_sim),
         cmocka_unit_test(test_fdb_sim_fdb),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    fdb_library_stop();
+    return failed;
 }
