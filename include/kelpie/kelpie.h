@@ -22,6 +22,9 @@
 #define KELPIE_STATE_VALUE_MAX (32u * 1024)
 #define KELPIE_STATE_KEY_MAX 96
 #define KELPIE_STATE_KEYS_MAX 512
+/* Keys that one message puts or deletes, with those of activate before it: deletes of all and puts
+ * of as many would pass the store's bound on a transaction. */
+#define KELPIE_STATE_CHANGES_MAX 1000
 #define KELPIE_BODY_MAX (1024u * 1024)
 #define KELPIE_REPLY_MAX (1024u * 1024)
 #define KELPIE_METHOD_MAX 64
@@ -77,7 +80,7 @@ bool kelpie_state_get(struct kelpie_actor *actor, const void *key, size_t key_le
  * key). */
 int kelpie_state_put(struct kelpie_actor *actor, const void *key, size_t key_len, const void *value,
                      size_t value_len);
-/* 0 also when there was no such key. */
+/* 0 also when there was no such key; KELPIE_E_STATE_FULL and KELPIE_E_INVALID as above. */
 int kelpie_state_delete(struct kelpie_actor *actor, const void *key, size_t key_len);
 /* The first key greater than `after` (after_len 0: the first of all). */
 bool kelpie_state_next(struct kelpie_actor *actor, const void *after, size_t after_len,

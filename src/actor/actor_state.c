@@ -159,7 +159,7 @@ static bool has_room(const struct actor_state *s, const struct state_entry *e, s
     size_t changes = s->unsaved_count + (e && e->unsaved ? 0 : 1);
 
     return keys <= KELPIE_STATE_KEYS_MAX && bytes <= KELPIE_STATE_BYTES_MAX &&
-           value.len <= KELPIE_STATE_VALUE_MAX && changes <= STATE_CHANGES_MAX;
+           value.len <= KELPIE_STATE_VALUE_MAX && changes <= KELPIE_STATE_CHANGES_MAX;
 }
 
 int actor_state_put(struct actor_state *s, struct bytes key, struct bytes value)
@@ -186,7 +186,7 @@ int actor_state_delete(struct actor_state *s, struct bytes key)
     e = find(s, key);
     if (!e || !e->present)
         return 0;
-    if (!e->unsaved && s->unsaved_count >= STATE_CHANGES_MAX)
+    if (!e->unsaved && s->unsaved_count >= KELPIE_STATE_CHANGES_MAX)
         return KELPIE_E_STATE_FULL;
     change(s, e, NULL, 0);
     return 0;

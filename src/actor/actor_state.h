@@ -11,10 +11,6 @@
 #include "kelpie/kelpie.h"
 #include "registry/rules_actor.h"
 
-/* Keys that one commit may change: deletes of all and puts of as many would pass the store's bound
- * on writes otherwise. */
-#define STATE_CHANGES_MAX 1000
-
 struct actor_state {
     struct mem mem;
     struct map entries;

@@ -203,11 +203,12 @@ void act_invoke(struct kelpie_actor *act, struct invocation *inv)
     act->current = inv;
     status = call_receive(act, inv);
     /* A handler may have run for long: nothing leaves before the lease was looked at. */
-    if (!act_may_go_on(act))
+    if (!MUTANT("slowlapse") && !act_may_go_on(act))
         return;
     if (status) {
         SOMETIMES("handler-failed");
-        actor_state_rollback(&act->values);
+        if (!MUTANT("keepfailed"))
+            actor_state_rollback(&act->values);
         status = handler_error(status);
         if (inv->reply.len == 0)
             buf_append_bytes(&inv->reply, bytes_of_str(kelpie_error_text(status)));

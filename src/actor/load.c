@@ -89,7 +89,8 @@ static void start(struct kelpie_actor *act)
                  "the actor's class failed to activate it");
         return;
     }
-    actor_state_keep(&act->values);
+    if (!MUTANT("dropactivate"))
+        actor_state_keep(&act->values);
     act_set_state(act, ACT_IDLE);
     act_count_memory(act);
     a->stats.activated++;

@@ -76,6 +76,9 @@ static void add_counts(struct sim_result *sum, const struct sim_result *r)
     sum->rolled += r->rolled;
     sum->calls += r->calls;
     sum->acknowledged += r->acknowledged;
+    sum->failed_as_due += r->failed_as_due;
+    sum->mailbox_full += r->mailbox_full;
+    sum->applied_no_reply += r->applied_no_reply;
     sum->late += r->late;
     sum->unknown += r->unknown;
     sum->histories += r->histories;

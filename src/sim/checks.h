@@ -39,6 +39,7 @@
     X(TWIN_ENDS, "TwinEnds")                                                                       \
     X(ORDERS, "OrdersAreTrue")                                                                     \
     X(FAILED_IS_OVER, "FailedIsOver")                                                              \
+    X(STATE_IS_WHOLE, "StateIsWhole")                                                              \
     X(CONVERGENCE, "EventualMembershipConvergence")                                                \
     X(ANSWERS, "EveryActorAnswers")
 

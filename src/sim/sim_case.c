@@ -55,7 +55,11 @@
     X("allocations_log2", allocations_log2_max, 6, 40)                                             \
     X("skew_ppm", skew_ppm_max, 1, 90000)                                                          \
     X("guests", guests, 0, SIM_GUESTS_MAX)                                                         \
-    X("order_ms", order_ms, 1, 86400000)
+    X("order_ms", order_ms, 1, 86400000)                                                           \
+    X("trials", trial_actors, 0, SIM_TRIALS_MAX)                                                   \
+    X("special", special_per_64, 0, 64)                                                            \
+    X("slow_handler_ms", slow_handler_ms, 1, 600000)                                               \
+    X("burst_ms", burst_ms, 1, 86400000)
 
 struct case_field {
     const char *name;

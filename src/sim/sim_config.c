@@ -18,6 +18,7 @@
 #define AT_ONCE 6     /* troubles, or the store is away all the time */
 /* Groups of draws with streams of their own. */
 #define DRAW_STORE (1ull << 41)
+#define DRAW_TRIALS (1ull << 42)
 #define DRAW_ORDERS (1ull << 40)
 /* With the least, one tenth: 24 hours of it still fit (process_clock). */
 #define SKEW_PPM_MAX 90000
@@ -193,6 +194,22 @@ static void draw_store(struct sim_config *c)
         draw_fdb_timing(c, &r);
 }
 
+/* What actors and their clients do beyond the ordinary: half of all runs have some of it. */
+static void draw_trials(struct sim_config *c)
+{
+    struct rng r;
+
+    rng_seed(&r, c->seed, DRAW_TRIALS);
+    bool some = rng_chance(&r, 1, 2) && c->faults;
+    for (unsigned f = FAULT_ACTOR_FAILS; f <= FAULT_COMES_BACK; f++)
+        if (rng_chance(&r, 1, f == FAULT_ACTOR_SLOW ? 6 : 3) && some)
+            c->faults |= 1ull << f;
+    c->trial_actors = draw(&r, 1, SIM_TRIALS_MAX);
+    c->special_per_64 = draw_skewed(&r, 1, 32);
+    c->slow_handler_ms = draw_skewed(&r, 5, 3 * c->timing.lease_ms);
+    c->burst_ms = draw(&r, 2000, 20000);
+}
+
 void sim_config_draw(struct sim_config *c, uint64_t seed)
 {
     struct rng r;
@@ -216,6 +233,7 @@ void sim_config_draw(struct sim_config *c, uint64_t seed)
     draw_later_faults(c, &r);
     draw_orders(c);
     draw_store(c);
+    draw_trials(c);
 }
 
 static int fault_find(const char *name, size_t len)
@@ -309,5 +327,7 @@ void sim_config_to_text(const struct sim_config *c, struct buf *out)
     buf_appendf(out, " crash=%u throttle_ms=%u corrupt=%u/4096 allocations=2^%u skew_ppm=%u",
                 c->crash_per_1024, c->throttle_ms_max, c->corrupt_per_4096, c->allocations_log2_max,
                 c->skew_ppm_max);
-    buf_appendf(out, " guests=%u order_ms=%u", c->guests, c->order_ms);
+    buf_appendf(out, " guests=%u order_ms=%u trials=%u special=%u/64 slow_handler_ms=%u", c->guests,
+                c->order_ms, c->trial_actors, c->special_per_64, c->slow_handler_ms);
+    buf_appendf(out, " burst_ms=%u", c->burst_ms);
 }

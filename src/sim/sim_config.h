@@ -12,6 +12,7 @@
 #define SIM_NODES_MIN 1
 #define SIM_NODES_MAX 9
 #define SIM_GUESTS_MAX 2
+#define SIM_TRIALS_MAX 4
 #define SIM_ACTORS_MAX 10000
 #define SIM_CLIENTS_MAX 64
 #define SIM_DURATION_MS_DEFAULT 60000
@@ -61,7 +62,12 @@
     X(FORCE_FORGET, "force-forget", "the same where there may be no primary")                      \
     X(DRAIN, "drain", "an operator drains a node by way of another")                               \
     X(ROLL, "roll", "an operator restarts all nodes, one after the other")                         \
-    X(NEWCOMER, "newcomer", "nodes with new ids join the running cluster, and leave again")
+    X(NEWCOMER, "newcomer", "nodes with new ids join the running cluster, and leave again")        \
+    X(ACTOR_FAILS, "actor-fails", "callbacks of actors fail, also after they have written")        \
+    X(ACTOR_GROWS, "actor-grows", "actors fill states and replies to their bounds and beyond")     \
+    X(ACTOR_SLOW, "actor-slow", "callbacks of actors run for long, also beyond the lease")         \
+    X(BURST, "burst", "one actor is sent more at once than its mailbox takes")                     \
+    X(COMES_BACK, "comes-back", "clients repeat a request long after, or although it was answered")
 
 /* X(NAME, "invariants") that a fault suspends while it lasts, and until its effects are over. */
 #define SIM_FAULTS_SUSPEND(X) X(SKEW, "NoSplitBrain SingleActivation FailedIsOver")
@@ -119,6 +125,11 @@ struct sim_config {
     uint32_t skew_ppm_max;
     uint32_t order_ms; /* mean time between two orders of operators */
 
+    uint32_t trial_actors;    /* ACTOR_FAILS, _GROWS, _SLOW: so many actors try their node */
+    uint32_t special_per_64;  /* of the messages to these, so many are no plain ones */
+    uint32_t slow_handler_ms; /* a slow callback takes up to this */
+    uint32_t burst_ms;        /* mean time between two bursts */
+
     uint32_t disaster_ms;  /* mean time between two faults that hit a node or a link */
     uint32_t restart_ms;   /* a process that nobody supervises comes back after up to this */
     uint32_t fault_ms_max; /* partitions, freezes last up to this */
@@ -141,6 +152,14 @@ static inline bool sim_fault_on(const struct sim_config *c, enum sim_fault f)
 static inline unsigned sim_founders(const struct sim_config *c)
 {
     return c->nodes - (sim_fault_on(c, FAULT_NEWCOMER) ? c->guests : 0);
+}
+
+/* Actors that try their node, if this run has any. */
+static inline unsigned sim_trials(const struct sim_config *c)
+{
+    const uint64_t kinds =
+        1ull << FAULT_ACTOR_FAILS | 1ull << FAULT_ACTOR_GROWS | 1ull << FAULT_ACTOR_SLOW;
+    return c->actors && c->faults & kinds ? c->trial_actors : 0;
 }
 
 /* Draws everything from the seed. */

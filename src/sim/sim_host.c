@@ -176,9 +176,12 @@ static void machine_down(struct host *h)
     sim_net_machine(h->w->net, h->number, false);
     supervisor_end(h);
     world_cancel(h->w, &h->restart);
-    for (unsigned slot = 0; slot < 2; slot++)
-        if (h->process[slot])
+    for (unsigned slot = 0; slot < 2; slot++) {
+        if (h->process[slot] && h->process[slot]->depth > 0)
+            process_stop(h->process[slot]);
+        else if (h->process[slot])
             life_end(h->process[slot]);
+    }
 }
 
 void host_kill(struct world *w, unsigned node, unsigned slot, enum host_end how)
@@ -194,7 +197,9 @@ void host_kill(struct world *w, unsigned node, unsigned slot, enum host_end how)
         return;
     }
     struct process *p = h->process[slot];
-    if (!p)
+    if (p && p->depth > 0)
+        process_stop(p); /* and then it is killed */
+    if (!p || p->depth > 0)
         return;
     struct uuid boot = p->boot;
     life_end(p);

@@ -4,14 +4,15 @@
 #include "sim/sim_host_link.h"
 #include "sim/sim_operator.h"
 #include "sim/sim_record.h"
+#include "sim/sim_trial.h"
 #include "sim/sim_workload.h"
 
 #define HTTP_PORT 8100
 #define DRAIN_EXTRA_MS 2000
 
 static const struct kelpie_class *const classes[] = {&kelpie_class_counter, &kelpie_class_echo,
-                                                     NULL};
-static const char *const class_names[] = {"counter", "echo"};
+                                                     &sim_class_trial, NULL};
+static const char *const class_names[] = {"counter", "echo", "trial"};
 
 struct life_of *life_of(const struct process *p)
 {
@@ -189,7 +190,7 @@ static struct node_config node_config(struct host *h, const struct process *p)
                 .ks = w->shadow->ks,
                 .boot = p->boot,
                 .timing = w->config.timing,
-                .class_count = 2,
+                .class_count = ARRAY_LEN(class_names),
                 .classes = class_names,
             },
         .actors =

@@ -277,6 +277,25 @@ void process_thaw(struct process *p)
     release_held(p);
 }
 
+void process_pause(struct process *p, uint64_t ns)
+{
+    struct world *w = p->world;
+
+    CHECK(p->depth == 1);
+    if (p->stopped || w->stop)
+        return;
+    process_freeze(p);
+    world_run(w, w->now_ns + ns);
+    process_thaw(p);
+}
+
+void process_stop(struct process *p)
+{
+    CHECK(p->depth > 0);
+    p->stopped = true;
+    p->mem.failed = true;
+}
+
 void process_enter(struct process *p, enum process_event kind, uint64_t digest)
 {
     CHECK(p->depth == 0 && !p->frozen);
@@ -290,7 +309,8 @@ void process_leave(struct process *p)
     p->depth--;
     if (p->mem.failed) {
         p->mem.failed = false;
-        world_met(p->world, FAULT_OUT_OF_MEMORY);
+        if (!p->stopped)
+            world_met(p->world, FAULT_OUT_OF_MEMORY);
         p->frozen = true; /* no further step */
         process_doom(p, 0);
     } else if (p->ops->after) {

@@ -62,6 +62,7 @@ struct process {
     struct sim_item *held; /* what came due while frozen */
     size_t held_count, held_cap;
     unsigned depth; /* > 0 while node code runs */
+    bool stopped;   /* killed while it ran */
 
     const struct net_events *net_events;
     void *net_arg;
@@ -87,6 +88,10 @@ void process_free(struct process *p);
 void process_enter(struct process *p, enum process_event kind, uint64_t digest);
 void process_leave(struct process *p);
 
+/* The process stands still for a while in the midst of its own code, and the world goes on. */
+void process_pause(struct process *p, uint64_t ns);
+/* It is killed in the midst of its own code: nothing that it does from there on happens. */
+void process_stop(struct process *p);
 void process_freeze(struct process *p);
 void process_thaw(struct process *p);
 /* True when frozen: then the event, whose time has come, waits for the thaw. */

@@ -32,7 +32,7 @@ struct figure {
     uint64_t value;
 };
 
-#define FIGURES_MAX 40
+#define FIGURES_MAX 64
 
 static size_t figures(const struct sim_result *r, struct figure out[FIGURES_MAX])
 {
@@ -66,6 +66,9 @@ static size_t figures(const struct sim_result *r, struct figure out[FIGURES_MAX]
         {"acknowledged", r->acknowledged},
         {"retries", r->retries},
         {"gave_up", r->gave_up},
+        {"failed_as_due", r->failed_as_due},
+        {"mailbox_full", r->mailbox_full},
+        {"applied_reply_not_kept", r->applied_no_reply},
         {"messages", r->messages},
         {"messages_lost", r->lost},
         {"messages_refused", r->refused},

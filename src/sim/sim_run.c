@@ -117,6 +117,9 @@ static void collect_counts(const struct world *w, struct sim_result *r)
     r->acknowledged = c->acknowledged;
     r->retries = c->retries;
     r->gave_up = c->gave_up;
+    r->failed_as_due = c->failed;
+    r->mailbox_full = c->mailbox_full;
+    r->applied_no_reply = c->applied_no_reply;
     r->messages = n->sent;
     r->lost = n->lost;
     r->refused = n->refused;

@@ -20,6 +20,7 @@ struct sim_result {
     uint64_t starts, crashes, leaves, left, twins, twins_ended, watchdog, declared;
     uint64_t orders, obeyed, rolled;
     uint64_t calls, acknowledged, retries, gave_up;
+    uint64_t failed_as_due, mailbox_full, applied_no_reply;
     uint64_t messages, lost, refused;
     uint64_t reads, commits, committed, conflicts, unknown, late;
     uint64_t histories, histories_open; /* judged for linearizability; of these not checked */

@@ -6,6 +6,7 @@
 #include "kelpie/error.h"
 #include "sim/sim_host.h"
 #include "sim/sim_record.h"
+#include "sim/sim_trial.h"
 #include "sim/sim_workload_link.h"
 
 #define RETRY_MS_MAX 80
@@ -14,6 +15,9 @@
 #define ADDS_APART_MAX 200
 #define AMOUNT_MAX 3
 #define GIVE_UP_IN 12 /* one in so many errors makes a client give up */
+#define COME_BACK_MS_MAX 20000
+#define ASK_AGAIN_IN 16
+#define BURST_CALLS (MAILBOX_MAX + 64)
 
 struct client {
     struct world *w;
@@ -41,6 +45,7 @@ struct workload {
     struct client *clients;
     unsigned client_count;
     struct client *probes;
+    struct sim_event burst;
     struct list attempts;
     uint32_t serial;
     bool stopped;
@@ -78,6 +83,57 @@ static bool may_add(const struct world *w, struct sim_actor *a)
 
 /* ---- requests */
 
+/* What a trial is asked for beyond the ordinary. */
+static unsigned draw_what(struct world *w, struct sim_op *op)
+{
+    static const int errors[] = {[TRIAL_FAIL] = KELPIE_E_HANDLER_FAILED,
+                                 [TRIAL_FAIL_ODDLY] = KELPIE_E_HANDLER_FAILED,
+                                 [TRIAL_INVALID] = KELPIE_E_INVALID,
+                                 [TRIAL_NO_METHOD] = KELPIE_E_UNKNOWN_METHOD};
+    static const size_t sizes[] = {100,   REPLY_KEPT_MAX,   REPLY_KEPT_MAX + 1,
+                                   50000, KELPIE_REPLY_MAX, KELPIE_REPLY_MAX + 1};
+    unsigned what = TRIAL_FAIL + (unsigned)world_below(w, STREAM_TRIAL, TRIAL_COUNT - TRIAL_FAIL);
+    bool fails = what < ARRAY_LEN(errors);
+
+    if (w->calm || world_below(w, STREAM_TRIAL, 64) >= w->config.special_per_64 ||
+        !sim_fault_on(&w->config, fails ? FAULT_ACTOR_FAILS : FAULT_ACTOR_GROWS) ||
+        (op->kind != OP_ADD && what != TRIAL_LONG_REPLY))
+        return TRIAL_NOTHING;
+    if (fails) {
+        op->kind = OP_FAIL;
+        op->expect = errors[what];
+    } else if (what == TRIAL_LONG_REPLY) {
+        op->reply_len = sizes[world_below(w, STREAM_TRIAL, ARRAY_LEN(sizes))];
+    }
+    world_met(w, fails ? FAULT_ACTOR_FAILS : FAULT_ACTOR_GROWS);
+    return what;
+}
+
+/* The body of the request, and what it counts for. */
+static void op_ask(struct world *w, struct sim_op *op, bool may_be_special)
+{
+    struct sim_actor *a = op->actor;
+    unsigned what = TRIAL_NOTHING;
+
+    if (op->kind == OP_ADD)
+        op->amount = 1 + world_below(w, STREAM_WORK, AMOUNT_MAX);
+    if (a->trial && may_be_special)
+        what = draw_what(w, op);
+    if (op->kind == OP_ECHO)
+        (void)snprintf(op->body, sizeof op->body, "hello %u", op->serial);
+    else if (a->trial)
+        (void)snprintf(op->body, sizeof op->body, "%u %u %zu", (unsigned)op->amount, what,
+                       op->reply_len);
+    else if (op->kind == OP_ADD)
+        (void)snprintf(op->body, sizeof op->body, "%u", (unsigned)op->amount);
+    if (op->reply_len > KELPIE_REPLY_MAX)
+        op->reply_len = 0; /* it gets the value alone */
+    if (op->kind != OP_ADD)
+        return;
+    a->adds++;
+    a->issued += op->amount;
+}
+
 static struct sim_op *op_new(struct workload *work, const struct client *c)
 {
     struct world *w = work->w;
@@ -94,18 +150,13 @@ static struct sim_op *op_new(struct workload *work, const struct client *c)
     op->adds_before = a->adds;
     list_append(&a->ops, &op->link);
     (void)snprintf(op->request_id, sizeof op->request_id, "r%u", op->serial);
-    if (!a->counter) {
+    if (!a->counter)
         op->kind = OP_ECHO;
-        (void)snprintf(op->body, sizeof op->body, "hello %u", op->serial);
-    } else if (!may_add(w, a) || c->only || world_below(w, STREAM_WORK, 4) == 0) {
+    else if (!may_add(w, a) || c->only || world_below(w, STREAM_WORK, 4) == 0)
         op->kind = OP_GET;
-    } else {
+    else
         op->kind = OP_ADD;
-        op->amount = 1 + world_below(w, STREAM_WORK, AMOUNT_MAX);
-        (void)snprintf(op->body, sizeof op->body, "%u", (unsigned)op->amount);
-        a->adds++;
-        a->issued += op->amount;
-    }
+    op_ask(w, op, !c->only);
     return op;
 }
 
@@ -138,12 +189,11 @@ static void take_answer(struct workload *work, struct attempt *a, int status, st
     bool first = !op->answered;
 
     if (status) {
-        bool reported = status == KELPIE_E_STORE_CORRUPT && work->w->met[FAULT_CORRUPTION] > 0;
         work->stats.errors++;
-        COMPARE(work->w, CHECK_REPLIES, kelpie_error_retry(status) || reported,
-                "%s/%s answered request %s with %s: %.*s", op->actor->type, op->actor->id,
-                op->request_id, kelpie_error_name(status), (int)reply.len,
-                (const char *)reply.data);
+        work->stats.mailbox_full += status == KELPIE_E_MAILBOX_FULL;
+        work->stats.applied_no_reply += status == KELPIE_E_APPLIED_NO_REPLY;
+        if (check_error(work->w, op, status, reply) && op->kind == OP_FAIL && op->answered && first)
+            work->stats.failed++;
         return;
     }
     if (!check_reply(work->w, op, reply) || !first)
@@ -153,7 +203,7 @@ static void take_answer(struct workload *work, struct attempt *a, int status, st
     work->stats.acknowledged_adds += op->kind == OP_ADD;
 }
 
-static const char *const methods[] = {"add", "get", "echo"};
+static const char *const methods[] = {"add", "get", "echo", "add"};
 
 static void record_attempt(const struct attempt *a, int status)
 {
@@ -200,17 +250,9 @@ static void on_attempt_due(struct world *w, struct sim_event *e)
 
 /* ---- clients */
 
-static void client_send(struct client *c)
+/* Gives the request to one process. `c` waits for the answer; NULL: nobody does. */
+static void send_to(struct world *w, struct client *c, struct sim_op *op, struct process *p)
 {
-    struct world *w = c->w;
-    struct process *p = hosts_pick(w, STREAM_WORK, false);
-    struct sim_op *op = c->op;
-
-    /* A request to a frozen process waits in its socket; the client loses its patience as ever. */
-    if (!p || p->frozen) {
-        client_next(c, below_ms(w, RETRY_MS_MAX * 4));
-        return;
-    }
     struct attempt *a = calloc(1, sizeof *a);
     CHECK(a);
     a->client = c;
@@ -225,20 +267,33 @@ static void client_send(struct client *c)
                      w->config.fault_ms_max * NS_PER_MS +
                      (w->config.call_deadline_ms + LATE_MS) * NS_PER_MS;
     w->work->stats.retries += op->attempts++ > 0;
-    c->attempt = a;
+    if (c)
+        c->attempt = a;
     w->work->stats.calls++;
     world_after(w, &a->event, (w->config.call_deadline_ms + LATE_MS) * NS_PER_MS);
-    /* Some clients wait for the answer, some are impatient and ask another node meanwhile. */
-    uint64_t patience = w->config.call_deadline_ms + LATE_MS;
-    if (world_below(w, STREAM_WORK, 4) == 0)
-        patience = 20 + world_below(w, STREAM_WORK, patience);
-    client_next(c, patience * NS_PER_MS);
-
     process_enter(p, PROCESS_CALL, op->serial);
     actors_call(node_actors(process_node(p)), op->actor->type, op->actor->id, methods[op->kind],
                 op->request_id, bytes_of_str(op->body), w->config.call_deadline_ms, on_call_done,
                 a);
     process_leave(p);
+}
+
+static void client_send(struct client *c)
+{
+    struct world *w = c->w;
+    struct process *p = hosts_pick(w, STREAM_WORK, false);
+
+    /* A request to a frozen process waits in its socket; the client loses its patience as ever. */
+    if (!p || p->frozen) {
+        client_next(c, below_ms(w, RETRY_MS_MAX * 4));
+        return;
+    }
+    /* Some clients wait for the answer, some are impatient and ask another node meanwhile. */
+    uint64_t patience = w->config.call_deadline_ms + LATE_MS;
+    if (world_below(w, STREAM_WORK, 4) == 0)
+        patience = 20 + world_below(w, STREAM_WORK, patience);
+    client_next(c, patience * NS_PER_MS);
+    send_to(w, c, c->op, p);
 }
 
 static bool gives_up(struct client *c)
@@ -248,6 +303,61 @@ static bool gives_up(struct client *c)
     if (c->only)
         return false;
     return op->attempts > 0 && world_below(c->w, STREAM_WORK, GIVE_UP_IN) == 0;
+}
+
+/* With the same request id, long after. */
+static bool comes_back(struct client *c)
+{
+    struct world *w = c->w;
+
+    if (w->work->stopped || !world_fault(w, FAULT_COMES_BACK, STREAM_TRIAL, 1, 2))
+        return false;
+    client_next(c, (1 + world_below(w, STREAM_TRIAL, COME_BACK_MS_MAX)) * NS_PER_MS);
+    return true;
+}
+
+/* Although it has its answer: the same, or that it was applied. */
+static bool asks_once_more(struct client *c)
+{
+    struct world *w = c->w;
+
+    if (w->work->stopped || c->op->again || c->op->kind != OP_ADD)
+        return false;
+    c->op->again = world_fault(w, FAULT_COMES_BACK, STREAM_TRIAL, 1, ASK_AGAIN_IN);
+    return c->op->again;
+}
+
+/* ---- bursts */
+
+static void burst(struct workload *work)
+{
+    struct world *w = work->w;
+    struct process *p = hosts_pick(w, STREAM_TRIAL, false);
+    struct sim_actor *a = &work->actors[world_below(w, STREAM_TRIAL, work->actor_count)];
+
+    if (!p || p->frozen || !a->counter)
+        return;
+    world_met(w, FAULT_BURST);
+    /* The first one has to be committed, and the others wait meanwhile. */
+    for (unsigned i = 0; i < BURST_CALLS && !p->frozen && !process_closing(p); i++) {
+        struct client nobody = {.w = w, .only = a};
+        struct sim_op *op = op_new(work, &nobody);
+        op->apart = i > 0;
+        if (i == 0 && may_add(w, a)) {
+            op->kind = OP_ADD;
+            op_ask(w, op, false);
+        }
+        send_to(w, NULL, op, p);
+        op_release(op);
+    }
+}
+
+static void on_burst(struct world *w, struct sim_event *e)
+{
+    if (w->calm || w->work->stopped)
+        return;
+    burst(w->work);
+    world_after(w, e, (1 + world_below(w, STREAM_TRIAL, 2ull * w->config.burst_ms)) * NS_PER_MS);
 }
 
 static void on_client_due(struct world *w, struct sim_event *e)
@@ -268,12 +378,18 @@ static void on_client_due(struct world *w, struct sim_event *e)
             client_drop_op(c);
             return;
         }
+        if (asks_once_more(c)) {
+            client_send(c);
+            return;
+        }
         client_drop_op(c);
         client_next(c, below_ms(w, w->config.think_ms * 2));
         return;
     }
     if (c->op && gives_up(c)) {
         work->stats.gave_up++;
+        if (comes_back(c))
+            return;
         client_drop_op(c);
     }
     if (work->stopped && !c->only) {
@@ -319,16 +435,21 @@ struct workload *workload_new(struct world *w)
     CHECK(work);
     work->w = w;
     list_init(&work->attempts);
-    work->actor_count = c->actors + (c->actors ? c->echo_actors : 0);
+    work->actor_count = c->actors + sim_trials(c) + (c->actors ? c->echo_actors : 0);
+    event_init(&work->burst, on_burst);
     work->actors = calloc(work->actor_count + 1, sizeof *work->actors);
     work->client_count = c->actors ? c->clients : 0;
     work->clients = calloc(work->client_count + 1, sizeof *work->clients);
     CHECK(work->actors && work->clients);
     for (unsigned i = 0; i < work->actor_count; i++) {
         struct sim_actor *a = &work->actors[i];
-        a->counter = i < c->actors;
+        a->trial = i >= c->actors && i < c->actors + sim_trials(c);
+        a->counter = i < c->actors || a->trial;
         list_init(&a->ops);
-        (void)snprintf(a->type, sizeof a->type, "%s", a->counter ? "counter" : "echo");
+        (void)snprintf(a->type, sizeof a->type, "%s",
+                       a->trial     ? "trial"
+                       : a->counter ? "counter"
+                                    : "echo");
         (void)snprintf(a->id, sizeof a->id, "a%u", i);
     }
     for (unsigned i = 0; i < work->client_count; i++) {
@@ -364,6 +485,8 @@ void workload_start(struct world *w)
 {
     for (unsigned i = 0; i < w->work->client_count; i++)
         client_next(&w->work->clients[i], below_ms(w, 2000));
+    if (w->work->actor_count > 0 && sim_fault_on(&w->config, FAULT_BURST))
+        world_after(w, &w->work->burst, w->config.burst_ms * NS_PER_MS);
 }
 
 void workload_stop(struct world *w)

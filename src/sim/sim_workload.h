@@ -12,6 +12,8 @@ struct workload;
 
 struct workload_stats {
     uint64_t calls, acknowledged, acknowledged_adds, retries, gave_up, errors, impatient;
+    uint64_t failed; /* as they had to */
+    uint64_t mailbox_full, applied_no_reply;
 };
 
 struct workload *workload_new(struct world *w);

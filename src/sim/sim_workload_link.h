@@ -5,16 +5,22 @@
 #include "sim/checks.h"
 #include "sim/sim_workload.h"
 
-#define OP_BODY_MAX 32
+#define OP_BODY_MAX 48
 #define OP_REQUEST_MAX 32
 
-enum op_kind { OP_ADD, OP_GET, OP_ECHO };
+enum op_kind {
+    OP_ADD,
+    OP_GET,
+    OP_ECHO,
+    OP_FAIL, /* its handler writes and fails: nothing of it may ever be seen */
+};
 
 /* An actor as the clients know it. */
 struct sim_actor {
     char type[16];
     char id[16];
     bool counter;
+    bool trial;            /* of the class that tries its node */
     uint64_t adds;         /* requests to add, begun */
     struct list ops;       /* requests that may still reach it */
     uint64_t issued;       /* sum of all amounts ever asked to be added */
@@ -39,12 +45,18 @@ struct sim_op {
     uint64_t acknowledged; /* likewise */
     uint64_t value;        /* what it was told; 0: nothing yet */
     bool answered;
+    bool again;       /* it was asked once more after its answer */
+    bool apart;       /* of a burst: not part of the history */
+    int expect;       /* OP_FAIL: the error that is its right answer */
+    size_t reply_len; /* of the reply at least: the value is padded */
     unsigned attempts;
     size_t noted; /* place in the history, from 1; 0: not asked yet */
     char request_id[OP_REQUEST_MAX];
     char body[OP_BODY_MAX];
 };
 
+/* True when `op` may be answered with that error; else a violation. */
+bool check_error(struct world *w, struct sim_op *op, int status, struct bytes why);
 /* True when `reply` is right for `op`; else a violation. */
 bool check_reply(struct world *w, struct sim_op *op, struct bytes reply);
 /* At the end: the value of a counter that was asked when nothing is under way any more. */

@@ -142,7 +142,7 @@ static void test_bounds(void **state)
         (void)snprintf(key, sizeof key, "new%u", n);
         error = put(&s, key, "");
     }
-    assert_int_equal(s.unsaved_count, STATE_CHANGES_MAX);
+    assert_int_equal(s.unsaved_count, KELPIE_STATE_CHANGES_MAX);
     assert_int_equal(error, KELPIE_E_STATE_FULL);
     actor_state_rollback(&s);
     assert_int_equal(s.keys, KELPIE_STATE_KEYS_MAX);
