@@ -5,8 +5,11 @@
  *
  *   bare   events that do nothing: queued, taken out, folded into the hash; as many pending as a
  *          cluster of five has
- *   rest   5 nodes, 100 placed actors at rest (no calls), no faults: hours of virtual time
+ *   rest   5 nodes, 100 placed actors at rest (no calls), no faults: hours of virtual time, with the
+ *          timing that a node has by default on that store
  *   sweep  the runs of `kelpie-sim sweep` with these seeds: drawn faults, all checkers
+ *
+ * `rest` once on each store: the simulated FoundationDB under its driver, the embedded one.
  *
  * One JSON line per case: events and virtual seconds by processor second of the one core that is
  * used; `ratio` is the events a second over those of `bare`. The hash and the checkers are on.
@@ -117,7 +120,7 @@ static void check_ran_well(const struct world *w, uint64_t placed)
     }
 }
 
-static struct figure rest(uint64_t hours)
+static struct figure rest(enum sim_store_kind store, uint64_t hours)
 {
     struct sim_config config;
     struct world w;
@@ -129,7 +132,8 @@ static struct figure rest(uint64_t hours)
     config.echo_actors = 0;
     config.clients = 0;
     config.dead_for_good = 0;
-    config.timing = timing_default();
+    config.store = store;
+    config.timing = store == SIM_STORE_FDB ? timing_fdb() : timing_default();
     config.idle_ms = UINT32_MAX; /* 49 days: nobody is passivated */
     sim_build(&w, &config);
     hosts_start(&w, 1000);
@@ -235,10 +239,13 @@ int main(int argc, char **argv)
 
     parse(&o, argc, argv);
     for (int round = 0; round < ROUNDS; round++) {
-        struct figure b = bare(), r = rest(o.hours), s = sweep(&o);
+        struct figure b = bare(), s = sweep(&o);
+        struct figure fdb = rest(SIM_STORE_FDB, o.hours);
+        struct figure embedded = rest(SIM_STORE_EMBEDDED, o.hours);
         double per_s = (double)b.events / b.cpu_s;
         say("bare", &b, per_s);
-        say("rest", &r, per_s);
+        say("rest_fdb", &fdb, per_s);
+        say("rest_embedded", &embedded, per_s);
         say("sweep", &s, per_s);
     }
     return 0;

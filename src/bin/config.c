@@ -13,8 +13,6 @@
 #define IDLE_MS_MIN 100
 #define MS_MAX 86400000u /* a day */
 /* On FoundationDB a lease must outlast a recovery (docs/foundationdb.md). */
-#define FDB_LEASE_MS 10000
-#define FDB_HEARTBEAT_MS 1000
 
 const struct option_spec kelpied_options[] = {
     {"config", 0, OPTION_TEXT, "FILE", "INI file (default: DATA/kelpied.ini if it exists)"},
@@ -161,8 +159,8 @@ static int take_store(struct config *c, char *why, size_t why_size)
     c->store_is_default = !url;
     c->fdb_library = options_text(&c->options, "fdb-library");
     if (is_fdb(c->store_url)) {
-        c->timing.lease_ms = FDB_LEASE_MS;
-        c->timing.heartbeat_ms = FDB_HEARTBEAT_MS;
+        c->timing.lease_ms = timing_fdb().lease_ms;
+        c->timing.heartbeat_ms = timing_fdb().heartbeat_ms;
     }
     if (n > 0 && (size_t)n < sizeof(c->store_url) &&
         (strcmp(c->store_url, "memory:") == 0 || is_fdb(c->store_url) ||

@@ -18,6 +18,15 @@ struct timing timing_default(void)
                            .drain_deadline_ms = 30 * 1000};
 }
 
+struct timing timing_fdb(void)
+{
+    struct timing t = timing_default();
+
+    t.lease_ms = 10000;
+    t.heartbeat_ms = 1000;
+    return t;
+}
+
 static int bad(char *why, size_t why_size, const char *option, uint32_t value, const char *bound)
 {
     (void)snprintf(why, why_size, "%s is %u, but it must be %s", option, value, bound);

@@ -20,6 +20,8 @@ struct timing {
 
 /* Embedded store: heartbeat 300 ms, lease 2 s. */
 struct timing timing_default(void);
+/* FoundationDB: heartbeat 1 s, lease 10 s, which outlasts a recovery (docs/foundationdb.md). */
+struct timing timing_fdb(void);
 /* 0, or KELPIE_E_INVALID with a sentence that names option, value and bound. */
 int timing_check(const struct timing *t, char *why, size_t why_size) MUST_USE;
 /* How long an observer must see a heartbeat unchanged: lease x (1 + drift) + margin. */

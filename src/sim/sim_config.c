@@ -12,8 +12,6 @@
  * take: time-out and back-off. */
 #define FDB_ATTEMPT_MS 1400
 #define FDB_RECOVERY_MS_MAX 5000
-#define FDB_LEASE_MS 10000
-#define FDB_HEARTBEAT_MS 1000
 #define EMBEDDED_IN 8 /* runs of which one is on the embedded store */
 #define AT_ONCE 6     /* troubles, or the store is away all the time */
 /* Groups of draws with streams of their own. */
@@ -174,9 +172,9 @@ static void draw_fdb_timing(struct sim_config *c, struct rng *r)
     uint32_t lease = recovery + heartbeat + FDB_ATTEMPT_MS + draw_skewed(r, 0, 2000);
     uint32_t leases = draw(r, 1, 4);
 
-    c->timing.heartbeat_ms = as_production ? FDB_HEARTBEAT_MS : heartbeat;
-    c->timing.lease_ms = as_production ? FDB_LEASE_MS : lease;
-    c->timing.drain_deadline_ms = 3 * FDB_LEASE_MS;
+    c->timing.heartbeat_ms = as_production ? timing_fdb().heartbeat_ms : heartbeat;
+    c->timing.lease_ms = as_production ? timing_fdb().lease_ms : lease;
+    c->timing.drain_deadline_ms = 3 * timing_fdb().lease_ms;
     if (c->timing.forget_after_ms < c->timing.lease_ms)
         c->timing.forget_after_ms += c->timing.lease_ms;
     c->fault_ms_max = c->timing.lease_ms * (as_production ? 1 + leases / 2 : leases);
