@@ -463,6 +463,18 @@ static bool embedded_closed(struct process *p)
     return true;
 }
 
+/* What comes for a process that stands still waits with it. */
+static void embedded_freeze(struct process *p)
+{
+    (void)p;
+}
+
+static uint64_t embedded_thaw(struct process *p)
+{
+    (void)p;
+    return 0;
+}
+
 static size_t embedded_holds(const struct process *p)
 {
     size_t n = 0;
@@ -495,6 +507,8 @@ struct sim_store *embedded_new(struct world *w)
         .client = embedded_client,
         .closed = embedded_closed,
         .detach = embedded_detach,
+        .freeze = embedded_freeze,
+        .thaw = embedded_thaw,
         .holds = embedded_holds,
         .in_flight = embedded_in_flight,
         .stats = embedded_stats,

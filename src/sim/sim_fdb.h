@@ -61,8 +61,6 @@ enum sim_fdb_fault {
 /* What the world around it wants to know or has to say; each may be NULL. `who` is a database's. */
 struct sim_fdb_hooks {
     void *arg;
-    /* The process stands still: no thread of its library runs. */
-    bool (*frozen)(void *arg, void *who);
     /* A commit is asked for. False: it will never leave. What is put into `note` goes with it: it is
      * of the cluster's memory, and the cluster frees it. */
     bool (*commits)(void *arg, void *who, void **note);
@@ -122,6 +120,8 @@ struct fdb_database *sim_fdb_database(struct sim_fdb *c, void *who);
 void sim_fdb_database_kill(struct fdb_database *db);
 /* Cuts one process off, or back on. */
 void sim_fdb_database_cut(struct fdb_database *db, bool cut);
+/* The process stands still, and no thread of its library runs; or goes on, with whatever was due. */
+void sim_fdb_database_freeze(struct fdb_database *db, bool frozen);
 /* Futures and transactions that were not destroyed. */
 size_t sim_fdb_database_holds(const struct fdb_database *db);
 /* Of all that the library has told this process. */

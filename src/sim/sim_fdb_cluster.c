@@ -118,13 +118,10 @@ bool sim_fdb_reachable(const struct fdb_database *db)
     return !db->cut && db->c->cuts == 0;
 }
 
-bool sim_fdb_frozen(const struct fdb_database *db, struct timer *t)
+bool sim_fdb_frozen(const struct fdb_database *db, bool *held)
 {
-    const struct sim_fdb_hooks *h = &db->c->hooks;
-    if (!h->frozen || !h->frozen(h->arg, db->who))
-        return false;
-    timer_start(t, SIM_FDB_POLL_NS);
-    return true;
+    *held = db->frozen;
+    return db->frozen;
 }
 
 int sim_fdb_giving_up(struct sim_fdb *c)
@@ -197,7 +194,7 @@ static void commit_answer(struct sim_commit *m, int error)
     m->decided = true;
     m->error = error;
     list_remove(&m->queued);
-    timer_start(&m->timer, sim_fdb_latency(m->c));
+    timer_start(&m->timer, sim_fdb_latency_or_slow(m->c));
 }
 
 /* Its transaction hears of an error at once, and it goes on without it, and may land later. */
@@ -222,6 +219,8 @@ void sim_commit_orphan(struct sim_commit *m)
     bool delivered = m->decided || !list_empty(&m->queued);
     bool reachable = sim_fdb_reachable(m->tr->db);
     m->tr = NULL;
+    if (m->held)
+        timer_start(&m->timer, 0);
     if (delivered || reachable)
         return;
     if (c->calm || rng_chance(&c->rng, 1, 2))
@@ -340,7 +339,7 @@ static void on_commit(void *arg)
         return;
     }
     if (m->decided) {
-        if (m->tr && sim_fdb_frozen(m->tr->db, &m->timer))
+        if (m->tr && sim_fdb_frozen(m->tr->db, &m->held))
             return;
         if (m->tr)
             sim_transaction_committed(m->tr, m);

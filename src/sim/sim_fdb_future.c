@@ -57,7 +57,7 @@ static void future_call(struct fdb_future *f)
 static void on_timer(void *arg)
 {
     struct fdb_future *f = arg;
-    if (sim_fdb_frozen(f->db, &f->timer))
+    if (sim_fdb_frozen(f->db, &f->held))
         return;
     if (f->ready)
         future_call(f);
@@ -73,6 +73,7 @@ static void future_leave(struct fdb_future *f)
     struct fdb_transaction *tr = f->tr;
     sim_watch_disarm(f);
     timer_stop(&f->timer);
+    f->held = false;
     list_remove(&f->in_tr);
     f->tr = NULL;
     if (tr && f->reading)

@@ -39,7 +39,7 @@ struct sim_fdb {
 struct fdb_database {
     struct sim_fdb *c;
     void *who;
-    bool cut;
+    bool cut, frozen;
     struct list transactions;
     struct list futures;
     size_t watch_count, future_count, transaction_count;
@@ -63,6 +63,7 @@ struct fdb_transaction {
     struct list reads; /* ranges that conflict */
     struct timer timeout;
     struct timer version_timer;
+    bool timeout_held, version_held; /* they rang while the process stood still */
     uint64_t version;
     size_t reading; /* futures that say so */
     size_t size;
@@ -88,6 +89,7 @@ struct fdb_future {
     fdb_callback *fn;
     void *arg;
     bool ready, destroyed, called, waits_for_version;
+    bool held;    /* its timer rang while the process stood still */
     bool reading; /* its transaction's commit waits for it */
     int error;
 
@@ -116,6 +118,7 @@ struct sim_commit {
     struct list reads;
     uint64_t read_version;
     bool decided; /* the answer is on its way */
+    bool held;    /* or has come while the process stood still */
     int error;
     uint64_t version;
     uint16_t order;
@@ -132,8 +135,8 @@ uint64_t sim_fdb_soon(struct sim_fdb *c, uint64_t within_ns);
 uint64_t sim_fdb_version(struct sim_fdb *c);
 bool sim_fdb_is_old(struct sim_fdb *c, uint64_t version);
 bool sim_fdb_reachable(const struct fdb_database *db);
-/* True when the process stands still: then `t` rings again later. */
-bool sim_fdb_frozen(const struct fdb_database *db, struct timer *t);
+/* True when the process stands still: then what is due waits for the thaw, and `held` says so. */
+bool sim_fdb_frozen(const struct fdb_database *db, bool *held);
 /* An error that says neither that a commit happened nor that it did not. */
 int sim_fdb_giving_up(struct sim_fdb *c);
 struct sim_item *sim_item_new(struct sim_fdb *c, struct bytes a, struct bytes b);

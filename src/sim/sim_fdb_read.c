@@ -137,6 +137,8 @@ void sim_read_corrupt(struct fdb_future *f)
 {
     struct sim_fdb *c = f->db->c;
     const struct fdb_key_value *row = NULL;
+    if (c->calm || c->o.rate[SIM_FDB_CORRUPTION] == 0)
+        return;
     if (f->op == OP_RANGE && f->number > 0)
         row = (const struct fdb_key_value *)(const void *)f->rows.data + sim_fdb_soon(c, f->number);
     size_t len = f->op == OP_GET ? f->value.len : row ? (size_t)row->value_length : 0;

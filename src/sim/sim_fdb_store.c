@@ -4,6 +4,7 @@
 
 #include "sim/sim_hooks.h"
 
+#define THAW_NS 100000         /* until the loop goes on, if the library's threads are first */
 #define WAKE_US_MAX 30         /* until the loop sees the descriptor */
 #define PER_10000 10000 / 1024 /* the configuration counts in 1024ths */
 
@@ -13,13 +14,6 @@ static struct fdb_client *client_of(const struct process *p)
 }
 
 /* ---- what the cluster asks and tells */
-
-static bool on_frozen(void *arg, void *who)
-{
-    const struct fdb_client *c = who;
-    (void)arg;
-    return c->p->frozen;
-}
 
 /* Whether the commit leaves its process, or that dies before, on the way or after. */
 static bool draw_crash(struct fdb_client *c, struct fdb_note *note)
@@ -299,6 +293,18 @@ static void fdb_store_detach(struct process *p)
     p->store_client = NULL;
 }
 
+static void fdb_store_freeze(struct process *p)
+{
+    sim_fdb_database_freeze(client_of(p)->db, true);
+}
+
+/* Either its threads are quicker than the loop, or they are not. */
+static uint64_t fdb_store_thaw(struct process *p)
+{
+    sim_fdb_database_freeze(client_of(p)->db, false);
+    return world_below(p->world, STREAM_STORE, 2) ? THAW_NS : 0;
+}
+
 static size_t fdb_store_holds(const struct process *p)
 {
     const struct fdb_client *c = client_of(p);
@@ -408,7 +414,6 @@ static struct sim_fdb *new_cluster(struct fdb_store *s)
     };
     const struct sim_fdb_hooks hooks = {
         .arg = s,
-        .frozen = on_frozen,
         .commits = on_commits,
         .landed = on_landed,
         .scanned = on_scanned,
@@ -427,6 +432,8 @@ struct sim_store *fdb_store_new(struct world *w)
         .client = fdb_store_client,
         .closed = fdb_store_closed,
         .detach = fdb_store_detach,
+        .freeze = fdb_store_freeze,
+        .thaw = fdb_store_thaw,
         .holds = fdb_store_holds,
         .in_flight = fdb_store_in_flight,
         .stats = fdb_store_stats,

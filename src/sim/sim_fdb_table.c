@@ -4,6 +4,7 @@
 
 #define TIMEOUT_MS_NONE 0
 #define RETRY_DELAY_MS_MAX 1000
+#define THAW_NS 60000
 
 struct fdb_database *sim_fdb_database(struct sim_fdb *c, void *who)
 {
@@ -34,6 +35,34 @@ void sim_fdb_database_kill(struct fdb_database *db)
 void sim_fdb_database_cut(struct fdb_database *db, bool cut)
 {
     db->cut = cut;
+}
+
+/* All of it within this, in any order. */
+static void ring(struct fdb_database *db, bool *held, struct timer *t)
+{
+    if (*held)
+        timer_start(t, sim_fdb_soon(db->c, THAW_NS));
+    *held = false;
+}
+
+void sim_fdb_database_freeze(struct fdb_database *db, bool frozen)
+{
+    db->frozen = frozen;
+    if (frozen)
+        return;
+    LIST_FOREACH(it, &db->futures)
+    {
+        struct fdb_future *f = LIST_ENTRY(it, struct fdb_future, link);
+        ring(db, &f->held, &f->timer);
+    }
+    LIST_FOREACH(it, &db->transactions)
+    {
+        struct fdb_transaction *tr = LIST_ENTRY(it, struct fdb_transaction, link);
+        ring(db, &tr->timeout_held, &tr->timeout);
+        ring(db, &tr->version_held, &tr->version_timer);
+        if (tr->commit)
+            ring(db, &tr->commit->held, &tr->commit->timer);
+    }
 }
 
 size_t sim_fdb_database_holds(const struct fdb_database *db)

@@ -8,7 +8,7 @@
 static void on_timeout(void *arg)
 {
     struct fdb_transaction *tr = arg;
-    if (!sim_fdb_frozen(tr->db, &tr->timeout))
+    if (!sim_fdb_frozen(tr->db, &tr->timeout_held))
         sim_transaction_poison(tr, FDB_TRANSACTION_TIMED_OUT);
 }
 
@@ -45,6 +45,7 @@ void sim_transaction_reset(struct fdb_transaction *tr)
     mem_free(c->mem, tr->note);
     tr->note = NULL;
     timer_stop(&tr->version_timer);
+    tr->version_held = false;
     sim_items_free(c, &tr->writes);
     sim_items_free(c, &tr->reads);
     tr->version = SIM_FDB_NO_VERSION;
@@ -117,7 +118,7 @@ static void on_version(void *arg)
 {
     struct fdb_transaction *tr = arg;
     struct sim_fdb *c = tr->db->c;
-    if (sim_fdb_frozen(tr->db, &tr->version_timer))
+    if (sim_fdb_frozen(tr->db, &tr->version_held))
         return;
     if (!sim_fdb_reachable(tr->db) || c->recoveries_whole > 0) {
         timer_start(&tr->version_timer, SIM_FDB_POLL_NS);

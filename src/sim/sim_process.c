@@ -223,13 +223,13 @@ size_t process_timers(const struct process *p)
     return n;
 }
 
-static void release_held(struct process *p)
+static void release_held(struct process *p, uint64_t delay_ns)
 {
     struct world *w = p->world;
 
     for (size_t i = 0; i < p->held_count; i++) {
         struct sim_item *item = &p->held[i];
-        item->due_ns = w->now_ns;
+        item->due_ns = w->now_ns + delay_ns;
         item->seq = w->seq++;
         sim_heap_push(&w->heap, item);
     }
@@ -244,7 +244,7 @@ void process_free(struct process *p)
     if (w->record)
         record_life_ends(p);
     p->frozen = false;
-    release_held(p);
+    release_held(p, 0);
     sim_heap_filter(&w->heap, is_timer_of, p);
     if (p->skewed) {
         w->skewed--;
@@ -262,6 +262,7 @@ void process_free(struct process *p)
 void process_freeze(struct process *p)
 {
     p->frozen = true;
+    sim_store_freeze(p);
     if (p->world->record)
         record_freeze(p, true);
 }
@@ -274,7 +275,7 @@ void process_thaw(struct process *p)
     if (p->world->record)
         record_freeze(p, false);
     p->thawed_ns = p->world->now_ns;
-    release_held(p);
+    release_held(p, sim_store_thaw(p));
 }
 
 void process_pause(struct process *p, uint64_t ns)

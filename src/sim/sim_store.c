@@ -21,6 +21,16 @@ void sim_store_detach(struct process *p)
     p->world->store->ops->detach(p);
 }
 
+void sim_store_freeze(struct process *p)
+{
+    p->world->store->ops->freeze(p);
+}
+
+uint64_t sim_store_thaw(struct process *p)
+{
+    return p->world->store->ops->thaw(p);
+}
+
 bool sim_store_closed(struct process *p)
 {
     return p->world->store->ops->closed(p);

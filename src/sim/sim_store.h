@@ -18,6 +18,8 @@ struct sim_store_ops {
     struct store (*client)(struct process *p);
     bool (*closed)(struct process *p);
     void (*detach)(struct process *p);
+    void (*freeze)(struct process *p);
+    uint64_t (*thaw)(struct process *p);
     size_t (*holds)(const struct process *p);
     size_t (*in_flight)(const struct world *w);
     struct sim_store_stats (*stats)(const struct world *w);
@@ -42,6 +44,10 @@ void sim_store_free(struct world *w);
 /* For process_new() and process_free(). */
 struct store sim_store_of(struct process *p);
 void sim_store_detach(struct process *p);
+/* For process_freeze() and process_thaw(). Returns how much later than the threads of the store's
+ * library the process's own goes on. */
+void sim_store_freeze(struct process *p);
+uint64_t sim_store_thaw(struct process *p);
 /* The process has let go of everything and closes its way to the store: true once that has ended,
  * false: ask again a little later. */
 bool sim_store_closed(struct process *p);
