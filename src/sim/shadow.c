@@ -138,7 +138,9 @@ static void apply_node(struct shadow *s, struct shadow_change *c, const struct k
     check_node_row(s, c, (unsigned)n, &s->nodes[n].rec, &rec);
     if (rec.state == NODE_FAILED && s->nodes[n].rec.state != NODE_FAILED)
         s->failures++;
-    s->nodes[n].times_left += rec.state == NODE_LEFT && s->nodes[n].rec.state != NODE_LEFT;
+    /* DeclareDead may make the row of a node that never joined: Left, too. */
+    s->nodes[n].times_left +=
+        rec.state == NODE_LEFT && (!s->nodes[n].there || s->nodes[n].rec.state != NODE_LEFT);
     s->nodes[n].rec = rec;
     s->nodes[n].there = true;
     c->nodes |= 1u << n;
