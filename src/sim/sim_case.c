@@ -54,6 +54,7 @@
     X("corrupt", corrupt_per_4096, 0, 4096)                                                        \
     X("allocations_log2", allocations_log2_max, 6, 40)                                             \
     X("skew_ppm", skew_ppm_max, 1, 90000)                                                          \
+    X("wall_jump_s", wall_jump_s, 0, 1u << 30)                                                     \
     X("guests", guests, 0, SIM_GUESTS_MAX)                                                         \
     X("order_ms", order_ms, 1, 86400000)                                                           \
     X("trials", trial_actors, 0, SIM_TRIALS_MAX)                                                   \

@@ -17,6 +17,7 @@
 /* Groups of draws with streams of their own. */
 #define DRAW_STORE (1ull << 41)
 #define DRAW_TRIALS (1ull << 42)
+#define WALL_JUMP_S_MAX (2u * 366 * 24 * 3600)
 #define DRAW_ORDERS (1ull << 40)
 /* With the least, one tenth: 24 hours of it still fit (process_clock). */
 #define SKEW_PPM_MAX 90000
@@ -202,6 +203,9 @@ static void draw_trials(struct sim_config *c)
     for (unsigned f = FAULT_ACTOR_FAILS; f <= FAULT_COMES_BACK; f++)
         if (rng_chance(&r, 1, f == FAULT_ACTOR_SLOW ? 6 : 3) && some)
             c->faults |= 1ull << f;
+    if (rng_chance(&r, 1, 6) && c->faults)
+        c->faults |= 1ull << FAULT_CLOCK_JUMP;
+    c->wall_jump_s = WALL_JUMP_S_MAX;
     c->trial_actors = draw(&r, 1, SIM_TRIALS_MAX);
     c->special_per_64 = draw_skewed(&r, 1, 32);
     c->slow_handler_ms = draw_skewed(&r, 5, 3 * c->timing.lease_ms);
@@ -327,5 +331,5 @@ void sim_config_to_text(const struct sim_config *c, struct buf *out)
                 c->skew_ppm_max);
     buf_appendf(out, " guests=%u order_ms=%u trials=%u special=%u/64 slow_handler_ms=%u", c->guests,
                 c->order_ms, c->trial_actors, c->special_per_64, c->slow_handler_ms);
-    buf_appendf(out, " burst_ms=%u", c->burst_ms);
+    buf_appendf(out, " burst_ms=%u wall_jump_s=%u", c->burst_ms, c->wall_jump_s);
 }

@@ -67,7 +67,9 @@
     X(ACTOR_GROWS, "actor-grows", "actors fill states and replies to their bounds and beyond")     \
     X(ACTOR_SLOW, "actor-slow", "callbacks of actors run for long, also beyond the lease")         \
     X(BURST, "burst", "one actor is sent more at once than its mailbox takes")                     \
-    X(COMES_BACK, "comes-back", "clients repeat a request long after, or although it was answered")
+    X(COMES_BACK, "comes-back",                                                                    \
+      "clients repeat a request long after, or although it was answered")                          \
+    X(CLOCK_JUMP, "clock-jump", "machines sleep at once: their clocks are ahead when they wake")
 
 /* X(NAME, "invariants") that a fault suspends while it lasts, and until its effects are over. */
 #define SIM_FAULTS_SUSPEND(X) X(SKEW, "NoSplitBrain SingleActivation FailedIsOver")
@@ -123,7 +125,8 @@ struct sim_config {
     uint32_t throttle_ms_max, corrupt_per_4096;
     uint32_t allocations_log2_max; /* 2^this many at most, until one fails */
     uint32_t skew_ppm_max;
-    uint32_t order_ms; /* mean time between two orders of operators */
+    uint32_t wall_jump_s; /* WALL_JUMP: at most, either way */
+    uint32_t order_ms;    /* mean time between two orders of operators */
 
     uint32_t trial_actors;    /* ACTOR_FAILS, _GROWS, _SLOW: so many actors try their node */
     uint32_t special_per_64;  /* of the messages to these, so many are no plain ones */

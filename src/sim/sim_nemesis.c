@@ -25,6 +25,8 @@ struct trouble {
     bool apart;        /* FLAP: it is there now */
     bool reads_too;    /* STORE_RECOVERY */
     unsigned node, slot, life;
+    unsigned asleep[SIM_NODES_MAX * 2]; /* CLOCK_JUMP: the lives on these machines */
+    unsigned asleep_count;
 };
 
 struct nemesis {
@@ -79,12 +81,31 @@ static void freeze(struct world *w, const struct trouble *t, bool on)
         process_thaw(p);
 }
 
+/* Those who live there now sleep; later the same ones wake, if they still live. */
+static void sleep_all(struct world *w, struct trouble *t, bool on)
+{
+    if (on)
+        t->asleep_count = 0;
+    LIST_FOREACH_SAFE(it, tmp, &w->processes)
+    {
+        struct process *p = LIST_ENTRY(it, struct process, link);
+        if (on && t->from >> p->node & 1u && p->slot != SIM_SLOT_SUPERVISOR && !p->frozen) {
+            t->asleep[t->asleep_count++] = p->life;
+            process_freeze(p);
+        }
+        for (unsigned i = 0; !on && i < t->asleep_count; i++)
+            if (t->asleep[i] == p->life)
+                process_thaw(p);
+    }
+}
+
 static void note(struct world *w, const struct trouble *t, bool on)
 {
     static const enum sim_fault shown[FAULT_COUNT] = {
-        [FAULT_PARTITION] = FAULT_PARTITION, [FAULT_GROUPS] = FAULT_PARTITION,
-        [FAULT_ONE_WAY] = FAULT_ONE_WAY,     [FAULT_STORE_CUT] = FAULT_STORE_CUT,
-        [FAULT_SUSPEND] = FAULT_STORE_CUT,   [FAULT_STORE_RESTART] = FAULT_STORE_CUT,
+        [FAULT_PARTITION] = FAULT_PARTITION,  [FAULT_GROUPS] = FAULT_PARTITION,
+        [FAULT_ONE_WAY] = FAULT_ONE_WAY,      [FAULT_STORE_CUT] = FAULT_STORE_CUT,
+        [FAULT_SUSPEND] = FAULT_STORE_CUT,    [FAULT_STORE_RESTART] = FAULT_STORE_CUT,
+        [FAULT_CLOCK_JUMP] = FAULT_STORE_CUT,
     };
     if (w->record && shown[t->kind])
         record_trouble(w, shown[t->kind], t->from, t->to, on);
@@ -137,6 +158,11 @@ static void apply(struct world *w, struct trouble *t, bool on)
         break;
     case FAULT_FREEZE:
         freeze(w, t, on);
+        break;
+    case FAULT_CLOCK_JUMP:
+        cut_between(w, t->from, t->to, true, on);
+        cut_store(w, t->from, on);
+        sleep_all(w, t, on);
         break;
     default:
         apply_to_store(w, t, on);
@@ -248,11 +274,21 @@ static void begin_freeze(struct nemesis *n, enum sim_fault kind, const struct pr
         begin(n, &t);
 }
 
+/* One machine, some, or all of them. */
+static void begin_sleep(struct nemesis *n, unsigned node)
+{
+    struct world *w = n->w;
+    struct trouble t = {.kind = FAULT_CLOCK_JUMP, .to = (1u << w->config.nodes) - 1};
+
+    t.from = below(w, 4) == 0 ? t.to : some_nodes(w, node);
+    begin(n, &t);
+}
+
 /* ---- trouble of a moment */
 
 static void jump_wall(struct world *w, struct process *p)
 {
-    uint64_t by = below(w, WALL_JUMP_MS_MAX);
+    uint64_t by = below(w, WALL_JUMP_MS_MAX) % (w->config.wall_jump_s * 1000ull + 1);
     world_met(w, FAULT_WALL_JUMP);
     p->wall_jump_ms = below(w, 2) ? (int64_t)by : -(int64_t)by;
 }
@@ -300,6 +336,9 @@ static void strike(struct nemesis *n, enum sim_fault kind)
     case FAULT_SUSPEND:
         begin_freeze(n, kind, p);
         break;
+    case FAULT_CLOCK_JUMP:
+        begin_sleep(n, p->node);
+        break;
     case FAULT_WALL_JUMP:
         jump_wall(w, p);
         break;
@@ -327,7 +366,7 @@ static void on_next(struct world *w, struct sim_event *e)
         FAULT_PARTITION,     FAULT_ONE_WAY,  FAULT_STORE_CUT,  FAULT_LEAVE,
         FAULT_TWIN,          FAULT_SUSPEND,  FAULT_WALL_JUMP,  FAULT_RESET,
         FAULT_CLOG,          FAULT_GROUPS,   FAULT_FLAP,       FAULT_STORE_RECOVERY,
-        FAULT_STORE_RESTART, FAULT_THROTTLE, FAULT_STORE_FULL,
+        FAULT_STORE_RESTART, FAULT_THROTTLE, FAULT_STORE_FULL, FAULT_CLOCK_JUMP,
     };
     enum sim_fault on[ARRAY_LEN(kinds)];
     size_t count = 0;
