@@ -6,7 +6,6 @@
 
 #include <cmocka.h>
 
-#include "kelpie/error.h"
 #include "sim/sim_rig.h"
 
 /* ---- the queue */
@@ -243,162 +242,6 @@ static void frames_go_where_they_can(void **state)
     rig_end(&r);
 }
 
-/* ---- store */
-
-/* A row that no invariant is about: the probe of a node that there is not. */
-struct row {
-    struct key key;
-    struct buf value;
-    struct store_write write;
-};
-
-static void row_make(struct row *row, struct rig *r, struct process *p, const char *name)
-{
-    const struct probe_record probe = {.counter = 1};
-
-    row->key = key_probe(&r->w.shadow->ks, name);
-    buf_init(&row->value, p->env.mem);
-    probe_record_encode(&probe, key_bytes(&row->key), &row->value);
-    row->write = (struct store_write){
-        .kind = STORE_PUT, .key = key_bytes(&row->key), .value = buf_bytes(&row->value)};
-}
-
-struct answer {
-    unsigned runs;
-    int status;
-};
-
-static void on_answer(struct store_req *req, int status)
-{
-    struct answer *a = req->arg;
-    a->runs++;
-    a->status = status;
-}
-
-static size_t rows_of(struct rig *r, struct process *p, const char *key)
-{
-    struct answer a = {0};
-    struct key k = key_probe(&r->w.shadow->ks, key);
-    struct store_read read = {.key = key_bytes(&k)};
-    struct store_req req = {.reads = &read, .read_count = 1, .fn = on_answer, .arg = &a};
-    size_t n;
-
-    p->env.store.ops->read(p->env.store.ctx, &req);
-    world_run(&r->w, r->w.now_ns + 10 * NS_PER_S);
-    assert_int_equal(a.runs, 1);
-    assert_int_equal(a.status, 0);
-    n = req.results[0].count;
-    p->env.store.ops->release(p->env.store.ctx, &req);
-    assert_null(req.results);
-    assert_int_equal(sim_store_holds(p), 0);
-    return n;
-}
-
-static int commit(struct rig *r, struct process *p, const char *key)
-{
-    struct row row;
-    int status;
-
-    row_make(&row, r, p, key);
-    status = rig_commit(r, p, &row.write, 1);
-    buf_deinit(&row.value);
-    assert_false(r->w.stop);
-    return status;
-}
-
-/* "Unknown" is told for commits that are done, for ones that are not, and for ones still to come. */
-static void unknown_results_go_both_ways(void **state)
-{
-    struct sim_config c = rig_config();
-    struct rig r;
-    unsigned unknown = 0, done = 0;
-    char key[16];
-
-    (void)state;
-    c.faults = 1u << FAULT_UNKNOWN | 1u << FAULT_LATE;
-    c.unknown_per_1024 = 512;
-    c.late_per_1024 = 512;
-    c.late_ms_max = 500;
-    rig_begin(&r, &c);
-    struct process *p = rig_process(&r, 0);
-    for (int i = 0; i < 100; i++) {
-        (void)snprintf(key, sizeof key, "k%d", i);
-        int status = commit(&r, p, key);
-        if (status == 0)
-            continue;
-        assert_int_equal(status, KELPIE_E_UNKNOWN_RESULT);
-        unknown++;
-        done += rows_of(&r, p, key) == 1;
-    }
-    assert_in_range(unknown, 20, 95);
-    assert_in_range(done, 5, unknown - 5);
-    assert_true(sim_store_stats(&r.w).late > 0);
-    rig_end(&r);
-}
-
-/* A commit that was sent lands, whether its sender takes it back or dies. */
-static void what_was_sent_lands(void **state)
-{
-    struct sim_config c = rig_config();
-    struct rig r;
-    struct answer a = {0};
-    struct row sent, dies;
-
-    (void)state;
-    rig_begin(&r, &c);
-    struct process *p = rig_process(&r, 0), *other = rig_process(&r, 1);
-    struct store_req req = {.write_count = 1, .fn = on_answer, .arg = &a};
-    row_make(&sent, &r, other, "sent");
-    row_make(&dies, &r, other, "dies");
-    req.writes = &sent.write;
-    p->env.store.ops->commit(p->env.store.ctx, &req);
-    p->env.store.ops->cancel(p->env.store.ctx, &req);
-    assert_int_equal(sim_store_holds(p), 0);
-    req.writes = &dies.write;
-    p->env.store.ops->commit(p->env.store.ctx, &req);
-    process_free(p);
-    buf_deinit(&sent.value);
-    buf_deinit(&dies.value);
-    world_run(&r.w, r.w.now_ns + NS_PER_S);
-    assert_int_equal(a.runs, 0);
-    assert_int_equal(rows_of(&r, other, "sent"), 1);
-    assert_int_equal(rows_of(&r, other, "dies"), 1);
-    assert_int_equal(sim_store_in_flight(&r.w), 0);
-    rig_end(&r);
-}
-
-static void on_watch(struct store_watch *w)
-{
-    ++*(unsigned *)w->arg;
-}
-
-static void watches_fire_once(void **state)
-{
-    struct sim_config c = rig_config();
-    struct rig r;
-    unsigned fired = 0, other = 0;
-
-    (void)state;
-    rig_begin(&r, &c);
-    struct process *p = rig_process(&r, 0);
-    assert_int_equal(commit(&r, p, "a"), 0);
-    struct key k = key_probe(&r.w.shadow->ks, "a");
-    struct store_watch w = {
-        .key = key_bytes(&k), .since_version = 1u << 20, .fn = on_watch, .arg = &fired};
-    struct store_watch back = {
-        .key = key_bytes(&k), .since_version = 1u << 20, .fn = on_watch, .arg = &other};
-    /* A version that no core has given fires at once: for no good reason, and then it is over. */
-    p->env.store.ops->watch(p->env.store.ctx, &w);
-    p->env.store.ops->watch(p->env.store.ctx, &back);
-    p->env.store.ops->unwatch(p->env.store.ctx, &back);
-    world_run(&r.w, r.w.now_ns + NS_PER_S);
-    assert_int_equal(fired, 1);
-    assert_int_equal(other, 0);
-    assert_false(w.armed);
-    assert_int_equal(sim_store_holds(p), 0);
-    rig_end(&r);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -408,9 +251,6 @@ int main(void)
         cmocka_unit_test(the_frozen_wait),
         cmocka_unit_test(the_killed_are_gone),
         cmocka_unit_test(frames_go_where_they_can),
-        cmocka_unit_test(unknown_results_go_both_ways),
-        cmocka_unit_test(what_was_sent_lands),
-        cmocka_unit_test(watches_fire_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
