@@ -59,6 +59,7 @@ int cli_store_check(struct cli *cli);
 int cli_store_dump(struct cli *cli);
 int cli_store_restored(struct cli *cli);
 int cli_store_backup(struct cli *cli);
+int cli_store_format(struct cli *cli);
 
 /* ---- asking a node (cli_http.c) ---- */
 struct cli_answer {

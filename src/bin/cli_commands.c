@@ -26,12 +26,20 @@ static const struct option_spec events_options[] = {
     CLI_COMMON,
 };
 
-static const struct option_spec store_options[] = {
-    {"store", 0, OPTION_TEXT, "URL", "KELPIE_STORE; default: where kelpied keeps it"},
-    {"fdb-library", 0, OPTION_TEXT, "FILE", "KELPIE_FDB_LIBRARY; default: libfdb_c.so"},
-    {"data-dir", 0, OPTION_TEXT, "DIR", "as for kelpied (KELPIE_DATA_DIR): the store is DIR/store"},
-    {"prefix", 0, OPTION_TEXT, "NAME", "keyspace in the store (KELPIE_PREFIX; default: kelpie)"},
-    CLI_COMMON,
+#define STORE_OPTIONS                                                                              \
+    {"store", 0, OPTION_TEXT, "URL", "KELPIE_STORE; default: where kelpied keeps it"},             \
+        {"fdb-library", 0, OPTION_TEXT, "FILE", "KELPIE_FDB_LIBRARY; default: libfdb_c.so"},       \
+        {"data-dir", 0, OPTION_TEXT, "DIR",                                                        \
+         "as for kelpied (KELPIE_DATA_DIR): the store is DIR/store"},                              \
+        {"prefix", 0, OPTION_TEXT, "NAME",                                                         \
+         "keyspace in the store (KELPIE_PREFIX; default: kelpie)"},                                \
+        CLI_COMMON
+
+static const struct option_spec store_options[] = {STORE_OPTIONS};
+
+static const struct option_spec format_options[] = {
+    {"raise", 0, OPTION_FLAG, "", "to the newest that this program and every node read"},
+    STORE_OPTIONS,
 };
 
 const struct cli_command cli_commands[] = {
@@ -75,6 +83,12 @@ const struct cli_command cli_commands[] = {
      "  kelpie store check --store lmdb:/var/lib/kelpie/store\n"},
     {"store dump", "", 0, 0, store_options, cli_store_dump, "Prints every record, one a line.",
      "  kelpie store dump | grep registry/actors\n"},
+    {"store format", "", 0, 0, format_options, cli_store_format,
+     "Shows, or raises, the version of records that nodes may write.",
+     "After an upgrade, once every node runs the new program: records of its version cannot be read\n"
+     "by older ones, which are refused from then on. Refused while a node is older.\n\n"
+     "  kelpie store format\n"
+     "  kelpie store format --raise\n"},
     {"store backup", "DIR", 1, 1, store_options, cli_store_backup,
      "Copies an embedded store, as of one moment, while it runs.",
      "DIR is made if need be, and becomes a store of its own: to restore, stop all nodes, put it in\n"

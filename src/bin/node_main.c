@@ -207,6 +207,7 @@ static enum exit_status start(struct node_process *p, char *why, size_t why_size
         .lease_ms = c->timing.lease_ms,
         .fdb_library = c->fdb_library,
         .wait_for_store = c->wait_for_store,
+        .wait_option = "--wait-for-store",
     };
     class_list_init(&p->classes);
     for (size_t i = 0; i < c->actor_count; i++)

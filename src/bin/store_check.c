@@ -104,10 +104,11 @@ static void check_row(void *arg, const struct store_row *row)
 
 /* ---- the view against the nodes ---- */
 
-enum { VIEW_NODES, VIEW_ROW, VIEW_CHANGES, VIEW_PRIMARY, VIEW_TERM };
+enum { VIEW_NODES, VIEW_ROW, VIEW_CHANGES, VIEW_PRIMARY, VIEW_TERM, VIEW_FORMAT };
 
-/* The Active nodes of the node rows, as a view. False: a row is not readable (found already). */
-static bool active_nodes(struct check *c, struct view *v)
+/* The Active nodes of the node rows, as a view, and how many have ever joined: a supervisor leaves a
+ * row of a process that died before. False: a row is not readable (found already). */
+static bool active_nodes(struct check *c, struct view *v, size_t *joined)
 {
     struct store_result rows = rule_rows(&c->scan->txn, VIEW_NODES);
     for (size_t i = 0; i < rows.count; i++) {
@@ -117,6 +118,7 @@ static bool active_nodes(struct check *c, struct view *v)
         if (key_parse(c->ks, rows.rows[i].key, &parts) ||
             node_record_decode(rows.rows[i].key, rows.rows[i].value, &c->scratch, &r))
             return false;
+        *joined += r.incarnation > 0;
         if (r.state != NODE_ACTIVE)
             continue;
         struct member m = {.incarnation = r.incarnation, .boot = r.boot};
@@ -171,6 +173,39 @@ static void check_primary(struct check *c, const struct view *active)
                 m->incarnation);
 }
 
+/* The founder writes all four with its own row; none is ever deleted. */
+static void check_present(struct check *c, size_t joined)
+{
+    const struct txn *t = &c->scan->txn;
+    const struct {
+        size_t read;
+        struct key key;
+        const char *what;
+    } rows[] = {{VIEW_FORMAT, key_format(c->ks), "format"},
+                {VIEW_ROW, key_view(c->ks), "view"},
+                {VIEW_PRIMARY, key_primary(c->ks), "row of a primary"},
+                {VIEW_TERM, key_term(c->ks), "term"}};
+    struct bytes value;
+    for (size_t i = 0; joined > 0 && i < ARRAY_LEN(rows); i++)
+        if (!rule_row(t, rows[i].read, &value))
+            problem(c, key_bytes(&rows[i].key), "there is no %s, but %zu nodes have joined",
+                    rows[i].what, joined);
+}
+
+/* A record of a version that is known, which says that there are others. */
+static void check_format(struct check *c)
+{
+    struct key key = key_format(c->ks);
+    struct format_record format;
+    struct bytes value;
+    buf_clear(&c->scratch);
+    if (rule_row(&c->scan->txn, VIEW_FORMAT, &value) &&
+        format_record_decode(key_bytes(&key), value, &c->scratch, &format) == 0 &&
+        format.version > RECORD_VERSION)
+        problem(c, key_bytes(&key), "the store has format %" PRIu64 ", this program reads up to %d",
+                format.version, RECORD_VERSION);
+}
+
 static void look_at_view(struct scan *s, void *arg)
 {
     struct check *c = arg;
@@ -180,8 +215,11 @@ static void look_at_view(struct scan *s, void *arg)
     struct view active;
     buf_clear(&c->scratch);
     view_init(&active);
+    size_t joined = 0;
     bool is_there = rule_row(&s->txn, VIEW_ROW, &value);
-    bool is_read = active_nodes(c, &active);
+    bool is_read = active_nodes(c, &active, &joined);
+    check_present(c, joined);
+    check_format(c);
     if (is_there && is_read &&
         view_record_decode(key_bytes(&key), value, &c->scratch, &view) == 0) {
         if (view.count != active.count)
@@ -191,8 +229,6 @@ static void look_at_view(struct scan *s, void *arg)
             problem(c, key_bytes(&key), "its hash is not that of the Active nodes");
         check_changes(c, &view);
         check_primary(c, &active);
-    } else if (!is_there && active.count > 0) {
-        problem(c, key_bytes(&key), "there is no view, but %zu nodes are Active", active.count);
     }
     view_clear(&active, s->world->env.mem);
 }
@@ -206,12 +242,14 @@ static int check_view(struct check *c)
 {
     struct scan *s = c->scan;
     struct key view = key_view(c->ks), primary = key_primary(c->ks), term = key_term(c->ks);
+    struct key format = key_format(c->ks);
     scan_begin(s, NULL, NULL);
     read_range(s, keys_nodes(c->ks));
     (void)txn_read(&s->txn, key_bytes(&view), true);
     read_range(s, keys_view_changes_after(c->ks, 0));
     (void)txn_read(&s->txn, key_bytes(&primary), true);
     (void)txn_read(&s->txn, key_bytes(&term), true);
+    (void)txn_read(&s->txn, key_bytes(&format), true);
     return scan_run(s, look_at_view, c);
 }
 

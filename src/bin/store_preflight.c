@@ -13,6 +13,7 @@ struct preflight {
     struct key keys[POINTS];
     int error;
     struct key bad;
+    uint64_t format;
 };
 
 static void look_at(struct preflight *p, struct bytes key, struct bytes value)
@@ -24,6 +25,17 @@ static void look_at(struct preflight *p, struct bytes key, struct bytes value)
     memcpy(p->bad.data, key.data, key.len);
 }
 
+/* A store whose format was raised: records of that version may come at any time. */
+static void look_at_format(struct preflight *p, struct bytes value)
+{
+    struct format_record format;
+    struct buf none = {0};
+    if (p->error || format_record_decode(key_bytes(&p->keys[0]), value, &none, &format))
+        return; /* said before */
+    p->format = format.version;
+    p->error = format.version > RECORD_VERSION ? KELPIE_E_STORE_NEWER : 0;
+}
+
 static void look(struct scan *s, void *arg)
 {
     struct preflight *p = arg;
@@ -32,6 +44,8 @@ static void look(struct scan *s, void *arg)
     for (size_t i = 0; i < POINTS; i++)
         if (rule_row(&s->txn, i, &value))
             look_at(p, key_bytes(&p->keys[i]), value);
+    if (rule_row(&s->txn, 0, &value))
+        look_at_format(p, value);
     for (size_t i = 0; i < nodes.count; i++)
         look_at(p, nodes.rows[i].key, nodes.rows[i].value);
 }
@@ -40,6 +54,12 @@ static void explain(struct scan *s, const struct preflight *p, const char *url, 
                     size_t why_size)
 {
     struct buf text;
+    if (p->format > RECORD_VERSION) {
+        (void)snprintf(why, why_size,
+                       "store %s has format %llu, but this kelpied reads up to %d; use a newer one",
+                       url, (unsigned long long)p->format, RECORD_VERSION);
+        return;
+    }
     buf_init(&text, s->world->env.mem);
     key_to_text(&s->ks, key_bytes(&p->bad), &text);
     (void)snprintf(

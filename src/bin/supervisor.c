@@ -263,6 +263,7 @@ static int start(struct supervisor *s, char *why, size_t why_size)
         .lease_ms = c->timing.lease_ms,
         .fdb_library = c->fdb_library,
         .wait_for_store = c->wait_for_store,
+        .wait_option = "--wait-for-store",
     };
     int err = world_bind_init(&s->world, &o, why, why_size);
     if (err)

@@ -45,7 +45,8 @@ static int bind_store(struct world_bind *w, const struct world_options *o, char 
 {
     struct store_open_options options = {.lease_ms = o->lease_ms,
                                          .fdb_library = o->fdb_library,
-                                         .wait_for_store = o->wait_for_store};
+                                         .wait_for_store = o->wait_for_store,
+                                         .wait_option = o->wait_option};
     int err = store_open(o->store_url, &w->env, &options, &w->store, why, why_size);
     if (err)
         return err;

@@ -23,6 +23,7 @@ struct world_options {
     unsigned lease_ms;
     const char *fdb_library;
     bool wait_for_store;
+    const char *wait_option; /* of the program, that says so; NULL: none */
 };
 
 /* `w` stays where it is. Returns 0, or an error with a sentence. */

@@ -128,6 +128,7 @@ static void set_self(struct cluster *c)
     struct node_record *s = &c->self;
     s->boot = c->config.boot;
     s->lease_ms = c->config.timing.lease_ms;
+    s->format_max = RECORD_VERSION;
     memcpy(s->addr, c->config.addr, sizeof(s->addr));
     memcpy(s->http_addr, c->config.http_addr, sizeof(s->http_addr));
     CHECK(c->config.class_count <= CLASS_COUNT_MAX);
@@ -257,8 +258,30 @@ bool cluster_primary(const struct cluster *c, struct primary_record *out)
     return true;
 }
 
+/* What keeps the heartbeat, or the probe, that is under way from being committed; NULL: nothing that
+ * is known. */
+static const char *store_trouble(const struct cluster *c)
+{
+    const struct txn *t = c->state == NODE_LEFT ? &c->probe.txn : &c->heartbeat.txn;
+    if (!txn_active(t))
+        return NULL;
+    switch (t->attempt_error) {
+    case 0:
+    case KELPIE_E_CONFLICT:
+    case KELPIE_E_TOO_OLD:
+        return NULL;
+    case KELPIE_E_STORE_FULL:
+        return "the store has no room left";
+    default:
+        return "the store does not answer";
+    }
+}
+
 const char *cluster_reason(const struct cluster *c)
 {
+    const char *trouble = c->acting ? NULL : store_trouble(c);
+    if (trouble)
+        return trouble;
     if (!c->acting)
         return c->reason;
     if (primary_lives(c))

@@ -246,6 +246,18 @@ struct trim_op {
 #define VIEW_CHANGES_KEPT 64
 void trim_prepare(struct trim_op *op, const struct env *env, txn_fn *done, void *arg);
 
+/* ---- an operator raises the store's format (not in the spec) ---- */
+struct raise_op {
+    const struct keyspace *ks;
+    uint64_t target; /* 0: only looks */
+
+    uint64_t format; /* before; 0: there is no cluster */
+
+    struct txn txn;
+};
+void raise_prepare(struct raise_op *op, const struct env *env, txn_fn *done, void *arg);
+enum { RAISE_NODES = 1 }; /* its rows of nodes, there in `done` */
+
 /* ---- shared by the rules (rules_common.c) ---- */
 bool life_is(const struct node_record *r, const struct life *l);
 /* The primary record names that life. */

@@ -153,7 +153,7 @@ static void back_off(struct txn *t)
 static void retry(struct txn *t, int status)
 {
     release_rows(t);
-    t->disk_full = status == KELPIE_E_STORE_FULL;
+    t->attempt_error = status;
     if (status == KELPIE_E_CONFLICT && t->attempts <= TXN_CONFLICTS_AT_ONCE)
         attempt_anew(t);
     else
@@ -355,7 +355,7 @@ static void on_give_up(void *arg)
         return;
     SOMETIMES("txn-given-up");
     detach(t);
-    finish(t, t->disk_full ? KELPIE_E_STORE_FULL : KELPIE_E_TIMEOUT);
+    finish(t, t->attempt_error == KELPIE_E_STORE_FULL ? KELPIE_E_STORE_FULL : KELPIE_E_TIMEOUT);
 }
 
 void txn_cancel(struct txn *t)

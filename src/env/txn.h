@@ -67,6 +67,7 @@ struct txn {
     uint64_t started_ns; /* when txn_start was called */
     uint64_t read_at_ns; /* when the last read's answer was received */
     unsigned attempts;
+    int attempt_error; /* of the last attempt that has ended and is tried again; 0: none */
     char reason[TXN_REASON_SIZE]; /* why it was refused, a sentence without a final stop */
 
     /* Private. */
@@ -91,7 +92,6 @@ struct txn {
     int state;
     int status;
     bool unknown_pending;
-    bool disk_full; /* why the last attempt failed: giving up says so */
     uint64_t backoff_ns;
     struct list link; /* in env->txns: what is under way */
 };

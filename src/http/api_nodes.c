@@ -33,6 +33,7 @@ static json_t *node_to_json(struct api *api, const char *id, const struct node_r
     api_set_text(node, "rpc", r->addr);
     api_set_text(node, "http", r->http_addr);
     api_set_int(node, "lease_ms", r->lease_ms);
+    api_set_int(node, "format_max", r->format_max);
     api_set(node, "classes", classes);
     api_set(node, "heartbeat", json_null());
     api_set(node, "ack", json_null());

@@ -159,6 +159,7 @@ static int node_text(struct bytes key, struct bytes value, struct buf *scratch, 
     put_text(out, "addr", r.addr);
     put_text(out, "http_addr", r.http_addr);
     put_uint(out, "lease_ms", r.lease_ms);
+    put_uint(out, "format_max", r.format_max);
     for (uint32_t i = 0; i < r.class_count; i++)
         put_text(out, "class", r.classes[i]);
     return 0;

@@ -51,6 +51,7 @@ void node_record_encode(const struct node_record *r, struct bytes key, struct bu
     value_pack_text(out, r->addr, 0, sizeof(r->addr) - 1);
     value_pack_text(out, r->http_addr, 0, sizeof(r->http_addr) - 1);
     tuple_pack_uint(out, r->lease_ms);
+    tuple_pack_uint(out, r->format_max);
     tuple_pack_uint(out, r->class_count);
     for (uint32_t i = 0; i < r->class_count; i++)
         value_pack_text(out, r->classes[i], 1, ACTOR_TYPE_MAX);
@@ -73,6 +74,7 @@ int node_record_decode(struct bytes key, struct bytes value, struct buf *scratch
     value_take_text(&f, r->addr, 0, sizeof(r->addr) - 1);
     value_take_text(&f, r->http_addr, 0, sizeof(r->http_addr) - 1);
     r->lease_ms = value_take_u32(&f);
+    r->format_max = value_take_u32(&f);
     r->class_count = value_take_u32(&f);
     if (r->class_count > CLASS_COUNT_MAX)
         return KELPIE_E_STORE_CORRUPT;

@@ -13,6 +13,9 @@
 #include "env/net.h"
 #include "record/keys.h"
 
+/* The newest version of records that this program reads, and the format that it gives to a new store.
+ * It writes records in the version that the store's format row says, so that all nodes can read them
+ * until an operator raises it (kelpie store format --raise): so far there is only one. */
 #define RECORD_VERSION 1
 #define CLASS_COUNT_MAX 32 /* actor classes of one node */
 #define NODES_MAX 1024     /* rows under nodes/ that one cluster may have */
@@ -37,6 +40,7 @@ struct node_record {
     char addr[NET_ADDR_SIZE];
     char http_addr[NET_ADDR_SIZE];
     uint32_t lease_ms;
+    uint32_t format_max;  /* RECORD_VERSION of its program */
     uint32_t class_count; /* actor types that it hosts */
     char classes[CLASS_COUNT_MAX][ACTOR_TYPE_MAX + 1];
 };

@@ -218,6 +218,7 @@ static enum verdict nodes_rule(struct rule_ctx *ctx, void *arg)
         node.boot = (struct uuid){{0}};
         node.gone_view = op->epoch * EPOCH_STEP;
         node.touched++;
+        node.flagged = false;
         store_node(ctx, &key, &node);
         rewritten = true;
     }

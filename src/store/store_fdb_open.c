@@ -173,8 +173,10 @@ static int first_answer(const struct store_fdb_handle *h, const struct env *env,
         store_sentence(error, error_size,
                        "the FoundationDB cluster of '%s' has not answered for %llu ms; see "
                        "whether it runs (fdbcli -C %s --exec status) and whether this machine "
-                       "reaches it, or have the node wait with --wait-for-store",
-                       path, (unsigned long long)waited, path);
+                       "reaches it%s%s",
+                       path, (unsigned long long)waited, path,
+                       o->wait_option ? ", or wait for it with " : "",
+                       o->wait_option ? o->wait_option : "");
     else
         store_sentence(error, error_size,
                        "the FoundationDB cluster of '%s' refuses: %s (error %d); fdbcli -C %s "

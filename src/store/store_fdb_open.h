@@ -17,6 +17,7 @@ struct store_fdb_open_options {
     const char *library;      /* NULL: FDB_LIBRARY_DEFAULT */
     unsigned open_ms;         /* 0: FDB_OPEN_MS */
     bool wait;                /* for an answer, however long it takes */
+    const char *wait_option;  /* of the program, that makes it wait: for a sentence; NULL: none */
     const struct store_fdb_options *store; /* may be NULL */
 };
 

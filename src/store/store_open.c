@@ -65,6 +65,7 @@ static int open_fdb(const char *url, const struct env *env, const struct store_o
         .library = o->fdb_library,
         .open_ms = o->open_ms,
         .wait = o->wait_for_store,
+        .wait_option = o->wait_option,
         .store = o->fdb,
     };
     return store_fdb_open(env, &options, out, error, error_size);

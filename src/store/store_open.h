@@ -25,6 +25,7 @@ struct store_open_options {
     unsigned long long map_max;          /* bound of the file in bytes; 0: 64 GiB */
     const char *fdb_library;             /* the client library; NULL: libfdb_c.so */
     bool wait_for_store;                 /* for FoundationDB to answer, however long it takes */
+    const char *wait_option;             /* of the program, that says so; NULL: none */
     const struct store_fdb_options *fdb; /* of FoundationDB; may be NULL */
 };
 

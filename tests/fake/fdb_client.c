@@ -1,16 +1,22 @@
 /*
  * A library with the names of FoundationDB's client, for tests of what loads one: a database in the
- * memory of this process, served by the network thread. Built by test_fdb_open.sh.
+ * memory of this process, or in a file that processes share, served by the network thread. Built by
+ * the tests that use it (tests/lib/fake_fdb.bash).
  *
- * FAKE_FDB=old     says that it has API version 630
- * FAKE_FDB=string  makes nothing of the cluster file
- * FAKE_FDB=gate    answers nothing until the file FAKE_FDB_GATE exists
+ * FAKE_FDB=old        says that it has API version 630
+ * FAKE_FDB=string     makes nothing of the cluster file
+ * FAKE_FDB=gate       answers nothing until the file FAKE_FDB_GATE exists
+ * FAKE_FDB_FILE=FILE  the database is the commits in that file, one after the other
  */
+#include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
+#include <time.h>
 #include <unistd.h>
 
 typedef struct future FDBFuture;
@@ -177,6 +183,93 @@ static void apply(const struct mutation *m)
     log_of_writes = r;
 }
 
+/* ---- the file: what others have committed is applied here too, in the same order */
+
+#define POLL_NS 5000000
+
+static int file = -1;
+static off_t file_at;
+
+static void file_open(void)
+{
+    const char *path = getenv("FAKE_FDB_FILE");
+    if (path && file < 0)
+        file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+}
+
+static void take(uint8_t **at, void *out, size_t len)
+{
+    memcpy(out, *at, len);
+    *at += len;
+}
+
+static void apply_record(uint8_t *at, const uint8_t *end)
+{
+    version_now++;
+    while (at < end) {
+        struct mutation m = {.kind = *at++};
+        take(&at, &m.key.len, sizeof(int));
+        take(&at, &m.value.len, sizeof(int));
+        m.key.data = at;
+        m.value.data = at + m.key.len;
+        at = m.value.data + m.value.len;
+        apply(&m);
+    }
+}
+
+/* Locks it, and reads on; a record that was not written whole is none. */
+static void file_begin(void)
+{
+    uint32_t len;
+    if (file < 0)
+        return;
+    while (flock(file, LOCK_EX) && errno == EINTR)
+        ;
+    while (pread(file, &len, sizeof(len), file_at) == sizeof(len)) {
+        uint8_t *data = malloc(len + 1);
+        bool whole = pread(file, data, len, file_at + (off_t)sizeof(len)) == (ssize_t)len;
+        if (whole)
+            apply_record(data, data + len);
+        free(data);
+        if (!whole)
+            return;
+        file_at += (off_t)(sizeof(len) + len);
+    }
+}
+
+static void file_end(void)
+{
+    if (file >= 0)
+        (void)flock(file, LOCK_UN);
+}
+
+static void put(uint8_t **at, const void *data, size_t len)
+{
+    memcpy(*at, data, len);
+    *at += len;
+}
+
+static int file_append(const FDBTransaction *tr)
+{
+    uint32_t len = 0;
+    for (const struct mutation *m = tr->first; m; m = m->next)
+        len += 1 + 2 * (uint32_t)sizeof(int) + (uint32_t)(m->key.len + m->value.len);
+    uint8_t *data = malloc(sizeof(len) + len), *at = data;
+    put(&at, &len, sizeof(len));
+    for (const struct mutation *m = tr->first; m; m = m->next) {
+        *at++ = (uint8_t)m->kind;
+        put(&at, &m->key.len, sizeof(int));
+        put(&at, &m->value.len, sizeof(int));
+        put(&at, m->key.data, (size_t)m->key.len);
+        put(&at, m->value.data, (size_t)m->value.len);
+    }
+    bool written = ftruncate(file, file_at) == 0 &&
+                   pwrite(file, data, sizeof(len) + len, file_at) == (ssize_t)(sizeof(len) + len);
+    file_at += written ? (off_t)(sizeof(len) + len) : 0;
+    free(data);
+    return written ? 0 : 1510; /* io_error */
+}
+
 static bool conflicts(const FDBTransaction *tr)
 {
     for (const struct range *r = tr->reads; r; r = r->next)
@@ -210,6 +303,8 @@ static void fire_watches(void)
 static int serve_commit(FDBTransaction *tr)
 {
     int error = tr->first && conflicts(tr) ? 1020 : 0;
+    if (!error && tr->first && file >= 0)
+        error = file_append(tr);
     if (!error && tr->first) {
         tr->committed = ++version_now;
         for (const struct mutation *m = tr->first; m; m = m->next)
@@ -230,6 +325,7 @@ static void serve(FDBFuture *f)
         finish(f, error);
         return;
     }
+    file_begin();
     if (f->op != ON_ERROR && f->tr->version < 0)
         f->tr->version = version_now;
     if (f->op == GET_VERSION) {
@@ -248,6 +344,7 @@ static void serve(FDBFuture *f)
         if (f->op == WATCH) {
             f->next = watches;
             watches = f;
+            file_end();
             return;
         }
     } else if (f->op == GET_RANGE) {
@@ -255,6 +352,7 @@ static void serve(FDBFuture *f)
     } else if (f->op == COMMIT) {
         error = serve_commit(f->tr);
     }
+    file_end();
     finish(f, error);
     fire_watches();
 }
@@ -272,13 +370,33 @@ static void destroy_statics(void)
     statics_gone = 1;
 }
 
+/* Nothing is asked: others may commit what watches wait for. */
+static void idle(void)
+{
+    struct timespec until;
+    if (file < 0) {
+        pthread_cond_wait(&more_work, &lock);
+        return;
+    }
+    (void)clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_nsec += POLL_NS;
+    until.tv_sec += until.tv_nsec / 1000000000;
+    until.tv_nsec %= 1000000000;
+    (void)pthread_cond_timedwait(&more_work, &lock, &until);
+    if (!queue && !shut()) {
+        file_begin();
+        file_end();
+        fire_watches();
+    }
+}
+
 int fdb_run_network(void)
 {
     bool made = false;
     pthread_mutex_lock(&lock);
     while (!stopping) {
         if (!queue) {
-            pthread_cond_wait(&more_work, &lock);
+            idle();
             continue;
         }
         if (shut() && !queue->destroyed) {
@@ -342,6 +460,7 @@ int fdb_error_predicate(int predicate, int error)
 
 int fdb_create_database(const char *file, FDBDatabase **out)
 {
+    file_open();
     *out = (FDBDatabase *)(void *)text_of((const uint8_t *)file, (int)strlen(file)).data;
     return 0;
 }

@@ -2,16 +2,9 @@
 # kelpied --store fdb: what it says when there is no library, no cluster file, no answer; and a node
 # on a library that was loaded at run time (a small one of our own, tests/fake/fdb_client.c).
 . "${KELPIE_SOURCE:?}/tests/lib/cluster.bash" || exit 1
-unset FDB_CLUSTER_FILE
-
-library=$work/libfake.so
-# A sanitizer that the programs were built with, the library may need too.
-${CC:-cc} -shared -fPIC -g -O1 -pthread -D_GNU_SOURCE ${FAKE_CFLAGS-} -o "$library" \
-    "$KELPIE_SOURCE/tests/fake/fdb_client.c" || exit 1
+. "$KELPIE_SOURCE/tests/lib/fake_fdb.bash" || exit 1
 printf 'int f(void);\nint f(void) { return 0; }\n' >"$work/other.c"
 ${CC:-cc} -shared -fPIC -o "$work/other.so" "$work/other.c" || exit 1
-cluster=$work/fdb.cluster
-printf '# made by a test\ntest:abc1@127.0.0.1:4500\n' >"$cluster"
 
 # One sentence, exit 1, within 5 seconds.
 says_soon() { # PATTERN VARIABLE=VALUE STORE LIBRARY [OPTION...]

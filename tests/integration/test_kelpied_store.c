@@ -1,6 +1,7 @@
 /*
  * Stores with something wrong in them: what kelpied and `kelpie store check` say. Rows are written
- * directly, past all rules.
+ * directly, past all rules: in the embedded store, and through the driver for FoundationDB in a small
+ * database of our own (tests/fake/fdb_client.c).
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,12 +17,17 @@
 #include "bin/store_scan.h"
 #include "kelpie/error.h"
 #include "record/records.h"
+#include "store/fdb_library.h"
 
 #define TEXT_SIZE 8192
+
+/* Every test has a folder and a prefix of its own; the fake's database is one for this process. */
+static char fake_dir[64];
 
 struct fixture {
     char dir[64];
     char url[128];
+    char prefix[KEY_PREFIX_MAX + 1];
     char said[TEXT_SIZE]; /* by the last command */
     int status;
     struct keyspace ks;
@@ -38,19 +44,25 @@ static const char *build_dir(void)
     return dir;
 }
 
-static int set_up(void **state)
+static int open_fixture(void **state, bool fdb)
 {
+    static unsigned tests;
     struct fixture *f = calloc(1, sizeof(*f));
     char why[1024], program[512];
     (void)snprintf(f->dir, sizeof(f->dir), "/tmp/kelpie-rows.XXXXXX");
     assert_non_null(mkdtemp(f->dir));
-    (void)snprintf(f->url, sizeof(f->url), "lmdb:%s/store", f->dir);
+    (void)snprintf(f->prefix, sizeof(f->prefix), "test%u", ++tests);
+    if (fdb)
+        (void)snprintf(f->url, sizeof(f->url), "fdb:%s/fdb.cluster", fake_dir);
+    else
+        (void)snprintf(f->url, sizeof(f->url), "lmdb:%s/store", f->dir);
     (void)snprintf(program, sizeof(program), "%s/kelpied", build_dir());
-    assert_int_equal(keyspace_init(&f->ks, "kelpie"), 0);
+    assert_int_equal(keyspace_init(&f->ks, f->prefix), 0);
     f->world.loop = loop_new();
     assert_non_null(f->world.loop);
     loop_fill_env(f->world.loop, &f->world.env);
-    struct store_open_options o = {.executable = program, .idle_ms = 200};
+    struct store_open_options o = {
+        .executable = program, .idle_ms = 200, .fdb_library = getenv("KELPIE_FDB_LIBRARY")};
     if (store_open(f->url, &f->world.env, &o, &f->world.store, why, sizeof(why)))
         fail_msg("%s", why);
     f->world.env.store = store_handle_store(f->world.store);
@@ -64,14 +76,64 @@ static int set_up(void **state)
     return 0;
 }
 
+static int set_up(void **state)
+{
+    return open_fixture(state, false);
+}
+
+static int set_up_fdb(void **state)
+{
+    return open_fixture(state, true);
+}
+
+static void shell(const char *fmt, ...) PRINTF_LIKE(1, 2);
+static void shell(const char *fmt, ...)
+{
+    char command[1024];
+    va_list ap;
+    va_start(ap, fmt);
+    int len = vsnprintf(command, sizeof(command), fmt, ap);
+    va_end(ap);
+    assert_in_range(len, 1, sizeof(command) - 1);
+    assert_int_equal(system(command), 0);
+}
+
+/* Builds the library, with a sanitizer that the programs were built with. */
+static int build_fake(void **state)
+{
+    char path[128];
+    (void)state;
+    (void)snprintf(fake_dir, sizeof(fake_dir), "/tmp/kelpie-fake.XXXXXX");
+    assert_non_null(mkdtemp(fake_dir));
+    shell("${CC:-cc} -shared -fPIC -g -O1 -pthread -D_GNU_SOURCE ${FAKE_CFLAGS-} -o %s/libfake.so "
+          "\"$KELPIE_SOURCE/tests/fake/fdb_client.c\"",
+          fake_dir);
+    shell("echo test:abc1@127.0.0.1:4500 >%s/fdb.cluster", fake_dir);
+    (void)snprintf(path, sizeof(path), "%s/libfake.so", fake_dir);
+    assert_int_equal(setenv("KELPIE_FDB_LIBRARY", path, 1), 0);
+    (void)snprintf(path, sizeof(path), "%s/fake.db", fake_dir);
+    assert_int_equal(setenv("FAKE_FDB_FILE", path, 1), 0);
+    return 0;
+}
+
+static int remove_fake(void **state)
+{
+    (void)state;
+    fdb_library_stop();
+    shell("rm -rf %s", fake_dir);
+    return 0;
+}
+
 static int tear_down(void **state)
 {
     struct fixture *f = *state;
-    char command[160];
     buf_deinit(&f->value);
-    world_bind_deinit(&f->world);
-    (void)snprintf(command, sizeof(command), "rm -rf %s", f->dir);
-    assert_int_equal(system(command), 0);
+    /* Not world_bind_deinit: that ends the library for this process. */
+    assert_int_equal(loop_on_readable(f->world.loop, store_handle_fd(f->world.store), NULL, NULL),
+                     0);
+    store_close(f->world.store);
+    loop_free(f->world.loop);
+    shell("rm -rf %s", f->dir);
     free(f);
     return 0;
 }
@@ -124,6 +186,31 @@ static void put_node(struct fixture *f, const char *id, enum node_state state)
     put(f);
 }
 
+/* What the founder writes with its row, but for its view. */
+static void put_cluster(struct fixture *f, uint64_t format)
+{
+    struct format_record r = {.version = format, .cluster_id = {.b = {1}}};
+    struct primary_record primary = {.vacant = true};
+    struct term_record term = {.term = 1};
+    f->key = key_format(&f->ks);
+    format_record_encode(&r, key_bytes(&f->key), &f->value);
+    put(f);
+    f->key = key_primary(&f->ks);
+    primary_record_encode(&primary, key_bytes(&f->key), &f->value);
+    put(f);
+    f->key = key_term(&f->ks);
+    term_record_encode(&term, key_bytes(&f->key), &f->value);
+    put(f);
+}
+
+static void put_view(struct fixture *f, uint64_t number, uint64_t count)
+{
+    struct view_record v = {.number = number, .count = count};
+    f->key = key_view(&f->ks);
+    view_record_encode(&v, key_bytes(&f->key), &f->value);
+    put(f);
+}
+
 static void put_newer(struct fixture *f, struct key key)
 {
     f->key = key;
@@ -161,22 +248,37 @@ static void run(struct fixture *f, const char *program, const char *arguments)
 static void check(struct fixture *f, int status, const char *says)
 {
     char arguments[256];
-    (void)snprintf(arguments, sizeof(arguments), "store check --store %s", f->url);
+    (void)snprintf(arguments, sizeof(arguments), "store check --store %s --prefix %s", f->url,
+                   f->prefix);
     run(f, "kelpie", arguments);
     if (f->status != status || !strstr(f->said, says))
         fail_msg("status %d, said: %s(wanted %d: %s)", f->status, f->said, status, says);
 }
 
+static void dump(struct fixture *f)
+{
+    char arguments[256];
+    (void)snprintf(arguments, sizeof(arguments), "store dump --store %s --prefix %s", f->url,
+                   f->prefix);
+    run(f, "kelpie", arguments);
+    assert_int_equal(f->status, 0);
+}
+
+/* A node that is refused has written nothing. */
 static void start(struct fixture *f, int status, const char *says)
 {
-    char arguments[512];
+    char arguments[512], before[TEXT_SIZE];
+    dump(f);
+    memcpy(before, f->said, sizeof(before));
     (void)snprintf(arguments, sizeof(arguments),
                    "--node-id n1 --store %s --data-dir %s --listen 127.0.0.1:0 --rpc-listen "
-                   "127.0.0.1:0 --log-level error",
-                   f->url, f->dir);
+                   "127.0.0.1:0 --log-level error --prefix %s",
+                   f->url, f->dir, f->prefix);
     run(f, "kelpied", arguments);
     if (f->status != status || !strstr(f->said, says))
         fail_msg("status %d, said: %s(wanted %d: %s)", f->status, f->said, status, says);
+    dump(f);
+    assert_string_equal(f->said, before);
 }
 
 /* ---- tests ---- */
@@ -187,12 +289,14 @@ static void test_sound(void **state)
     char id[16];
     check(f, 0, ": 0 records, 0 nodes, 0 actors, 0 problems\n");
     put_node(f, "n1", NODE_LEFT);
+    put_cluster(f, RECORD_VERSION);
+    put_view(f, 2, 0);
     for (int i = 0; i < 100; i++) { /* more than a page */
         (void)snprintf(id, sizeof(id), "r%d", i);
         put_placement(f, id, "n1", 2);
         put_by_node(f, id, "n1", 2);
     }
-    check(f, 0, ": 201 records, 1 nodes, 100 actors, 0 problems\n");
+    check(f, 0, ": 205 records, 1 nodes, 100 actors, 0 problems\n");
 }
 
 static void test_by_node(void **state)
@@ -217,16 +321,17 @@ static void test_by_node(void **state)
 static void test_view(void **state)
 {
     struct fixture *f = *state;
-    struct view_record v = {.number = 4, .count = 2};
     put_node(f, "n1", NODE_ACTIVE);
-    check(f, 1, "cluster/membership_view: there is no view, but 1 nodes are Active\n");
-    f->key = key_view(&f->ks);
-    view_record_encode(&v, key_bytes(&f->key), &f->value);
-    put(f);
+    check(f, 1, "cluster/format: there is no format, but 1 nodes have joined\n");
+    check(f, 1, "cluster/membership_view: there is no view, but 1 nodes have joined\n");
+    check(f, 1, "cluster/primary: there is no row of a primary, but 1 nodes have joined\n");
+    check(f, 1, "cluster/primary_term: there is no term, but 1 nodes have joined\n");
+    check(f, 1, ": 1 records, 1 nodes, 0 actors, 4 problems\n");
+    put_cluster(f, RECORD_VERSION);
+    check(f, 1, ": 4 records, 1 nodes, 0 actors, 1 problems\n");
+    put_view(f, 4, 2);
     check(f, 1, "cluster/membership_view: it counts 2 members, but 1 nodes are Active\n");
-    v.count = 1;
-    view_record_encode(&v, key_bytes(&f->key), &f->value);
-    put(f);
+    put_view(f, 4, 1);
     check(f, 1, "cluster/membership_view: its hash is not that of the Active nodes\n");
 }
 
@@ -241,9 +346,17 @@ static void test_records(void **state)
     put_newer(f, key_format(&f->ks));
     check(f, 1, "cluster/format: the record was written by a newer version\n");
     start(f, 1, "the record cluster/format was written by a newer version of kelpied");
+    put_cluster(f, RECORD_VERSION + 1);
+    check(f, 1, "cluster/format: the store has format 2, this program reads up to 1\n");
+    start(f, 1, "has format 2, but this kelpied reads up to 1; use a newer one\n");
+    put_cluster(f, RECORD_VERSION);
+    put_newer(f, key_node(&f->ks, "other"));
+    start(f, 1, "the record cluster/nodes/other was written by a newer version of kelpied");
+    put_node(f, "other", NODE_LEFT);
+    put_view(f, 1, 0);
     put_newer(f, unknown);
     check(f, 1, "no record has such a key\n");
-    check(f, 1, " 2 problems\n");
+    check(f, 1, ": 6 records, 1 nodes, 0 actors, 1 problems\n");
     put_flipped(f, key_state(&f->ks, "room", "r", bytes_of_str("k")));
     check(f, 1, "state/room/r/k/k: the checksum is wrong\n");
 }
@@ -255,6 +368,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_by_node, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_view, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_records, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_sound, set_up_fdb, tear_down),
+        cmocka_unit_test_setup_teardown(test_by_node, set_up_fdb, tear_down),
+        cmocka_unit_test_setup_teardown(test_view, set_up_fdb, tear_down),
+        cmocka_unit_test_setup_teardown(test_records, set_up_fdb, tear_down),
     };
-    return cmocka_run_group_tests_name("kelpied_store", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("kelpied_store", tests, build_fake, remove_fake);
 }

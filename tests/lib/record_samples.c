@@ -165,6 +165,7 @@ static const struct node_record node_1 = {.state = NODE_ACTIVE,
                                           .addr = "10.0.0.1:7000",
                                           .http_addr = "10.0.0.1:8080",
                                           .lease_ms = 10000,
+                                          .format_max = 1,
                                           .class_count = 2,
                                           .classes = {"room", "session"}};
 static const struct heartbeat_record heartbeat_1 = {.incarnation = 3,
@@ -203,10 +204,11 @@ static const struct record_sample plain[] = {
      " version=1 cluster_id=" UUID_1_TEXT},
     {"node", KEY_NODE, &node_1,
      "150115021503" UUID_1_HEX "1415022602"
-     "31302e302e302e313a37303030000231302e302e302e313a3830383000162710150202726f6f6d00"
-     "0273657373696f6e0018739a3956",
+     "31302e302e302e313a37303030000231302e302e302e313a38303830001627101501150202726f6f6d00"
+     "0273657373696f6e0018e92fdc17",
      " state=Active incarnation=3 boot=" UUID_1_TEXT
      " gone_view=0 touched=2 flagged=false addr=\"10.0.0.1:7000\" http_addr=\"10.0.0.1:8080\" lease_ms=10000"
+     " format_max=1"
      " class=\"room\" class=\"session\""},
     {"heartbeat", KEY_HEARTBEAT, &heartbeat_1,
      "15011503" UUID_1_HEX "1603e81507150c1501026e3200150418e432ea3d",
@@ -244,6 +246,7 @@ static struct node_record node_max = {.state = NODE_FAILED,
                                       .addr = X32 X8 X8 X8 "xxxxxxx",
                                       .http_addr = X32 X8 X8 X8 "xxxxxxx",
                                       .lease_ms = UINT32_MAX,
+                                      .format_max = UINT32_MAX,
                                       .class_count = CLASS_COUNT_MAX};
 static const struct heartbeat_record heartbeat_zero;
 static struct heartbeat_record heartbeat_max = {.incarnation = UINT64_MAX,

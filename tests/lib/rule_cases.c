@@ -85,10 +85,13 @@ static void newer_value(struct rig *r, struct rig_row *row)
     struct bytes key = key_bytes(&row->key);
     buf_init(&scratch, r->env.mem);
     buf_init(&body, r->env.mem);
-    size_t end = row->len;
-    do
-        end--; /* the packed checksum is the last element: an integer of 0..4 bytes */
-    while (row->value[end] - 0x14u != row->len - end - 1 || row->len - end < 2);
+    struct tuple_reader elements = tuple_reader_of(bytes_of(row->value, row->len), &scratch);
+    struct tuple_item element;
+    size_t end = 0; /* of what is before the last element, the checksum */
+    while (elements.rest.len > 0) {
+        end = row->len - elements.rest.len;
+        assert_true(tuple_next(&elements, &element));
+    }
     buf_append(&body, row->value, end);
     assert_int_equal(body.data[1], RECORD_VERSION);
     body.data[1] = RECORD_VERSION + 1;

@@ -5,6 +5,7 @@
  *   a=A1        node a is Active in incarnation 1; L J A V F: Left, Joining, Active, leaVing, Failed
  *   a=A2b1      the same process (boot 1) in its second incarnation; else boot = incarnation
  *   a=F1@6      view 6 dropped it; a=L1^2: touched twice; a=A1!: flagged
+ *   a=A1:2      its program reads records up to version 2
  *   a~7/5       heartbeat of that life of a, counter 7, holding view 5; a~7/5#2b2: of another life;
  *               a~7/5>b1>c2: it cannot reach b in incarnation 1 and c in 2
  *   view=5(3)   view 5 with three members; without (n): counted and hashed from the Active nodes

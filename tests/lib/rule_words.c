@@ -120,7 +120,7 @@ static struct life life_of(struct rig *r, const char *id)
 
 static void scene_node(struct rig *r, const char *word)
 {
-    struct node_record n = {.lease_ms = 2000};
+    struct node_record n = {.lease_ms = 2000, .format_max = RECORD_VERSION};
     struct life l;
     (void)take_id(&word, l.node_id, "=");
     CHECK(take(&word, '='));
@@ -133,6 +133,8 @@ static void scene_node(struct rig *r, const char *word)
     n.gone_view = take(&word, '@') ? number(&word) : 0;
     n.touched = take(&word, '^') ? number(&word) : 0;
     n.flagged = take(&word, '!');
+    if (take(&word, ':'))
+        n.format_max = (uint32_t)number(&word);
     CHECK(*word == '\0');
     (void)snprintf(n.addr, sizeof(n.addr), "at-%.32s", l.node_id);
     RIG_PUT(r, node, key_node(&r->ks, l.node_id), &n);
@@ -337,6 +339,8 @@ static void say_node(struct words *w, const char *id, const struct node_record *
         say(w, "^%llu", LLU(n->touched));
     if (n->flagged)
         say(w, "!");
+    if (n->format_max > RECORD_VERSION)
+        say(w, ":%u", n->format_max);
 }
 
 static void say_heartbeat(struct rig *r, struct words *w, const char *id,

@@ -315,7 +315,7 @@ static const char *text_of(size_t len)
 static int forged_node(struct bufs *b, uint64_t node_state, const char *addr, uint64_t lease_ms,
                        uint64_t class_count, size_t classes, const char *class)
 {
-    pack(&b->forged, "uuuvuufssuu", U(1), node_state, U(1), U(0), U(0), addr, "h", lease_ms,
+    pack(&b->forged, "uuuvuufssuuu", U(1), node_state, U(1), U(0), U(0), addr, "h", lease_ms, U(1),
          class_count);
     for (size_t i = 0; i < classes; i++)
         tuple_pack_str(&b->forged, class);

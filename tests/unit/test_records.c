@@ -191,6 +191,7 @@ static void decoded_fields(void **state)
     assert_string_equal(out.addr, "10.0.0.1:7000");
     assert_string_equal(out.http_addr, "10.0.0.1:8080");
     assert_int_equal(out.lease_ms, 10000);
+    assert_int_equal(out.format_max, 1);
     assert_int_equal(out.class_count, 2);
     assert_string_equal(out.classes[0], "room");
     assert_string_equal(out.classes[1], "session");

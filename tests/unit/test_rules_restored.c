@@ -121,7 +121,7 @@ static void start_nodes(struct rig *r, const struct rule_case *c)
 }
 
 static const struct rule_case nodes_cases[] = {
-    {"every state", "a=A1 b=F2@4 c=L3 d=V4@5 e=J5^2 view=5", NULL, 0, 0,
+    {"every state", "a=A1! b=F2@4 c=L3 d=V4@5 e=J5^2! view=5", NULL, 0, 0,
      "a=L1000000000b0@1000000000^1 b=L1000000000b0@1000000000^1 c=L1000000000b0@1000000000^1 "
      "d=L1000000000b0@1000000000^1 e=L1000000000b0@1000000000^3"},
     {"rewritten before", "a=L1000000000b0@1000000000^1", NULL, 0, 0, ""},
