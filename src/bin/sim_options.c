@@ -361,7 +361,7 @@ static void parse_rest(struct options *o, int argc, char **argv)
         bad_usage("%s needs --seed N, or DST_SEED in the environment", command);
     if (o->command == REPLAY && !o->file)
         bad_usage("replay needs a FILE");
-    if (o->command == SWEEP && !o->have_seeds && !o->minutes)
+    if (o->command == SWEEP && !o->have_seeds && !(o->minutes > 0))
         bad_usage("sweep needs --seeds A..B, or --minutes N");
     if (o->command == COMPARE && o->have_seed == o->have_seeds)
         bad_usage("compare needs --seed N, or --seeds A..B");
