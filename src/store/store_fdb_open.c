@@ -153,7 +153,8 @@ static int first_answer(const struct store_fdb_handle *h, const struct env *env,
     uint64_t start = clock_now_ns(env->clock), waited = 0;
     bool told = false;
     int err;
-    while ((err = ask_once(h, open_ms)) != 0) {
+    /* The last question has the rest of the time. */
+    while ((err = ask_once(h, o->wait ? open_ms : open_ms - (unsigned)waited)) != 0) {
         waited = (clock_now_ns(env->clock) - start) / NS_PER_MS;
         if (err == FDB_CONNECTION_STRING_INVALID)
             return say_useless(h, path, err, error, error_size);

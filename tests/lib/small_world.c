@@ -294,6 +294,7 @@ static void store_read_(void *ctx, struct store_req *req)
 {
     struct small_world *w = ctx;
 
+    w->requests++;
     if (w->store_cut)
         swallow(w, req);
     else
@@ -305,8 +306,13 @@ static void store_commit_(void *ctx, struct store_req *req)
     struct small_world *w = ctx;
     enum small_commit plan = SMALL_COMMIT_PLAIN;
 
+    w->requests++;
     if (w->store_cut) {
         swallow(w, req);
+        return;
+    }
+    if (w->store_full) {
+        answer_later(w, req, KELPIE_E_STORE_FULL);
         return;
     }
     w->commits++;

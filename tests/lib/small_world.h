@@ -59,8 +59,9 @@ struct small_world {
     /* Runs before each commit reaches the store. */
     void (*before_commit)(struct small_world *w, const struct store_req *req);
     size_t commits;
-    /* The store answers nobody. */
-    bool store_cut;
+    /* The store answers nobody; its disk is full for everybody, and reads work. */
+    bool store_cut, store_full;
+    size_t requests; /* reads and commits that were sent */
     struct store_req *swallowed[SMALL_SWALLOWED_MAX];
     size_t swallowed_count;
     struct small_late *late;

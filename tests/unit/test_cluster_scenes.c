@@ -140,6 +140,62 @@ static void a_stored_primary_without_majority_resigns(void **state)
     small_world_free(w);
 }
 
+/* ---- the store is away from all */
+
+#define OUTAGE_MS 60000 /* thirty leases */
+
+/* Nodes suspend within their lease and say why, ask at a bounded rate, and go on in the same lives. */
+static void outage(bool full)
+{
+    const char *reason = full ? "the store has no room left" : "the store does not answer";
+    struct small_world *w = world_of(3);
+    uint64_t failures = 0, elections = 0;
+    small_run_ms(w, 1000);
+    *(full ? &w->store_full : &w->store_cut) = true;
+    small_run_ms(w, 2100);
+    size_t before = w->requests;
+    for (size_t i = 0; i < 3; i++) {
+        assert_false(cluster_may_act(cluster_at(w, i)));
+        assert_string_equal(cluster_reason(cluster_at(w, i)), reason);
+    }
+    small_run_ms(w, OUTAGE_MS);
+    /* A few operations a node, each with a pause of half a heartbeat, or of half a second. */
+    assert_in_range(w->requests - before, 3 * OUTAGE_MS / 2000, 3 * OUTAGE_MS / 50);
+    for (size_t i = 0; i < 3; i++) {
+        assert_false(cluster_may_act(cluster_at(w, i)));
+        assert_string_equal(cluster_reason(cluster_at(w, i)), reason);
+        assert_int_equal(cluster_stats(cluster_at(w, i))->suspends, 1);
+    }
+    w->store_full = w->store_cut = false;
+    small_run_ms(w, 3000);
+    for (size_t i = 0; i < 3; i++) {
+        struct cluster *c = cluster_at(w, i);
+        assert_true(cluster_may_act(c));
+        assert_int_equal(cluster_state(c), NODE_ACTIVE);
+        assert_int_equal(cluster_incarnation(c), 1);
+        assert_int_equal(cluster_view(c)->count, 3);
+        assert_string_equal(cluster_reason(c), "");
+        failures += cluster_stats(c)->failures_declared;
+        elections += cluster_stats(c)->elections_won;
+    }
+    assert_int_equal(failures, 0);
+    assert_int_equal(elections, 1); /* after the outage; the founder needed none */
+    assert_false(stored_primary(w).vacant);
+    small_world_free(w);
+}
+
+static void an_outage_that_hits_all_fails_nobody(void **state)
+{
+    (void)state;
+    outage(false);
+}
+
+static void a_full_disk_fails_nobody(void **state)
+{
+    (void)state;
+    outage(true);
+}
+
 /* ---- two nodes */
 
 /* As docs/protocol.md says: a primary that survives declares the other one failed, and then resigns. */
@@ -192,6 +248,8 @@ int main(void)
         cmocka_unit_test(a_primary_that_leaves_claims_nothing_when_it_commits),
         cmocka_unit_test(a_node_asked_to_leave_while_joining_goes_at_once),
         cmocka_unit_test(a_stored_primary_without_majority_resigns),
+        cmocka_unit_test(an_outage_that_hits_all_fails_nobody),
+        cmocka_unit_test(a_full_disk_fails_nobody),
         cmocka_unit_test(of_two_the_primary_survives),
         cmocka_unit_test(of_two_the_other_one_survives),
         cmocka_unit_test(a_minority_is_quiet),
