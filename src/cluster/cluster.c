@@ -117,7 +117,10 @@ static void on_lease_timer(void *arg)
 static void on_elect_timer(void *arg)
 {
     struct cluster *c = arg;
-    c->elect_phase = c->elect_phase == ELECT_RANKED ? ELECT_DUE : ELECT_IDLE;
+    if (c->elect_phase == ELECT_RANKED)
+        c->elect_phase = ELECT_DUE;
+    else
+        c->elect_phase = c->elect_phase == ELECT_ASKING ? ELECT_ASKED : ELECT_IDLE;
     step_soon(c);
 }
 

@@ -11,6 +11,7 @@
 #define PEEK_READS_MAX 48      /* heartbeats read in one go after their watches fired */
 #define PEEK_DELAY_MS 4        /* watches that fire close together are read together */
 #define ELECT_RANK_DELAY_MS 20 /* a candidate waits for those before it in the view */
+#define ELECT_ANSWERS_MS 10    /* and for the answers of those who may not live */
 #define SEEN_ALIVE_MOVES 2     /* a heartbeat that moved so often is no late landing */
 #define TRIM_INTERVAL_BEATS 64
 #define SUSPECTS_MAX 4 /* whom the primary has everybody ping at a time */
@@ -107,7 +108,14 @@ struct cluster {
     struct timer beat_timer, lease_timer, step_timer, poll_timer, peek_timer, elect_timer;
     uint64_t beat_started_ns;
     uint64_t beats, trimmed_at_beat;
-    enum { ELECT_IDLE, ELECT_RANKED, ELECT_DUE, ELECT_ASKING, ELECT_BACKOFF } elect_phase;
+    enum {
+        ELECT_IDLE,
+        ELECT_RANKED, /* waits for its turn */
+        ELECT_DUE,
+        ELECT_ASKING, /* the others, until all have answered */
+        ELECT_ASKED,  /* or long enough: a majority does */
+        ELECT_BACKOFF
+    } elect_phase;
     uint64_t majority_seen_ns;
     bool poll_again, scan_wanted;
     size_t pings_outstanding;

@@ -45,7 +45,7 @@ static void on_pong(struct rpc_call *call, int status, struct bytes payload)
     else
         grey_missed(p, call->sent_ns);
     /* The primary counts its answers once a heartbeat: a step for each would be all it does. */
-    if (c->state == NODE_JOINING || c->elect_phase == ELECT_ASKING)
+    if (c->state == NODE_JOINING || c->elect_phase == ELECT_ASKING || c->elect_phase == ELECT_ASKED)
         step_soon(c);
 }
 

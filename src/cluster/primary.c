@@ -171,9 +171,30 @@ static size_t rank(const struct cluster *c)
     return n;
 }
 
-/* When its turn has come the candidate asks everybody, and tries once a majority of the members it
- * knows has answered, or nobody is left to answer: the rule counts the voters. Not before its turn:
- * most elections are over by then, and all asking all is the square of the nodes. */
+/* How many members have answered lately, this node among them. */
+static size_t count_fresh(const struct cluster *c)
+{
+    size_t fresh = 1;
+    for (size_t i = 0; i < c->view.count; i++) {
+        struct life m = member_life(&c->view.members[i]);
+        fresh += peer_fresh(c, &m, elect_age_ns(c));
+    }
+    return fresh;
+}
+
+/* Whether it is time to try. A majority of the members it knows is not yet one of the voters, among
+ * whom are Failed nodes: so the answers of all are waited for, though not for long. */
+static bool elect_ripe(const struct cluster *c, bool held)
+{
+    size_t fresh = count_fresh(c), all = c->view.count - (held ? 1 : 0);
+    if (c->elect_phase == ELECT_ASKED && 2 * fresh > c->view.count)
+        return true;
+    return fresh >= all || c->pings_outstanding == 0;
+}
+
+/* When its turn has come the candidate asks everybody, and tries when enough have answered: the rule
+ * counts the voters. Not before its turn: most elections are over by then, and all asking all is the
+ * square of the nodes. */
 static void step_candidate(struct cluster *c)
 {
     struct silence old;
@@ -192,20 +213,13 @@ static void step_candidate(struct cluster *c)
     }
     if (c->elect_phase == ELECT_DUE) {
         c->elect_phase = ELECT_ASKING;
+        timer_start(&c->elect_timer, ELECT_ANSWERS_MS * NS_PER_MS);
         ping_members(c);
     }
-    if (c->elect_phase != ELECT_ASKING)
+    if ((c->elect_phase != ELECT_ASKING && c->elect_phase != ELECT_ASKED) || !elect_ripe(c, held))
         return;
-    size_t fresh = 1;
-    for (size_t i = 0; i < c->view.count; i++) {
-        struct life m = member_life(&c->view.members[i]);
-        if (peer_fresh(c, &m, elect_age_ns(c)))
-            fresh++;
-    }
-    if (2 * fresh > c->view.count || c->pings_outstanding == 0) {
-        c->elect_phase = ELECT_IDLE;
-        elect_start(c, silent ? &old : NULL);
-    }
+    c->elect_phase = ELECT_IDLE;
+    elect_start(c, silent ? &old : NULL);
 }
 
 /* ---- the primary's work ---- */

@@ -5,9 +5,9 @@
 
 /*
  * GrantedByMajority: when the term goes up, more than half of the voters are with the candidate:
- * each of them Active at the commit, its heartbeat and its answer to a ping seen within a lease of
- * the moment the candidate sent the commit. Whom it counted is not asked; whom it can have counted
- * is.
+ * each of them Active at the commit, its answer to a ping seen within a lease of the moment the
+ * candidate sent the commit, its heartbeat within two: it answers while its own lease runs. Whom it
+ * counted is not asked; whom it can have counted is.
  */
 
 #define AGES_MAX 160
@@ -36,7 +36,7 @@ void check_majority(struct shadow *s, const struct shadow_change *c)
     const struct timing *t = &s->w->config.timing;
     uint64_t lease = timing_lease_ns(t) + timing_lease_ns(t) * 2 * DRIFT_PERCENT / 100;
     uint64_t ping = lease + t->rpc_timeout_ms * NS_PER_MS;
-    uint64_t beat = lease + (2 * t->heartbeat_ms + SLACK_MS) * NS_PER_MS;
+    uint64_t beat = 2 * lease + (2 * t->heartbeat_ms + SLACK_MS) * NS_PER_MS;
     uint64_t now = c->seen->sent_ns;
     unsigned self = c->seen->node, voters = 0, with = 0;
     char ages[AGES_MAX] = "";
