@@ -4,9 +4,11 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 #include "store/fdb_fixture.h"
+#include "store/fdb_library.h"
 #include "store/heap_mem.h"
 #include "store/store_dir.h"
 
@@ -90,7 +92,20 @@ static void close_lmdb(struct store_fixture *f)
     fixture_remove_dir(f->dir);
 }
 
-/* The real FoundationDB, below a prefix that nobody else has; it is emptied at both ends. */
+/* The real FoundationDB, below a random prefix of this process; each test begins and ends without a
+ * row there. */
+static const char *fdb_prefix(void)
+{
+    static char prefix[48];
+    uint64_t number[2];
+    if (prefix[0])
+        return prefix;
+    CHECK(getrandom(number, sizeof(number), 0) == (ssize_t)sizeof(number));
+    snprintf(prefix, sizeof(prefix), "\x15\x02kt/%016llx%016llx/", (unsigned long long)number[0],
+             (unsigned long long)number[1]);
+    return prefix;
+}
+
 static void clear_all(struct store_fixture *f)
 {
     static const uint8_t end[] = {0xff, 0xff, 0xff};
@@ -105,12 +120,13 @@ static bool usable_fdb(void)
     return getenv("FDB_CLUSTER_FILE") != NULL;
 }
 
+static bool fdb_used;
+
 static void open_fdb(struct store_fixture *f)
 {
-    snprintf(f->dir, sizeof(f->dir), "\x15\x02kelpie-test/%d/%llu/", (int)getpid(),
-             (unsigned long long)poll_loop_now_ms());
+    fdb_used = true;
     f->fdb_options = (struct store_fdb_options){
-        .prefix = bytes_of_str(f->dir), .order = true, .timeout_ms = FIXTURE_WAIT_MS / 2};
+        .prefix = bytes_of_str(fdb_prefix()), .order = true, .timeout_ms = FIXTURE_WAIT_MS / 2};
     open_url(f, FIXTURE_CLIENTS, "fdb");
     clear_all(f);
 }
@@ -158,6 +174,18 @@ void fixture_close(struct store_fixture *f)
     f->backend->close(f);
     CHECK(f->shares_memory || test_mem_used() == 0);
     CHECK(f->loop.count == 0);
+}
+
+/* What a test that failed has left is cleared here. */
+void fixtures_end(void)
+{
+    static struct store_fixture f;
+    if (fdb_used) {
+        poll_loop_init(&f.loop, &f.env, 7);
+        open_fdb(&f);
+        close_fdb(&f);
+    }
+    fdb_library_stop();
 }
 
 /* ---- operations that wait */

@@ -46,6 +46,9 @@ extern const size_t store_backend_count;
 
 void fixture_open(struct store_fixture *f, const struct store_backend *backend);
 void fixture_close(struct store_fixture *f);
+/* At the end of a program, whatever its tests came to: a real FoundationDB keeps no row of them, and its
+ * library is stopped. */
+void fixtures_end(void);
 /* A fresh directory for a store, in memory where there is such a filesystem; and its removal. */
 void fixture_make_dir(char *out, size_t size);
 void fixture_remove_dir(const char *dir);

@@ -14,7 +14,6 @@
 #include <cmocka.h>
 
 #include "kelpie/error.h"
-#include "store/fdb_library.h"
 #include "store/history.h"
 #include "store/store_fixture.h"
 #include "store/store_process.h"
@@ -578,6 +577,6 @@ int main(int argc, char **argv)
     free(tests);
     free(what);
     free(names);
-    fdb_library_stop();
+    fixtures_end();
     return failed;
 }

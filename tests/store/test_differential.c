@@ -16,7 +16,6 @@
 
 #include "base/rng.h"
 #include "kelpie/error.h"
-#include "store/fdb_library.h"
 #include "store/store_fixture.h"
 #include "store/store_process.h"
 
@@ -224,6 +223,6 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_fdb_sim_fdb),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
-    fdb_library_stop();
+    fixtures_end();
     return failed;
 }
