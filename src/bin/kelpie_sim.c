@@ -18,6 +18,7 @@
 #include "sim/sim_mem.h"
 #include "sim/sim_report.h"
 #include "sim/sim_run.h"
+#include "sim/sim_steps.h"
 
 static void say(const char *line)
 {
@@ -30,7 +31,6 @@ static void listen(const struct options *o, struct sim_config *c)
     c->say = say;
     c->log = o->log;
     c->log_level = o->level;
-    c->trace = o->trace;
     c->events_from = o->events_from;
     c->events_to = o->events_to;
 }
@@ -82,6 +82,29 @@ static void print(const struct buf *text)
         bad_usage("cannot write the report");
 }
 
+static void save_as(const char *option, const char *path, const struct steps *s,
+                    void (*to_text)(const struct steps *s, struct buf *out), struct mem mem)
+{
+    struct buf text;
+
+    if (!path)
+        return;
+    buf_init(&text, mem);
+    to_text(s, &text);
+    if (text_save(path, buf_bytes(&text)))
+        bad_usage("%s: cannot write '%s': %s", option, path, strerror(errno));
+    buf_deinit(&text);
+}
+
+static void save_steps(const struct options *o, const struct steps *s, struct mem mem)
+{
+    if (s && steps_cut_short(s))
+        bad_usage("the run has more than %u steps, too many for a trace (see --duration)",
+                  STEP_LINES_MAX);
+    save_as("--trace", o->trace, s, steps_to_ndjson, mem);
+    save_as("--trace-tla", o->trace_tla, s, steps_to_tla, mem);
+}
+
 /* Runs it, and says what came of it. */
 static int run_one(const struct options *o, struct sim_config *config, const char *reproduce,
                    struct mem mem)
@@ -95,11 +118,15 @@ static int run_one(const struct options *o, struct sim_config *config, const cha
     if (!o->json)
         print(&text);
     config->record = o->report ? record_new() : NULL;
+    config->steps = o->trace || o->trace_tla ? steps_new() : NULL;
     sim_run_timed(config, &result);
+    save_steps(o, config->steps, mem);
     if (o->report && page_save(o->report, config->record, config, &result, reproduce, mem))
         bad_usage("--report: cannot write '%s': %s", o->report, strerror(errno));
     record_free(config->record);
+    steps_free(config->steps);
     config->record = NULL;
+    config->steps = NULL;
     buf_clear(&text);
     if (o->json)
         report_run_json(config, &result, reproduce, &text);

@@ -90,6 +90,10 @@ static void parse_seeds(struct options *o, const char *text)
 
 static void parse_events(struct options *o, const char *text)
 {
+    o->events_from = 1;
+    o->events_to = UINT64_MAX;
+    if (strcmp(text, "all") == 0)
+        return;
     parse_range("--events", text, &o->events_from, &o->events_to);
     if (o->events_from == 0 || o->events_to < o->events_from)
         bad_usage("--events %s: the range is empty (the first event is 1)", text);
@@ -152,6 +156,7 @@ enum {
     OPT_MUTANT,
     OPT_LOG,
     OPT_TRACE,
+    OPT_TRACE_TLA,
     OPT_REPORT,
     OPT_JOBS,
     OPT_OUT,
@@ -174,8 +179,9 @@ static const struct option run_options[] = {
     {"set", required_argument, NULL, OPT_SET},
     {"mutant", required_argument, NULL, OPT_MUTANT},
     {"log", required_argument, NULL, OPT_LOG},
-    {"trace", no_argument, NULL, OPT_TRACE},
     {"events", required_argument, NULL, OPT_EVENTS},
+    {"trace", required_argument, NULL, OPT_TRACE},
+    {"trace-tla", required_argument, NULL, OPT_TRACE_TLA},
     {"report", required_argument, NULL, OPT_REPORT},
     {"help", no_argument, NULL, OPT_HELP},
     {NULL, 0, NULL, 0},
@@ -228,7 +234,9 @@ static const struct option shrink_options[] = {
 
 static const struct option replay_options[] = {
     {"log", required_argument, NULL, OPT_LOG},
-    {"trace", no_argument, NULL, OPT_TRACE},
+    {"events", required_argument, NULL, OPT_EVENTS},
+    {"trace", required_argument, NULL, OPT_TRACE},
+    {"trace-tla", required_argument, NULL, OPT_TRACE_TLA},
     {"report", required_argument, NULL, OPT_REPORT},
     {"help", no_argument, NULL, OPT_HELP},
     {NULL, 0, NULL, 0},
@@ -280,6 +288,14 @@ static void take_value(struct options *o, int option, const char *value)
     }
 }
 
+/* Found before the run, not after it. */
+static const char *writable(const char *option, const char *path)
+{
+    if (file_can_be_written(path))
+        bad_usage("%s: cannot write '%s': %s", option, path, strerror(errno));
+    return path;
+}
+
 static void take_option(struct options *o, int option, const char *value)
 {
     switch (option) {
@@ -324,12 +340,13 @@ static void take_option(struct options *o, int option, const char *value)
         o->level = parse_level(value);
         break;
     case OPT_REPORT:
-        o->report = value;
-        if (file_can_be_written(value))
-            bad_usage("--report: cannot write '%s': %s", value, strerror(errno));
+        o->report = writable("--report", value);
         break;
     case OPT_TRACE:
-        o->trace = true;
+        o->trace = writable("--trace", value);
+        break;
+    case OPT_TRACE_TLA:
+        o->trace_tla = writable("--trace-tla", value);
         break;
     case 'w':
         parse_format(o, value);

@@ -25,10 +25,11 @@ struct options {
     unsigned set_count;
     const char *mutant;
     const char *report;
+    const char *trace, *trace_tla;
     const char *out;
     const char *with; /* another build's kelpie-sim */
     const char *file; /* to replay */
-    bool log, trace;
+    bool log;
     enum log_level level;
     char overrides[OVERRIDES_MAX];
 };

@@ -87,6 +87,8 @@ static void add_counts(struct sim_result *sum, const struct sim_result *r)
         sum->faults[f] += r->faults[f];
     for (unsigned c = 0; c < CHECK_COUNT; c++)
         sum->compared[c] += r->compared[c];
+    for (unsigned a = 0; a < STEP_ACTION_COUNT; a++)
+        sum->steps[a] += r->steps[a];
     sum->faults_on |= r->faults_on;
 }
 
@@ -193,6 +195,7 @@ static int job_start(struct sweep *s, struct job *j, uint64_t seed)
         struct sim_result result;
         (void)close(ends[0]);
         s->o->configure(s->o->arg, seed, &config);
+        config.steps = steps_new();
         sim_run_timed(&config, &result);
         _exit(write_all(ends[1], &result, sizeof result) ? 0 : 3);
     }

@@ -25,6 +25,12 @@ void cover_each_missing(const struct sweep_result *r, void (*fn)(void *arg, cons
     for (size_t i = 0; i < marks_count(); i++)
         if (r->mark_seeds[i] == 0)
             fn(arg, mark_at(i)->name);
+    for (unsigned a = 0; a < STEP_ACTION_COUNT; a++) {
+        if (r->total.steps[a] || !step_in_spec((enum step_action)a))
+            continue;
+        (void)snprintf(what, sizeof what, "step %s", step_name((enum step_action)a));
+        fn(arg, what);
+    }
     for (unsigned f = 0; f < FAULT_COUNT; f++) {
         for (unsigned p = 0; p < PHASE_COUNT; p++) {
             if (r->pairs[f][p] || !fault_was_on(r, (enum sim_fault)f) ||
@@ -157,6 +163,11 @@ void cover_text(const struct sweep_result *r, struct buf *out)
     for (size_t i = 0; i < marks_count(); i++)
         buf_appendf(out, " %s=%llu", mark_at(i)->name, (unsigned long long)r->mark_seeds[i]);
     buf_appendf(out, "%s", marks_count() ? "\n" : "");
+    buf_appendf(out, "\nsteps of the specification:");
+    for (unsigned a = 0; a < STEP_ACTION_COUNT; a++)
+        buf_appendf(out, " %s=%llu", step_name((enum step_action)a),
+                    (unsigned long long)r->total.steps[a]);
+    buf_appendf(out, "\n");
     cover_each_missing(r, add_line, out);
 }
 
@@ -177,6 +188,10 @@ void cover_json(const struct sweep_result *r, struct buf *out)
     for (size_t i = 0; i < marks_count(); i++)
         buf_appendf(out, "%s\"%s\":%llu", i ? "," : "", mark_at(i)->name,
                     (unsigned long long)r->mark_seeds[i]);
+    buf_appendf(out, "},\"steps\":{");
+    for (unsigned a = 0; a < STEP_ACTION_COUNT; a++)
+        buf_appendf(out, "%s\"%s\":%llu", a ? "," : "", step_name((enum step_action)a),
+                    (unsigned long long)r->total.steps[a]);
     buf_appendf(out, "},\"faults\":{");
     for (unsigned f = 0; f < FAULT_COUNT; f++) {
         struct cover_calm c = cover_calm_of(r, f);

@@ -1,12 +1,13 @@
-/* What a sweep came by, and what it never did: marks, pairs of fault and phase, times of the calm. */
+/* What a sweep came by, and what it never did: marks, steps of the specification, pairs of fault and
+ * phase, times of the calm. */
 #ifndef KELPIE_BIN_SIM_SWEEP_COVER_H
 #define KELPIE_BIN_SIM_SWEEP_COVER_H
 
 #include "bin/sim_sweep.h"
 
-/* How much never happened, of what can: marks, and pairs with a fault that some run had. */
+/* How much never happened, of what can: marks, steps, and pairs with a fault that some run had. */
 size_t cover_missing(const struct sweep_result *r);
-/* "name of a mark", "fault during phase": each handed to `fn`. */
+/* "name of a mark", "step NAME", "fault during phase": each handed to `fn`. */
 void cover_each_missing(const struct sweep_result *r, void (*fn)(void *arg, const char *what),
                         void *arg);
 

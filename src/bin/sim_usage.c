@@ -35,8 +35,9 @@ const char usage_run[] =
     "\n"
     "  --seed N         the seed (default: the environment's DST_SEED)\n"
     "  --log LEVEL      prints the nodes' logs with virtual times: debug, info, warn, error\n"
-    "  --trace          prints every event\n"
-    "  --events A..B    prints these events\n"
+    "  --events A..B    prints these events; or: all\n"
+    "  --trace FILE     writes the steps of the specification, one JSON object a line\n"
+    "  --trace-tla FILE the same as a TLA+ module, for spec/Trace.tla\n"
     "  --report FILE    writes a page that shows the run (docs/simulation.md)\n";
 
 const char usage_sweep[] =
@@ -85,7 +86,9 @@ const char usage_replay[] =
     "Runs a file that `kelpie-sim shrink` wrote, and prints what `kelpie-sim run` prints.\n"
     "\n"
     "  --log LEVEL      prints the nodes' logs with virtual times: debug, info, warn, error\n"
-    "  --trace          prints every event\n"
+    "  --events A..B    prints these events; or: all\n"
+    "  --trace FILE     writes the steps of the specification, one JSON object a line\n"
+    "  --trace-tla FILE the same as a TLA+ module, for spec/Trace.tla\n"
     "  --report FILE    writes a page that shows the run (docs/simulation.md)\n"
     "  -w FORMAT        table or json\n"
     "  --help           this text\n"

@@ -4,6 +4,7 @@
 #include "sim/sim_host.h"
 #include "sim/sim_net.h"
 #include "sim/sim_record.h"
+#include "sim/sim_steps.h"
 
 /*
  * What the nodes hold, after each step of one of them. A conflict between two nodes begins with a
@@ -318,6 +319,8 @@ void checks_on_commit(struct world *w, const struct commit_seen *commit)
     check_commit(w->shadow, &change);
     if (w->record)
         record_commit(w);
+    if (w->steps)
+        steps_on_commit(w, &change);
 }
 
 void checks_on_range_read(struct world *w, const struct process *p, struct bytes begin,

@@ -91,6 +91,7 @@ const char *sim_fault_text(enum sim_fault f);
 bool sim_fault_suspends(enum sim_fault f, const char *invariant);
 
 struct record;
+struct steps;
 
 struct sim_config {
     uint64_t seed;
@@ -141,8 +142,8 @@ struct sim_config {
     void (*say)(const char *line);
     enum log_level log_level;
     bool log;                        /* the nodes' logs */
-    bool trace;                      /* every event */
-    uint64_t events_from, events_to; /* or these; 0: none */
+    uint64_t events_from, events_to; /* these events; 0: none */
+    struct steps *steps;             /* keeps the steps of the specification; NULL: nobody does */
     struct record *record;           /* keeps what happens for the page; NULL: nobody does */
 };
 

@@ -3,6 +3,7 @@
 #include "kelpie/error.h"
 #include "sim/sim_embedded.h"
 #include "sim/sim_hooks.h"
+#include "sim/sim_steps.h"
 
 #define MSGS_MAX (1u << 20)
 #define RESET_MS_MAX 3000 /* until a request that got lost is given up by the link */
@@ -357,7 +358,7 @@ static struct store_msg *send(struct process *p, struct store_req *req, enum msg
                                    .boot = p->boot,
                                    .sent_ns = w->now_ns,
                                    .write_count = stage == MSG_COMMIT ? req->write_count : 0,
-                                   .action = w->record ? record_action(p, req) : NULL};
+                                   .action = w->record || w->steps ? record_action(p, req) : NULL};
     list_append(&p->store_msgs, &m->link);
     world_after(w, &m->event, delay);
     return m;
@@ -381,6 +382,8 @@ static void store_op_commit(void *ctx, struct store_req *req)
     embedded_of(p->world)->in_flight++;
     struct store_msg *m = send(p, req, MSG_COMMIT, p->world->config.slow_ms_max);
     keep_commit(m, req);
+    if (p->world->steps)
+        steps_on_send(p, m->seen.action, req);
     store_trouble_dooms(embedded_of(p->world), m);
 }
 

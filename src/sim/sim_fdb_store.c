@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "sim/sim_hooks.h"
+#include "sim/sim_steps.h"
 
 #define THAW_NS 100000         /* until the loop goes on, if the library's threads are first */
 #define WAKE_US_MAX 30         /* until the loop sees the descriptor */
@@ -47,16 +48,21 @@ static bool on_commits(void *arg, void *who, void **out)
     const struct process *p = c->p;
     struct fdb_note *note = MEM_NEW(sim_mem_of(&s->mem), struct fdb_note);
 
-    note->seen = (struct commit_seen){
-        .node = p->node,
-        .slot = p->slot,
-        .life = p->life,
-        .boot = p->boot,
-        .sent_ns = s->w->now_ns,
-        .action = s->w->record && c->sending ? record_action(p, c->sending) : NULL};
+    note->seen = (struct commit_seen){.node = p->node,
+                                      .slot = p->slot,
+                                      .life = p->life,
+                                      .boot = p->boot,
+                                      .sent_ns = s->w->now_ns,
+                                      .action = (s->w->record || s->w->steps) && c->sending
+                                                    ? record_action(p, c->sending)
+                                                    : NULL};
     note->req = c->sending;
     *out = note;
-    return draw_crash(c, note);
+    if (!draw_crash(c, note))
+        return false;
+    if (s->w->steps && c->sending)
+        steps_on_send(p, note->seen.action, c->sending);
+    return true;
 }
 
 static struct process *find_life(struct world *w, unsigned life)

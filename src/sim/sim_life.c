@@ -4,6 +4,7 @@
 #include "sim/sim_host_link.h"
 #include "sim/sim_operator.h"
 #include "sim/sim_record.h"
+#include "sim/sim_steps.h"
 #include "sim/sim_trial.h"
 #include "sim/sim_workload.h"
 
@@ -74,6 +75,8 @@ static void life_after(struct process *p)
     checks_on_step(p);
     if (w->record)
         record_step(p);
+    if (w->steps)
+        steps_on_step(p);
     /* Asked to leave from outside: the deadline is the same. */
     if (l->node && cluster_state(node_cluster(l->node)) == NODE_LEAVING &&
         !event_queued(&l->deadline))
@@ -95,6 +98,8 @@ void life_end(struct process *p)
     workload_process_gone(w, p);
     operators_process_gone(w, p);
     checks_on_end(p);
+    if (w->steps)
+        steps_on_end(p);
     l->h->process[p->slot] = NULL;
     process_free(p);
     free(l);
@@ -107,6 +112,8 @@ static void free_node(struct process *p)
     struct world *w = p->world;
 
     checks_on_end(p);
+    if (w->steps)
+        steps_on_end(p);
     l->node = NULL;
     process_enter(p, PROCESS_ORDER, 3);
     node_free(node);

@@ -5,6 +5,7 @@
 #include "sim/sim_host.h"
 #include "sim/sim_net.h"
 #include "sim/sim_record.h"
+#include "sim/sim_steps.h"
 #include "sim/sim_store.h"
 
 #define TROUBLES_MAX 24 /* that last, at the same time */
@@ -42,15 +43,22 @@ static uint64_t below(struct world *w, uint64_t bound)
 
 /* ---- trouble that lasts */
 
+static void cut_way(struct world *w, unsigned from, unsigned to, bool cut)
+{
+    sim_net_cut(w->net, from, to, cut);
+    if (w->steps)
+        steps_on_cut(w, from, to, cut);
+}
+
 static void cut_between(struct world *w, uint32_t from, uint32_t to, bool back, bool cut)
 {
     for (unsigned a = 0; a < w->config.nodes; a++) {
         for (unsigned b = 0; b < w->config.nodes; b++) {
             if (a == b || !(from >> a & 1u) || !(to >> b & 1u))
                 continue;
-            sim_net_cut(w->net, a, b, cut);
+            cut_way(w, a, b, cut);
             if (back)
-                sim_net_cut(w->net, b, a, cut);
+                cut_way(w, b, a, cut);
         }
     }
 }
@@ -66,8 +74,11 @@ static void clog_between(struct world *w, uint32_t from, uint32_t to, bool on)
 static void cut_store(struct world *w, uint32_t nodes, bool on)
 {
     for (unsigned n = 0; n < w->config.nodes; n++)
-        if (nodes >> n & 1u)
+        if (nodes >> n & 1u) {
             sim_store_cut(w, n, on);
+            if (w->steps)
+                steps_on_store_cut(w, n, on);
+        }
 }
 
 static void freeze(struct world *w, const struct trouble *t, bool on)

@@ -9,6 +9,7 @@
 #include "sim/sim_net.h"
 #include "sim/sim_operator.h"
 #include "sim/sim_record.h"
+#include "sim/sim_steps.h"
 #include "sim/sim_store.h"
 #include "sim/sim_workload.h"
 
@@ -135,6 +136,8 @@ static void collect_counts(const struct world *w, struct sim_result *r)
         r->faults[f] = w->met[f];
     memcpy(r->pairs, w->coverage.pairs, sizeof r->pairs);
     coverage_marks(&r->marks);
+    if (w->steps)
+        steps_count(w->steps, r->steps);
     for (unsigned i = 0; i < CHECK_COUNT; i++)
         r->compared[i] = w->checks->compared[i];
 }
@@ -159,6 +162,8 @@ void sim_run(const struct sim_config *config, struct sim_result *r)
     *r = (struct sim_result){0};
     marks_clear();
     sim_build(&w, config);
+    if (w.steps)
+        steps_start(&w);
     hosts_start(&w, START_SPREAD_MS);
     workload_start(&w);
     nemesis_start(&w);

@@ -3,6 +3,7 @@
 #define KELPIE_SIM_RUN_H
 
 #include "base/hash128.h"
+#include "sim/sim_steps.h"
 #include "sim/world.h"
 
 #define SIM_START_MS_MAX 2000 /* bounded start-up, on top of the windows */
@@ -28,6 +29,7 @@ struct sim_result {
     uint64_t faults[FAULT_COUNT];
     uint32_t pairs[FAULT_COUNT][PHASE_COUNT]; /* struct sim_coverage */
     struct sim_marks marks;
+    uint64_t steps[STEP_ACTION_COUNT]; /* where somebody kept them */
     unsigned violation_count;
     struct violation violations[VIOLATIONS_MAX];
 };

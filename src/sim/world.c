@@ -9,7 +9,7 @@
 
 void world_init(struct world *w, const struct sim_config *config)
 {
-    *w = (struct world){.config = *config, .record = config->record};
+    *w = (struct world){.config = *config, .record = config->record, .steps = config->steps};
     w->trace = hash128_start();
     for (unsigned s = 0; s < STREAM_COUNT; s++)
         rng_seed(&w->rng[s], config->seed, s);
@@ -140,7 +140,7 @@ void world_fold(struct world *w, uint64_t who, uint64_t digest)
         w->prefix[i] = hash128_value(&w->trace);
     }
     const struct sim_config *c = &w->config;
-    if (c->say && (c->trace || (w->events >= c->events_from && w->events <= c->events_to)))
+    if (c->say && w->events >= c->events_from && w->events <= c->events_to)
         say_event(w, who, digest);
 }
 

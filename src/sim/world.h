@@ -73,6 +73,7 @@ struct world {
     struct workload *work;
     struct operators *operators;
     struct record *record; /* NULL: nobody keeps what happens (sim_record.h) */
+    struct steps *steps;   /* likewise, as steps of the specification (sim_steps.h) */
 };
 
 void world_init(struct world *w, const struct sim_config *config);
