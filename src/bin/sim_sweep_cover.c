@@ -23,7 +23,7 @@ void cover_each_missing(const struct sweep_result *r, void (*fn)(void *arg, cons
     char what[NEVER_SIZE];
 
     for (size_t i = 0; i < marks_count(); i++)
-        if (r->mark_seeds[i] == 0)
+        if (r->mark_seeds[i] == 0 && !sim_mark_rare(mark_at(i)->name))
             fn(arg, mark_at(i)->name);
     for (unsigned a = 0; a < STEP_ACTION_COUNT; a++) {
         if (r->total.steps[a] || !step_in_spec((enum step_action)a))

@@ -60,7 +60,9 @@
     X("trials", trial_actors, 0, SIM_TRIALS_MAX)                                                   \
     X("special", special_per_64, 0, 64)                                                            \
     X("slow_handler_ms", slow_handler_ms, 1, 600000)                                               \
-    X("burst_ms", burst_ms, 1, 86400000)
+    X("burst_ms", burst_ms, 1, 86400000)                                                           \
+    X("aim", aim_per_16, 0, 16)                                                                    \
+    X("room", room, 0, SIM_ACTORS_MAX)
 
 struct case_field {
     const char *name;
@@ -197,7 +199,9 @@ static int take_line(struct sim_case *c, char *line, bool *seeded, char *why, si
         ok = number(value, &seed) && !*seeded;
         if (ok)
             sim_config_draw(&c->config, seed);
-        c->config.store = SIM_STORE_EMBEDDED; /* the only one when files did not name it yet */
+        /* As it was when files did not name these yet. */
+        c->config.store = SIM_STORE_EMBEDDED;
+        c->config.aim_per_16 = c->config.room = 0;
         *seeded = true;
     } else if (!*seeded) {
         (void)snprintf(why, why_size, "'%.60s' comes before the seed", line);

@@ -19,6 +19,7 @@
 #define DRAW_TRIALS (1ull << 42)
 #define WALL_JUMP_S_MAX (2u * 366 * 24 * 3600)
 #define DRAW_ORDERS (1ull << 40)
+#define DRAW_AIM (1ull << 43)
 /* With the least, one tenth: 24 hours of it still fit (process_clock). */
 #define SKEW_PPM_MAX 90000
 
@@ -212,6 +213,27 @@ static void draw_trials(struct sim_config *c)
     c->burst_ms = draw(&r, 2000, 20000);
 }
 
+/* How many actors there are for each node that is never away for good. */
+static uint32_t share(const struct sim_config *c)
+{
+    uint32_t actors = c->actors + c->echo_actors + SIM_TRIALS_MAX;
+    uint32_t nodes = sim_founders(c) - c->dead_for_good;
+
+    return (actors + nodes - 1) / nodes;
+}
+
+static void draw_aim(struct sim_config *c)
+{
+    struct rng r;
+
+    rng_seed(&r, c->seed, DRAW_AIM);
+    c->aim_per_16 = draw_skewed(&r, 0, 8);
+    bool narrow = rng_chance(&r, 1, 6);
+    uint32_t spare = draw_skewed(&r, 1, 8);
+    if (narrow && c->faults)
+        c->room = share(c) + spare;
+}
+
 void sim_config_draw(struct sim_config *c, uint64_t seed)
 {
     struct rng r;
@@ -236,6 +258,7 @@ void sim_config_draw(struct sim_config *c, uint64_t seed)
     draw_orders(c);
     draw_store(c);
     draw_trials(c);
+    draw_aim(c);
 }
 
 static int fault_find(const char *name, size_t len)
@@ -284,6 +307,8 @@ int sim_config_check(struct sim_config *c, char *why, size_t why_size)
             c->guests = c->nodes - 1;
         if (c->dead_for_good > (sim_founders(c) - 1) / 2)
             c->dead_for_good = (sim_founders(c) - 1) / 2;
+        if (c->room && c->room <= share(c))
+            c->room = share(c) + 1; /* else some actor finds none in the calm */
         return 0;
     }
     return KELPIE_E_INVALID;
@@ -331,5 +356,6 @@ void sim_config_to_text(const struct sim_config *c, struct buf *out)
                 c->skew_ppm_max);
     buf_appendf(out, " guests=%u order_ms=%u trials=%u special=%u/64 slow_handler_ms=%u", c->guests,
                 c->order_ms, c->trial_actors, c->special_per_64, c->slow_handler_ms);
-    buf_appendf(out, " burst_ms=%u wall_jump_s=%u", c->burst_ms, c->wall_jump_s);
+    buf_appendf(out, " burst_ms=%u wall_jump_s=%u aim=%u/16 room=%u", c->burst_ms, c->wall_jump_s,
+                c->aim_per_16, c->room);
 }

@@ -134,6 +134,9 @@ struct sim_config {
     uint32_t slow_handler_ms; /* a slow callback takes up to this */
     uint32_t burst_ms;        /* mean time between two bursts */
 
+    uint32_t aim_per_16; /* so many of the strikes wait for a phase of the protocol */
+    uint32_t room;       /* a node has room for so many actors; 0: for all */
+
     uint32_t disaster_ms;  /* mean time between two faults that hit a node or a link */
     uint32_t restart_ms;   /* a process that nobody supervises comes back after up to this */
     uint32_t fault_ms_max; /* partitions, freezes last up to this */

@@ -8,6 +8,7 @@
 #include "sim/checks.h"
 #include "sim/sim_host.h"
 #include "sim/sim_nemesis.h"
+#include "sim/sim_operator.h"
 
 static const struct {
     const char *name;
@@ -46,6 +47,27 @@ static const struct {
 } impossible[] = {
     {FAULT_COUNT, PHASE_COUNT, "the end of the table"},
 };
+
+/* Marks that a sweep of thousands of seeds may well not pass, each with its reason. */
+static const struct {
+    const char *mark;
+    const char *why;
+} rare[] = {
+    {NULL, NULL},
+};
+
+const char *sim_mark_rare(const char *name)
+{
+    for (size_t i = 0; rare[i].mark; i++)
+        if (strcmp(rare[i].mark, name) == 0)
+            return rare[i].why;
+    return NULL;
+}
+
+const char *sim_rare_mark(size_t i)
+{
+    return i < ARRAY_LEN(rare) ? rare[i].mark : NULL;
+}
 
 const char *sim_phase_name(enum sim_phase p)
 {
@@ -158,6 +180,8 @@ void coverage_look(struct world *w)
         lasting |= 1ull << FAULT_SKEW;
     if (sim_fault_on(&w->config, FAULT_DRIFT) && w->config.drift_ppm_max > 0)
         lasting |= 1ull << FAULT_DRIFT;
+    if (operators_rolling(w))
+        lasting |= 1ull << FAULT_ROLL;
     for (unsigned f = 0; f < FAULT_COUNT && lasting; f++)
         if (lasting >> f & 1u)
             count(w, (enum sim_fault)f);

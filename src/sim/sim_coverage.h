@@ -33,6 +33,11 @@ const char *sim_phase_text(enum sim_phase p);
 /* Why a pair can never meet; NULL: it can, and a long sweep must show it. */
 const char *sim_pair_impossible(enum sim_fault f, enum sim_phase p);
 
+/* Why a mark is not demanded of a long sweep; NULL: it is. */
+const char *sim_mark_rare(const char *name);
+/* The i-th mark with such a reason; NULL after the last. */
+const char *sim_rare_mark(size_t i);
+
 /* A strike counts once for each phase under way. A fault that lasts counts again every so often, for
  * as long as it does. */
 #define COVERAGE_LOOK_MS 50

@@ -203,7 +203,7 @@ static struct node_config node_config(struct host *h, const struct process *p)
         .actors =
             {
                 .classes = classes,
-                .activations_max = ACTIVATIONS_MAX_DEFAULT,
+                .activations_max = w->config.room ? w->config.room : ACTIVATIONS_MAX_DEFAULT,
                 .idle_ms = w->config.idle_ms,
             },
     };

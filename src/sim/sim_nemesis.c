@@ -12,6 +12,8 @@
 #define RECOVERY_MS_MAX 6000
 #define FLAP_MS_MAX 600
 #define WALL_JUMP_MS_MAX (2ull * 366 * 24 * 3600 * 1000)
+#define AIM_MS_MAX 1500 /* a strike waits this long for what it aims at */
+#define AIM_LOOK_MS 2
 #define KILL_ALL_IN 8 /* the whole cluster dies in one of so many of its turns */
 
 /* One that lasts. */
@@ -33,6 +35,10 @@ struct trouble {
 struct nemesis {
     struct world *w;
     struct sim_event next;
+    struct sim_event aim; /* looks whether what the next strike waits for is under way */
+    uint64_t aim_end_ns;
+    enum sim_phase aim_phase;
+    enum sim_fault aim_kind;
     struct trouble troubles[TROUBLES_MAX];
 };
 
@@ -370,6 +376,32 @@ static void strike(struct nemesis *n, enum sim_fault kind)
     }
 }
 
+/* Some phases are short and rare: a strike may wait for one, for a while. */
+static bool aims(struct nemesis *n, enum sim_fault kind)
+{
+    struct world *w = n->w;
+
+    if (world_below(w, STREAM_AIM, 16) >= w->config.aim_per_16)
+        return false;
+    n->aim_kind = kind;
+    n->aim_phase = (enum sim_phase)world_below(w, STREAM_AIM, PHASE_COUNT);
+    n->aim_end_ns = w->now_ns + AIM_MS_MAX * NS_PER_MS;
+    world_after(w, &n->aim, 0);
+    return true;
+}
+
+static void on_aim(struct world *w, struct sim_event *e)
+{
+    struct nemesis *n = w->nemesis;
+
+    if (!(coverage_phases(w) >> n->aim_phase & 1u) && w->now_ns < n->aim_end_ns) {
+        world_after(w, e, AIM_LOOK_MS * NS_PER_MS);
+        return;
+    }
+    strike(n, n->aim_kind);
+    world_after(w, &n->next, (1 + below(w, 2ull * w->config.disaster_ms)) * NS_PER_MS);
+}
+
 static void on_next(struct world *w, struct sim_event *e)
 {
     static const enum sim_fault kinds[] = {
@@ -389,7 +421,10 @@ static void on_next(struct world *w, struct sim_event *e)
             on[count++] = kinds[i];
     if (count == 0)
         return;
-    strike(w->nemesis, on[below(w, count)]);
+    enum sim_fault kind = on[below(w, count)];
+    if (aims(w->nemesis, kind))
+        return;
+    strike(w->nemesis, kind);
     world_after(w, e, (1 + below(w, 2ull * w->config.disaster_ms)) * NS_PER_MS);
 }
 
@@ -400,6 +435,7 @@ struct nemesis *nemesis_new(struct world *w)
     CHECK(n);
     n->w = w;
     event_init(&n->next, on_next);
+    event_init(&n->aim, on_aim);
     for (unsigned i = 0; i < TROUBLES_MAX; i++)
         event_init(&n->troubles[i].event, on_trouble_ends);
     return n;
@@ -431,6 +467,7 @@ void nemesis_calm(struct world *w)
 
     w->calm = true;
     world_cancel(w, &n->next);
+    world_cancel(w, &n->aim);
     for (unsigned i = 0; i < TROUBLES_MAX; i++) {
         struct trouble *t = &n->troubles[i];
         if (!t->on)

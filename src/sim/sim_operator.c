@@ -340,6 +340,11 @@ void operators_calm(struct world *w)
     world_cancel(w, &w->operators->roll);
 }
 
+bool operators_rolling(const struct world *w)
+{
+    return w->operators->rolling;
+}
+
 void operators_process_gone(struct world *w, const struct process *p)
 {
     LIST_FOREACH_SAFE(it, tmp, &w->operators->orders)

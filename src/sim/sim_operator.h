@@ -21,6 +21,8 @@ void operators_free(struct operators *os);
 void operators_start(struct world *w);
 /* No new orders, and no roll goes on. */
 void operators_calm(struct world *w);
+/* An operator is on its way through all nodes. */
+bool operators_rolling(const struct world *w);
 /* A process has died: whoever asked it gets no answer. */
 void operators_process_gone(struct world *w, const struct process *p);
 /* Orders given to that process that it has not answered. */

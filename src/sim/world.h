@@ -29,6 +29,7 @@ enum sim_stream {
     STREAM_LATER, /* of the faults from CRASH_BEFORE on */
     STREAM_ORDER, /* of operators */
     STREAM_TRIAL, /* of actors that try their node, and of clients that do */
+    STREAM_AIM,   /* of strikes that wait for a phase of the protocol */
     STREAM_COUNT
 };
 
