@@ -63,7 +63,6 @@ static void settled(struct kelpie_actor *act, bool lands)
     } else if (list_empty(&act->mailbox) || a->closed || !same_life) {
         act_drop(act, KELPIE_E_UNAVAILABLE, NULL, "the node was suspended");
     } else if (act_may_go_on(act)) {
-        SOMETIMES("loaded-again-after-the-suspension");
         act_set_state(act, ACT_LOADING);
         act_load(act);
     }

@@ -4,8 +4,6 @@
  */
 #include "actor/activation.h"
 
-#include "base/mark.h"
-
 static void batch_start(struct actors *a);
 
 static void on_timer(void *arg)
@@ -49,8 +47,6 @@ static void on_batch(struct txn *txn, int status)
     if (a->closed || s->term == 0)
         return;
     if (!s->running) {
-        if (s->again)
-            SOMETIMES("sweep-begins-in-another-term");
         if (s->again)
             begin(a); /* primary again while the batch of the last term was cancelled */
         return;

@@ -89,7 +89,6 @@ static void on_leave_complete(struct txn *t, int status)
     }
     set_reason(c, "leaving: %s", txn_why(t, status));
     if (status == KELPIE_E_REFUSED && rule_rows(t, 1).count > 0 && c->acting) {
-        SOMETIMES("drained-again");
         c->drained = false;
         if (c->events.drain)
             c->events.drain(c->arg);

@@ -1,4 +1,5 @@
 /* FlagGrey: a node that heartbeats, but that most others cannot reach, is told to go. */
+#include "base/mark.h"
 #include "base/mutant.h"
 #include "cluster/rules.h"
 #include "kelpie/error.h"
@@ -61,16 +62,25 @@ static enum verdict flag_rule(struct rule_ctx *ctx, void *arg)
         return RULE_REFUSE;
     op->accusers = f.accusers;
     op->observers = f.active;
-    if (!life_is(&r, &op->target) || r.state != NODE_ACTIVE || r.flagged)
+    if (!life_is(&r, &op->target) || r.state != NODE_ACTIVE || r.flagged) {
+        SOMETIMES("flag-done-before");
         return RULE_DONE;
-    if (f.flagged[0] && !MUTANT("greyseveral"))
+    }
+    if (f.flagged[0] && !MUTANT("greyseveral")) {
+        SOMETIMES("flag-while-another-goes");
         return rule_refuse(ctx, "node %s is flagged, and not out yet", f.flagged);
-    if (2 * f.active <= f.voters && !MUTANT("greyhalf"))
+    }
+    if (2 * f.active <= f.voters && !MUTANT("greyhalf")) {
+        SOMETIMES("flag-would-leave-too-few");
         return rule_refuse(ctx, "without node %s only %zu of %zu voters would be active",
                            op->target.node_id, f.active, f.voters);
-    if (2 * f.accusers <= f.active && !MUTANT("greyquorum"))
+    }
+    if (2 * f.accusers <= f.active && !MUTANT("greyquorum")) {
+        SOMETIMES("flag-not-most-accuse");
         return rule_refuse(ctx, "%zu of %zu active nodes cannot reach node %s, not most of them",
                            f.accusers, f.active, op->target.node_id);
+    }
+    SOMETIMES("flag");
     r.flagged = true;
     struct key key = key_node(op->ks, op->target.node_id);
     store_node(ctx, &key, &r);

@@ -215,11 +215,13 @@ static int count_answers(struct rule_ctx *ctx, struct join_complete_op *op, stru
 /* One answer will do; after a grey flag more than half. COMMIT, or REFUSE with the reason. */
 static enum verdict judge_answers(struct rule_ctx *ctx, const struct answers *n, bool flagged)
 {
-    if (flagged && n->active > 0 && 2 * n->given <= n->awake && !MUTANT("greyrejoin"))
+    if (flagged && n->active > 0 && 2 * n->given <= n->awake && !MUTANT("greyrejoin")) {
+        SOMETIMES("join-complete-flagged-unanswered");
         return rule_refuse(ctx,
                            "after a grey failure: %zu of %zu active nodes have answered directly, "
                            "more than half must",
                            n->given, n->awake);
+    }
     if ((n->active > 0 || MUTANT("coldstart")) && n->given == 0) {
         SOMETIMES("join-complete-unanswered");
         return rule_refuse(ctx, "no active node has answered directly");
@@ -237,11 +239,15 @@ static enum verdict join_complete_rule(struct rule_ctx *ctx, void *arg)
     if (find_node(ctx, op->ks, COMPLETE_NODES, op->self.node_id, &own) < 0 ||
         load_view(ctx, COMPLETE_VIEW, &view) < 0 || load_heartbeat(ctx, COMPLETE_HEARTBEAT, &h) < 0)
         return RULE_REFUSE;
-    if (!life_is(&own, &op->self) || !state_is_living(own.state))
+    if (!life_is(&own, &op->self) || !state_is_living(own.state)) {
+        SOMETIMES("join-complete-of-a-failed-life");
         return rule_refuse(ctx, "this life of the node was declared failed");
+    }
     op->view_number = view.number;
-    if (own.state == NODE_ACTIVE)
+    if (own.state == NODE_ACTIVE) {
+        SOMETIMES("join-complete-recognised-as-done");
         return RULE_DONE;
+    }
     if (count_answers(ctx, op, &answers) < 0 ||
         judge_answers(ctx, &answers, own.flagged) != RULE_COMMIT)
         return RULE_REFUSE;
@@ -338,10 +344,8 @@ static enum verdict leave_complete_rule(struct rule_ctx *ctx, void *arg)
         SOMETIMES("leave-complete-of-a-failed-node");
         return rule_refuse(ctx, "this life of the node was declared failed");
     }
-    if (rule_rows(ctx->txn, LEFT_PLACED).count > 0 && !MUTANT("leaveplaced")) {
-        SOMETIMES("leave-complete-still-placed");
+    if (rule_rows(ctx->txn, LEFT_PLACED).count > 0 && !MUTANT("leaveplaced"))
         return rule_refuse(ctx, "actors are still placed here");
-    }
     if (!MUTANT("noack")) {
         int acked =
             acked_by_all(ctx, op->ks, LEFT_NODES, LEFT_HEARTBEATS, &op->silent, own.gone_view);

@@ -93,8 +93,10 @@ static enum verdict elect_rule(struct rule_ctx *ctx, void *arg)
         SOMETIMES("elect-by-a-failed-node");
         return rule_refuse(ctx, "this life of the node is not Active any more");
     }
-    if (own.flagged)
+    if (own.flagged) {
+        SOMETIMES("elect-by-a-flagged-node");
         return rule_refuse(ctx, "this node is flagged as a grey failure");
+    }
     if (primary_is(&old, op->self.node_id, &own) && old.term > op->known_term) {
         SOMETIMES("elect-recognised-as-done");
         op->term = old.term;
