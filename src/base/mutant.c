@@ -128,6 +128,11 @@ const struct mutant_info mutant_table[] = {
     {"nolease", "a message is handed to the actor without a look at the lease", "Linearizable",
      NULL},
     {"keepactors", "activations survive the lapse of the lease", "SingleActivation", NULL},
+    /* a restored store */
+    {"sameepoch", "a process that lived before the store was restored takes part again",
+     "NoOldLifeRevives", NULL},
+    {"epochplaces", "a new epoch leaves placements as the backup had them", "ByNodeIsPlacement",
+     NULL},
     /* transactions and the store */
     {"unknownfailed", "a commit whose result is unknown is reported as failed", "Linearizable",
      NULL},

@@ -1,5 +1,6 @@
 #include "registry/rules_restored.h"
 
+#include "base/mutant.h"
 #include "cluster/state.h"
 #include "kelpie/error.h"
 
@@ -178,7 +179,7 @@ static enum verdict actors_rule(struct rule_ctx *ctx, void *arg)
         if (err)
             return rule_corrupt(ctx, err == KELPIE_E_INVALID ? KELPIE_E_STORE_CORRUPT : err,
                                 row->key);
-        if (!p.placed && in_epoch(op, p.generation))
+        if ((!p.placed && in_epoch(op, p.generation)) || MUTANT("epochplaces"))
             continue;
         struct key key = key_actor(op->ks, parts.type, parts.id);
         if (p.placed) {

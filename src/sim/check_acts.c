@@ -5,6 +5,7 @@
 #include "sim/checks.h"
 #include "sim/sim_host.h"
 #include "sim/sim_net.h"
+#include "sim/sim_restore.h"
 
 static bool is_voter(enum node_state s)
 {
@@ -94,6 +95,23 @@ void check_acts(struct shadow *s, const struct shadow_change *c)
             check_is_over(s, c->seen, n);
         if (n != c->seen->node && (after == NODE_FAILED || after == NODE_LEFT))
             check_in_term(s, c, n);
+    }
+}
+
+void check_old_life(struct shadow *s, const struct shadow_change *c)
+{
+    const struct commit_seen *by = c->seen;
+    struct key_parts parts;
+
+    if (by->slot == SIM_SLOT_SUPERVISOR || !restore_has_been(s->w))
+        return;
+    for (size_t i = 0; i < by->write_count; i++) {
+        /* A probe says of nobody but its process that it is there. */
+        if (key_parse(&s->ks, by->writes[i].key, &parts) == 0 && parts.family == KEY_PROBE)
+            continue;
+        COMPARE(s->w, CHECK_OLD_LIFE, !restore_is_old_life(s->w, by->life),
+                "a process of n%u that lived before the store was set back wrote to it",
+                by->node + 1);
     }
 }
 

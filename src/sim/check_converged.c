@@ -106,6 +106,7 @@ static bool had_to_compare(const struct world *w, enum check c)
     case CHECK_ORDERS:
     case CHECK_FAILED_IS_OVER:
     case CHECK_STATE_IS_WHOLE:
+    case CHECK_OLD_LIFE:
         return false;
     default:
         return true;

@@ -27,7 +27,7 @@ void history_asked(const struct world *w, struct sim_op *op)
     struct sim_actor *a = op->actor;
     struct history *h = a->history;
 
-    if (!a->counter || op->noted || op->apart || op->kind == OP_FAIL)
+    if (!a->counter || op->noted || op->apart || op->lost || op->kind == OP_FAIL)
         return;
     if (!h) {
         h = a->history = calloc(1, sizeof *h);
@@ -77,6 +77,8 @@ static void judge(struct world *w, const struct sim_actor *a)
     CHECK(ops);
     for (size_t i = 0; i < h->count; i++)
         ops[i] = h->ops[i].op;
+    for (size_t i = 0; i < h->count; i++)
+        ops[i].value -= ops[i].answered == LINEAR_OPEN ? 0 : a->base;
     struct linear_result r = linear_check(ops, h->count, LINEAR_STATES_MAX);
     free(ops);
     w->checks->histories++;

@@ -97,13 +97,16 @@ static void check_by_node(struct shadow *s, const struct shadow_actor *a)
 
 static void note_view(struct shadow *s, const struct view_record *active)
 {
-    if (s->view.number >= s->view_cap) {
-        s->view_cap = (size_t)s->view.number * 2 + 16;
+    /* After a restore, and with each epoch, the numbers begin elsewhere. */
+    if (s->view_count == 0 || s->view.number != s->view_base + s->view_count) {
+        s->view_base = s->view.number;
+        s->view_count = 0;
+    }
+    if (s->view_count == s->view_cap) {
+        s->view_cap = s->view_cap * 2 + 16;
         s->views = mem_resize(sim_mem_of(&s->mem), s->views, s->view_cap * sizeof *s->views);
     }
-    if (s->view.number >= s->view_count)
-        s->view_count = (size_t)s->view.number + 1;
-    s->views[s->view.number] = *active;
+    s->views[s->view_count++] = *active;
 }
 
 static void check_view(struct shadow *s, const struct shadow_change *c)

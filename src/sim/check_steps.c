@@ -91,7 +91,8 @@ static void check_held_view(struct process *p, const struct cluster *c)
         sum.hash_lo += lo;
     }
     const struct shadow *s = w->shadow;
-    const struct view_record *stored = v->number < s->view_count ? &s->views[v->number] : NULL;
+    bool known = v->number >= s->view_base && v->number - s->view_base < s->view_count;
+    const struct view_record *stored = known ? &s->views[v->number - s->view_base] : NULL;
     COMPARE(w, CHECK_CONSISTENCY,
             stored && stored->count == v->count && stored->hash_hi == sum.hash_hi &&
                 stored->hash_lo == sum.hash_lo,
@@ -317,10 +318,22 @@ void checks_on_commit(struct world *w, const struct commit_seen *commit)
         return; /* a world without checkers */
     shadow_apply(w->shadow, &change);
     check_commit(w->shadow, &change);
+    check_old_life(w->shadow, &change);
     if (w->record)
         record_commit(w);
     if (w->steps)
         steps_on_commit(w, &change);
+}
+
+/* The rows of a backup, taken in as one commit; what was only in memory of the checkers is kept. */
+void checks_on_set_back(struct world *w, const struct store_write *rows, size_t count)
+{
+    const struct commit_seen commit = {.writes = rows, .write_count = count};
+    struct shadow_change change = {.seen = &commit};
+
+    shadow_reset(w->shadow);
+    shadow_apply(w->shadow, &change);
+    check_commit(w->shadow, &change);
 }
 
 void checks_on_range_read(struct world *w, const struct process *p, struct bytes begin,

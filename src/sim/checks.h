@@ -40,6 +40,7 @@
     X(ORDERS, "OrdersAreTrue")                                                                     \
     X(FAILED_IS_OVER, "FailedIsOver")                                                              \
     X(STATE_IS_WHOLE, "StateIsWhole")                                                              \
+    X(OLD_LIFE, "NoOldLifeRevives")                                                                \
     X(CONVERGENCE, "EventualMembershipConvergence")                                                \
     X(ANSWERS, "EveryActorAnswers")
 
@@ -88,6 +89,8 @@ void check_leave_detection(struct world *w, const struct process *p);
 void check_majority(struct shadow *s, const struct shadow_change *c);
 /* What a commit does to other nodes (check_acts.c). */
 void check_acts(struct shadow *s, const struct shadow_change *c);
+/* Whoever lived before the store was set back leaves no trace in it. */
+void check_old_life(struct shadow *s, const struct shadow_change *c);
 void check_beat(struct shadow *s, unsigned n, struct uuid boot);
 /* `node` has heard from a majority of the voters within a lease. */
 bool check_reaches(struct world *w, unsigned node);

@@ -42,6 +42,34 @@ void shadow_free(struct shadow *s)
     free(s);
 }
 
+void shadow_reset(struct shadow *s)
+{
+    struct map_node *n;
+
+    for (n = map_first(&s->actors); n; n = map_next(n)) {
+        struct shadow_actor *a = MAP_ENTRY(n, struct shadow_actor, node);
+        a->place = (struct placement_record){0};
+        a->loaded = 0;
+    }
+    while ((n = map_first(&s->by_node))) {
+        struct shadow_by_node *b = MAP_ENTRY(n, struct shadow_by_node, node);
+        map_remove(&s->by_node, n);
+        list_remove(&b->link);
+        mem_free(shadow_mem(s), b);
+    }
+    while ((n = map_first(&s->requests))) {
+        map_remove(&s->requests, n);
+        mem_free(shadow_mem(s), MAP_ENTRY(n, struct shadow_request, node));
+    }
+    for (unsigned i = 0; i < SIM_NODES_MAX; i++)
+        s->nodes[i] = (struct shadow_node){.times_left = s->nodes[i].times_left};
+    s->view = (struct view_record){0};
+    s->primary = (struct primary_record){.vacant = true};
+    s->primary_there = false;
+    s->term = 0;
+    s->view_count = 0;
+}
+
 int shadow_node_number(const char *node_id)
 {
     if (node_id[0] != 'n' || node_id[1] < '1' || node_id[1] > '0' + SIM_NODES_MAX || node_id[2])

@@ -86,6 +86,7 @@ struct shadow {
 
     /* Of each view number: a hash of its members, from the node rows at its commit. */
     struct view_record *views;
+    uint64_t view_base; /* the number of the first of them */
     size_t view_count, view_cap;
 
     uint64_t terms, elections, failures, placements; /* elections: terms that no founder began */
@@ -94,6 +95,8 @@ struct shadow {
 
 struct shadow *shadow_new(struct world *w);
 void shadow_free(struct shadow *s);
+/* As before the first commit, but for what runs where. */
+void shadow_reset(struct shadow *s);
 
 /* "n4" -> 3; -1 when it is no node of this world. */
 int shadow_node_number(const char *node_id);

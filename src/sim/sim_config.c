@@ -209,6 +209,8 @@ static void draw_trials(struct sim_config *c)
     if (rng_chance(&r, 1, 6) && c->faults)
         c->faults |= 1ull << FAULT_CLOCK_JUMP;
     c->wall_jump_s = WALL_JUMP_S_MAX;
+    if (rng_chance(&r, 1, 6) && c->faults)
+        c->faults |= 1ull << FAULT_RESTORE;
     c->trial_actors = draw(&r, 1, SIM_TRIALS_MAX);
     c->special_per_64 = draw_skewed(&r, 1, 32);
     c->slow_handler_ms = draw_skewed(&r, 5, 3 * c->timing.lease_ms);

@@ -69,10 +69,13 @@
     X(BURST, "burst", "one actor is sent more at once than its mailbox takes")                     \
     X(COMES_BACK, "comes-back",                                                                    \
       "clients repeat a request long after, or although it was answered")                          \
-    X(CLOCK_JUMP, "clock-jump", "machines sleep at once: their clocks are ahead when they wake")
+    X(CLOCK_JUMP, "clock-jump", "machines sleep at once: their clocks are ahead when they wake")   \
+    X(RESTORE, "restore", "all is stopped, and the store set back to an older backup")
 
 /* X(NAME, "invariants") that a fault suspends while it lasts, and until its effects are over. */
-#define SIM_FAULTS_SUSPEND(X) X(SKEW, "NoSplitBrain SingleActivation FailedIsOver")
+#define SIM_FAULTS_SUSPEND(X)                                                                      \
+    X(SKEW, "NoSplitBrain SingleActivation FailedIsOver")                                          \
+    X(RESTORE, "Growth NodeTransitions ViewIsActive")
 
 enum sim_fault {
 #define SIM_FAULT_ENUM(NAME, name, text) FAULT_##NAME,

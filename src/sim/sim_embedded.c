@@ -521,6 +521,9 @@ struct sim_store *embedded_new(struct world *w)
         .full = embedded_full,
         .process = embedded_process,
         .heal = embedded_heal,
+        .each = embedded_each,
+        .set_back = embedded_set_back,
+        .flip = embedded_flip,
     };
     struct embedded_store *s = calloc(1, sizeof *s);
 

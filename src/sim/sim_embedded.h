@@ -102,6 +102,9 @@ void embedded_throttle(struct world *w, bool on);
 void embedded_full(struct world *w, bool on);
 void embedded_process(struct world *w, bool up);
 void embedded_heal(struct world *w);
+void embedded_each(struct world *w, sim_row_fn *fn, void *arg);
+void embedded_set_back(struct world *w, const struct store_write *rows, size_t count);
+void embedded_flip(struct world *w, struct bytes key, size_t bit);
 
 /* A request has ended: its answer is here (good: END_OK), or it landed alone (END_LATE). */
 void store_record(const struct embedded_store *s, const struct store_msg *m, enum record_end good);

@@ -1,7 +1,10 @@
 /* What befalls the store as a whole, its values, and those who commit just then. */
+#include <stdlib.h>
+
 #include "kelpie/error.h"
 #include "sim/sim_embedded.h"
 
+#define SET_BACK_BATCH 64     /* rows */
 #define LOOK_AGAIN_MS 40      /* while the store recovers */
 #define RECOVERY_UNKNOWN_IN 8 /* commits that do not wait for its end but are given up */
 #define REFUSED_IN 8          /* requests that a throttled store refuses */
@@ -189,4 +192,65 @@ void embedded_cut(struct world *w, unsigned node, bool cut)
 void embedded_heal(struct world *w)
 {
     memset(embedded_of(w)->cuts, 0, w->config.nodes * sizeof *embedded_of(w)->cuts);
+}
+
+/* ---- what no client does */
+
+static const uint8_t last_key[] = {0xff};
+
+void embedded_each(struct world *w, sim_row_fn *fn, void *arg)
+{
+    struct omap map = omap_memory_map(embedded_of(w)->map);
+
+    CHECK(map.ops->read_begin(map.ctx) == 0);
+    CHECK(map.ops->scan(map.ctx, bytes_of("", 0), bytes_of(last_key, 1), fn, arg) == 0);
+    map.ops->read_end(map.ctx);
+}
+
+static void on_set_back(struct core_commit *commit, int status)
+{
+    CHECK(status == 0);
+    *(bool *)commit->arg = true;
+}
+
+static void commit_blindly(struct embedded_store *s, const struct store_write *writes, size_t count)
+{
+    bool done = false;
+    struct core_commit commit = {
+        .writes = writes, .write_count = count, .fn = on_set_back, .arg = &done};
+
+    core_enqueue(s->core, &commit);
+    while (!done)
+        core_flush(s->core);
+}
+
+void embedded_set_back(struct world *w, const struct store_write *rows, size_t count)
+{
+    struct embedded_store *s = embedded_of(w);
+    const struct store_write all = {
+        .kind = STORE_DELETE_RANGE, .key = bytes_of("", 0), .value = bytes_of(last_key, 1)};
+
+    commit_blindly(s, &all, 1);
+    for (size_t at = 0; at < count; at += SET_BACK_BATCH)
+        commit_blindly(s, rows + at, count - at < SET_BACK_BATCH ? count - at : SET_BACK_BATCH);
+    s->reborn_version = core_version(s->core);
+}
+
+void embedded_flip(struct world *w, struct bytes key, size_t bit)
+{
+    struct omap map = omap_memory_map(embedded_of(w)->map);
+    struct bytes value;
+
+    CHECK(map.ops->read_begin(map.ctx) == 0);
+    CHECK(map.ops->get(map.ctx, key, &value) == 1 && bit / 8 < value.len);
+    uint8_t *copy = malloc(value.len);
+    CHECK(copy);
+    memcpy(copy, value.data, value.len);
+    copy[bit / 8] = (uint8_t)(copy[bit / 8] ^ 1u << bit % 8);
+    size_t len = value.len;
+    map.ops->read_end(map.ctx);
+    CHECK(map.ops->batch_begin(map.ctx) == 0);
+    CHECK(map.ops->put(map.ctx, key, bytes_of(copy, len)) == 0);
+    CHECK(map.ops->batch_commit(map.ctx) == 0);
+    free(copy);
 }

@@ -90,6 +90,15 @@ struct sim_fdb_stats {
 
 struct sim_fdb;
 
+/* Takes a row, borrowed; false ends it. */
+typedef bool sim_fdb_row_fn(void *arg, struct bytes key, struct bytes value);
+/* Every row, as the last commit left it. */
+void sim_fdb_each(struct sim_fdb *c, sim_fdb_row_fn *fn, void *arg);
+/* The rows are these, all others are gone, in one version; nobody is told but by watches. */
+void sim_fdb_set_back(struct sim_fdb *c, const struct store_write *rows, size_t count);
+/* A bit of the last value of that row is another from now on. */
+void sim_fdb_flip(struct sim_fdb *c, struct bytes key, size_t bit);
+
 struct sim_fdb *sim_fdb_new(const struct sim_fdb_options *options);
 /* Until then there are none. */
 void sim_fdb_hook(struct sim_fdb *c, const struct sim_fdb_hooks *hooks);

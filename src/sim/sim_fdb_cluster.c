@@ -152,6 +152,34 @@ void sim_items_free(struct sim_fdb *c, struct list *items)
         mem_free(c->mem, LIST_ENTRY(it, struct sim_item, link));
 }
 
+/* ---- what no client does */
+
+static const uint8_t last_key[] = {0xff};
+
+void sim_fdb_each(struct sim_fdb *c, sim_fdb_row_fn *fn, void *arg)
+{
+    fdb_rows_scan(&c->rows, bytes_of("", 0), bytes_of(last_key, 1), UINT64_MAX, fn, arg);
+}
+
+void sim_fdb_set_back(struct sim_fdb *c, const struct store_write *rows, size_t count)
+{
+    const struct store_write all = {
+        .kind = STORE_DELETE_RANGE, .key = bytes_of("", 0), .value = bytes_of(last_key, 1)};
+    uint64_t version = sim_fdb_version(c) + 1;
+
+    c->handed = version;
+    recent_add_range(&c->recent, all.key, all.value, version);
+    fdb_rows_write(&c->rows, &all, version);
+    for (size_t i = 0; i < count; i++)
+        fdb_rows_write(&c->rows, &rows[i], version);
+    sim_watches_touch(c, &all);
+}
+
+void sim_fdb_flip(struct sim_fdb *c, struct bytes key, size_t bit)
+{
+    fdb_rows_flip(&c->rows, key, bit);
+}
+
 /* ---- commits */
 
 static int commit_check(struct sim_fdb *c, const struct sim_commit *m)

@@ -117,6 +117,16 @@ void fdb_rows_scan(const struct fdb_rows *r, struct bytes begin, struct bytes en
     }
 }
 
+void fdb_rows_flip(struct fdb_rows *r, struct bytes key, size_t bit)
+{
+    struct map_node *node = map_find(&r->map, key);
+    CHECK(node);
+    struct fdb_row *row = MAP_ENTRY(node, struct fdb_row, node);
+    struct fdb_cell *cell = LIST_ENTRY(row->cells.prev, struct fdb_cell, link);
+    CHECK(!list_empty(&row->cells) && cell->present && bit / 8 < cell->len);
+    cell->value[bit / 8] = (uint8_t)(cell->value[bit / 8] ^ 1u << bit % 8);
+}
+
 /* A cell is superfluous once the next one of its row is old enough; a row, once all that is left
  * is that there is none. */
 void fdb_rows_trim(struct fdb_rows *r, uint64_t version)

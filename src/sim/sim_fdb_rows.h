@@ -24,6 +24,8 @@ bool fdb_rows_get(const struct fdb_rows *r, struct bytes key, uint64_t version,
                   struct bytes *value);
 void fdb_rows_scan(const struct fdb_rows *r, struct bytes begin, struct bytes end, uint64_t version,
                    fdb_row_fn *fn, void *arg);
+/* One bit of the last value of a row; there must be one. */
+void fdb_rows_flip(struct fdb_rows *r, struct bytes key, size_t bit);
 /* Nobody reads below `version` any more. */
 void fdb_rows_trim(struct fdb_rows *r, uint64_t version);
 

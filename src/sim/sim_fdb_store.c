@@ -403,6 +403,21 @@ static void fdb_store_free(struct world *w)
     free(s);
 }
 
+static void fdb_store_each(struct world *w, sim_row_fn *fn, void *arg)
+{
+    sim_fdb_each(fdb_store_of(w)->fdb, fn, arg);
+}
+
+static void fdb_store_set_back(struct world *w, const struct store_write *rows, size_t count)
+{
+    sim_fdb_set_back(fdb_store_of(w)->fdb, rows, count);
+}
+
+static void fdb_store_flip(struct world *w, struct bytes key, size_t bit)
+{
+    sim_fdb_flip(fdb_store_of(w)->fdb, key, bit);
+}
+
 static struct sim_fdb *new_cluster(struct fdb_store *s)
 {
     struct world *w = s->w;
@@ -449,6 +464,9 @@ struct sim_store *fdb_store_new(struct world *w)
         .full = fdb_store_full,
         .process = fdb_store_process,
         .heal = fdb_store_heal,
+        .each = fdb_store_each,
+        .set_back = fdb_store_set_back,
+        .flip = fdb_store_flip,
     };
     struct fdb_store *s = calloc(1, sizeof *s);
 

@@ -120,7 +120,7 @@ static void on_restart(struct world *w, struct sim_event *e)
 {
     struct host *h = CONTAINER_OF(e, struct host, restart);
 
-    if (w->hosts->closing || h->dead || (h->away && !w->calm) || h->out)
+    if (w->hosts->closing || w->hosts->held || h->dead || (h->away && !w->calm) || h->out)
         return;
     if (!h->up) {
         h->up = true;
@@ -327,6 +327,14 @@ void hosts_start(struct world *w, uint64_t spread_ms)
 {
     for (unsigned n = 0; n < sim_founders(&w->config); n++)
         restart_within(&w->hosts->host[n], spread_ms);
+}
+
+void hosts_hold(struct world *w, bool hold)
+{
+    w->hosts->held = hold;
+    for (unsigned n = 0; n < w->config.nodes && !hold; n++)
+        if (!lives(&w->hosts->host[n]))
+            restart_within(&w->hosts->host[n], w->config.restart_ms);
 }
 
 void hosts_calm(struct world *w)

@@ -40,6 +40,8 @@ bool host_is_out(const struct world *w, unsigned node);
 /* A second process with the id of `node` starts, where one runs. */
 void host_twin(struct world *w, unsigned node);
 
+/* While held nobody is started; then all are that do not live. */
+void hosts_hold(struct world *w, bool hold);
 /* The liveness phase: whoever is not dead for good is (re)started; twins end. */
 void hosts_calm(struct world *w);
 bool host_dead_for_good(const struct world *w, unsigned node);

@@ -32,6 +32,7 @@ struct hosts {
     struct world *w;
     struct host host[SIM_NODES_MAX];
     bool closing;
+    bool held; /* nobody is started */
     struct hosts_stats stats;
 };
 

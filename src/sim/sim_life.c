@@ -65,7 +65,14 @@ static void on_closed(void *arg)
     l->closed = true;
 }
 
-static const struct node_events node_events = {.left = on_left, .twin = on_twin, .alive = on_alive};
+static void on_other_epoch(void *arg)
+{
+    struct life_of *l = arg;
+    l->left = true; /* it closes, and another one is started */
+}
+
+static const struct node_events node_events = {
+    .left = on_left, .twin = on_twin, .alive = on_alive, .other_epoch = on_other_epoch};
 
 static void life_after(struct process *p)
 {

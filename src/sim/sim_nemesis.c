@@ -6,6 +6,7 @@
 #include "sim/sim_net.h"
 #include "sim/sim_record.h"
 #include "sim/sim_steps.h"
+#include "sim/sim_restore.h"
 #include "sim/sim_store.h"
 
 #define TROUBLES_MAX 24 /* that last, at the same time */
@@ -356,6 +357,9 @@ static void strike(struct nemesis *n, enum sim_fault kind)
     case FAULT_CLOCK_JUMP:
         begin_sleep(n, p->node);
         break;
+    case FAULT_RESTORE:
+        restore_turn(w);
+        break;
     case FAULT_WALL_JUMP:
         jump_wall(w, p);
         break;
@@ -410,6 +414,7 @@ static void on_next(struct world *w, struct sim_event *e)
         FAULT_TWIN,          FAULT_SUSPEND,  FAULT_WALL_JUMP,  FAULT_RESET,
         FAULT_CLOG,          FAULT_GROUPS,   FAULT_FLAP,       FAULT_STORE_RECOVERY,
         FAULT_STORE_RESTART, FAULT_THROTTLE, FAULT_STORE_FULL, FAULT_CLOCK_JUMP,
+        FAULT_RESTORE,
     };
     enum sim_fault on[ARRAY_LEN(kinds)];
     size_t count = 0;

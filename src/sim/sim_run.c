@@ -10,6 +10,7 @@
 #include "sim/sim_operator.h"
 #include "sim/sim_record.h"
 #include "sim/sim_steps.h"
+#include "sim/sim_restore.h"
 #include "sim/sim_store.h"
 #include "sim/sim_workload.h"
 
@@ -17,6 +18,7 @@
 #define LOOK_MS 20          /* how often convergence is looked at */
 #define ANSWER_MS_MAX 15000 /* within this every actor answers in the calm */
 #define CLOSE_MS_MAX 10000
+#define RESTORE_MS_MAX 120000 /* of a restore that had begun before the calm */
 
 void sim_build(struct world *w, const struct sim_config *config)
 {
@@ -29,12 +31,14 @@ void sim_build(struct world *w, const struct sim_config *config)
     w->nemesis = nemesis_new(w);
     w->work = workload_new(w);
     w->operators = operators_new(w);
+    w->restore = restore_new(w);
 }
 
 void sim_tear_down(struct world *w)
 {
     hosts_free(w->hosts);
     operators_free(w->operators);
+    restore_free(w->restore);
     workload_free(w->work);
     nemesis_free(w->nemesis);
     checks_free(w->checks);
@@ -70,6 +74,12 @@ static uint64_t run_until(struct world *w, enum check check, uint64_t bound_ms,
 static bool probed(struct world *w, char *why, size_t why_size)
 {
     return workload_probed(w, why, why_size);
+}
+
+static bool restored(struct world *w, char *why, size_t why_size)
+{
+    (void)snprintf(why, why_size, "the store has not become a new epoch");
+    return restore_idle(w);
 }
 
 static bool closed(struct world *w, char *why, size_t why_size)
@@ -170,8 +180,11 @@ void sim_run(const struct sim_config *config, struct sim_result *r)
     operators_start(&w);
     run_with_faults(&w);
 
+    restore_calm(&w);
     nemesis_calm(&w);
     operators_calm(&w);
+    if (!w.stop)
+        run_until(&w, CHECK_ORDERS, RESTORE_MS_MAX, restored);
     hosts_calm(&w);
     r->converge_bound_ms =
         SIM_WINDOWS_MAX * timing_window_ns(&config->timing) / NS_PER_MS + SIM_START_MS_MAX;

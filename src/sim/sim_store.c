@@ -66,6 +66,21 @@ void sim_store_heal(struct world *w)
     w->store->ops->heal(w);
 }
 
+void sim_store_each(struct world *w, sim_row_fn *fn, void *arg)
+{
+    w->store->ops->each(w, fn, arg);
+}
+
+void sim_store_set_back(struct world *w, const struct store_write *rows, size_t count)
+{
+    w->store->ops->set_back(w, rows, count);
+}
+
+void sim_store_flip(struct world *w, struct bytes key, size_t bit)
+{
+    w->store->ops->flip(w, key, bit);
+}
+
 size_t sim_store_holds(const struct process *p)
 {
     return p->world->store->ops->holds(p);

@@ -13,6 +13,9 @@ struct sim_store_stats {
     uint64_t reads, commits, committed, conflicts, unknown, late, watches_fired;
 };
 
+/* Takes a row, borrowed; false ends it. */
+typedef bool sim_row_fn(void *arg, struct bytes key, struct bytes value);
+
 struct sim_store_ops {
     void (*free)(struct world *w);
     struct store (*client)(struct process *p);
@@ -29,6 +32,9 @@ struct sim_store_ops {
     void (*full)(struct world *w, bool on);
     void (*process)(struct world *w, bool up);
     void (*heal)(struct world *w);
+    void (*each)(struct world *w, sim_row_fn *fn, void *arg);
+    void (*set_back)(struct world *w, const struct store_write *rows, size_t count);
+    void (*flip)(struct world *w, struct bytes key, size_t bit);
 };
 
 struct sim_store {
@@ -62,6 +68,12 @@ void sim_store_full(struct world *w, bool on);
 void sim_store_process(struct world *w, bool up);
 /* All cuts end, and no fault happens any more. What had not arrived may still arrive. */
 void sim_store_heal(struct world *w);
+/* Every row that there is now, in order of keys. */
+void sim_store_each(struct world *w, sim_row_fn *fn, void *arg);
+/* All rows are replaced by these, at once; whatever was read before, or is under way, conflicts. */
+void sim_store_set_back(struct world *w, const struct store_write *rows, size_t count);
+/* One bit of a value is another from now on, and no version says so. */
+void sim_store_flip(struct world *w, struct bytes key, size_t bit);
 /* Requests, results and watches of this life that are not given back. */
 size_t sim_store_holds(const struct process *p);
 /* Commits that may still land. */

@@ -49,6 +49,7 @@ struct workload {
     struct list attempts;
     uint32_t serial;
     bool stopped;
+    bool between_epochs;
     struct workload_stats stats;
 };
 
@@ -149,6 +150,7 @@ static struct sim_op *op_new(struct workload *work, const struct client *c)
     op->acknowledged = a->acknowledged;
     op->adds_before = a->adds;
     list_append(&a->ops, &op->link);
+    op->lost = work->between_epochs;
     (void)snprintf(op->request_id, sizeof op->request_id, "r%u", op->serial);
     if (!a->counter)
         op->kind = OP_ECHO;
@@ -188,6 +190,8 @@ static void take_answer(struct workload *work, struct attempt *a, int status, st
     struct sim_op *op = a->op;
     bool first = !op->answered;
 
+    if (op->lost)
+        return;
     if (status) {
         work->stats.errors++;
         work->stats.mailbox_full += status == KELPIE_E_MAILBOX_FULL;
@@ -487,6 +491,83 @@ void workload_start(struct world *w)
         client_next(&w->work->clients[i], below_ms(w, 2000));
     if (w->work->actor_count > 0 && sim_fault_on(&w->config, FAULT_BURST))
         world_after(w, &w->work->burst, w->config.burst_ms * NS_PER_MS);
+}
+
+/* ---- a store that was set back */
+
+/* Nobody waits for what was asked. */
+static void forget_requests(struct workload *work)
+{
+    struct world *w = work->w;
+
+    for (unsigned i = 0; i < work->actor_count; i++)
+        LIST_FOREACH(it, &work->actors[i].ops)
+        {
+            LIST_ENTRY(it, struct sim_op, link)->lost = true;
+        }
+    for (unsigned i = 0; i < work->client_count; i++) {
+        struct client *c = &work->clients[i];
+        if (c->attempt)
+            c->attempt->client = NULL;
+        c->attempt = NULL;
+        client_drop_op(c);
+        client_next(c, below_ms(w, w->config.think_ms * 2));
+    }
+}
+
+static void reset_actor(struct sim_actor *a)
+{
+    history_free(a);
+    a->base = a->floor = a->acknowledged = a->issued = 0;
+    if (a->by_value)
+        memset(a->by_value, 0, a->value_cap * sizeof *a->by_value);
+}
+
+/* The row of a counter's value: it goes on from there. */
+static void take_row(struct workload *work, const struct store_write *row, struct buf *scratch)
+{
+    struct key_parts parts;
+    struct state_record state;
+
+    if (key_parse(&work->w->shadow->ks, row->key, &parts) || parts.family != KEY_STATE)
+        return;
+    for (unsigned i = 0; i < work->actor_count; i++) {
+        struct sim_actor *a = &work->actors[i];
+        const char *key = a->trial ? "n" : "value";
+        if (!a->counter || strcmp(a->type, parts.type) != 0 || strcmp(a->id, parts.id) != 0 ||
+            !bytes_equal(bytes_of(parts.state_key, parts.state_key_len), bytes_of_str(key)))
+            continue;
+        buf_clear(scratch);
+        CHECK(state_record_decode(row->key, row->value, scratch, &state) == 0);
+        uint64_t v = 0;
+        for (size_t at = 0; at < state.value.len; at++)
+            v = v * 10 + (uint64_t)(state.value.data[at] - '0');
+        a->base = a->floor = a->acknowledged = a->issued = v;
+    }
+}
+
+void workload_set_back(struct world *w, const struct store_write *rows, size_t count)
+{
+    struct workload *work = w->work;
+    struct sim_mem mem;
+    struct buf scratch;
+
+    check_histories(w, work->actors, work->actor_count);
+    for (unsigned i = 0; i < work->actor_count; i++)
+        reset_actor(&work->actors[i]);
+    forget_requests(work);
+    work->between_epochs = true;
+    sim_mem_init(&mem);
+    buf_init(&scratch, sim_mem_of(&mem));
+    for (size_t i = 0; i < count; i++)
+        take_row(work, &rows[i], &scratch);
+    buf_deinit(&scratch);
+}
+
+void workload_new_epoch(struct world *w)
+{
+    forget_requests(w->work);
+    w->work->between_epochs = false;
 }
 
 void workload_stop(struct world *w)

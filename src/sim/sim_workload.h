@@ -29,6 +29,11 @@ bool workload_probed(const struct world *w, char *why, size_t why_size);
 /* At the end: the answers that each actor's clients got, as one history. */
 void workload_judge(struct world *w);
 
+/* The store is another: counters are what the rows say. What was asked before, or is before the new
+ * epoch begins, counts no more: a node that lives on may answer from what it remembers. */
+void workload_set_back(struct world *w, const struct store_write *rows, size_t count);
+void workload_new_epoch(struct world *w);
+
 /* A process has died: its clients see the connection close. */
 void workload_process_gone(struct world *w, struct process *p);
 /* Calls given to that process that it has not completed. */

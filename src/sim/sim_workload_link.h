@@ -25,6 +25,7 @@ struct sim_actor {
     struct list ops;       /* requests that may still reach it */
     uint64_t issued;       /* sum of all amounts ever asked to be added */
     uint64_t acknowledged; /* sum of those acknowledged */
+    uint64_t base;         /* what it was when the store was set back */
     uint64_t floor;        /* highest value that anyone was told */
     uint32_t *by_value;    /* which request was told that its add made this value */
     size_t value_cap;
@@ -46,6 +47,7 @@ struct sim_op {
     uint64_t value;        /* what it was told; 0: nothing yet */
     bool answered;
     bool again;       /* it was asked once more after its answer */
+    bool lost;        /* asked before the store was set back: whatever it is told */
     bool apart;       /* of a burst: not part of the history */
     int expect;       /* OP_FAIL: the error that is its right answer */
     size_t reply_len; /* of the reply at least: the value is padded */
@@ -66,7 +68,7 @@ void check_final(struct world *w, const struct sim_op *op);
 void history_asked(const struct world *w, struct sim_op *op);
 void history_answered(const struct world *w, const struct sim_op *op);
 void history_free(struct sim_actor *a);
-/* At the end: is each of them linearizable? */
+/* At the end, or before it is begun anew: is each of them linearizable? */
 void check_histories(struct world *w, const struct sim_actor *actors, unsigned count);
 
 #endif

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "sim/sim_process.h"
+#include "sim/sim_restore.h"
 
 #define SKEW_WINDOWS 2 /* until the leases that a wrong clock decided on are over */
 
@@ -146,6 +147,8 @@ void world_fold(struct world *w, uint64_t who, uint64_t digest)
 
 bool world_excuses(const struct world *w, const char *check)
 {
+    if (restore_excuses(w, check))
+        return true;
     uint64_t after_ns = SKEW_WINDOWS * timing_window_ns(&w->config.timing);
     bool lasts = w->skewed > 0 || (w->skew_end_ns > 0 && w->now_ns < w->skew_end_ns + after_ns);
 

@@ -30,6 +30,7 @@ enum sim_stream {
     STREAM_ORDER, /* of operators */
     STREAM_TRIAL, /* of actors that try their node, and of clients that do */
     STREAM_AIM,   /* of strikes that wait for a phase of the protocol */
+    STREAM_RESTORE,
     STREAM_COUNT
 };
 
@@ -73,6 +74,7 @@ struct world {
     struct nemesis *nemesis;
     struct workload *work;
     struct operators *operators;
+    struct restore *restore;
     struct record *record; /* NULL: nobody keeps what happens (sim_record.h) */
     struct steps *steps;   /* likewise, as steps of the specification (sim_steps.h) */
 };
