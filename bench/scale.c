@@ -21,6 +21,7 @@
 #define EVENT_MS_MAX 120000
 #define SETTLE_MS 2000 /* acknowledgements, and the heartbeats that they moved */
 #define REST_MS 20000
+#define OUTAGE_MS 15000 /* longer than a lease */
 #define SWEEP_QUIET_MS 500
 #define SWEEP_MS_MAX 1800000
 #define CALLS_IN_FLIGHT 256
@@ -45,6 +46,7 @@ enum phase_name {
     CRASH_AGAIN, /* its actors are placed again */
     HOST,
     HOST_AGAIN,
+    OUTAGE,
     ELECT,
     PHASES
 };
@@ -292,6 +294,21 @@ static void place_again(struct scale *b, enum phase_name which, const char *name
     report(b, which);
 }
 
+/* The store answers nobody until all leases are over; then all are back at once. */
+static void outage(struct scale *b)
+{
+    struct phase *p = &b->phase[OUTAGE];
+
+    sim_store_process(&b->s.w, false);
+    scale_run_ms(&b->s, OUTAGE_MS);
+    phase_begin(p, &b->s, "outage", PHASE_NOBODY);
+    p->ok = scale_primary(&b->s) == NULL;
+    sim_store_process(&b->s.w, true);
+    event_wait(b, p, EVENT_MS_MAX);
+    phase_end(p, &b->s);
+    report(b, OUTAGE);
+}
+
 static void run(struct scale *b, const struct options *o)
 {
     *b = (struct scale){.o = o};
@@ -308,6 +325,7 @@ static void run(struct scale *b, const struct options *o)
     place_again(b, CRASH_AGAIN, "place_again_small", b->crashes);
     fail(b, HOST, "fail_large", b->dies, scale_machine_down);
     place_again(b, HOST_AGAIN, "place_again_large", b->dies);
+    outage(b);
     fail(b, ELECT, "election", scale_primary(&b->s)->number, scale_machine_down);
     scale_deinit(&b->s);
 }
@@ -383,6 +401,17 @@ static bool check_election(const struct scale *a, const struct scale *b)
            ok;
 }
 
+/* All revive at once: each reads few rows, not all nodes. */
+static bool check_outage(const struct scale *a, const struct scale *b)
+{
+    const struct phase *pa = &a->phase[OUTAGE], *pb = &b->phase[OUTAGE];
+    double rows_a = phase_rate(&pa->ordinary, pa->ordinary.sum.rows, 1);
+    double rows_b = phase_rate(&pb->ordinary, pb->ordinary.sum.rows, 1);
+
+    return demand(pa->ok && pb->ok && near(rows_a, rows_b, 0.25),
+                  "an outage is over: rows of an ordinary node", rows_a, rows_b);
+}
+
 static bool check_voiding(const struct scale *a, const struct scale *b, enum phase_name which)
 {
     const struct phase *pa = &a->phase[which], *pb = &b->phase[which];
@@ -414,6 +443,7 @@ static int check(struct options *o)
         ok &= check_view_change(&few, &many, changes[i]);
     ok &= check_voiding(&few, &many, CRASH) & check_voiding(&few, &many, HOST);
     ok &= check_election(&few, &many);
+    ok &= check_outage(&few, &many);
     return ok ? 0 : 1;
 }
 

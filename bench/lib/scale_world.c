@@ -290,7 +290,8 @@ bool scale_converged(struct scale_world *s)
         if (!n->p)
             continue;
         const struct view *view = cluster_view(node_cluster(n->node));
-        if (cluster_state(node_cluster(n->node)) != NODE_ACTIVE || view->count != running ||
+        if (cluster_state(node_cluster(n->node)) != NODE_ACTIVE ||
+            cluster_lease_left_ns(node_cluster(n->node)) == 0 || view->count != running ||
             n->view != primary->view || n->primary_term != primary->primary_term)
             return false;
     }

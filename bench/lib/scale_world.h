@@ -62,7 +62,7 @@ bool scale_until(struct scale_world *s, bool (*done)(struct scale_world *s), uin
 struct scale_node *scale_primary(struct scale_world *s);
 /* The greatest view number that any node holds. */
 uint64_t scale_view(const struct scale_world *s);
-/* Every running node is Active, holds that view, and knows the primary that claims to be it. */
+/* Every running node is Active with a lease, holds that view, and knows the primary that claims to be it. */
 bool scale_converged(struct scale_world *s);
 size_t scale_running(const struct scale_world *s);
 

@@ -145,7 +145,8 @@ static void heartbeat_take(struct cluster *c, struct heartbeat_op *op)
     SOMETIMES("lease-revived");
     if (state_hosts(c->state) && op->view_number > c->view.number && !MUTANT("oldview")) {
         SOMETIMES("revived-with-a-newer-view");
-        if (view_from_rows(c, &op->txn, HEARTBEAT_NODES, op->view_number, false))
+        CHECK(op->nodes_read); /* the view held has not become an older one */
+        if (view_from_rows(c, &op->txn, op->nodes_read, op->view_number, false))
             return;
     }
     lease_extend(c, until);
@@ -196,6 +197,7 @@ static void heartbeat_start(struct cluster *c)
     op->load = c->events.load ? c->events.load(c->arg) : 0;
     op->unreachable = c->unreachable;
     op->unreachable_count = grey_unreachable(c);
+    op->held = c->view.number;
     op->revives = !lease_running(c) || (state_hosts(c->state) && !c->acting);
     heartbeat_prepare(op, c->env, on_heartbeat, c);
     op->txn.backoff_max_ns = c->config.timing.heartbeat_ms * NS_PER_MS / 2;

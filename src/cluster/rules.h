@@ -97,17 +97,19 @@ struct heartbeat_op {
     uint64_t load;
     const struct unreachable_peer *unreachable; /* borrowed until the operation completes */
     uint32_t unreachable_count;
-    bool revives; /* the lease had lapsed: the view is read again and acknowledged */
+    bool revives;  /* the lease had lapsed: the view is read again and acknowledged */
+    uint64_t held; /* revives: the view that the node holds */
     struct uuid cluster_id;
 
     uint64_t view_number; /* revives: of the view that was read */
+    size_t nodes_read;    /* where the node rows are, when it is not the one held; else 0 */
+    size_t format_read;   /* for the rule */
     bool not_current;     /* refused because this life is over */
     bool other_epoch;     /* not current, because the store has another cluster id */
 
     struct txn txn;
 };
 void heartbeat_prepare(struct heartbeat_op *op, const struct env *env, txn_fn *done, void *arg);
-enum { HEARTBEAT_NODES = 3 };
 
 /* ---- a process that is no member yet (not in the spec: time only) ---- */
 struct probe_op {

@@ -373,19 +373,18 @@ void leave_complete_prepare(struct leave_complete_op *op, const struct env *env,
 
 /* ---- SendHeartbeat ---- */
 
-enum { BEAT_NODE, BEAT_HEARTBEAT, BEAT_VIEW, BEAT_NODES };
+enum { BEAT_NODE, BEAT_HEARTBEAT, BEAT_VIEW };
 
 /* This life is over: declared failed, or ended with its epoch. The format row is read only here. */
 static enum verdict life_is_over(struct rule_ctx *ctx, struct heartbeat_op *op)
 {
-    size_t asked = ctx->txn->own_read_count;
     struct format_record format;
-    if (rule_read_count(ctx) == asked) {
+    if (!op->format_read) {
         struct key key = key_format(op->ks);
-        (void)rule_more(ctx, key_bytes(&key), true);
+        op->format_read = rule_more(ctx, key_bytes(&key), true);
         return RULE_MORE;
     }
-    int found = load_format(ctx, asked, &format);
+    int found = load_format(ctx, op->format_read, &format);
     if (found < 0)
         return RULE_REFUSE;
     op->not_current = true;
@@ -395,6 +394,15 @@ static enum verdict life_is_over(struct rule_ctx *ctx, struct heartbeat_op *op)
                        op->other_epoch ? OTHER_EPOCH : "this life of the node was declared failed");
 }
 
+/* Only where the view has moved on: after an outage all nodes revive at once. As a snapshot: the view
+ * row, which is read with conflict, changes with its members. */
+static enum verdict read_all_nodes(struct rule_ctx *ctx, struct heartbeat_op *op)
+{
+    struct key_range nodes = keys_nodes(op->ks);
+    op->nodes_read = rule_more_range(ctx, key_bytes(&nodes.begin), key_bytes(&nodes.end), 0, true);
+    return RULE_MORE;
+}
+
 static enum verdict heartbeat_rule(struct rule_ctx *ctx, void *arg)
 {
     struct heartbeat_op *op = arg;
@@ -402,6 +410,8 @@ static enum verdict heartbeat_rule(struct rule_ctx *ctx, void *arg)
     struct heartbeat_record h;
     struct view_record view = {0};
     op->not_current = op->other_epoch = false;
+    if (rule_read_count(ctx) == ctx->txn->own_read_count)
+        op->nodes_read = op->format_read = 0; /* a new attempt */
     if (load_node(ctx, BEAT_NODE, &own) < 0 || load_heartbeat(ctx, BEAT_HEARTBEAT, &h) < 0)
         return RULE_REFUSE;
     if (op->revives && load_view(ctx, BEAT_VIEW, &view) < 0)
@@ -411,6 +421,8 @@ static enum verdict heartbeat_rule(struct rule_ctx *ctx, void *arg)
         return life_is_over(ctx, op);
     }
     op->view_number = view.number;
+    if (op->revives && view.number > op->held && !op->nodes_read)
+        return read_all_nodes(ctx, op);
     own_heartbeat(&h, &op->self);
     if (h.counter == op->sequence) {
         SOMETIMES("heartbeat-recognised-as-done");
@@ -439,17 +451,14 @@ static enum verdict heartbeat_rule(struct rule_ctx *ctx, void *arg)
     return RULE_COMMIT;
 }
 
-/* The nodes as a snapshot: the view row, which is read with conflict, changes with its members. */
 void heartbeat_prepare(struct heartbeat_op *op, const struct env *env, txn_fn *done, void *arg)
 {
     struct txn *t = &op->txn;
     txn_init(t, env, "SendHeartbeat", heartbeat_rule, op, done, arg);
     read_key(t, key_node(op->ks, op->self.node_id));
     read_key(t, key_heartbeat(op->ks, op->self.node_id));
-    if (op->revives) {
+    if (op->revives)
         read_key(t, key_view(op->ks));
-        read_range(t, keys_nodes(op->ks), 0, true);
-    }
 }
 
 /* ---- probe ---- */

@@ -351,6 +351,7 @@ static void start_beat(struct rig *r, const struct rule_case *c)
     beat.self = rig_life("a1");
     beat.sequence = 8;
     beat.ack = 5;
+    beat.held = 5;
     beat.revives = c->flag != 0;
     const char *with = c->with ? c->with : "";
     beat.cluster_id = rig_boot(with[0] && with[0] != '>' ? with : "format", 1);
@@ -374,6 +375,7 @@ static const struct rule_case beat_cases[] = {
     {"revives: the view as read", "a=A1 a~7/4 view=6", NULL, 1, 0, "a~8/6"},
     {"revives a Leaving one: not in it", "a=V1@6 a~7/5 view=6", NULL, 1, 0, "a~8/5"},
     {"revives a Joining one", "a=J1 a~7/0 view=6", NULL, 1, 0, "a~8/5"},
+    {"revives: the view as held", "a=A1 a~7/5 b=A1 view=5", NULL, 1, 0, "a~8/5"},
     {"own commit", "a=A1 a~8/5 view=6", NULL, 0, 0, ""},
     {"own commit, reviving", "a=A1 a~8/6 view=6", NULL, 1, 0, ""},
     {"says whom it cannot reach", "a=A1 a~7/4>c3 view=6", ">b2", 0, 0, "a~8/5>b2"},
@@ -412,6 +414,9 @@ static void send_heartbeat(void **state)
         assert_int_equal(beat.not_current, beat_cases[i].status == REFUSED);
         const char *with = beat_cases[i].with;
         assert_int_equal(beat.other_epoch, with && with[0] != '>');
+        bool moved = beat.revives && beat_cases[i].status == 0 && beat.view_number > beat.held;
+        if (beat_cases[i].status == 0)
+            assert_int_equal(beat.nodes_read != 0, moved);
         rig_free(&r);
     }
 }
