@@ -59,12 +59,12 @@ find_mutant() {
     failed=1
 }
 
-find_mutant untimely NoSplitBrain
+find_mutant untimely FailedIsOver
 find_mutant noquorum GrantedByMajority
 find_mutant noack LeaveDetectionWeak
 find_mutant nofence NoStaleWrite
 find_mutant takeback SingleActivation
-find_mutant twin SingleActivation
+find_mutant twin FailedIsOver
 
 # Of the others, those that take less than about a CPU second; `kelpie-sim mutants` runs all.
 quick=lapsed,onewindow,outage,deadbeat,moved,inview,goneview,unacked,waitdead,noexcuse,pastlife
