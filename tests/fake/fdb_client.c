@@ -91,6 +91,32 @@ static struct text text_of(const uint8_t *data, int len)
     return t;
 }
 
+/* What is never freed, because a fake lives for a test, stays reachable: it is no leak. Futures and what
+ * they hold are freed, so that whoever looks at one too late is found out. */
+struct held {
+    struct held *next;
+    int64_t data[];
+};
+static struct held *all_held;
+
+static void *hold(size_t size)
+{
+    struct held *h = calloc(1, sizeof(*h) + size);
+    h->next = __atomic_load_n(&all_held, __ATOMIC_RELAXED);
+    while (!__atomic_compare_exchange_n(&all_held, &h->next, h, false, __ATOMIC_RELEASE,
+                                        __ATOMIC_RELAXED))
+        ;
+    return h->data;
+}
+
+static struct text held_text(const uint8_t *data, int len)
+{
+    struct text t = {hold((size_t)len + 1), len};
+    if (len)
+        memcpy(t.data, data, (size_t)len);
+    return t;
+}
+
 static int compare(struct text a, struct text b)
 {
     int n = a.len < b.len ? a.len : b.len, c = n ? memcmp(a.data, b.data, (size_t)n) : 0;
@@ -135,9 +161,9 @@ static void finish(FDBFuture *f, int error)
 
 static void note_read(FDBTransaction *tr, struct text begin, struct text end)
 {
-    struct range *r = calloc(1, sizeof(*r));
-    r->begin = text_of(begin.data, begin.len);
-    r->end = text_of(end.data, end.len);
+    struct range *r = hold(sizeof(*r));
+    r->begin = held_text(begin.data, begin.len);
+    r->end = held_text(end.data, end.len);
     r->next = tr->reads;
     tr->reads = r;
 }
@@ -153,9 +179,8 @@ static void serve_range(FDBFuture *f)
             last = rows[i - 1].key;
             break;
         }
-        /* Copies that are never freed: a fake lives for a test. */
-        struct text k = text_of(rows[i].key.data, rows[i].key.len);
-        struct text v = text_of(rows[i].value.data, rows[i].value.len);
+        struct text k = held_text(rows[i].key.data, rows[i].key.len);
+        struct text v = held_text(rows[i].value.data, rows[i].value.len);
         f->rows[n++] = (struct key_value){k.data, k.len, v.data, v.len};
     }
     f->count = n;
@@ -175,11 +200,11 @@ static void apply(const struct mutation *m)
     memmove(&rows[i + fresh], &rows[end], (size_t)(row_count - end) * sizeof(*rows));
     row_count += fresh - (end - i);
     if (fresh)
-        rows[i] =
-            (struct row){text_of(m->key.data, m->key.len), text_of(m->value.data, m->value.len)};
-    struct range *r = calloc(1, sizeof(*r));
-    *r = (struct range){log_of_writes, text_of(m->key.data, m->key.len),
-                        text_of(last.data, last.len), version_now};
+        rows[i] = (struct row){held_text(m->key.data, m->key.len),
+                               held_text(m->value.data, m->value.len)};
+    struct range *r = hold(sizeof(*r));
+    *r = (struct range){log_of_writes, held_text(m->key.data, m->key.len),
+                        held_text(last.data, last.len), version_now};
     log_of_writes = r;
 }
 
@@ -319,6 +344,7 @@ static void serve(FDBFuture *f)
     int error = mode && strcmp(mode, "string") == 0 ? 2104 : 0;
     if (f->destroyed) {
         finish(f, 1101);
+        fire_watches();
         return;
     }
     if (error) {
@@ -479,7 +505,7 @@ int fdb_database_set_option(FDBDatabase *db, int option, const uint8_t *value, i
 int fdb_database_create_transaction(FDBDatabase *db, FDBTransaction **out)
 {
     (void)db;
-    *out = calloc(1, sizeof(**out));
+    *out = hold(sizeof(**out));
     (*out)->version = -1;
     (*out)->committed = -1;
     (*out)->last = &(*out)->first;
@@ -548,7 +574,7 @@ FDBFuture *fdb_transaction_get_range(FDBTransaction *tr, const uint8_t *begin, i
 
 static void mutate(FDBTransaction *tr, int kind, struct text key, struct text value)
 {
-    struct mutation *m = calloc(1, sizeof(*m));
+    struct mutation *m = hold(sizeof(*m));
     *m = (struct mutation){NULL, kind, key, value};
     *tr->last = m;
     tr->last = &m->next;
@@ -557,18 +583,18 @@ static void mutate(FDBTransaction *tr, int kind, struct text key, struct text va
 void fdb_transaction_set(FDBTransaction *tr, const uint8_t *key, int len, const uint8_t *value,
                          int value_len)
 {
-    mutate(tr, 0, text_of(key, len), text_of(value, value_len));
+    mutate(tr, 0, held_text(key, len), held_text(value, value_len));
 }
 
 void fdb_transaction_clear(FDBTransaction *tr, const uint8_t *key, int len)
 {
-    mutate(tr, 1, text_of(key, len), text_of(NULL, 0));
+    mutate(tr, 1, held_text(key, len), held_text(NULL, 0));
 }
 
 void fdb_transaction_clear_range(FDBTransaction *tr, const uint8_t *begin, int len,
                                  const uint8_t *end, int end_len)
 {
-    mutate(tr, 2, text_of(begin, len), text_of(end, end_len));
+    mutate(tr, 2, held_text(begin, len), held_text(end, end_len));
 }
 
 FDBFuture *fdb_transaction_watch(FDBTransaction *tr, const uint8_t *key, int len)
@@ -606,10 +632,13 @@ void fdb_future_destroy(FDBFuture *f)
     f->error = 1101;
     pthread_cond_signal(&more_work);
     pthread_mutex_unlock(&lock);
-    if (ready)
+    if (ready) {
         future_free(f);
-    else
-        send(start(NULL, ON_ERROR, NULL, 0)); /* has the watches looked at */
+    } else {
+        f = start(NULL, ON_ERROR, NULL, 0); /* has the watches looked at */
+        f->destroyed = true;
+        send(f);
+    }
 }
 
 int fdb_future_is_ready(FDBFuture *f)

@@ -63,8 +63,9 @@ static void serve_read(struct rig *r, struct store_req *req)
     size_t count = 0, bytes = 0, at = 0;
     for (size_t pass = 0; pass < 2; pass++) {
         struct store_result *results = req->results;
-        struct store_row *rows = (struct store_row *)(void *)(results + req->read_count);
-        uint8_t *data = (uint8_t *)(void *)(rows + count);
+        struct store_row *rows =
+            pass ? (struct store_row *)(void *)(results + req->read_count) : NULL;
+        uint8_t *data = pass ? (uint8_t *)(void *)(rows + count) : NULL;
         for (size_t i = 0; i < req->read_count; i++) {
             const struct store_read *read = &req->reads[i];
             size_t taken = 0;
