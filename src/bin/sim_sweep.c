@@ -120,6 +120,12 @@ static void keep_failed(struct sweep_result *out, uint64_t seed)
     out->failed[out->failed_count++] = seed;
 }
 
+static void tell_failed(const struct sweep *s, uint64_t seed, const char *check)
+{
+    fprintf(stderr, "%skelpie-sim: seed %llu: %s\n", s->terminal ? "\r\033[K" : "",
+            (unsigned long long)seed, check);
+}
+
 static void note_failure(struct sweep *s, const struct sim_result *r)
 {
     struct sweep_result *out = s->r;
@@ -130,8 +136,7 @@ static void note_failure(struct sweep *s, const struct sim_result *r)
         buf_appendf(&out->failures, "seed %llu: %s at %.3f s: %s\n", (unsigned long long)r->seed,
                     r->violations[i].check, (double)r->violations[i].at_ns / 1e9,
                     r->violations[i].text);
-    fprintf(stderr, "kelpie-sim: seed %llu: %s\n", (unsigned long long)r->seed,
-            r->violations[0].check);
+    tell_failed(s, r->seed, r->violations[0].check);
     buf_appendf(&out->failures, "reproduce: ");
     report_reproduce(r->seed, s->o->overrides, &out->failures);
     buf_appendf(&out->failures, "\n");
@@ -242,7 +247,7 @@ static void again_end(struct sweep *s, struct job *j)
         return;
     out->differed++;
     keep_failed(out, j->seed);
-    fprintf(stderr, "kelpie-sim: seed %llu: Determinism\n", (unsigned long long)j->seed);
+    tell_failed(s, j->seed, "Determinism");
     buf_appendf(&out->failures,
                 "seed %llu: Determinism: the hash was %s, in a second process %s\n"
                 "find the first event that differs: kelpie-sim compare --seed %llu%s\n",

@@ -14,6 +14,10 @@ expect '^hash_differed +0$'
 expect '^ +struck +join election failure +view placement activation commit drain migration$'
 expect '^crash +[0-9]+ '
 expect '^\(all runs\) +6 +[1-9]'
+if grep -q '^marks .*this build has none' "$dir/out"; then
+    echo 'marks are left out: this build has none'
+    exit 77
+fi
 expect '^marks +[1-9][0-9]* of [1-9][0-9]* passed; in how many seeds: .*joined-as-founder=6'
 expect '^never: [a-z0-9-]+$'
 expect '^never: [a-z-]+ during [a-z]+$'
