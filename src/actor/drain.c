@@ -145,7 +145,6 @@ void drain_resume(struct actors *a)
     if (!d->on)
         return;
     if (cluster_state(a->cluster) != NODE_LEAVING) {
-        SOMETIMES("drain-called-off");
         d->on = false; /* another life, or the leave was called off */
         timer_stop(&d->timer);
         txn_cancel(&d->list);

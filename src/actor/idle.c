@@ -1,8 +1,6 @@
 /* Passivation: an actor that was idle for its class's time is stopped and released. */
 #include "actor/activation.h"
 
-#include "base/mark.h"
-
 static uint64_t idle_ns(const struct actors *a, size_t class_index)
 {
     uint32_t own_ms = a->classes[class_index]->idle_ms;
@@ -58,7 +56,6 @@ void on_idle_timer(void *arg)
         idle_timer_arm(a);
         return;
     }
-    SOMETIMES("passivation-in-batches");
     a->idle_due_ns = 0; /* what is left is due: nobody arms it sooner than after the pause */
     timer_stop(&a->idle_timer);
     timer_start(&a->idle_timer, DRAIN_PAUSE_NS);

@@ -9,6 +9,7 @@
 #include "sim/sim_host.h"
 #include "sim/sim_nemesis.h"
 #include "sim/sim_operator.h"
+#include "sim/sim_restore.h"
 
 static const struct {
     const char *name;
@@ -53,6 +54,19 @@ static const struct {
     const char *mark;
     const char *why;
 } rare[] = {
+    {"commit-fenced",
+     "what moves an actor also meets its commit as a conflict, and its node has lost the lease before "
+     "it reads again; only a clock beyond the bound of drift lets the rule see it"},
+    {"stale-primary-notices",
+     "who takes a primary's place waits for its lease; only a clock beyond the bound of drift lets it "
+     "read of that with its claim"},
+    {"sweep-by-a-stale-primary",
+     "its transaction is cancelled with the claim; only a clock beyond the bound of drift"},
+    {"trim-by-a-stale-primary",
+     "one transaction in 64 heartbeats, which must be under way when the claim goes"},
+    {"stop-left-unsettled",
+     "a corrupt read between an unknown result and the read that would settle it"},
+    {"taking-back-is-unsettled-too", "the same of an AbortMigration, which is rare itself"},
     {NULL, NULL},
 };
 
@@ -131,6 +145,18 @@ static bool somebody_died(const struct world *w)
     return false;
 }
 
+static uint32_t phases_of(const struct world *w, const struct process *p)
+{
+    const struct list *txns = p->env.txns;
+    uint32_t mask = process_node(p) ? phases_of_node(w, process_node(p)) : 0;
+
+    LIST_FOREACH(it, txns)
+    {
+        mask |= phase_of_action(LIST_ENTRY(it, const struct txn, link)->action);
+    }
+    return mask;
+}
+
 uint32_t coverage_phases(const struct world *w)
 {
     uint32_t mask = 0;
@@ -139,16 +165,23 @@ uint32_t coverage_phases(const struct world *w)
         return 0;
     LIST_FOREACH(it, &w->processes)
     {
-        const struct process *p = LIST_ENTRY(it, const struct process, link);
-        const struct list *txns = p->env.txns;
-        LIST_FOREACH(at, txns)
-        {
-            mask |= phase_of_action(LIST_ENTRY(at, const struct txn, link)->action);
-        }
-        if (process_node(p))
-            mask |= phases_of_node(w, process_node(p));
+        mask |= phases_of(w, LIST_ENTRY(it, const struct process, link));
     }
     return somebody_died(w) ? mask | 1u << PHASE_FAILURE : mask;
+}
+
+struct process *coverage_in_phase(const struct world *w, enum sim_phase phase, uint64_t turn)
+{
+    struct process *found[SIM_NODES_MAX * SIM_SLOTS];
+    size_t count = 0;
+
+    LIST_FOREACH(it, &w->processes)
+    {
+        struct process *p = LIST_ENTRY(it, struct process, link);
+        if (count < ARRAY_LEN(found) && !process_closing(p) && phases_of(w, p) >> phase & 1u)
+            found[count++] = p;
+    }
+    return count ? found[turn % count] : NULL;
 }
 
 /* ---- counting */
@@ -182,6 +215,8 @@ void coverage_look(struct world *w)
         lasting |= 1ull << FAULT_DRIFT;
     if (operators_rolling(w))
         lasting |= 1ull << FAULT_ROLL;
+    if (w->restore && !restore_idle(w))
+        lasting |= 1ull << FAULT_RESTORE;
     for (unsigned f = 0; f < FAULT_COUNT && lasting; f++)
         if (lasting >> f & 1u)
             count(w, (enum sim_fault)f);

@@ -52,6 +52,9 @@ struct world;
 
 /* The phases under way in some node: 1 << enum sim_phase. */
 uint32_t coverage_phases(const struct world *w);
+struct process;
+/* A node's process in which that phase is under way, of several the `turn`-th; NULL: there is none. */
+struct process *coverage_in_phase(const struct world *w, enum sim_phase phase, uint64_t turn);
 /* `f` strikes now. */
 void coverage_strike(struct world *w, enum sim_fault f);
 /* Once every COVERAGE_LOOK_MS: the faults that last. */

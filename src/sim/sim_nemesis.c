@@ -5,8 +5,8 @@
 #include "sim/sim_host.h"
 #include "sim/sim_net.h"
 #include "sim/sim_record.h"
-#include "sim/sim_steps.h"
 #include "sim/sim_restore.h"
+#include "sim/sim_steps.h"
 #include "sim/sim_store.h"
 
 #define TROUBLES_MAX 24 /* that last, at the same time */
@@ -320,13 +320,11 @@ static void reset_link(struct world *w, unsigned node)
     sim_net_reset(w->net, node, other);
 }
 
-static void strike(struct nemesis *n, enum sim_fault kind)
+/* At `p`, where it strikes a node. */
+static void strike_at(struct nemesis *n, enum sim_fault kind, struct process *p)
 {
     struct world *w = n->w;
-    struct process *p = hosts_pick(w, STREAM_FAULT, below(w, 3) == 0);
 
-    if (!p)
-        return;
     switch (kind) {
     case FAULT_CRASH:
         world_met(w, kind);
@@ -380,7 +378,15 @@ static void strike(struct nemesis *n, enum sim_fault kind)
     }
 }
 
-/* Some phases are short and rare: a strike may wait for one, for a while. */
+static void strike(struct nemesis *n, enum sim_fault kind)
+{
+    struct process *p = hosts_pick(n->w, STREAM_FAULT, below(n->w, 3) == 0);
+
+    if (p)
+        strike_at(n, kind, p);
+}
+
+/* Some phases are short and rare: a strike may wait for one, for a while, and hits who is in it. */
 static bool aims(struct nemesis *n, enum sim_fault kind)
 {
     struct world *w = n->w;
@@ -402,7 +408,12 @@ static void on_aim(struct world *w, struct sim_event *e)
         world_after(w, e, AIM_LOOK_MS * NS_PER_MS);
         return;
     }
-    strike(n, n->aim_kind);
+    struct process *p =
+        coverage_in_phase(w, n->aim_phase, world_below(w, STREAM_AIM, SIM_NODES_MAX));
+    if (p)
+        strike_at(n, n->aim_kind, p);
+    else
+        strike(n, n->aim_kind);
     world_after(w, &n->next, (1 + below(w, 2ull * w->config.disaster_ms)) * NS_PER_MS);
 }
 
