@@ -131,6 +131,7 @@ struct sweep {
     uint64_t term; /* 0: not primary */
     bool again;    /* a node was failed meanwhile: start over at the end */
     bool running;
+    bool broken_off; /* the last one did not come to its end */
     struct sweep_args args;
     struct txn txn;
     struct timer timer;
@@ -256,6 +257,8 @@ bool drain_idle(const struct actors *a);
 void sweep_init(struct actors *a);
 void sweep_start(struct actors *a, uint64_t term);
 void sweep_again(struct actors *a);
+/* Those members are gone: their rows. */
+void sweep_gone(struct actors *a, const struct member *gone, size_t count);
 void sweep_cancel(struct actors *a);
 bool sweep_idle(const struct actors *a);
 

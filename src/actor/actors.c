@@ -144,12 +144,11 @@ void actors_view_changed(struct actors *a, const struct view *view, const struct
                          size_t gone_count)
 {
     (void)view;
-    (void)gone;
     if (a->closed)
         return;
     if (gone_count > 0) {
         directory_members_gone(&a->directory);
-        sweep_again(a);
+        sweep_gone(a, gone, gone_count);
     }
     calls_view_changed(a);
 }

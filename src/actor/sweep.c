@@ -1,8 +1,11 @@
 /*
  * The primary's background work: rows of dead incarnations are cleared in batches, a little at a
- * time. It starts when this node becomes primary and whenever members left, and ends by itself.
+ * time. It starts when this node becomes primary and whenever members left, and ends by itself. The
+ * rows of one member that left are looked at alone; else those of all nodes, where each living one
+ * costs a transaction.
  */
 #include "actor/activation.h"
+#include "base/mark.h"
 
 static void batch_start(struct actors *a);
 
@@ -29,14 +32,22 @@ void sweep_cancel(struct actors *a)
     txn_cancel(&a->sweep.txn);
 }
 
-static void begin(struct actors *a)
+static void begin(struct actors *a, const struct key_range *rows)
 {
     struct sweep *s = &a->sweep;
 
     s->again = false;
+    s->broken_off = false;
     s->running = true;
-    s->args.cursor = keys_by_node_all(a->ks).begin;
+    s->args.cursor = rows->begin;
+    s->args.end = rows->end;
     timer_start(&s->timer, SWEEP_PAUSE_NS);
+}
+
+static void begin_all(struct actors *a)
+{
+    struct key_range all = keys_by_node_all(a->ks);
+    begin(a, &all);
 }
 
 static void on_batch(struct txn *txn, int status)
@@ -48,13 +59,14 @@ static void on_batch(struct txn *txn, int status)
         return;
     if (!s->running) {
         if (s->again)
-            begin(a); /* primary again while the batch of the last term was cancelled */
+            begin_all(a); /* primary again while the batch of the last term was cancelled */
         return;
     }
     if (status) {
         /* Refused: the claim is gone, and primary_changed will say so. Else: the next failure of a
          * node, or the next primary, starts it again. */
         s->running = false;
+        s->broken_off = true;
         if (status != KELPIE_E_REFUSED && status != KELPIE_E_CANCELLED)
             log_warn(&a->env->log, "sweep_stopped", "error=%s", kelpie_error_name(status));
         return;
@@ -64,7 +76,7 @@ static void on_batch(struct txn *txn, int status)
         s->args.cursor = s->args.next;
         timer_start(&s->timer, SWEEP_PAUSE_NS);
     } else if (s->again) {
-        begin(a);
+        begin_all(a);
     } else {
         s->running = false;
     }
@@ -78,6 +90,7 @@ static void batch_start(struct actors *a)
         return;
     if (!cluster_may_act(a->cluster) || s->term == 0) {
         s->running = false;
+        s->broken_off = true;
         return;
     }
     s->args.ks = a->ks;
@@ -104,5 +117,20 @@ void sweep_again(struct actors *a)
     if (a->sweep.running || txn_active(&a->sweep.txn))
         a->sweep.again = true;
     else
-        begin(a);
+        begin_all(a);
+}
+
+void sweep_gone(struct actors *a, const struct member *gone, size_t count)
+{
+    struct sweep *s = &a->sweep;
+
+    if (s->term == 0 || a->closed)
+        return;
+    if (count != 1 || s->broken_off || s->running || txn_active(&s->txn)) {
+        sweep_again(a);
+        return;
+    }
+    struct key_range rows = keys_by_node(a->ks, gone->node_id);
+    SOMETIMES("sweep-of-one-node");
+    begin(a, &rows);
 }

@@ -47,13 +47,13 @@ rule_fn rule_commit_actor;
 void commit_txn(struct txn *t, const struct env *env, struct commit_args *args, txn_fn *done,
                 void *arg);
 
-/* SweepPlacements: one batch of by-node rows, from `cursor` on. */
+/* SweepPlacements: one batch of by-node rows, from `cursor` on, before `end`. */
 #define SWEEP_ROWS 16
 struct sweep_args {
     const struct keyspace *ks;
     struct host self; /* primary with that term */
     uint64_t term;
-    struct key cursor;
+    struct key cursor, end;
 
     struct key next; /* where the next batch starts */
     bool at_end;

@@ -178,12 +178,11 @@ void sweep_txn(struct txn *t, const struct env *env, struct sweep_args *args, tx
                void *arg)
 {
     struct key primary = key_primary(args->ks);
-    struct key_range all = keys_by_node_all(args->ks);
 
     args->extra_base = 0;
     txn_init(t, env, "SweepPlacements", rule_sweep_placements, args, done, arg);
     CHECK(txn_read(t, key_bytes(&primary), false) == READ_PRIMARY);
     /* A snapshot: the rows only say which placements to look at; those are read for real. */
-    CHECK(txn_read_range(t, key_bytes(&args->cursor), key_bytes(&all.end), SWEEP_ROWS, true) ==
+    CHECK(txn_read_range(t, key_bytes(&args->cursor), key_bytes(&args->end), SWEEP_ROWS, true) ==
           READ_BY_NODE);
 }
