@@ -9,8 +9,8 @@
 #include "sim/sim_net.h"
 #include "sim/sim_operator.h"
 #include "sim/sim_record.h"
-#include "sim/sim_steps.h"
 #include "sim/sim_restore.h"
+#include "sim/sim_steps.h"
 #include "sim/sim_store.h"
 #include "sim/sim_workload.h"
 
