@@ -34,9 +34,12 @@ Is(l, what, ok) == ok \/ (PrintT(<<"line", l.i, l.a, "differs in", what>>) /\ FA
 
 Store(l) ==
     /\ Is(l, "view", view = [num |-> l.v[1], members |-> l.v[2]])
-    /\ Is(l, "primary", /\ primary.node = l.p[1] /\ primary.term = l.p[3]
-                        /\ primary.node # None => primary.inc = l.p[2])
-    \* A placement on a life that is over is void. The code writes that down some time.
+    \* A primary that is not Active in that life is none, and a placement on a life that
+    \* is over is void. The code writes that down some time, or not.
+    /\ Is(l, "primary",
+          /\ primary.term = l.p[3]
+          /\ \/ primary.node = l.p[1] /\ (primary.node # None => primary.inc = l.p[2])
+             \/ primary.node = None /\ ~(rec[l.p[1]].state = Active /\ rec[l.p[1]].inc = l.p[2]))
     /\ \A i \in DOMAIN TraceActorNames :
         LET q == place[TraceActorNames[i]] IN
         Is(l, <<"place", TraceActorNames[i]>>,

@@ -246,6 +246,7 @@ void step_gone(struct steps *s, unsigned node)
 {
     struct step_tracked *t = &s->nodes[node];
 
+    step_prepare(s, STEP_NodeCrash, node);
     t->dead = t->model.owner;
     t->p = NULL;
     t->was = t->model;
@@ -297,6 +298,20 @@ static void forgot(struct steps *s, unsigned node)
     step_add(s, current ? STEP_NodeCrash : STEP_SendHeartbeat, node);
 }
 
+/* That heartbeat read the view: what the node took since, without a lease, is no news. */
+static void read_with_lease(struct steps *s, unsigned node)
+{
+    struct step_tracked *t = &s->nodes[node];
+
+    for (size_t i = t->revive_line + 1; i < s->count; i++) {
+        struct step *l = &s->lines[i];
+        if (l->action == STEP_SyncViews && l->node == node + 1 && l->number <= t->revive_view)
+            l->live = false;
+    }
+    if (t->model.view < t->revive_view)
+        t->model.view = t->revive_view;
+}
+
 /* The heartbeat that renewed the lease stands where it landed. */
 static void revived(struct steps *s, unsigned node)
 {
@@ -309,7 +324,7 @@ static void revived(struct steps *s, unsigned node)
         if (t->lent_line != STEP_NOWHERE && t->lent_line > t->revive_line)
             s->lines[t->lent_line].live = false;
         if (t->model.me == NODE_ACTIVE)
-            t->model.view = t->revive_view;
+            read_with_lease(s, node);
     }
     t->model.lease = true;
     t->expire_line = t->notice_line = t->revive_line = t->lent_line = STEP_NOWHERE;
@@ -328,7 +343,8 @@ static void took_view(struct steps *s, unsigned node, uint32_t view)
         step_doubt(s, t->read_at[i].line, node);
         return;
     }
-    step_add(s, STEP_SyncViews, node);
+    size_t at = step_add(s, STEP_SyncViews, node);
+    s->lines[at].number = view;
 }
 
 static void stopped(struct steps *s, unsigned node)

@@ -103,13 +103,14 @@ static bool was_twin(struct steps *s, unsigned node)
     return true;
 }
 
-/* A newer process of that id acts: it is the node from here on. */
+/* A newer process of that id acts: it is the node from here on. The older one with a lease is a twin,
+ * which the specification allows only where it runs something: else that is where a replay stops. */
 static void take_over(struct landing *l)
 {
     struct step_tracked *t = l->t;
     struct steps *s = l->s;
     const struct cluster *c = t->p ? node_cluster(process_node(t->p)) : NULL;
-    bool acts = c && cluster_lease_left_ns(c) > 0 && step_runs_any(&t->model);
+    bool acts = c && cluster_lease_left_ns(c) > 0;
 
     if (t->model.owner == 0 || t->model.owner == l->seen->life)
         return;
@@ -278,7 +279,8 @@ static void send_heartbeat(struct landing *l)
     }
     if (t->model.me == NODE_ACTIVE && ack > t->model.view) {
         t->model.view = ack;
-        step_add(s, STEP_SyncViews, l->n);
+        size_t at = step_add(s, STEP_SyncViews, l->n);
+        s->lines[at].number = ack;
     }
     land(l, STEP_SendHeartbeat);
 }
@@ -571,6 +573,7 @@ static void reserve_views(struct steps *s)
         unsigned i = s->store.view % STEP_VIEWS_MAX;
         t->read_at[i].view = s->store.view;
         t->read_at[i].line = step_reserve(s, STEP_SyncViews, n);
+        s->lines[t->read_at[i].line].number = s->store.view;
     }
 }
 
