@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "bin/actors_load.h"
@@ -12,10 +13,13 @@
 #include "bin/store_preflight.h"
 #include "bin/world_bind.h"
 #include "kelpie/error.h"
+#include "loop/http_server.h"
 #include "loop/net_tcp.h"
 #include "node/node.h"
 
 #define PROGRAM "kelpied"
+#define FILES_OTHER 64 /* log, store, timers, libraries */
+#define FILES_WANTED (NET_TCP_PEERS_MAX + NET_TCP_INCOMING_MAX + HTTP_CONNECTIONS_MAX + FILES_OTHER)
 #define PENDING_POLL_MS 5
 #define PENDING_WAIT_MS 2000 /* for answers that are still due when the node has left */
 
@@ -159,6 +163,19 @@ static const struct node_events process_events = {
 
 /* ---- the start ---- */
 
+/* The primary keeps a connection each way with every node: the usual 1024 files would be enough for
+ * half of those that a cluster may have, and for no clients. */
+static void allow_files(const struct node_process *p)
+{
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) || files.rlim_cur >= FILES_WANTED)
+        return;
+    files.rlim_cur = files.rlim_max < FILES_WANTED ? files.rlim_max : FILES_WANTED;
+    if (setrlimit(RLIMIT_NOFILE, &files) || files.rlim_cur < FILES_WANTED)
+        log_warn(&p->world.env.log, "few_open_files", "allowed=%llu wanted=%u",
+                 (unsigned long long)files.rlim_cur, (unsigned)FILES_WANTED);
+}
+
 static int open_sockets(struct node_process *p, char *why, size_t why_size)
 {
     struct env *env = &p->world.env;
@@ -213,8 +230,10 @@ static enum exit_status start(struct node_process *p, char *why, size_t why_size
     for (size_t i = 0; i < c->actor_count; i++)
         if (class_list_load(&p->classes, c->actors[i], why, why_size))
             return EXIT_STATUS_FAILED;
-    if (world_bind_init(&p->world, &o, why, why_size) ||
-        store_preflight(&p->world, &c->keyspace, c->store_url, why, why_size) ||
+    if (world_bind_init(&p->world, &o, why, why_size))
+        return EXIT_STATUS_REFUSED;
+    allow_files(p);
+    if (store_preflight(&p->world, &c->keyspace, c->store_url, why, why_size) ||
         open_sockets(p, why, why_size))
         return EXIT_STATUS_REFUSED;
     if (loop_on_signal(p->world.loop, SIGTERM, on_terminate, p) ||
