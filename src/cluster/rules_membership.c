@@ -133,7 +133,9 @@ static enum verdict join_rule(struct rule_ctx *ctx, void *arg)
                            node_state_name(m.own.state));
     }
     if (!m.known && m.rows >= NODES_MAX)
-        return rule_refuse(ctx, "the cluster has %u node ids already, the most it can have",
+        return rule_refuse(ctx,
+                           "the cluster has %u node ids already, the most it can have: give "
+                           "this node the id of one that has left",
                            NODES_MAX);
     if (ctx->txn->attempts > 1 && m.own.touched > 0)
         SOMETIMES("join-again-after-declare-dead");

@@ -140,8 +140,9 @@ static void node_join_up_to_nodes_max(void **state)
         rig_run(&r);
         assert_int_equal(r.status, known ? 0 : REFUSED);
         if (!known)
-            assert_string_equal(r.reason,
-                                "the cluster has 1024 node ids already, the most it can have");
+            assert_string_equal(
+                r.reason, "the cluster has 1024 node ids already, the most it can have: give this "
+                          "node the id of one that has left");
         rig_free(&r);
     }
 }
