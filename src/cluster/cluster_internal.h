@@ -39,6 +39,9 @@ struct peer {
     uint64_t pinged_ns; /* when the last ping was sent */
     unsigned missed;    /* pings in a row without any answer */
     uint64_t missed_since_ns;
+    uint64_t beat_counter;     /* primary: of its heartbeat, as last looked at */
+    uint64_t beat_looked_ns;   /* primary: when that was; 0: not in this term */
+    uint64_t beat_moved_ns;    /* primary: when it was seen to move; 0: not in this term */
     size_t accusers;           /* primary: nodes that say they cannot reach it */
     uint64_t accused_since_ns; /* primary: most say so, while it heartbeats; 0: not */
     struct rpc_call call;
@@ -129,7 +132,7 @@ struct cluster {
     uint64_t suspects_until_ns;
     uint64_t flag_pause_until_ns; /* primary: a flag was refused, or its outcome is not known */
     unsigned flags_in_a_row;      /* of lives of this process */
-    uint64_t active_since_ns;     /* of this life */
+    uint64_t active_since_ns;     /* of the last life that was; 0: the wait was for that one */
     uint64_t rejoin_from_ns;      /* after a flag: not Active before */
 
     struct heartbeat_op heartbeat;
@@ -217,6 +220,8 @@ uint32_t grey_unreachable(struct cluster *c);
 /* A ping ended: any answer of that life counts, also that it may not act. */
 void grey_answered(struct peer *p);
 void grey_missed(struct peer *p, uint64_t sent_ns);
+/* What the primary noted of that peer is of an earlier term, or of another life. */
+void grey_begin_term(struct peer *p);
 /* Nothing that was noted counts any more: this node did not ping for a while. */
 void grey_clear(struct cluster *c);
 /* The payload of a ping: the primary's suspects. */

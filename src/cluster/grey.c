@@ -8,10 +8,10 @@
 #include "cluster/cluster_internal.h"
 #include "kelpie/error.h"
 
-#define MISSED_MIN 4        /* pings in a row without an answer: one that is lost says nothing */
-#define MISSING_PINGS_MAX 8 /* peers that are kept at, a heartbeat */
-#define BACKOFF_DOUBLED_MAX 2
-#define CALM_LEASES 32 /* whoever was Active for so long begins anew */
+#define MISSED_MIN 4         /* pings in a row without an answer: one that is lost says nothing */
+#define MISSING_PINGS_MAX 8  /* peers that are kept at, a heartbeat */
+#define BACKOFF_LEASES_MAX 3 /* whoever is flagged again and again waits so long */
+#define CALM_LEASES 32       /* whoever was Active for so long begins anew */
 
 static uint64_t beat_ns(const struct cluster *c)
 {
@@ -54,8 +54,15 @@ void grey_clear(struct cluster *c)
     for (struct map_node *n = map_first(&c->peers); n; n = map_next(n)) {
         struct peer *p = MAP_ENTRY(n, struct peer, node);
         grey_answered(p);
-        p->accused_since_ns = 0;
+        grey_begin_term(p);
     }
+}
+
+void grey_begin_term(struct peer *p)
+{
+    p->accused_since_ns = 0;
+    p->beat_looked_ns = 0;
+    p->beat_moved_ns = 0;
 }
 
 static void ping_member(struct cluster *c, const struct member *m)
@@ -110,8 +117,8 @@ static bool is_suspect(const struct cluster *c, const struct peer *p)
 static void add_unreachable(struct cluster *c, const struct peer *p, uint32_t *count)
 {
     uint64_t lease_ns = timing_lease_ns(&c->config.timing);
-    if (*count == UNREACHABLE_MAX || p->missed < MISSED_MIN ||
-        env_now_ns(c->env) - p->missed_since_ns < lease_ns ||
+    bool missed = p->missed >= MISSED_MIN && env_now_ns(c->env) - p->missed_since_ns >= lease_ns;
+    if (*count == UNREACHABLE_MAX || !(missed || (p->missed > 0 && MUTANT("greyhasty"))) ||
         !member_of(c, p->life.node_id, p->life.incarnation))
         return;
     struct unreachable_peer *u = &c->unreachable[(*count)++];
@@ -165,26 +172,55 @@ void grey_take_suspects(struct cluster *c, struct bytes payload)
 
 /* ---- the primary ---- */
 
-/* Its heartbeat moved lately, as this node saw it. */
-static bool moves(const struct cluster *c, const struct life *life)
+/* Without a look so lately nobody knows when a heartbeat moved. */
+static uint64_t lately_ns(const struct cluster *c)
 {
-    const struct sighting *s = detector_find(&c->detector, life->node_id);
     uint64_t half_ns = timing_lease_ns(&c->config.timing) / 2, few_ns = 3 * beat_ns(c);
-    return s && s->record.incarnation == life->incarnation &&
-           uuid_equal(s->record.boot, life->boot) &&
-           env_now_ns(c->env) - s->first_seen_ns <= (half_ns > few_ns ? half_ns : few_ns);
+    return half_ns > few_ns ? half_ns : few_ns;
 }
 
-static void count_accusers(struct cluster *c, const struct heartbeat_record *h)
+/* Looks whether its heartbeat moved between two looks of this term: only then it lives. */
+static void look_at(struct cluster *c, struct peer *p)
 {
-    for (uint32_t i = 0; i < h->unreachable_count; i++) {
-        struct peer *p = peer_find(c, h->unreachable[i].node_id);
-        if (p && p->life.incarnation == h->unreachable[i].incarnation)
+    const struct sighting *s = detector_find(&c->detector, p->life.node_id);
+    uint64_t now = env_now_ns(c->env);
+    if (!s || s->record.incarnation != p->life.incarnation ||
+        !uuid_equal(s->record.boot, p->life.boot))
+        return;
+    bool looked = p->beat_looked_ns && now - p->beat_looked_ns <= lately_ns(c);
+    if ((looked || MUTANT("greyfirst")) && s->record.counter != p->beat_counter)
+        p->beat_moved_ns = now;
+    p->beat_counter = s->record.counter;
+    p->beat_looked_ns = now;
+}
+
+static bool moves(const struct cluster *c, const struct peer *p)
+{
+    return p->beat_moved_ns && env_now_ns(c->env) - p->beat_moved_ns <= lately_ns(c);
+}
+
+/* The peer of that node's present life; NULL when that was not pinged yet, or is this node. */
+static struct peer *peer_of(const struct cluster *c, const struct known_node *k)
+{
+    struct peer *p = peer_find(c, k->life.node_id);
+    bool own = strcmp(k->life.node_id, c->config.node_id) == 0;
+    bool same =
+        p && p->life.incarnation == k->life.incarnation && uuid_equal(p->life.boot, k->life.boot);
+    return same && !own ? p : NULL;
+}
+
+static void count_accusers(struct cluster *c, const struct life *of)
+{
+    const struct sighting *s = detector_find(&c->detector, of->node_id);
+    for (uint32_t i = 0; s && i < s->record.unreachable_count; i++) {
+        const struct unreachable_peer *u = &s->record.unreachable[i];
+        struct peer *p = peer_find(c, u->node_id);
+        if (p && p->life.incarnation == u->incarnation)
             p->accusers++;
     }
 }
 
-/* Returns how many nodes can accuse another: Active, not flagged, heard of lately or not. */
+/* Returns how many nodes are Active and not flagged; of those that heartbeat, what they say counts. */
 static size_t weigh(struct cluster *c)
 {
     size_t active = 0;
@@ -192,11 +228,15 @@ static size_t weigh(struct cluster *c)
         MAP_ENTRY(n, struct peer, node)->accusers = 0;
     for (size_t i = 0; i < c->node_count; i++) {
         const struct known_node *k = &c->nodes[i];
+        struct peer *p = peer_of(c, k);
+        bool own = strcmp(k->life.node_id, c->config.node_id) == 0;
         if (k->state != NODE_ACTIVE || k->flagged)
             continue;
         active++;
-        if (moves(c, &k->life))
-            count_accusers(c, &detector_find(&c->detector, k->life.node_id)->record);
+        if (p)
+            look_at(c, p);
+        if (own || (p && moves(c, p)))
+            count_accusers(c, &k->life);
     }
     return active;
 }
@@ -257,15 +297,16 @@ static void flag_start(struct cluster *c, const struct life *target)
 }
 
 /* Most accuse it, while it heartbeats, and did so for a while. */
-static bool is_grey(struct cluster *c, const struct known_node *k, struct peer *p, size_t observers)
+static bool is_grey(struct cluster *c, struct peer *p, size_t observers)
 {
     uint64_t now = env_now_ns(c->env);
     bool most = 2 * p->accusers > observers || (MUTANT("greyquorum") && p->accusers > 0);
-    if (!most || !moves(c, &k->life))
+    if (!most || !moves(c, p))
         p->accused_since_ns = 0;
     else if (p->accused_since_ns == 0)
         p->accused_since_ns = now;
-    return p->accused_since_ns && now - p->accused_since_ns >= accused_for_ns(c);
+    return p->accused_since_ns &&
+           (now - p->accused_since_ns >= accused_for_ns(c) || MUTANT("greyonce"));
 }
 
 void grey_judge(struct cluster *c)
@@ -278,12 +319,11 @@ void grey_judge(struct cluster *c)
     c->suspect_count = 0;
     for (size_t i = 0; i < c->node_count; i++) {
         const struct known_node *k = &c->nodes[i];
-        struct peer *p = peer_find(c, k->life.node_id);
-        if (!p || k->state != NODE_ACTIVE || k->flagged ||
-            p->life.incarnation != k->life.incarnation)
+        struct peer *p = peer_of(c, k);
+        if (!p || k->state != NODE_ACTIVE || k->flagged)
             continue;
         add_suspect(c, worst, p);
-        if (is_grey(c, k, p, active - 1) && p->accusers > most) {
+        if (is_grey(c, p, active - 1) && p->accusers > most) {
             most = p->accusers;
             grey = k;
         }
@@ -302,10 +342,13 @@ void grey_judge(struct cluster *c)
 void grey_back_off(struct cluster *c)
 {
     uint64_t now = env_now_ns(c->env), lease_ns = timing_lease_ns(&c->config.timing);
-    if (c->active_since_ns == 0 || now - c->active_since_ns >= CALM_LEASES * lease_ns)
+    if (c->active_since_ns == 0)
+        return; /* it was started since, or has not been Active since the last wait */
+    if (now - c->active_since_ns >= CALM_LEASES * lease_ns)
         c->flags_in_a_row = 0;
-    unsigned doubled =
-        c->flags_in_a_row < BACKOFF_DOUBLED_MAX ? c->flags_in_a_row : BACKOFF_DOUBLED_MAX;
-    c->flags_in_a_row++;
-    c->rejoin_from_ns = now + (lease_ns << doubled) + random_below(c->env->random, lease_ns / 2);
+    c->active_since_ns = 0;
+    if (c->flags_in_a_row < BACKOFF_LEASES_MAX)
+        c->flags_in_a_row++;
+    c->rejoin_from_ns =
+        now + c->flags_in_a_row * lease_ns + random_below(c->env->random, lease_ns / 2);
 }

@@ -360,6 +360,8 @@ void step_joining(struct cluster *c)
         return;
     ask_active(c, flagged);
     SOMETIMES("join-unanswered-yet");
+    if (waits && enough)
+        SOMETIMES("return-waits");
     if (flagged)
         set_reason(c,
                    "joining after a grey failure: %zu of %zu active nodes have answered directly, "

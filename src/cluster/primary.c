@@ -109,7 +109,7 @@ static void on_elect(struct txn *t, int status)
     c->reason[0] = '\0';
     for (struct map_node *n = map_first(&c->peers); n; n = map_next(n)) {
         MAP_ENTRY(n, struct peer, node)->failed_since_ns = 0;
-        MAP_ENTRY(n, struct peer, node)->accused_since_ns = 0;
+        grey_begin_term(MAP_ENTRY(n, struct peer, node));
     }
     emit(c, "primary_elected", "term=%llu votes=%zu voters=%zu", (unsigned long long)op->term,
          op->votes, op->voters);
