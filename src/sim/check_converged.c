@@ -107,6 +107,11 @@ static bool had_to_compare(const struct world *w, enum check c)
     case CHECK_FAILED_IS_OVER:
     case CHECK_STATE_IS_WHOLE:
     case CHECK_OLD_LIFE:
+    case CHECK_GREY_FAULT:
+    case CHECK_GREY_ONE:
+    case CHECK_GREY_MAJORITY:
+    case CHECK_GREY_OUT:
+    case CHECK_GREY_RETURN:
         return false;
     default:
         return true;

@@ -171,6 +171,7 @@ void check_commit(struct shadow *s, struct shadow_change *c)
         check_view(s, c);
     if (c->nodes)
         check_acts(s, c);
+    check_grey(s, c);
     if (c->primary || c->term)
         check_term(s, c);
     while ((item = list_pop(&c->actors)))

@@ -332,6 +332,7 @@ void checks_on_set_back(struct world *w, const struct store_write *rows, size_t 
     struct shadow_change change = {.seen = &commit};
 
     shadow_reset(w->shadow);
+    w->checks->grey = (struct grey){0};
     shadow_apply(w->shadow, &change);
     check_commit(w->shadow, &change);
 }

@@ -41,6 +41,12 @@
     X(FAILED_IS_OVER, "FailedIsOver")                                                              \
     X(STATE_IS_WHOLE, "StateIsWhole")                                                              \
     X(OLD_LIFE, "NoOldLifeRevives")                                                                \
+    X(GREY_FAULT, "GreyIsUnreachable")                                                             \
+    X(GREY_ONE, "OneGreyAtATime")                                                                  \
+    X(GREY_MAJORITY, "GreyLeavesMajority")                                                         \
+    X(GREY_BEAT, "FlaggedIsSilent")                                                                \
+    X(GREY_OUT, "GreyIsOut")                                                                       \
+    X(GREY_RETURN, "GreyReturnsReached")                                                           \
     X(CONVERGENCE, "EventualMembershipConvergence")                                                \
     X(ANSWERS, "EveryActorAnswers")
 
@@ -51,7 +57,20 @@ enum check {
         CHECK_COUNT
 };
 
+/* What check_grey.c remembers of a node. */
+struct grey_seen {
+    uint64_t beat_ns, steady_ns; /* its last heartbeat; since when there was none late */
+    uint64_t flagged_ns;
+    bool was_flagged; /* and has not been Active in a later life */
+};
+
+struct grey {
+    struct grey_seen nodes[SIM_NODES_MAX];
+    uint64_t quiet_ns; /* since when no node and no primary has changed, and the primary acts */
+};
+
 struct checks {
+    struct grey grey;
     uint64_t compared[CHECK_COUNT];
     uint64_t histories;      /* of actors, judged at the end */
     uint64_t histories_open; /* of these, too many possible orders: not checked */
@@ -92,6 +111,9 @@ void check_acts(struct shadow *s, const struct shadow_change *c);
 /* Whoever lived before the store was set back leaves no trace in it. */
 void check_old_life(struct shadow *s, const struct shadow_change *c);
 void check_beat(struct shadow *s, unsigned n, struct uuid boot);
+/* Flags and what follows (check_grey.c): a commit; a heartbeat that landed. */
+void check_grey(struct shadow *s, const struct shadow_change *c);
+void check_grey_beat(struct shadow *s, unsigned n, const struct heartbeat_record *before);
 /* `node` has heard from a majority of the voters within a lease. */
 bool check_reaches(struct world *w, unsigned node);
 

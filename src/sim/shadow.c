@@ -181,11 +181,13 @@ static void apply_heartbeat(struct shadow *s, const struct key_parts *parts,
 
     if (n < 0 || w->kind != STORE_PUT)
         return;
+    struct heartbeat_record before = s->nodes[n].heartbeat;
     if (decoded(s, w,
                 heartbeat_record_decode(w->key, w->value, &s->scratch, &s->nodes[n].heartbeat))) {
         s->nodes[n].heartbeat_ns = s->w->now_ns;
         s->nodes[n].view_then = s->view.number;
         check_beat(s, (unsigned)n, s->nodes[n].heartbeat.boot);
+        check_grey_beat(s, (unsigned)n, &before);
     }
 }
 
@@ -378,6 +380,7 @@ void shadow_apply(struct shadow *s, struct shadow_change *c)
     c->old_term = s->term;
     for (unsigned n = 0; n < SIM_NODES_MAX; n++) {
         c->before[n] = s->nodes[n].rec.state;
+        c->flagged_before |= (uint32_t)s->nodes[n].rec.flagged << n;
         c->member_before |= c->before[n] != NODE_LEFT;
     }
     for (size_t i = 0; i < c->seen->write_count; i++) {

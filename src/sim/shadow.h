@@ -60,7 +60,8 @@ struct shadow_by_node {
 struct shadow_change {
     const struct commit_seen *seen;
     enum node_state before[SIM_NODES_MAX];
-    uint32_t nodes; /* 1 << node whose row was written */
+    uint32_t flagged_before; /* 1 << node */
+    uint32_t nodes;          /* 1 << node whose row was written */
     bool view, primary, term;
     bool member_before; /* some node was no Left one */
     struct view_record old_view;

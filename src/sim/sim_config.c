@@ -21,6 +21,7 @@
 #define WALL_JUMP_S_MAX (2u * 366 * 24 * 3600)
 #define DRAW_ORDERS (1ull << 40)
 #define DRAW_AIM (1ull << 43)
+#define DRAW_GREY (1ull << 44)
 /* With the least, one tenth: 24 hours of it still fit (process_clock). */
 #define SKEW_PPM_MAX 90000
 
@@ -238,6 +239,15 @@ static void draw_aim(struct sim_config *c)
         c->room = share(c) + spare;
 }
 
+static void draw_grey(struct sim_config *c)
+{
+    struct rng r;
+
+    rng_seed(&r, c->seed, DRAW_GREY);
+    if (rng_chance(&r, 1, 3) && c->faults)
+        c->faults |= 1ull << FAULT_GREY;
+}
+
 void sim_config_draw(struct sim_config *c, uint64_t seed)
 {
     struct rng r;
@@ -263,6 +273,7 @@ void sim_config_draw(struct sim_config *c, uint64_t seed)
     draw_store(c);
     draw_trials(c);
     draw_aim(c);
+    draw_grey(c);
 }
 
 static int fault_find(const char *name, size_t len)

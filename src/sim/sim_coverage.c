@@ -31,6 +31,7 @@ static const struct {
     {"ElectPrimary", PHASE_ELECTION},
     {"PrimaryStepDown", PHASE_ELECTION},
     {"MarkNodeFailed", PHASE_FAILURE},
+    {"FlagGrey", PHASE_FAILURE},
     {"MarkDeadAll", PHASE_FAILURE},
     {"DeclareDead", PHASE_FAILURE},
     {"PlaceActor", PHASE_PLACEMENT},

@@ -12,6 +12,8 @@
 #define TROUBLES_MAX 24 /* that last, at the same time */
 #define RECOVERY_MS_MAX 6000
 #define FLAP_MS_MAX 600
+#define GREY_LEASES_MAX 4 /* and a few seconds: longer than it may take until the node is out */
+#define GREY_MS_MAX 10000
 #define WALL_JUMP_MS_MAX (2ull * 366 * 24 * 3600 * 1000)
 #define AIM_MS_MAX 1500 /* a strike waits this long for what it aims at */
 #define AIM_LOOK_MS 2
@@ -28,6 +30,7 @@ struct trouble {
     uint64_t until_ns; /* FLAP: it comes and goes until then */
     bool apart;        /* FLAP: it is there now */
     bool reads_too;    /* STORE_RECOVERY */
+    bool one_way;      /* GREY */
     unsigned node, slot, life;
     unsigned asleep[SIM_NODES_MAX * 2]; /* CLOCK_JUMP: the lives on these machines */
     unsigned asleep_count;
@@ -123,7 +126,7 @@ static void note(struct world *w, const struct trouble *t, bool on)
         [FAULT_PARTITION] = FAULT_PARTITION,  [FAULT_GROUPS] = FAULT_PARTITION,
         [FAULT_ONE_WAY] = FAULT_ONE_WAY,      [FAULT_STORE_CUT] = FAULT_STORE_CUT,
         [FAULT_SUSPEND] = FAULT_STORE_CUT,    [FAULT_STORE_RESTART] = FAULT_STORE_CUT,
-        [FAULT_CLOCK_JUMP] = FAULT_STORE_CUT,
+        [FAULT_CLOCK_JUMP] = FAULT_STORE_CUT, [FAULT_GREY] = FAULT_PARTITION,
     };
     if (w->record && shown[t->kind])
         record_trouble(w, shown[t->kind], t->from, t->to, on);
@@ -156,6 +159,9 @@ static void apply(struct world *w, struct trouble *t, bool on)
     case FAULT_PARTITION:
     case FAULT_ONE_WAY:
         cut_between(w, t->from, t->to, t->kind == FAULT_PARTITION, on);
+        break;
+    case FAULT_GREY:
+        cut_between(w, t->from, t->to, !t->one_way, on);
         break;
     case FAULT_GROUPS:
         cut_between(w, t->from, t->to | t->third, true, on);
@@ -217,6 +223,8 @@ static void begin(struct nemesis *n, const struct trouble *like)
         uint64_t max_ms = w->config.fault_ms_max;
         if (t->kind == FAULT_STORE_RECOVERY && max_ms > RECOVERY_MS_MAX)
             max_ms = RECOVERY_MS_MAX;
+        if (t->kind == FAULT_GREY)
+            max_ms = GREY_LEASES_MAX * w->config.timing.lease_ms + GREY_MS_MAX;
         uint64_t last_ns = (20 + below(w, max_ms)) * NS_PER_MS;
         t->until_ns = w->now_ns + last_ns;
         world_after(w, &t->event, t->kind == FAULT_FLAP ? 100 * NS_PER_MS : last_ns);
@@ -257,6 +265,30 @@ static void begin_cut(struct nemesis *n, enum sim_fault kind, unsigned node)
     }
     if (kind == FAULT_STORE_CUT && below(w, 6) == 0)
         t.from = all;
+    begin(n, &t);
+}
+
+/* One node, cut off from all others or from more than half of them, in one direction or both. */
+static void begin_grey(struct nemesis *n, unsigned node)
+{
+    struct world *w = n->w;
+    struct trouble t = {.kind = FAULT_GREY, .from = 1u << node};
+    bool all = below(w, 2);
+    unsigned spared = 0;
+
+    for (unsigned i = 0; i < w->config.nodes; i++) {
+        bool spare = !all && 2 * (spared + 1) < w->config.nodes - 1 && below(w, 2);
+        if (i == node)
+            continue;
+        spared += spare;
+        t.to |= spare ? 0u : 1u << i;
+    }
+    t.one_way = below(w, 3) == 0;
+    if (t.one_way && below(w, 2)) {
+        uint32_t swap = t.from;
+        t.from = t.to;
+        t.to = swap;
+    }
     begin(n, &t);
 }
 
@@ -364,6 +396,9 @@ static void strike_at(struct nemesis *n, enum sim_fault kind, struct process *p)
     case FAULT_RESET:
         reset_link(w, p->node);
         break;
+    case FAULT_GREY:
+        begin_grey(n, p->node);
+        break;
     case FAULT_GROUPS:
         begin_groups(n);
         break;
@@ -425,7 +460,7 @@ static void on_next(struct world *w, struct sim_event *e)
         FAULT_TWIN,          FAULT_SUSPEND,  FAULT_WALL_JUMP,  FAULT_RESET,
         FAULT_CLOG,          FAULT_GROUPS,   FAULT_FLAP,       FAULT_STORE_RECOVERY,
         FAULT_STORE_RESTART, FAULT_THROTTLE, FAULT_STORE_FULL, FAULT_CLOCK_JUMP,
-        FAULT_RESTORE,
+        FAULT_RESTORE,       FAULT_GREY,
     };
     enum sim_fault on[ARRAY_LEN(kinds)];
     size_t count = 0;

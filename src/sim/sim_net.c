@@ -19,8 +19,9 @@ struct flight {
     struct flight *next_free;
     unsigned from, to; /* endpoints */
     uint64_t sent_ns;
-    unsigned life; /* of the sender; a hint is for that life alone */
-    bool broken;   /* its connection was reset */
+    uint64_t heard_ns; /* the sender had got what its receiver sent then */
+    unsigned life;     /* of the sender; a hint is for that life alone */
+    bool broken;       /* its connection was reset */
     struct list waiting;
     size_t len, cap;
     uint8_t *data;
@@ -35,6 +36,8 @@ struct endpoint {
 struct way {
     unsigned cuts, clogs;
     uint64_t last_ns;
+    uint64_t heard_ns; /* of what has arrived, what was sent last was sent then */
+    struct sim_echo echo;
 };
 
 struct sim_net {
@@ -94,6 +97,7 @@ static struct flight *flight_new(struct sim_net *n, unsigned from, unsigned to, 
     f->to = to;
     f->life = life;
     f->sent_ns = n->w->now_ns;
+    f->heard_ns = way(n, node_of(to), node_of(from))->heard_ns;
     f->len = 0;
     f->broken = false;
     list_init(&f->waiting);
@@ -229,12 +233,29 @@ static uint64_t digest(struct bytes data)
     return h.lo ^ h.hi;
 }
 
+/* What arrives tells its receiver what its sender had heard: that is an echo. */
+static void note_arrival(struct sim_net *n, const struct flight *f)
+{
+    struct way *there = way(n, node_of(f->from), node_of(f->to));
+    struct sim_echo *echo = &way(n, node_of(f->to), node_of(f->from))->echo;
+    uint64_t now = n->w->now_ns;
+
+    there->last_ns = now;
+    if (f->sent_ns > there->heard_ns)
+        there->heard_ns = f->sent_ns;
+    if (f->heard_ns <= echo->sent_ns)
+        return;
+    if (now - echo->sent_ns >= timing_lease_ns(&n->w->config.timing) * ECHO_GAP_PERCENT / 100)
+        echo->gap_end_ns = now;
+    echo->sent_ns = f->heard_ns;
+}
+
 static void deliver(struct sim_net *n, struct flight *f, struct process *p)
 {
     struct bytes frame = bytes_of(f->data, f->len);
 
     n->stats.delivered++;
-    way(n, node_of(f->from), node_of(f->to))->last_ns = n->w->now_ns;
+    note_arrival(n, f);
     p->talked[f->from] = true;
     if (!p->net_events)
         return;
@@ -424,6 +445,11 @@ void sim_net_heal(struct sim_net *n)
 void sim_net_machine(struct sim_net *n, unsigned node, bool up)
 {
     n->down[node] = !up;
+}
+
+struct sim_echo sim_net_echo(const struct sim_net *n, unsigned from, unsigned to)
+{
+    return way(n, from, to)->echo;
 }
 
 uint64_t sim_net_last_ns(const struct sim_net *n, unsigned from, unsigned to)

@@ -37,6 +37,14 @@ void sim_net_machine(struct sim_net *n, unsigned node, bool up);
 /* When a frame from `from` last arrived at `to`; 0: never. For checkers. */
 uint64_t sim_net_last_ns(const struct sim_net *n, unsigned from, unsigned to);
 
+/* Whether what `from` sends to `to` gets there, and something back. For checkers. */
+struct sim_echo {
+    uint64_t sent_ns;    /* the last that was sent, arrived, and was followed by an arrival back */
+    uint64_t gap_end_ns; /* when there was an echo again after nearly a lease without; 0: never */
+};
+#define ECHO_GAP_PERCENT 80 /* of a lease: clocks may run fast */
+struct sim_echo sim_net_echo(const struct sim_net *n, unsigned from, unsigned to);
+
 struct sim_net_stats {
     uint64_t sent, delivered, lost, duplicated, refused;
 };

@@ -100,6 +100,8 @@ static void run_with_faults(struct world *w)
     }
 }
 
+_Static_assert(CHECK_COUNT <= SIM_CHECKS_MAX, "a result has room for every checker");
+
 static void collect_counts(const struct world *w, struct sim_result *r)
 {
     const struct hosts_stats *h = hosts_stats(w);

@@ -7,6 +7,7 @@
 #include "sim/world.h"
 
 #define SIM_START_MS_MAX 2000 /* bounded start-up, on top of the windows */
+#define SIM_CHECKS_MAX 64     /* checkers that a result has room for */
 #define SIM_WINDOWS_MAX 4     /* within so many windows the cluster converges */
 
 struct sim_result {
@@ -25,7 +26,7 @@ struct sim_result {
     uint64_t messages, lost, refused;
     uint64_t reads, commits, committed, conflicts, unknown, late;
     uint64_t histories, histories_open; /* judged for linearizability; of these not checked */
-    uint64_t compared[32];
+    uint64_t compared[SIM_CHECKS_MAX];
     uint64_t faults[FAULT_COUNT];
     uint32_t pairs[FAULT_COUNT][PHASE_COUNT]; /* struct sim_coverage */
     struct sim_marks marks;
