@@ -13,6 +13,7 @@ expect '^run_twice +6$'
 expect '^hash_differed +0$'
 expect '^ +struck +join election failure +view placement activation commit drain migration$'
 expect '^crash +[0-9]+ '
+expect '^steps of the specification: NodeJoin=[1-9]'
 expect '^\(all runs\) +6 +[1-9]'
 if grep -q '^marks .*this build has none' "$dir/out"; then
     echo 'marks are left out: this build has none'
@@ -29,9 +30,11 @@ status=0
 # A fault that no run has cannot be missed.
 "$sim" sweep --seeds 1..2 --duration 5s --faults none >"$dir/out" || fail 'not clean'
 ! grep -q '^never: .* during ' "$dir/out" || fail 'a pair with a fault that is off'
+expect '^never: step Twin$'
+! grep -q '^never: step NodeJoin$' "$dir/out" || fail 'a step that every run has'
 
 "$sim" sweep --seeds 1..3 --duration 5s -w json >"$dir/out" || fail 'not clean'
-for field in '"marks":\{"' '"joined-as-founder":3' '"never":\["' \
+for field in '"marks":\{"' '"steps":\{"NodeJoin":[1-9]' '"joined-as-founder":3' '"never":\["' \
     '"faults":\{"crash":\{"struck":[0-9]+,"during":\{"join":[0-9]+' \
     '"calm":\{"runs":3,"p50_ms":[1-9][0-9]*,"p99_ms":[1-9]'; do
     expect "$field"
