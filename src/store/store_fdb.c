@@ -22,20 +22,41 @@ static bool is_health(const struct store_fdb *s, int error)
             s->api->error_predicate(FDB_RETRYABLE_NOT_COMMITTED, error));
 }
 
-void fdb_note(struct store_fdb *s, int error)
+static void note_answer(struct store_fdb *s)
+{
+    if (s->connected)
+        return;
+    s->connected = true;
+    s->problem[0] = '\0';
+    if (s->told)
+        log_info(&s->log, "store_connected", "store=fdb");
+    s->told = false;
+}
+
+/* A database that answers now and then would be a line for each time: a problem is told at most once
+ * in FDB_TELL_NS, and its end where it was told. */
+static void note_problem(struct store_fdb *s, int error)
 {
     char quoted[2 * FDB_PROBLEM_SIZE];
-    if (!error && !s->connected) {
-        s->connected = true;
-        s->problem[0] = '\0';
-        log_info(&s->log, "store_connected", "store=fdb");
-    } else if (error && is_health(s, error) && s->connected) {
-        s->connected = false;
+    uint64_t now = clock_now_ns(s->clock);
+    if (s->connected)
         (void)snprintf(s->problem, sizeof(s->problem), "FoundationDB: %s (error %d)",
                        s->api->get_error(error), error);
-        log_warn(&s->log, "store_problem", "error=%d reason=%s", error,
-                 log_quote(s->problem, quoted, sizeof(quoted)));
-    }
+    s->connected = false;
+    if (s->told || now < s->quiet_until_ns)
+        return;
+    s->told = true;
+    s->quiet_until_ns = now + FDB_TELL_NS;
+    log_warn(&s->log, "store_problem", "error=%d reason=%s", error,
+             log_quote(s->problem, quoted, sizeof(quoted)));
+}
+
+void fdb_note(struct store_fdb *s, int error)
+{
+    if (!error)
+        note_answer(s);
+    else if (is_health(s, error))
+        note_problem(s, error);
 }
 
 void fdb_timer_set(struct store_fdb *s, uint64_t delay_ns)

@@ -7,6 +7,7 @@
 #include "store/store_results.h"
 
 #define FDB_PROBLEM_SIZE 192
+#define FDB_TELL_NS (10 * NS_PER_S)
 
 struct store_fdb {
     struct mem mem;
@@ -29,6 +30,8 @@ struct store_fdb {
     uint64_t timer_due_ns;
     struct timer timer; /* for attempts that ended inside a call, and for what is overdue */
     bool connected;
+    bool told; /* that it is not, in the log */
+    uint64_t quiet_until_ns;
     bool closing;
     char problem[FDB_PROBLEM_SIZE];
 };
