@@ -226,6 +226,32 @@ static void placements_and_their_index(void **state)
     rig_end(&f.r);
 }
 
+/* A new place is an Active node. An AbortMigration that lands when its node has failed is none. */
+static void placements_are_on_active_nodes(void **state)
+{
+    struct fixture f;
+    (void)state;
+    begin(&f);
+    struct batch b = batch_of(&f.r, f.p);
+
+    put_placement(&b, 3, true);
+    PUT(&b, by_node_record, key_by_node(KS, "n1", 1, "counter", "a"), .generation = 3);
+    PUT(&b, node_record, key_node(KS, "n2"), .state = NODE_JOINING, .incarnation = 1);
+    commits(&b, NULL);
+    PUT(&b, node_record, key_node(KS, "n1"), .state = NODE_FAILED, .incarnation = 1,
+        .boot = f.p->boot, .gone_view = f.v.number + 1);
+    PUT(&b, view_record, key_view(KS), .number = f.v.number + 1);
+    commits(&b, NULL);
+    put_placement(&b, 4, true);
+    PUT(&b, by_node_record, key_by_node(KS, "n1", 1, "counter", "a"), .generation = 4);
+    commits(&b, NULL);
+    PUT(&b, placement_record, key_actor(KS, "counter", "b"), .placed = true, .node_id = "n2",
+        .incarnation = 1, .generation = 1);
+    PUT(&b, by_node_record, key_by_node(KS, "n2", 1, "counter", "b"), .generation = 1);
+    commits(&b, "PlacedOnActive");
+    rig_end(&f.r);
+}
+
 static void put_request(struct batch *pb, const char *id, uint32_t slot, uint64_t sequence,
                         uint64_t generation)
 {
@@ -541,6 +567,7 @@ int main(void)
         cmocka_unit_test(the_view_is_the_active_nodes),
         cmocka_unit_test(a_term_needs_a_majority),
         cmocka_unit_test(placements_and_their_index),
+        cmocka_unit_test(placements_are_on_active_nodes),
         cmocka_unit_test(writes_are_fenced),
         cmocka_unit_test(a_request_is_applied_once),
         cmocka_unit_test(rows_decode),
