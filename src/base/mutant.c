@@ -160,6 +160,13 @@ const struct mutant_info mutant_table[] = {
     {"coreranges", "the store core finds no conflicts in ranges", "GrantedByMajority", NULL},
     {"corelimited", "the store core finds no conflicts in a range that a limit cut", "none",
      "no rule commits by what a limit left out: a row that is there refuses, or is read by itself"},
+    /* the driver for FoundationDB */
+    {"fdbunknown", "the driver takes what may be committed for surely not committed",
+     "Growth, SingleActivation", NULL},
+    {"fdbsnapshot", "the driver reads keys without a conflict", "Growth", NULL},
+    {"fdbmore", "the driver takes the first batch of a range for all of it", "StateIsWhole", NULL},
+    {"fdbkept", "the driver does not give back a transaction that was read and not committed",
+     "NothingKept", NULL},
     {NULL, NULL, NULL, NULL},
 };
 

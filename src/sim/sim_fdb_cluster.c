@@ -257,6 +257,13 @@ void sim_commit_orphan(struct sim_commit *m)
         timer_start(&m->timer, sim_fdb_late(c));
 }
 
+/* Why a commit proxy takes no commit. */
+static int refusal(struct sim_fdb *c)
+{
+    static const int errors[] = {FDB_PROXY_MEMORY_LIMIT, SIM_FDB_HOT_SHARD, SIM_FDB_RANGE_LOCKED};
+    return errors[rng_below(&c->rng, ARRAY_LEN(errors))];
+}
+
 static void commit_decide(struct sim_fdb *c, struct sim_commit *m, uint64_t version)
 {
     int error = 0;
@@ -275,7 +282,7 @@ static void commit_decide(struct sim_fdb *c, struct sim_commit *m, uint64_t vers
     else if (sim_fdb_draw(c, SIM_FDB_TOO_OLD) && !list_empty(&m->reads))
         error = FDB_TOO_OLD;
     else if (sim_fdb_draw(c, SIM_FDB_MEMORY))
-        error = FDB_PROXY_MEMORY_LIMIT;
+        error = refusal(c);
     else if (sim_fdb_draw(c, SIM_FDB_UNKNOWN_LOST))
         error = FDB_COMMIT_UNKNOWN_RESULT;
     else

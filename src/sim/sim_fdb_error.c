@@ -24,6 +24,8 @@ static const struct {
     {FDB_GRV_MEMORY_LIMIT, NOT_COMMITTED, "Read version proxy is out of memory"},
     {FDB_OPERATION_CANCELLED, OTHER, "Operation was cancelled"},
     {FDB_TAG_THROTTLED, NOT_COMMITTED, "Tag is throttled"},
+    {SIM_FDB_HOT_SHARD, NOT_COMMITTED, "Transaction is throttled for a hot shard"},
+    {SIM_FDB_RANGE_LOCKED, NOT_COMMITTED, "Transaction writes to a locked range"},
     {FDB_KEY_OUTSIDE_LEGAL_RANGE, OTHER, "Key is outside the legal range"},
     {FDB_USED_DURING_COMMIT, OTHER, "Transaction was used while it commits"},
     {FDB_TRANSACTION_TOO_LARGE, OTHER, "Transaction is too large"},

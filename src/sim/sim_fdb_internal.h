@@ -11,6 +11,9 @@
 
 #define SIM_FDB_POLL_NS (20 * NS_PER_MS) /* who is cut off tries again */
 #define SIM_FDB_STAMP_SIZE 10
+/* Errors that the driver has no name for. */
+#define SIM_FDB_HOT_SHARD 1235
+#define SIM_FDB_RANGE_LOCKED 1242
 #define SIM_FDB_NO_VERSION UINT64_MAX
 
 struct sim_fdb {

@@ -5,9 +5,8 @@
 #include "sim/sim_hooks.h"
 #include "sim/sim_steps.h"
 
-#define THAW_NS 100000         /* until the loop goes on, if the library's threads are first */
-#define WAKE_US_MAX 30         /* until the loop sees the descriptor */
-#define PER_10000 10000 / 1024 /* the configuration counts in 1024ths */
+#define THAW_NS 100000 /* until the loop goes on, if the library's threads are first */
+#define WAKE_US_MAX 30 /* until the loop sees the descriptor */
 
 static struct fdb_client *client_of(const struct process *p)
 {
@@ -131,28 +130,34 @@ static void on_drew(void *arg, enum sim_fdb_fault f)
     world_met(s->w, fault_of[f]);
 }
 
+/* The configuration counts in 1024ths. */
+static uint32_t of_10000(uint32_t per_1024)
+{
+    return per_1024 * 10000 / 1024;
+}
+
 /* Out of 10,000. Where several errors are one fault, they share its rate. */
 static void set_rates(const struct sim_config *c, uint16_t rate[SIM_FDB_FAULT_COUNT])
 {
     const uint32_t all[SIM_FDB_FAULT_COUNT] = {
-        [SIM_FDB_CONFLICT] = c->conflict_per_1024 * PER_10000,
-        [SIM_FDB_TOO_OLD] = c->too_old_per_1024 * PER_10000 / 2,
-        [SIM_FDB_FUTURE_VERSION] = c->fail_per_1024 * PER_10000 / 4,
-        [SIM_FDB_PROCESS_BEHIND] = c->fail_per_1024 * PER_10000 / 4,
-        [SIM_FDB_LOCKED] = c->fail_per_1024 * PER_10000 / 4,
-        [SIM_FDB_MEMORY] = c->fail_per_1024 * PER_10000 / 4,
-        [SIM_FDB_THROTTLED] = c->fail_per_1024 * PER_10000 / 4,
-        [SIM_FDB_UNKNOWN_DONE] = c->unknown_per_1024 * PER_10000 / 2,
-        [SIM_FDB_UNKNOWN_LOST] = c->unknown_per_1024 * PER_10000 / 2,
-        [SIM_FDB_VERSION_CHANGED] = c->late_per_1024 * PER_10000 / 4,
-        [SIM_FDB_CANCELLED] = c->late_per_1024 * PER_10000 / 4,
-        [SIM_FDB_LATE] = c->late_per_1024 * PER_10000 / 2,
-        [SIM_FDB_SLOW] = c->slow_per_1024 * PER_10000 / 2,
+        [SIM_FDB_CONFLICT] = of_10000(c->conflict_per_1024),
+        [SIM_FDB_TOO_OLD] = of_10000(c->too_old_per_1024) / 2,
+        [SIM_FDB_FUTURE_VERSION] = of_10000(c->fail_per_1024) / 4,
+        [SIM_FDB_PROCESS_BEHIND] = of_10000(c->fail_per_1024) / 4,
+        [SIM_FDB_LOCKED] = of_10000(c->fail_per_1024) / 4,
+        [SIM_FDB_MEMORY] = of_10000(c->fail_per_1024) / 4,
+        [SIM_FDB_THROTTLED] = of_10000(c->fail_per_1024) / 4,
+        [SIM_FDB_UNKNOWN_DONE] = of_10000(c->unknown_per_1024) / 2,
+        [SIM_FDB_UNKNOWN_LOST] = of_10000(c->unknown_per_1024) / 2,
+        [SIM_FDB_VERSION_CHANGED] = of_10000(c->late_per_1024) / 4,
+        [SIM_FDB_CANCELLED] = of_10000(c->late_per_1024) / 4,
+        [SIM_FDB_LATE] = of_10000(c->late_per_1024) / 2,
+        [SIM_FDB_SLOW] = of_10000(c->slow_per_1024) / 2,
         [SIM_FDB_RECOVERY] = 2,
-        [SIM_FDB_WATCH_SPURIOUS] = c->watch_spurious_per_16 * 10000 / 16,
-        [SIM_FDB_WATCH_MISSES] = c->watch_lost_per_16 * 10000 / 32,
-        [SIM_FDB_WATCH_ERROR] = c->watch_lost_per_16 * 10000 / 64,
-        [SIM_FDB_WATCH_SLOW] = c->watch_lost_per_16 * 10000 / 64,
+        [SIM_FDB_WATCH_SPURIOUS] = of_10000(c->watch_spurious_per_16 * 64),
+        [SIM_FDB_WATCH_MISSES] = of_10000(c->watch_lost_per_16 * 32),
+        [SIM_FDB_WATCH_ERROR] = of_10000(c->watch_lost_per_16 * 16),
+        [SIM_FDB_WATCH_SLOW] = of_10000(c->watch_lost_per_16 * 16),
         [SIM_FDB_CORRUPTION] = c->corrupt_per_4096 * 10000 / 4096,
     };
     for (unsigned f = 0; f < SIM_FDB_FAULT_COUNT; f++)

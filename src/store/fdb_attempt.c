@@ -1,6 +1,7 @@
 /* Requests on FoundationDB: one transaction of it from a request's read to its commit. */
 #include <limits.h>
 
+#include "base/mutant.h"
 #include "kelpie/error.h"
 #include "store/store_fdb_internal.h"
 #include "store/store_limits.h"
@@ -132,8 +133,9 @@ static int attempt_status(const struct fdb_attempt *a, int error)
         return KELPIE_E_CONFLICT;
     if (error == FDB_TOO_OLD)
         return KELPIE_E_TOO_OLD;
-    return api->error_predicate(FDB_RETRYABLE_NOT_COMMITTED, error) ? KELPIE_E_STORE_UNAVAILABLE
-                                                                    : KELPIE_E_UNKNOWN_RESULT;
+    if (api->error_predicate(FDB_RETRYABLE_NOT_COMMITTED, error) || MUTANT("fdbunknown"))
+        return KELPIE_E_STORE_UNAVAILABLE;
+    return KELPIE_E_UNKNOWN_RESULT;
 }
 
 static void on_backed_off(struct fdb_wait *w)
@@ -240,7 +242,8 @@ static void part_ask(struct fdb_attempt *a, size_t index, const struct fdb_key_v
     struct fdb_future *f;
     struct bytes key = fdb_key(s, 0, read->key);
     if (read->end.len == 0) {
-        f = s->api->transaction_get(a->tr, key.data, (int)key.len, read->snapshot);
+        f = s->api->transaction_get(a->tr, key.data, (int)key.len,
+                                    read->snapshot || MUTANT("fdbsnapshot"));
     } else {
         struct bytes end = fdb_key(s, 1, read->end);
         size_t limit = read->limit ? read->limit - part->rows : 0;
@@ -285,7 +288,8 @@ static int part_take(struct fdb_attempt *a, struct fdb_wait *w)
     for (int i = 0; i < count; i++)
         a->bytes += (size_t)rows[i].key_length - s->prefix_len + (size_t)rows[i].value_length;
     bool over = a->rows > STORE_ROWS_MAX || a->bytes > STORE_READ_BYTES_MAX;
-    if (more && count > 0 && !over && (!read->limit || part->rows < read->limit))
+    if (more && count > 0 && !over && (!read->limit || part->rows < read->limit) &&
+        !MUTANT("fdbmore"))
         part_ask(a, w->index, &rows[count - 1]);
     return 0;
 }
@@ -447,7 +451,7 @@ void fdb_attempt_release(void *ctx, struct store_req *req)
     struct fdb_attempt *a = req->backend;
     mem_free(s->mem, req->results);
     req->results = NULL;
-    if (a && a->phase == FDB_KEPT) {
+    if (a && a->phase == FDB_KEPT && !MUTANT("fdbkept")) {
         req->backend = NULL;
         attempt_free(a);
     }
