@@ -272,11 +272,46 @@ static void test_deterministic(void **state)
     assert_memory_not_equal(&a, &c, sizeof(a));
 }
 
+static void on_destroyed(struct fdb_future *f, void *arg)
+{
+    (void)f;
+    ++*(size_t *)arg;
+}
+
+/* A pending future that is destroyed calls back: inside the call, as the real library does with
+ * further clients loaded, or later. */
+static void test_destroyed_futures(void **state)
+{
+    static struct fdb_fixture fdb;
+    const struct fdb_api *api = sim_fdb_api();
+    const struct env log_only = {.mem = test_mem()};
+    struct fdb_transaction *tr;
+    size_t calls = 0, inside = 0, futures = 200;
+    (void)state;
+    fdb_fixture_init(&fdb, &log_only, 3, NULL, bytes_of_str(PREFIX));
+    assert_int_equal(api->database_create_transaction(fdb.client[0].db, &tr), 0);
+    sim_fdb_database_cut(fdb.client[0].db, true);
+    for (size_t i = 0; i < futures; i++) {
+        struct fdb_future *f = api->transaction_get_read_version(tr);
+        size_t before = calls;
+        assert_int_equal(api->future_set_callback(f, on_destroyed, &calls), 0);
+        assert_int_equal(calls, before);
+        api->future_destroy(f);
+        inside += calls - before;
+    }
+    assert_in_range(inside, 1, futures - 1);
+    virtual_loop_run(&fdb.time, fdb.time.now_ns + 10 * NS_PER_MS);
+    assert_int_equal(calls, futures);
+    api->transaction_destroy(tr);
+    fdb_fixture_deinit(&fdb);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_step_lands_once),
         cmocka_unit_test(test_deterministic),
+        cmocka_unit_test(test_destroyed_futures),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
