@@ -37,8 +37,14 @@ static const struct option_spec events_options[] = {
 
 static const struct option_spec store_options[] = {STORE_OPTIONS};
 
+static const struct option_spec backup_options[] = {
+    {"store", 0, OPTION_TEXT, "URL", "KELPIE_STORE; default: where kelpied keeps it"},
+    {"data-dir", 0, OPTION_TEXT, "DIR", "as for kelpied (KELPIE_DATA_DIR): the store is DIR/store"},
+    CLI_COMMON,
+};
+
 static const struct option_spec format_options[] = {
-    {"raise", 0, OPTION_FLAG, "", "to the newest that this program and every node read"},
+    {"raise", 0, OPTION_FLAG, "", "to the newest that this program reads"},
     STORE_OPTIONS,
 };
 
@@ -89,7 +95,7 @@ const struct cli_command cli_commands[] = {
      "by older ones, which are refused from then on. Refused while a node is older.\n\n"
      "  kelpie store format\n"
      "  kelpie store format --raise\n"},
-    {"store backup", "DIR", 1, 1, store_options, cli_store_backup,
+    {"store backup", "DIR", 1, 1, backup_options, cli_store_backup,
      "Copies an embedded store, as of one moment, while it runs.",
      "DIR is made if need be, and becomes a store of its own: to restore, stop all nodes, put it in\n"
      "the place of the old one, and run kelpie store restored. A FoundationDB store is backed up\n"

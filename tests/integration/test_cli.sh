@@ -27,7 +27,7 @@ says 2 "--limit is '0'" "$kelpie" actor list --limit 0
 says 0 'usage: kelpie \[--node' "$kelpie" --help
 says 0 '^kelpie 0\.' "$kelpie" --version
 for command in status 'node list' 'node drain' 'node forget' 'actor list' 'actor locate' call events \
-    'store check' 'store dump'; do
+    'store check' 'store dump' 'store format' 'store backup' 'store restored'; do
     # shellcheck disable=SC2086
     says 0 "usage: kelpie $command.*kelpie $command" "$kelpie" $command --help
 done
@@ -42,6 +42,9 @@ done
 says 1 'cannot reach a node at 127.0.0.1:2' env KELPIE_NODE=127.0.0.1:2 "$kelpie" status
 says 1 'there is no store in .*nowhere' "$kelpie" store check --store "lmdb:$work/nowhere"
 says 1 "must be lmdb:DIR" "$kelpie" store check --store memory:
+for command in format restored; do
+    says 1 'there is no store in .*nowhere' "$kelpie" store $command --store "lmdb:$work/nowhere"
+done
 [ ! -e "$work/nowhere" ] && ok || fail "a store was made"
 
 nodes_up n1 n2
