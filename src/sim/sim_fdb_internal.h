@@ -204,6 +204,7 @@ struct fdb_future *sim_transaction_on_error(struct fdb_transaction *tr, int erro
 /* sim_fdb_read.c: what a read returns, and what of it conflicts. */
 void sim_read_get(struct fdb_future *f);
 void sim_read_range(struct fdb_future *f);
+const struct fdb_key_value *sim_future_rows(const struct fdb_future *f);
 /* One bit of one value, where there is one. */
 void sim_read_corrupt(struct fdb_future *f);
 

@@ -81,11 +81,13 @@ static void scan_merged(struct fdb_future *f)
     fdb_rows_deinit(&merged);
 }
 
-/* The places become pointers, now that the bytes stay where they are. */
+/* The places become pointers, now that the bytes stay where they are. The real library aligns its
+ * rows to nothing; these begin at an odd address. */
 static void place_rows(struct fdb_future *f)
 {
     struct buf places = f->rows;
     buf_init(&f->rows, places.mem);
+    buf_append_u8(&f->rows, 0);
     for (size_t i = 0; i < f->number; i++) {
         struct row_place p;
         memcpy(&p, places.data + i * sizeof(p), sizeof(p));
@@ -96,6 +98,11 @@ static void place_rows(struct fdb_future *f)
         buf_append(&f->rows, &row, sizeof(row));
     }
     buf_deinit(&places);
+}
+
+const struct fdb_key_value *sim_future_rows(const struct fdb_future *f)
+{
+    return f->rows.len ? (const void *)(f->rows.data + 1) : NULL;
 }
 
 void sim_read_range(struct fdb_future *f)
@@ -118,8 +125,7 @@ void sim_read_range(struct fdb_future *f)
     if (f->snapshot)
         return;
     if (f->more) {
-        const struct fdb_key_value *rows = (const void *)f->rows.data;
-        const struct fdb_key_value *last = &rows[f->number - 1];
+        const struct fdb_key_value *last = &sim_future_rows(f)[f->number - 1];
         read_conflict(tr, range->begin, bytes_of(last->key, (size_t)last->key_length), true);
     } else {
         read_conflict(tr, range->begin, range->end, false);
@@ -140,7 +146,7 @@ void sim_read_corrupt(struct fdb_future *f)
     if (c->calm || c->o.rate[SIM_FDB_CORRUPTION] == 0)
         return;
     if (f->op == OP_RANGE && f->number > 0)
-        row = (const struct fdb_key_value *)(const void *)f->rows.data + sim_fdb_soon(c, f->number);
+        row = sim_future_rows(f) + sim_fdb_soon(c, f->number);
     size_t len = f->op == OP_GET ? f->value.len : row ? (size_t)row->value_length : 0;
     if (len > 0 && sim_fdb_draw(c, SIM_FDB_CORRUPTION))
         flip(c, row ? row->value : f->value.data, len);

@@ -188,7 +188,7 @@ static int future_get_keyvalue_array(struct fdb_future *f, const struct fdb_key_
                                      int *count, int *more)
 {
     CHECK(f->op == OP_RANGE);
-    *rows = (const void *)f->rows.data;
+    *rows = sim_future_rows(f);
     *count = (int)f->number;
     *more = f->more;
     return future_get_error(f);

@@ -20,8 +20,9 @@ struct fdb_transaction;
  * future was destroyed. */
 typedef void fdb_callback(struct fdb_future *future, void *arg);
 
-/* The library lays these out in units of 4 bytes. */
-#pragma pack(push, 4)
+/* The library lays these out in units of 4 bytes, and aligns them to nothing: they lie in its memory
+ * next to keys and values. */
+#pragma pack(push, 1)
 struct fdb_key_value {
     const uint8_t *key;
     int key_length;
