@@ -118,7 +118,7 @@ static int run_one(const struct options *o, struct sim_config *config, const cha
     if (!o->json)
         print(&text);
     config->record = o->report ? record_new() : NULL;
-    config->steps = o->trace || o->trace_tla ? steps_new() : NULL;
+    config->steps = o->trace || o->trace_tla ? steps_new(true) : NULL;
     sim_run_timed(config, &result);
     save_steps(o, config->steps, mem);
     if (o->report && page_save(o->report, config->record, config, &result, reproduce, mem))

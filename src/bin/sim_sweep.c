@@ -200,7 +200,7 @@ static int job_start(struct sweep *s, struct job *j, uint64_t seed)
         struct sim_result result;
         (void)close(ends[0]);
         s->o->configure(s->o->arg, seed, &config);
-        config.steps = steps_new();
+        config.steps = steps_new(false);
         sim_run_timed(&config, &result);
         _exit(write_all(ends[1], &result, sizeof result) ? 0 : 3);
     }

@@ -22,11 +22,12 @@ bool step_in_spec(enum step_action a)
     return !(actions[a].needs & STEP_EXTRA);
 }
 
-struct steps *steps_new(void)
+struct steps *steps_new(bool states)
 {
     struct steps *s = calloc(1, sizeof *s);
 
     CHECK(s);
+    s->states = states;
     sim_mem_init(&s->mem);
     buf_init(&s->scratch, sim_mem_of(&s->mem));
     for (unsigned n = 0; n < SIM_NODES_MAX; n++) {
@@ -53,6 +54,10 @@ void steps_start(struct world *w)
 
     s->w = w;
     s->actors = w->config.actors < STEP_ACTORS_MAX ? w->config.actors : STEP_ACTORS_MAX;
+    for (unsigned a = 0; a < s->actors; a++) {
+        const char id[] = {'a', (char)('0' + a), 0};
+        s->followed[a] = shadow_actor(w->shadow, "counter", id);
+    }
 }
 
 int step_actor(const struct steps *s, const char *type, const char *id)
@@ -133,6 +138,16 @@ static void look_at(const struct step_tracked *t, struct step_node *out)
     memcpy(out->runs, t->ran, sizeof out->runs);
 }
 
+static void look(const struct steps *s, struct step *l)
+{
+    l->store = s->store;
+    memcpy(l->nodes, s->rows, sizeof l->nodes);
+    for (unsigned n = 0; n < s->w->config.nodes; n++)
+        look_at(&s->nodes[n], &l->nodes[n]);
+    if (s->stepping)
+        l->nodes[s->stepping - 1].known = false;
+}
+
 static size_t append(struct steps *s, enum step_action a, unsigned node)
 {
     if (s->count == STEP_LINES_MAX) {
@@ -145,13 +160,14 @@ static size_t append(struct steps *s, enum step_action a, unsigned node)
         CHECK(s->lines);
     }
     struct step *l = &s->lines[s->count];
-    *l = (struct step){
-        .action = a, .live = true, .at_ns = s->w->now_ns, .node = node + 1, .store = s->store};
-    memcpy(l->nodes, s->rows, sizeof l->nodes);
-    for (unsigned n = 0; n < s->w->config.nodes; n++)
-        look_at(&s->nodes[n], &l->nodes[n]);
-    if (s->stepping)
-        l->nodes[s->stepping - 1].known = false;
+    l->action = a;
+    l->live = true;
+    l->implied = false;
+    l->at_ns = s->w->now_ns;
+    l->node = node + 1;
+    l->other = l->actor = l->number = l->with = 0;
+    if (s->states)
+        look(s, l);
     return s->count++;
 }
 
@@ -221,7 +237,7 @@ size_t step_reserve(struct steps *s, enum step_action a, unsigned node)
 
 void step_doubt(struct steps *s, size_t from, unsigned node)
 {
-    for (size_t i = from; i < s->count; i++)
+    for (size_t i = from; s->states && i < s->count; i++)
         s->lines[i].nodes[node].known = false;
 }
 
@@ -421,7 +437,7 @@ void steps_on_step(struct process *p)
     s->stepping = p->node + 1;
     step_of(s, p, c);
     s->stepping = 0;
-    for (size_t i = s->count; i-- > from;) {
+    for (size_t i = s->count; s->states && i-- > from;) {
         if (!s->lines[i].live)
             continue;
         look_at(t, &s->lines[i].nodes[p->node]);

@@ -70,7 +70,8 @@ enum step_action {
 
 struct steps;
 
-struct steps *steps_new(void);
+/* Without `states` only the actions are kept, to be counted. */
+struct steps *steps_new(bool states);
 void steps_free(struct steps *s);
 
 /* ---- what the world tells; each is called only when world.steps is set */

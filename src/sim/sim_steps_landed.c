@@ -37,8 +37,7 @@ void step_refresh(struct steps *s)
     s->store.primary_incarnation = (uint32_t)sh->primary.incarnation;
     s->store.term = (uint32_t)sh->term;
     for (unsigned a = 0; a < s->actors; a++) {
-        const char id[] = {'a', (char)('0' + a), 0};
-        const struct placement_record *r = &shadow_actor(s->w->shadow, "counter", id)->place;
+        const struct placement_record *r = &s->followed[a]->place;
         s->store.place[a] = (struct step_place){.generation = (uint32_t)r->generation};
         if (!r->placed)
             continue;
@@ -363,8 +362,7 @@ static void declare_dead(struct landing *l)
     struct step_tracked *t = l->t;
 
     if (changed_to(l, NODE_FAILED)) {
-        struct step *line = land(l, STEP_DeclareDead);
-        line->number = line->nodes[l->n].incarnation;
+        land(l, STEP_DeclareDead)->number = l->s->rows[l->n].incarnation;
         return;
     }
     step_refresh(l->s);

@@ -92,9 +92,10 @@ struct steps {
     struct world *w;
     struct step *lines;
     size_t count, cap;
-    bool full, expiring;
+    bool states, full, expiring;
     unsigned stepping; /* node + 1 whose steps are being told; 0: none */
     unsigned actors;
+    const struct shadow_actor *followed[STEP_ACTORS_MAX];
     struct step_store store;
     struct step_node rows[SIM_NODES_MAX]; /* the stored half of each */
     struct step_tracked nodes[SIM_NODES_MAX];
