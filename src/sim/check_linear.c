@@ -27,7 +27,7 @@ void history_asked(const struct world *w, struct sim_op *op)
     struct sim_actor *a = op->actor;
     struct history *h = a->history;
 
-    if (!a->counter || op->noted || op->apart || op->lost || op->kind == OP_FAIL)
+    if (!a->counter || op->noted || op->apart || op->kind == OP_FAIL)
         return;
     if (!h) {
         h = a->history = calloc(1, sizeof *h);

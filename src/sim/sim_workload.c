@@ -546,6 +546,20 @@ static void take_row(struct workload *work, const struct store_write *row, struc
     }
 }
 
+/* What a process still has may be applied yet, in the new epoch: nobody is told, but others see it. */
+static void note_outstanding(struct world *w, struct sim_actor *a)
+{
+    LIST_FOREACH(it, &a->ops)
+    {
+        struct sim_op *op = LIST_ENTRY(it, struct sim_op, link);
+        op->noted = 0;
+        if (op->refs == 0 || op->answered)
+            continue;
+        a->issued += op->amount;
+        history_asked(w, op);
+    }
+}
+
 void workload_set_back(struct world *w, const struct store_write *rows, size_t count)
 {
     struct workload *work = w->work;
@@ -561,6 +575,8 @@ void workload_set_back(struct world *w, const struct store_write *rows, size_t c
     buf_init(&scratch, sim_mem_of(&mem));
     for (size_t i = 0; i < count; i++)
         take_row(work, &rows[i], &scratch);
+    for (unsigned i = 0; i < work->actor_count; i++)
+        note_outstanding(w, &work->actors[i]);
     buf_deinit(&scratch);
 }
 
