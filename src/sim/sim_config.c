@@ -232,7 +232,7 @@ static void draw_aim(struct sim_config *c)
     struct rng r;
 
     rng_seed(&r, c->seed, DRAW_AIM);
-    c->aim_per_16 = draw_skewed(&r, 0, 8);
+    c->aim_per_16 = draw(&r, 0, 8);
     bool narrow = rng_chance(&r, 1, 6);
     uint32_t spare = draw_skewed(&r, 1, 8);
     if (narrow && c->faults)

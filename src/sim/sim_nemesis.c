@@ -15,7 +15,7 @@
 #define GREY_LEASES_MAX 4 /* and a few seconds: longer than it may take until the node is out */
 #define GREY_MS_MAX 10000
 #define WALL_JUMP_MS_MAX (2ull * 366 * 24 * 3600 * 1000)
-#define AIM_MS_MAX 1500 /* a strike waits this long for what it aims at */
+#define AIM_MS_MAX 4000 /* a strike waits this long for what it aims at */
 #define AIM_LOOK_MS 2
 #define KILL_ALL_IN 8 /* the whole cluster dies in one of so many of its turns */
 
@@ -424,12 +424,16 @@ static void strike(struct nemesis *n, enum sim_fault kind)
 /* Some phases are short and rare: a strike may wait for one, for a while, and hits who is in it. */
 static bool aims(struct nemesis *n, enum sim_fault kind)
 {
+    static const enum sim_phase rare[] = {PHASE_ELECTION, PHASE_ACTIVATION, PHASE_DRAIN,
+                                          PHASE_MIGRATION};
     struct world *w = n->w;
 
     if (world_below(w, STREAM_AIM, 16) >= w->config.aim_per_16)
         return false;
     n->aim_kind = kind;
-    n->aim_phase = (enum sim_phase)world_below(w, STREAM_AIM, PHASE_COUNT);
+    n->aim_phase = world_below(w, STREAM_AIM, 2)
+                       ? rare[world_below(w, STREAM_AIM, ARRAY_LEN(rare))]
+                       : (enum sim_phase)world_below(w, STREAM_AIM, PHASE_COUNT);
     n->aim_end_ns = w->now_ns + AIM_MS_MAX * NS_PER_MS;
     world_after(w, &n->aim, 0);
     return true;
