@@ -31,14 +31,19 @@ void check_beat(struct shadow *s, unsigned n, struct uuid boot)
 }
 
 /* The window counts only while the observer itself commits: after a long gap it begins anew. What an
- * Active node decided before its lease ended, it gives up a lease later: not beyond such a gap. */
-static void check_coverage(struct shadow *s, const struct commit_seen *by, unsigned failed)
+ * Active node decided before its lease ended, it gives up a lease later: not beyond such a gap. But
+ * ForceForget, by whoever is no primary, needs no lease: it may be decided within the gap, by a window
+ * before it. */
+static void check_coverage(struct shadow *s, const struct shadow_change *c, unsigned failed)
 {
+    const struct commit_seen *by = c->seen;
+    bool primary = !c->old_primary.vacant && uuid_equal(c->old_primary.boot, by->boot);
     const struct shadow_node *node = &s->nodes[by->node];
     uint64_t window = timing_window_ns(&s->w->config.timing);
 
-    if (node->gap_end_ns == 0 || by->sent_ns < node->gap_end_ns || node->rec.state != NODE_ACTIVE ||
-        !uuid_equal(node->rec.boot, by->boot) || !uuid_equal(node->beat_boot, by->boot))
+    if ((!primary && !c->term) || node->gap_end_ns == 0 || by->sent_ns < node->gap_end_ns ||
+        node->rec.state != NODE_ACTIVE || !uuid_equal(node->rec.boot, by->boot) ||
+        !uuid_equal(node->beat_boot, by->boot))
         return;
     COMPARE(s->w, CHECK_COVERAGE, s->w->now_ns - node->gap_end_ns >= window / 2,
             "n%u failed n%u %llu ms after a gap in its own commits of more than two leases",
@@ -90,7 +95,7 @@ void check_acts(struct shadow *s, const struct shadow_change *c)
         if (!(c->nodes >> n & 1u) || before == after)
             continue;
         if (after == NODE_FAILED && !uuid_equal(s->nodes[n].rec.boot, c->seen->boot))
-            check_coverage(s, c->seen, n);
+            check_coverage(s, c, n);
         if (after == NODE_FAILED)
             check_is_over(s, c->seen, n);
         if (n != c->seen->node && (after == NODE_FAILED || after == NODE_LEFT))
