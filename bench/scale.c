@@ -441,7 +441,8 @@ static int check(struct options *o)
     ok = check_rest(&few.phase[REST], &many.phase[REST]);
     for (size_t i = 0; i < ARRAY_LEN(changes); i++)
         ok &= check_view_change(&few, &many, changes[i]);
-    ok &= check_voiding(&few, &many, CRASH) & check_voiding(&few, &many, HOST);
+    ok &= check_voiding(&few, &many, CRASH);
+    ok &= check_voiding(&few, &many, HOST);
     ok &= check_election(&few, &many);
     ok &= check_outage(&few, &many);
     return ok ? 0 : 1;
