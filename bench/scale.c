@@ -365,7 +365,7 @@ static bool check_rest(const struct phase *a, const struct phase *b)
     return ok;
 }
 
-#define APART_MAX 6 /* of one more heartbeat and poll, far from one for each node */
+#define APART_MAX 14 /* rows of two heartbeats and polls, far from one for each node */
 
 /* Rows that an ordinary node reads for one view change, beyond what it reads anyhow. */
 static bool check_view_change(const struct scale *a, const struct scale *b, enum phase_name which)
