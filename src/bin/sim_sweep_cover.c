@@ -34,7 +34,7 @@ void cover_each_missing(const struct sweep_result *r, void (*fn)(void *arg, cons
     for (unsigned f = 0; f < FAULT_COUNT; f++) {
         for (unsigned p = 0; p < PHASE_COUNT; p++) {
             if (r->pairs[f][p] || !fault_was_on(r, (enum sim_fault)f) ||
-                sim_pair_impossible((enum sim_fault)f, (enum sim_phase)p))
+                sim_pair_rare((enum sim_fault)f, (enum sim_phase)p))
                 continue;
             (void)snprintf(what, sizeof what, "%s during %s", sim_fault_name((enum sim_fault)f),
                            sim_phase_name((enum sim_phase)p));
@@ -115,7 +115,7 @@ static void pairs_text(const struct sweep_result *r, struct buf *out)
                     short_count(r->total.faults[f], number));
         for (unsigned p = 0; p < PHASE_COUNT; p++) {
             int width = (int)strlen(sim_phase_name((enum sim_phase)p));
-            bool never = sim_pair_impossible((enum sim_fault)f, (enum sim_phase)p);
+            bool never = sim_pair_rare((enum sim_fault)f, (enum sim_phase)p);
             buf_appendf(out, " %*s", width > 5 ? width : 5,
                         never && !r->pairs[f][p] ? "-" : short_count(r->pairs[f][p], number));
         }

@@ -46,7 +46,7 @@ static const struct {
     enum sim_fault fault;
     enum sim_phase phase;
     const char *why;
-} impossible[] = {
+} rare_pairs[] = {
     {FAULT_RESTORE, PHASE_MIGRATION,
      "all is stopped for it; only a machine that is cut off may be handing over, and seldom is"},
     {FAULT_COUNT, PHASE_COUNT, "the end of the table"},
@@ -56,7 +56,7 @@ static const struct {
 static const struct {
     const char *mark;
     const char *why;
-} rare[] = {
+} rare_marks[] = {
     {"commit-fenced",
      "what moves an actor also meets its commit as a conflict, and its node has lost the lease before "
      "it reads again; only a clock beyond the bound of drift lets the rule see it"},
@@ -90,15 +90,15 @@ static const struct {
 
 const char *sim_mark_rare(const char *name)
 {
-    for (size_t i = 0; rare[i].mark; i++)
-        if (strcmp(rare[i].mark, name) == 0)
-            return rare[i].why;
+    for (size_t i = 0; rare_marks[i].mark; i++)
+        if (strcmp(rare_marks[i].mark, name) == 0)
+            return rare_marks[i].why;
     return NULL;
 }
 
 const char *sim_rare_mark(size_t i)
 {
-    return i < ARRAY_LEN(rare) ? rare[i].mark : NULL;
+    return i < ARRAY_LEN(rare_marks) ? rare_marks[i].mark : NULL;
 }
 
 const char *sim_phase_name(enum sim_phase p)
@@ -111,11 +111,11 @@ const char *sim_phase_text(enum sim_phase p)
     return phases[p].text;
 }
 
-const char *sim_pair_impossible(enum sim_fault f, enum sim_phase p)
+const char *sim_pair_rare(enum sim_fault f, enum sim_phase p)
 {
-    for (size_t i = 0; impossible[i].fault != FAULT_COUNT; i++)
-        if (impossible[i].fault == f && impossible[i].phase == p)
-            return impossible[i].why;
+    for (size_t i = 0; rare_pairs[i].fault != FAULT_COUNT; i++)
+        if (rare_pairs[i].fault == f && rare_pairs[i].phase == p)
+            return rare_pairs[i].why;
     return NULL;
 }
 

@@ -30,8 +30,8 @@ enum sim_phase {
 const char *sim_phase_name(enum sim_phase p);
 const char *sim_phase_text(enum sim_phase p);
 
-/* Why a pair can never meet; NULL: it can, and a long sweep must show it. */
-const char *sim_pair_impossible(enum sim_fault f, enum sim_phase p);
+/* Why a pair need not meet in a long sweep; NULL: it must. */
+const char *sim_pair_rare(enum sim_fault f, enum sim_phase p);
 
 /* Why a mark is not demanded of a long sweep; NULL: it is. */
 const char *sim_mark_rare(const char *name);
