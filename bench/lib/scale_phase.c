@@ -39,6 +39,12 @@ static void look_at_views(struct phase *p, const struct scale_world *s)
     }
 }
 
+static double rows_of_a_heartbeat(const struct scale_world *s)
+{
+    struct meter_counts c = meter_action(&s->meter, "SendHeartbeat");
+    return c.transactions ? (double)c.rows / (double)c.transactions : 0;
+}
+
 void phase_end(struct phase *p, struct scale_world *s)
 {
     static const char *const fails[] = {"DeclareDead", "MarkNodeFailed", "MarkDeadAll",
@@ -59,6 +65,7 @@ void phase_end(struct phase *p, struct scale_world *s)
             group_add(&p->ordinary, c);
     }
     look_at_views(p, s);
+    p->beat_rows = rows_of_a_heartbeat(s);
     for (size_t i = 0; i < ARRAY_LEN(fails); i++) {
         struct meter_counts c = meter_action(&s->meter, fails[i]);
         p->failing += c.committed;

@@ -30,6 +30,7 @@ struct phase {
     double primary_ms;         /* until every node knew the new primary; 0: no new one */
     uint64_t failing;          /* committed transactions that failed a node */
     uint64_t failing_rows_max; /* rows that such a transaction wrote, the most */
+    double beat_rows;          /* that a heartbeat read, on average */
     size_t actors;             /* placements that the phase is about */
     double replaced_ms;        /* until all of them were placed again and had answered */
 
