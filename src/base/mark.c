@@ -1,5 +1,7 @@
 #include "base/mark.h"
 
+#include <stdint.h>
+
 #include "base/check.h"
 
 #ifdef KELPIE_MARKS
@@ -10,7 +12,7 @@ extern struct mark __stop_kelpie_marks[] __attribute__((weak));
 
 size_t marks_count(void)
 {
-    return (size_t)(__stop_kelpie_marks - __start_kelpie_marks);
+    return ((uintptr_t)__stop_kelpie_marks - (uintptr_t)__start_kelpie_marks) / sizeof(struct mark);
 }
 
 const struct mark *mark_at(size_t i)
@@ -21,8 +23,8 @@ const struct mark *mark_at(size_t i)
 
 void marks_clear(void)
 {
-    for (struct mark *m = __start_kelpie_marks; m < __stop_kelpie_marks; m++)
-        m->passed = false;
+    for (size_t i = 0; i < marks_count(); i++)
+        __start_kelpie_marks[i].passed = false;
 }
 
 #else

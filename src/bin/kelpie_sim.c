@@ -41,10 +41,8 @@ static void set(const char *text, struct sim_config *c)
     char name[64], why[256];
     size_t len = strcspn(text, "=");
 
-    if (len >= sizeof name)
-        bad_usage("--set: there is no value named '%.60s…' (see kelpie-sim values)", text);
-    memcpy(name, text, len);
-    name[len] = '\0';
+    (void)snprintf(name, sizeof name, "%.*s", (int)(len < sizeof name ? len : sizeof name - 1),
+                   text);
     if (case_set(c, name, text + len + 1, why, sizeof why))
         bad_usage("--set: %s (see kelpie-sim values)", why);
 }
