@@ -72,6 +72,11 @@ static void on_batch(struct txn *txn, int status)
         return;
     }
     a->stats.swept += txn->committed ? s->args.voided : 0;
+    if (s->args.passed_corrupt) {
+        char why[2 * TXN_REASON_SIZE];
+        log_error(&a->env->log, "sweep_passed_corrupt", "why=%s",
+                  log_quote(txn->reason, why, sizeof why));
+    }
     if (!s->args.at_end) {
         s->args.cursor = s->args.next;
         timer_start(&s->timer, SWEEP_PAUSE_NS);

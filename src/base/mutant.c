@@ -150,6 +150,7 @@ const struct mutant_info mutant_table[] = {
     {"epochplaces", "a new epoch leaves placements as the backup had them", "ByNodeIsPlacement",
      NULL},
     /* transactions and the store */
+    {"nochecksum", "a record is read though its checksum is wrong", "RepliesInOrder, Growth", NULL},
     {"unknownfailed", "a commit whose result is unknown is reported as failed", "Linearizable",
      NULL},
     {"unknowndone", "a commit whose result is unknown is reported as done", "AcknowledgedIsDurable",

@@ -16,6 +16,8 @@
 #define TRIM_INTERVAL_BEATS 64
 #define SUSPECTS_MAX 4 /* whom the primary has everybody ping at a time */
 #define LEAVE_TRIES_MAX 10
+#define CORRUPT_TOLD_MAX 8
+#define CORRUPT_TELL_MS 60000 /* until the same is said again */
 #define REASON_SIZE 256
 
 /* A node as the last scan saw it. */
@@ -26,6 +28,12 @@ struct known_node {
     uint64_t gone_view;
     uint32_t lease_ms;
     char addr[NET_ADDR_SIZE];
+};
+
+/* A record that was reported as corrupt. */
+struct corrupt_told {
+    uint64_t hash; /* of what was said */
+    uint64_t at_ns;
 };
 
 /* What this node knows of one peer by pings. */
@@ -92,6 +100,7 @@ struct cluster {
     char reason[REASON_SIZE];
     bool started, closing, scanned, drained, leave_wanted, leave_even_last, left_told, twin_told;
     bool epoch_told;
+    struct corrupt_told corrupt_told[CORRUPT_TOLD_MAX];
     unsigned leave_tries; /* of clearing this life away before telling that it has left */
 
     /* What the store said last. */
@@ -182,6 +191,9 @@ void resume_if_able(struct cluster *c);
 void forget_self(struct cluster *c, const char *why);
 void clear_claim(struct cluster *c);
 void tell_other_epoch(struct cluster *c);
+/* The transaction has found a record that fails its checksum, if that is the error; its reason says
+ * which. */
+void report_corrupt(struct cluster *c, const struct txn *txn, int error);
 
 /* joining.c */
 void step_left(struct cluster *c);

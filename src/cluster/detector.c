@@ -65,12 +65,13 @@ bool detector_see(struct detector *d, const char *node_id, const struct heartbea
         s->read_version = read_version;
         return false;
     }
+    if (!s && d->seen.count >= SIGHTINGS_MAX)
+        return false; /* more rows than there can be nodes: these are not watched */
     if (!s) {
-        CHECK(d->seen.count < 2 * NODES_MAX);
         s = MEM_NEW(d->mem, struct sighting);
         memcpy(s->node_id, node_id, strlen(node_id) + 1);
         (void)map_insert(&d->seen, &s->node, bytes_of_str(s->node_id));
-    } else if (same_life(&s->record, record)) {
+    } else if (same_life(&s->record, record) && !record->damaged) {
         s->moves++;
     } else {
         s->moves = 0;
@@ -85,8 +86,9 @@ bool detector_see(struct detector *d, const char *node_id, const struct heartbea
 
 static bool is_of(const struct sighting *s, const struct life *life)
 {
-    return s && s->record.incarnation == life->incarnation &&
-           uuid_equal(s->record.boot, life->boot);
+    /* A damaged row names no life, and it is of the one that has not written it anew. */
+    return s && (s->record.damaged || (s->record.incarnation == life->incarnation &&
+                                       uuid_equal(s->record.boot, life->boot)));
 }
 
 void detector_lease(struct detector *d, const struct life *life, uint32_t lease_ms)
@@ -116,7 +118,8 @@ bool detector_silent(const struct detector *d, const struct life *life, struct s
     uint64_t from = window_start(d, s);
     if (d->cover_last_ns < from || d->cover_last_ns - from < window_length(d, s))
         return false;
-    *out = (struct silence){.life = *life, .counter = s->record.counter};
+    *out =
+        (struct silence){.life = *life, .counter = s->record.counter, .damaged = s->record.damaged};
     return true;
 }
 

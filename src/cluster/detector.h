@@ -10,13 +10,15 @@
 #include "cluster/rules.h"
 #include "cluster/timing.h"
 
+#define SIGHTINGS_MAX (2 * NODES_MAX) /* ids may come and go */
+
 struct detector {
     struct mem mem;
     uint64_t window_ns;  /* of one's own lease; a node with a longer lease is given its own */
     uint64_t gap_max_ns; /* half a lease */
     uint64_t cover_since_ns;
     uint64_t cover_last_ns; /* 0: nothing is covered */
-    struct map seen;        /* node id -> struct sighting; at most NODES_MAX */
+    struct map seen;        /* node id -> struct sighting; at most SIGHTINGS_MAX */
 };
 
 struct sighting {

@@ -162,6 +162,8 @@ static void on_heartbeat(struct txn *t, int status)
     bool same_life = c->state != NODE_LEFT && op->self.incarnation == c->incarnation;
     if (status == 0 && same_life) {
         detector_cover(&c->detector, env_now_ns(c->env));
+        if (op->healed)
+            report_corrupt(c, t, KELPIE_E_STORE_CORRUPT);
         heartbeat_take(c, op);
     } else if (same_life && op->not_current) {
         forget_self(c, t->reason);
@@ -169,6 +171,7 @@ static void on_heartbeat(struct txn *t, int status)
             tell_other_epoch(c);
     } else if (status && same_life) {
         set_reason(c, "%s", txn_why(t, status));
+        report_corrupt(c, t, status);
     }
     beat_schedule(c);
     if (state_hosts(c->state) && !MUTANT("watchonly"))
@@ -214,6 +217,7 @@ static void on_probe(struct txn *t, int status)
         detector_cover(&c->detector, env_now_ns(c->env));
     } else {
         set_reason(c, "%s", txn_why(t, status));
+        report_corrupt(c, t, status);
     }
     beat_schedule(c);
     if (c->state == NODE_LEFT)

@@ -3,6 +3,7 @@
  * of all nodes where one is needed (before joining, by the primary, after a gap), a peek at
  * heartbeats whose watch fired. Watches only make these happen sooner.
  */
+#include "base/hash128.h"
 #include "base/mark.h"
 #include "base/mutant.h"
 #include "cluster/cluster_internal.h"
@@ -25,6 +26,35 @@ const struct known_node *known_find(const struct cluster *c, const char *node_id
         if (strcmp(c->nodes[i].life.node_id, node_id) == 0)
             return &c->nodes[i];
     return NULL;
+}
+
+/* ---- records that fail their checksum ---- */
+
+/* Each is reported when it is found, and again once in a while, however often it is read. */
+void report_corrupt(struct cluster *c, const struct txn *txn, int error)
+{
+    uint64_t now = env_now_ns(c->env), oldest = UINT64_MAX;
+    struct hash128 h = hash128_start();
+    struct corrupt_told *told = NULL;
+    if (error != KELPIE_E_STORE_CORRUPT)
+        return;
+    hash128_bytes(&h, bytes_of_str(txn->reason));
+    h = hash128_value(&h);
+    for (size_t i = 0; i < CORRUPT_TOLD_MAX; i++) {
+        struct corrupt_told *t = &c->corrupt_told[i];
+        if (t->hash == h.lo && t->at_ns && now - t->at_ns < CORRUPT_TELL_MS * NS_PER_MS)
+            return;
+        if (t->at_ns < oldest) {
+            oldest = t->at_ns;
+            told = t;
+        }
+    }
+    char quoted[2 * TXN_REASON_SIZE];
+    CHECK(told);
+    *told = (struct corrupt_told){.hash = h.lo, .at_ns = now};
+    log_error(&c->env->log, "record_corrupt", "why=%s",
+              log_quote(txn->reason, quoted, sizeof(quoted)));
+    emit(c, "record_corrupt", "action=%s why=%s", txn->action, quoted);
 }
 
 /* ---- views ---- */
@@ -142,6 +172,10 @@ static bool view_by_changes(struct cluster *c, struct txn *t, const struct view_
         memcpy(m.addr, change.addr, sizeof(m.addr));
         m.incarnation = change.incarnation;
         m.boot = change.boot;
+        if (change.kind == VIEW_ADD && next.count >= NODES_MAX) {
+            view_clear(&next, c->env->mem);
+            return false; /* these changes are of no view: the rows say what is right */
+        }
         if (change.kind == VIEW_ADD)
             view_add(&next, &m, c->env->mem);
         else
@@ -194,7 +228,8 @@ static void heart_watch_want(struct cluster *c, const char *node_id, uint64_t ve
     struct map_node *n = map_find(&c->heart_watches, bytes_of_str(node_id));
     struct heart_watch *h = MAP_ENTRY(n, struct heart_watch, node);
     if (!h) {
-        CHECK(c->heart_watches.count < 2 * NODES_MAX);
+        if (c->heart_watches.count >= SIGHTINGS_MAX)
+            return; /* the scan sees it */
         h = MEM_NEW(c->env->mem, struct heart_watch);
         h->cluster = c;
         h->watch.fn = on_heart_watch;
@@ -353,6 +388,7 @@ static void on_poll(struct txn *t, int status)
     bool heart = t->read_count > POLL_HEARTBEAT;
     if (load_view(&ctx, POLL_VIEW, &view) < 0 || load_primary(&ctx, POLL_PRIMARY, &primary) < 0) {
         set_reason(c, "%s", t->reason);
+        report_corrupt(c, t, ctx.error);
         return;
     }
     if (heart)
@@ -407,6 +443,10 @@ static void poll_timer_fn(void *arg)
 static int scan_nodes(struct cluster *c, struct rule_ctx *ctx)
 {
     struct store_result rows = rule_rows(ctx->txn, SCAN_NODES);
+    if (rows.count > NODES_MAX) {
+        (void)rule_corrupt(ctx, KELPIE_E_STORE_CORRUPT, rows.rows[NODES_MAX].key);
+        return KELPIE_E_STORE_CORRUPT;
+    }
     struct node_record r;
     char id[NODE_ID_MAX + 1];
     size_t at = 0;
@@ -434,11 +474,15 @@ static void scan_heartbeats(struct cluster *c, struct rule_ctx *ctx)
     for (size_t i = 0; i < rows.count; i++) {
         struct key_parts parts;
         struct heartbeat_record h;
-        if (key_parse(&c->config.ks, rows.rows[i].key, &parts) ||
-            heartbeat_record_decode(rows.rows[i].key, rows.rows[i].value, ctx->scratch, &h)) {
+        int err = key_parse(&c->config.ks, rows.rows[i].key, &parts);
+        if (!err)
+            err = heartbeat_record_decode(rows.rows[i].key, rows.rows[i].value, ctx->scratch, &h);
+        if (err) {
             (void)rule_corrupt(ctx, KELPIE_E_STORE_CORRUPT, rows.rows[i].key);
-            set_reason(c, "%s", ctx->txn->reason);
-            continue;
+            report_corrupt(c, ctx->txn, err);
+            if (err != KELPIE_E_STORE_CORRUPT ||
+                heartbeat_damaged(ctx, err, rows.rows[i].value, &h) < 0)
+                continue;
         }
         (void)detector_see(&c->detector, parts.node_id, &h, ctx->txn->read_version,
                            ctx->txn->read_at_ns);
@@ -464,6 +508,7 @@ static void on_scan(struct txn *t, int status)
     if (found < 0 || load_view(&ctx, SCAN_VIEW, &view) < 0 ||
         load_primary(&ctx, SCAN_PRIMARY, &primary) < 0 || scan_nodes(c, &ctx) < 0) {
         set_reason(c, "%s", t->reason);
+        report_corrupt(c, t, ctx.error);
         return;
     }
     if (found && format.version > RECORD_VERSION) {

@@ -1,5 +1,6 @@
 #include "cluster/rows.h"
 
+#include "base/hash128.h"
 #include "kelpie/error.h"
 
 static struct bytes key_of_read(const struct rule_ctx *ctx, size_t i)
@@ -34,7 +35,6 @@ static struct bytes key_of_read(const struct rule_ctx *ctx, size_t i)
 
 ROW_DEFINE(format)
 ROW_DEFINE(node)
-ROW_DEFINE(heartbeat)
 ROW_DEFINE(probe)
 ROW_DEFINE(view)
 ROW_DEFINE(term)
@@ -42,6 +42,32 @@ ROW_DEFINE(view_change)
 ROW_DEFINE(placement)
 ROW_DEFINE(by_node)
 ROW_DEFINE(migration)
+
+static int load_heartbeat_row(struct rule_ctx *ctx, size_t i, struct heartbeat_record *r);
+ROW_LOAD_AS(load_heartbeat_row, heartbeat)
+ROW_STORE(heartbeat)
+
+int heartbeat_damaged(struct rule_ctx *ctx, int err, struct bytes value, struct heartbeat_record *r)
+{
+    if (err != KELPIE_E_STORE_CORRUPT)
+        return err;
+    struct hash128 h = hash128_start();
+    hash128_bytes(&h, value);
+    h = hash128_value(&h);
+    ctx->error = 0;
+    memset(r, 0, sizeof(*r));
+    r->counter = h.lo;
+    r->damaged = true;
+    return 1;
+}
+
+int load_heartbeat(struct rule_ctx *ctx, size_t i, struct heartbeat_record *r)
+{
+    struct bytes value;
+    int found = load_heartbeat_row(ctx, i, r);
+    return found < 0 && rule_row(ctx->txn, i, &value) ? heartbeat_damaged(ctx, found, value, r)
+                                                      : found;
+}
 
 static int load_primary_row(struct rule_ctx *ctx, size_t i, struct primary_record *r);
 ROW_LOAD_AS(load_primary_row, primary)
@@ -112,9 +138,9 @@ static const struct store_row *find_row(struct store_result rows, struct bytes k
     return NULL;
 }
 
-#define ROW_FIND(name)                                                                             \
-    int find_##name(struct rule_ctx *ctx, const struct keyspace *ks, size_t i,                     \
-                    const char *node_id, struct name##_record *r)                                  \
+#define ROW_FIND_AS(find, name)                                                                    \
+    int find(struct rule_ctx *ctx, const struct keyspace *ks, size_t i, const char *node_id,       \
+             struct name##_record *r)                                                              \
     {                                                                                              \
         struct key key = key_##name(ks, node_id);                                                  \
         const struct store_row *row = find_row(rule_rows(ctx->txn, i), key_bytes(&key));           \
@@ -127,5 +153,18 @@ static const struct store_row *find_row(struct store_result rows, struct bytes k
         return err ? err : 1;                                                                      \
     }
 
-ROW_FIND(heartbeat)
-ROW_FIND(node)
+static int find_heartbeat_row(struct rule_ctx *ctx, const struct keyspace *ks, size_t i,
+                              const char *node_id, struct heartbeat_record *r);
+ROW_FIND_AS(find_heartbeat_row, heartbeat)
+ROW_FIND_AS(find_node, node)
+
+int find_heartbeat(struct rule_ctx *ctx, const struct keyspace *ks, size_t i, const char *node_id,
+                   struct heartbeat_record *r)
+{
+    struct key key = key_heartbeat(ks, node_id);
+    int found = find_heartbeat_row(ctx, ks, i, node_id, r);
+    if (found >= 0)
+        return found;
+    return heartbeat_damaged(ctx, found, find_row(rule_rows(ctx->txn, i), key_bytes(&key))->value,
+                             r);
+}

@@ -31,6 +31,12 @@ int next_node(struct rule_ctx *ctx, const struct keyspace *ks, size_t i, size_t 
 /* The heartbeat of `node_id` among range read `i` of all heartbeats: as load_heartbeat. */
 int find_heartbeat(struct rule_ctx *ctx, const struct keyspace *ks, size_t i, const char *node_id,
                    struct heartbeat_record *r) MUST_USE;
+/* A heartbeat row that fails its checksum is one that nobody has written as long as its bytes are the
+ * same: its owner writes it anew when it next heartbeats. `r` gets what can be told of it (damaged,
+ * no life, a counter that stands for the bytes), and 1 is returned; for another error, that. Both
+ * functions above do so. */
+int heartbeat_damaged(struct rule_ctx *ctx, int err, struct bytes value,
+                      struct heartbeat_record *r) MUST_USE;
 /* The node row of `node_id` among range read `i` of all nodes: as load_node. */
 int find_node(struct rule_ctx *ctx, const struct keyspace *ks, size_t i, const char *node_id,
               struct node_record *r) MUST_USE;

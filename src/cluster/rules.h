@@ -24,6 +24,7 @@ struct life {
 struct silence {
     struct life life;
     uint64_t counter;
+    bool damaged; /* the row did not decode, and its bytes were the same for the window */
 };
 
 struct silences {
@@ -106,6 +107,7 @@ struct heartbeat_op {
     size_t format_read;   /* for the rule */
     bool not_current;     /* refused because this life is over */
     bool other_epoch;     /* not current, because the store has another cluster id */
+    bool healed;          /* one's own row failed its checksum, and was written anew */
 
     struct txn txn;
 };

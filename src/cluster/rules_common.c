@@ -54,7 +54,9 @@ uint64_t write_view(struct rule_ctx *ctx, const struct keyspace *ks, const struc
         next.hash_hi += hi;
         next.hash_lo += lo;
     } else {
-        CHECK(next.count > 0);
+        struct key key = key_view(ks);
+        if (next.count == 0) /* nothing is committed: the transaction ends with that error */
+            (void)rule_corrupt(ctx, KELPIE_E_STORE_CORRUPT, key_bytes(&key));
         next.count--;
         next.hash_hi -= hi;
         if (!MUTANT("viewhash"))
@@ -101,6 +103,9 @@ const struct silence *silence_find(const struct silences *s, const char *node_id
 
 int still_silent(const struct heartbeat_record *h, const struct silence *s)
 {
+    /* Whose bytes are unchanged nobody has written; what they say is not asked. */
+    if (h->damaged || s->damaged)
+        return h->damaged && s->damaged && h->counter == s->counter;
     return h->incarnation == s->life.incarnation && uuid_equal(h->boot, s->life.boot) &&
            h->counter == s->counter;
 }

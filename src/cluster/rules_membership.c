@@ -170,10 +170,10 @@ void join_prepare(struct join_op *op, const struct env *env, txn_fn *done, void 
     read_key(t, key_heartbeat(op->ks, op->node_id));
 }
 
-/* A heartbeat row that is missing, or of another life (a restored store), starts anew. */
+/* A heartbeat row that is missing, damaged, or of another life (a restored store), starts anew. */
 static void own_heartbeat(struct heartbeat_record *h, const struct life *self)
 {
-    if (h->incarnation == self->incarnation && uuid_equal(h->boot, self->boot))
+    if (!h->damaged && h->incarnation == self->incarnation && uuid_equal(h->boot, self->boot))
         return;
     *h = (struct heartbeat_record){.incarnation = self->incarnation, .boot = self->boot};
 }
@@ -411,7 +411,7 @@ static enum verdict heartbeat_rule(struct rule_ctx *ctx, void *arg)
     struct node_record own;
     struct heartbeat_record h;
     struct view_record view = {0};
-    op->not_current = op->other_epoch = false;
+    op->not_current = op->other_epoch = op->healed = false;
     if (rule_read_count(ctx) == ctx->txn->own_read_count)
         op->nodes_read = op->format_read = 0; /* a new attempt */
     if (load_node(ctx, BEAT_NODE, &own) < 0 || load_heartbeat(ctx, BEAT_HEARTBEAT, &h) < 0)
@@ -425,6 +425,7 @@ static enum verdict heartbeat_rule(struct rule_ctx *ctx, void *arg)
     op->view_number = view.number;
     if (op->revives && view.number > op->held && !op->nodes_read)
         return read_all_nodes(ctx, op);
+    op->healed = h.damaged;
     own_heartbeat(&h, &op->self);
     if (h.counter == op->sequence) {
         SOMETIMES("heartbeat-recognised-as-done");
@@ -469,8 +470,12 @@ static enum verdict probe_rule(struct rule_ctx *ctx, void *arg)
 {
     struct probe_op *op = arg;
     struct probe_record p;
-    if (load_probe(ctx, 0, &p) < 0)
+    int found = load_probe(ctx, 0, &p);
+    if (found < 0 && found != KELPIE_E_STORE_CORRUPT)
         return RULE_REFUSE;
+    ctx->error = 0; /* a damaged one is written anew, as heartbeats are */
+    if (found < 0)
+        memset(&p, 0, sizeof(p));
     if (uuid_equal(p.boot, op->boot) && p.counter == op->sequence) {
         SOMETIMES("probe-recognised-as-done");
         return RULE_DONE;

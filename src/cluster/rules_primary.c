@@ -31,7 +31,7 @@ static int majority(struct rule_ctx *ctx, struct elect_op *op, const char *excep
             continue;
         if (find_heartbeat(ctx, op->ks, ELECT_HEARTBEATS, id, &h) < 0)
             return ctx->error;
-        if (self || h.counter >= answer->counter)
+        if (self || (!h.damaged && h.counter >= answer->counter))
             op->votes++;
     }
     if (more < 0)

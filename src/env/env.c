@@ -4,4 +4,5 @@ void env_init(struct env *env)
 {
     list_init(&env->txn_list);
     env->txns = &env->txn_list;
+    env->corrupt = &env->corrupt_count;
 }

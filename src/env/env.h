@@ -24,6 +24,8 @@ struct env {
     struct log log;
     struct list *txns; /* transactions under way, for cancel at close; set by env_init */
     struct list txn_list;
+    uint64_t *corrupt; /* records that were found not to decode, as often as that was; likewise */
+    uint64_t corrupt_count;
 };
 
 /* Call once the tables are filled in; the env then stays where it is. */

@@ -235,7 +235,10 @@ static void run_rule(struct txn *t)
     CHECK(verdict == RULE_MORE || t->read_count == t->asked_count);
     switch (verdict) {
     case RULE_COMMIT:
-        commit(t);
+        if (ctx.error)
+            finish(t, ctx.error);
+        else
+            commit(t);
         return;
     case RULE_DONE:
         finish(t, 0);
@@ -461,6 +464,14 @@ enum verdict rule_corrupt(struct rule_ctx *ctx, int error, struct bytes key)
                                                  : "fails its checksum or cannot be decoded");
     buf_deinit(&text);
     SOMETIMES("record-found-corrupt");
+    (*ctx->txn->env->corrupt)++;
     ctx->error = error;
     return RULE_REFUSE;
+}
+
+void rule_pass_corrupt(struct rule_ctx *ctx, int error, struct bytes key)
+{
+    int before = ctx->error;
+    (void)rule_corrupt(ctx, error, key);
+    ctx->error = before;
 }

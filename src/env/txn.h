@@ -137,5 +137,7 @@ enum verdict rule_refuse(struct rule_ctx *ctx, const char *fmt, ...) PRINTF_LIKE
 /* A record at `key` could not be decoded: ends the transaction with `error` (STORE_CORRUPT or
  * STORE_NEWER); nothing is acted on. */
 enum verdict rule_corrupt(struct rule_ctx *ctx, int error, struct bytes key);
+/* The same of a record that the transaction can do without: it is counted, and goes on. */
+void rule_pass_corrupt(struct rule_ctx *ctx, int error, struct bytes key);
 
 #endif

@@ -104,6 +104,8 @@ static void actor_metrics(const struct actors_stats *s, struct buf *out)
 
 static void rpc_metrics(struct api *api, struct buf *out)
 {
+    counter(out, "corrupt_records_total", *node_env(api->node)->corrupt,
+            "Times that a stored record failed its checksum.");
     struct rpc *rpc = node_rpc(api->node);
     counter(out, "rpc_sent_total", rpc->sent, "Messages sent to nodes.");
     counter(out, "rpc_received_total", rpc->received, "Messages received from nodes.");

@@ -71,8 +71,9 @@ static void on_heartbeats(void *arg, int status, const struct store_row *rows, s
         struct key_parts parts;
         buf_clear(&scratch);
         status = key_parse(node_keyspace(api->node), rows[i].key, &parts);
-        if (!status)
-            status = heartbeat_record_decode(rows[i].key, rows[i].value, &scratch, &h);
+        /* A damaged one says nothing of its node; the event record_corrupt names it. */
+        if (!status && heartbeat_record_decode(rows[i].key, rows[i].value, &scratch, &h) != 0)
+            continue;
         json_t *node = status ? NULL : find_node(n->list, parts.node_id);
         if (!node ||
             json_integer_value(json_object_get(node, "incarnation")) != (json_int_t)h.incarnation)

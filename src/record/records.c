@@ -113,6 +113,7 @@ int heartbeat_record_decode(struct bytes key, struct bytes value, struct buf *sc
     r->counter = tuple_next_uint(&f);
     r->ack = tuple_next_uint(&f);
     r->load = tuple_next_uint(&f);
+    r->damaged = false;
     r->unreachable_count = value_take_u32(&f);
     if (r->unreachable_count > UNREACHABLE_MAX)
         return KELPIE_E_STORE_CORRUPT;

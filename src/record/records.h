@@ -61,6 +61,7 @@ struct heartbeat_record {
     uint64_t load;              /* activations */
     uint32_t unreachable_count; /* peers that it cannot reach; what follows them is zero */
     struct unreachable_peer unreachable[UNREACHABLE_MAX];
+    bool damaged; /* not in the row: the row does not decode, and `counter` stands for its bytes */
 };
 
 struct probe_record {

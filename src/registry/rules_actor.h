@@ -57,7 +57,8 @@ struct sweep_args {
 
     struct key next; /* where the next batch starts */
     bool at_end;
-    uint32_t voided; /* placements in this batch that named a dead incarnation */
+    uint32_t voided;     /* placements in this batch that named a dead incarnation */
+    bool passed_corrupt; /* a row of this batch fails its checksum, and was left as it is */
 
     /* What the rule asked for beyond its own reads: the node, then the placement of each row. */
     size_t extra_base;

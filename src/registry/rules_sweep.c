@@ -92,6 +92,17 @@ static void skip_incarnation(struct sweep_args *a, const struct batch *b)
     a->next = keys_by_incarnation(a->ks, b->first.node_id, b->first.number).end;
 }
 
+/* One that cannot be read stays, and the next batch begins behind it. */
+static void pass_row(struct sweep_args *a, const struct key_parts *row)
+{
+    struct key key = row_key(a, row);
+
+    CHECK(key.len < sizeof key.data);
+    key.data[key.len++] = 0;
+    a->next = key;
+    a->passed_corrupt = true;
+}
+
 static enum verdict ask(struct rule_ctx *ctx, struct sweep_args *a, const struct batch *b,
                         const struct key_parts *parts)
 {
@@ -116,7 +127,13 @@ static enum verdict sweep_batch(struct rule_ctx *ctx, struct sweep_args *a, cons
 
     if (error) {
         struct key key = key_node(a->ks, b->first.node_id);
-        return rule_corrupt(ctx, error, key_bytes(&key));
+        if (error != KELPIE_E_STORE_CORRUPT)
+            return rule_corrupt(ctx, error, key_bytes(&key));
+        /* Whether it hosts cannot be told: the others are swept without it. */
+        rule_pass_corrupt(ctx, error, key_bytes(&key));
+        a->passed_corrupt = true;
+        skip_incarnation(a, b);
+        return RULE_DONE;
     }
     if (found && (node.state == NODE_ACTIVE || node.state == NODE_LEAVING) &&
         node.incarnation == b->first.number && !MUTANT("sweepliving")) {
@@ -128,7 +145,10 @@ static enum verdict sweep_batch(struct rule_ctx *ctx, struct sweep_args *a, cons
         error = sweep_one(ctx, a, &parts[i], a->extra_base + 1 + i, &wrote);
         if (error) {
             struct key key = key_actor(a->ks, parts[i].type, parts[i].id);
-            return rule_corrupt(ctx, error, key_bytes(&key));
+            if (error != KELPIE_E_STORE_CORRUPT)
+                return rule_corrupt(ctx, error, key_bytes(&key));
+            rule_pass_corrupt(ctx, error, key_bytes(&key));
+            pass_row(a, &parts[i]);
         }
     }
     return wrote ? RULE_COMMIT : RULE_DONE;
@@ -159,6 +179,7 @@ enum verdict rule_sweep_placements(struct rule_ctx *ctx, void *arg)
     enum verdict v = check_primary(ctx, a);
 
     a->voided = 0;
+    a->passed_corrupt = false;
     a->at_end = rows.count == 0;
     if (v != RULE_DONE || a->at_end)
         return v;

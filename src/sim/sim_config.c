@@ -216,6 +216,8 @@ static void draw_trials(struct sim_config *c)
     c->special_per_64 = draw_skewed(&r, 1, 32);
     c->slow_handler_ms = draw_skewed(&r, 5, 3 * c->timing.lease_ms);
     c->burst_ms = draw(&r, 2000, 20000);
+    if (rng_chance(&r, 1, 6) && c->faults)
+        c->faults |= 1ull << FAULT_ROT;
 }
 
 /* How many actors there are for each node that is never away for good. */

@@ -71,7 +71,8 @@
       "clients repeat a request long after, or although it was answered")                          \
     X(CLOCK_JUMP, "clock-jump", "machines sleep at once: their clocks are ahead when they wake")   \
     X(RESTORE, "restore", "all is stopped, and the store set back to an older backup")             \
-    X(GREY, "grey", "a node reaches the store, but not (or not both ways) most of the others")
+    X(GREY, "grey", "a node reaches the store, but not (or not both ways) most of the others")     \
+    X(ROT, "rot", "a bit of a stored value flips, and stays so until the row is put right")
 
 /* X(NAME, "invariants") that a fault suspends while it lasts, and until its effects are over. */
 #define SIM_FAULTS_SUSPEND(X)                                                                      \

@@ -318,7 +318,7 @@ void hosts_free(struct hosts *hs)
 {
     if (!hs)
         return;
-    for (unsigned n = 0; n < SIM_NODES_MAX; n++)
+    for (unsigned n = 0; n < hs->w->config.nodes; n++)
         machine_down(&hs->host[n]);
     free(hs);
 }

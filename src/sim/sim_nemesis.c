@@ -6,6 +6,7 @@
 #include "sim/sim_net.h"
 #include "sim/sim_record.h"
 #include "sim/sim_restore.h"
+#include "sim/sim_rot.h"
 #include "sim/sim_steps.h"
 #include "sim/sim_store.h"
 
@@ -390,6 +391,10 @@ static void strike_at(struct nemesis *n, enum sim_fault kind, struct process *p)
     case FAULT_RESTORE:
         restore_turn(w);
         break;
+    case FAULT_ROT:
+        if (restore_idle(w) && rot_strike(w))
+            world_met(w, kind);
+        break;
     case FAULT_WALL_JUMP:
         jump_wall(w, p);
         break;
@@ -464,7 +469,7 @@ static void on_next(struct world *w, struct sim_event *e)
         FAULT_TWIN,          FAULT_SUSPEND,  FAULT_WALL_JUMP,  FAULT_RESET,
         FAULT_CLOG,          FAULT_GROUPS,   FAULT_FLAP,       FAULT_STORE_RECOVERY,
         FAULT_STORE_RESTART, FAULT_THROTTLE, FAULT_STORE_FULL, FAULT_CLOCK_JUMP,
-        FAULT_RESTORE,       FAULT_GREY,
+        FAULT_RESTORE,       FAULT_GREY,     FAULT_ROT,
     };
     enum sim_fault on[ARRAY_LEN(kinds)];
     size_t count = 0;

@@ -7,6 +7,7 @@
 #include "registry/rules_restored.h"
 #include "sim/sim_host_link.h"
 #include "sim/sim_record.h"
+#include "sim/sim_rot.h"
 #include "sim/sim_workload.h"
 
 #define AGE_MS_MIN 1000     /* of a backup when it is restored */
@@ -46,6 +47,8 @@ struct restore {
     uint32_t survivors;    /* 1 << node */
     bool setting_back;
     unsigned last_old_life;
+    unsigned strangers[SIM_NODES_MAX * 2]; /* of the old lives, those that were no member yet */
+    unsigned stranger_count;
 
     struct process *program;
     struct restored_op *op; /* of the program's memory */
@@ -96,6 +99,8 @@ static void drop_backup(struct restore *r)
 
 static void make_backup(struct restore *r)
 {
+    if (rot_is_there(r->w))
+        return; /* whoever backs up has looked whether the store is sound */
     drop_backup(r);
     sim_store_each(r->w, on_row, r);
     r->there = r->count > 0;
@@ -132,6 +137,19 @@ static void stop_all(struct restore *r)
     world_after(w, &r->next, below(w, SET_BACK_MS_MAX) * NS_PER_MS);
 }
 
+/* Whoever has never joined knows no epoch, and holds nothing of one. */
+static void note_strangers(struct restore *r)
+{
+    r->stranger_count = 0;
+    LIST_FOREACH(it, &r->w->processes)
+    {
+        const struct process *p = LIST_ENTRY(it, struct process, link);
+        const struct node *n = process_node(p);
+        if (n && uuid_is_zero(cluster_id(node_cluster((struct node *)n))))
+            r->strangers[r->stranger_count++] = p->life;
+    }
+}
+
 static void set_back(struct restore *r)
 {
     struct world *w = r->w;
@@ -141,8 +159,10 @@ static void set_back(struct restore *r)
     for (size_t i = 0; i < r->count; i++)
         writes[i] = (struct store_write){
             .kind = STORE_PUT, .key = r->rows[i].key, .value = r->rows[i].value};
+    rot_forget(w);
     sim_store_set_back(w, writes, r->count);
     r->last_old_life = w->lives;
+    note_strangers(r);
     r->setting_back = true;
     checks_on_set_back(w, writes, r->count);
     workload_set_back(w, writes, r->count);
@@ -383,5 +403,9 @@ bool restore_has_been(const struct world *w)
 bool restore_is_old_life(const struct world *w, unsigned life)
 {
     const struct restore *r = w->restore;
+
+    for (unsigned i = 0; r && i < r->stranger_count; i++)
+        if (r->strangers[i] == life)
+            return false;
     return r && life <= r->last_old_life;
 }

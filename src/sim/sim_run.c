@@ -10,6 +10,7 @@
 #include "sim/sim_operator.h"
 #include "sim/sim_record.h"
 #include "sim/sim_restore.h"
+#include "sim/sim_rot.h"
 #include "sim/sim_steps.h"
 #include "sim/sim_store.h"
 #include "sim/sim_workload.h"
@@ -32,13 +33,16 @@ void sim_build(struct world *w, const struct sim_config *config)
     w->work = workload_new(w);
     w->operators = operators_new(w);
     w->restore = restore_new(w);
+    w->rot = rot_new(w);
 }
 
 void sim_tear_down(struct world *w)
 {
     hosts_free(w->hosts);
+    world_drop_events(w);
     operators_free(w->operators);
     restore_free(w->restore);
+    rot_free(w->rot);
     workload_free(w->work);
     nemesis_free(w->nemesis);
     checks_free(w->checks);
@@ -183,6 +187,7 @@ void sim_run(const struct sim_config *config, struct sim_result *r)
     run_with_faults(&w);
 
     restore_calm(&w);
+    rot_repair_all(&w);
     nemesis_calm(&w);
     operators_calm(&w);
     if (!w.stop)

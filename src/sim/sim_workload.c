@@ -553,7 +553,7 @@ static void note_outstanding(struct world *w, struct sim_actor *a)
     {
         struct sim_op *op = LIST_ENTRY(it, struct sim_op, link);
         op->noted = 0;
-        if (op->refs == 0 || op->answered)
+        if (op->refs == 0)
             continue;
         a->issued += op->amount;
         history_asked(w, op);

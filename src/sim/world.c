@@ -51,6 +51,17 @@ void world_cancel(struct world *w, struct sim_event *e)
         sim_heap_remove(&w->heap, e->heap_index);
 }
 
+static bool is_event(void *arg, const struct sim_item *item)
+{
+    (void)arg;
+    return item->event != NULL;
+}
+
+void world_drop_events(struct world *w)
+{
+    sim_heap_filter(&w->heap, is_event, NULL);
+}
+
 void world_push_timer(struct world *w, struct timer *t, uint64_t due_ns)
 {
     struct sim_item item = {.due_ns = due_ns, .seq = w->seq++, .timer = t};

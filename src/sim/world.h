@@ -31,6 +31,7 @@ enum sim_stream {
     STREAM_TRIAL, /* of actors that try their node, and of clients that do */
     STREAM_AIM,   /* of strikes that wait for a phase of the protocol */
     STREAM_RESTORE,
+    STREAM_ROT,
     STREAM_COUNT
 };
 
@@ -75,6 +76,7 @@ struct world {
     struct workload *work;
     struct operators *operators;
     struct restore *restore;
+    struct rot *rot;
     struct record *record; /* NULL: nobody keeps what happens (sim_record.h) */
     struct steps *steps;   /* likewise, as steps of the specification (sim_steps.h) */
 };
@@ -92,6 +94,8 @@ static inline bool event_queued(const struct sim_event *e)
 void world_at(struct world *w, struct sim_event *e, uint64_t due_ns);
 void world_after(struct world *w, struct sim_event *e, uint64_t delay_ns);
 void world_cancel(struct world *w, struct sim_event *e);
+/* At the end: none of them comes. Timers stay, and are stopped by whoever started them. */
+void world_drop_events(struct world *w);
 void world_push_timer(struct world *w, struct timer *t, uint64_t due_ns);
 /* Of the world itself, for what belongs to no process. */
 struct clock world_clock(struct world *w);

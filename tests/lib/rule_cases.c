@@ -11,6 +11,7 @@
 #include "base/crc32c.h"
 #include "base/tuple.h"
 #include "kelpie/error.h"
+#include "record/keys.h"
 
 static void run(struct rig *r, const struct rule_case *c, rule_start_fn *start)
 {
@@ -101,6 +102,16 @@ static void newer_value(struct rig *r, struct rig_row *row)
     buf_deinit(&scratch);
 }
 
+/* A heartbeat or a probe: its owner writes it anew, and others know its bytes again. */
+static bool is_own_signs(const struct rig_row *row)
+{
+    struct key_parts parts;
+    struct keyspace ks;
+    assert_int_equal(keyspace_init(&ks, "kelpie"), 0);
+    return key_parse(&ks, key_bytes(&row->key), &parts) == 0 &&
+           (parts.family == KEY_HEARTBEAT || parts.family == KEY_PROBE);
+}
+
 static bool run_damaged(const struct rule_case *c, rule_start_fn *start, size_t row, bool newer)
 {
     int expected = newer ? KELPIE_E_STORE_NEWER : KELPIE_E_STORE_CORRUPT;
@@ -109,13 +120,20 @@ static bool run_damaged(const struct rule_case *c, rule_start_fn *start, size_t 
     bool found;
     rig_init(&r);
     rig_scene(&r, c->scene);
+    bool signs = is_own_signs(&r.rows[row]);
     if (newer)
         newer_value(&r, &r.rows[row]);
     else
         flip_value(&r.rows[row]);
     run(&r, c, start);
     found = r.status == expected;
-    if (found) {
+    if (!found && !newer && signs) {
+        /* What was refused is not done for it, but that the owner writes it anew; what was done may
+         * wait for that. */
+        bool alone = !strchr(rig_written(&r, text), ' ') && strchr(text, '~');
+        if (c->status && !alone)
+            assert_int_equal(r.status, c->status);
+    } else if (found) {
         assert_string_equal(rig_written(&r, text), "");
         assert_non_null(strstr(r.reason, "the record at (\"kelpie\""));
     } else {
@@ -132,12 +150,12 @@ size_t rule_corruption_found(const struct rule_case *c, rule_start_fn *start)
     rig_init(&r);
     rig_scene(&r, c->scene);
     rows = r.row_count;
-    rig_free(&r);
     for (size_t i = 0; i < rows; i++) {
-        bool corrupt = run_damaged(c, start, i, false);
-        assert_int_equal(run_damaged(c, start, i, true), corrupt);
-        found += corrupt;
+        bool corrupt = run_damaged(c, start, i, false), newer = run_damaged(c, start, i, true);
+        assert_true(corrupt == newer || is_own_signs(&r.rows[i]));
+        found += newer;
     }
+    rig_free(&r);
     return found;
 }
 

@@ -253,6 +253,52 @@ static void window_ends(void **state)
     teardown(&s);
 }
 
+/* A row that fails its checksum is known by its bytes: the same for the window is silent. */
+static void a_damaged_row_is_known_by_its_bytes(void **state)
+{
+    struct sky s;
+    struct heartbeat_record h = {.counter = 0x1234, .damaged = true};
+    const struct life b = life_of("b", 1, 1);
+    struct silence out;
+    (void)state;
+    setup(&s);
+    (void)see(&s, 7, 1000);
+    assert_true(detector_see(&s.d, "b", &h, ++s.version, ms(2000)));
+    detector_lease(&s.d, &b, LEASE);
+    assert_false(detector_see(&s.d, "b", &h, ++s.version, ms(2300)));
+    cover(&s, 1000, 2000 + WINDOW - 1);
+    assert_false(detector_silent(&s.d, &b, &out));
+    cover(&s, 2000 + WINDOW - 1, 2000 + WINDOW);
+    assert_true(detector_silent(&s.d, &b, &out));
+    assert_true(out.damaged);
+    assert_int_equal(out.counter, 0x1234);
+    /* Other bytes, or a record again: from the beginning. No life has moved by that. */
+    h.counter++;
+    assert_true(detector_see(&s.d, "b", &h, ++s.version, ms(5000)));
+    detector_lease(&s.d, &b, LEASE);
+    assert_false(detector_silent(&s.d, &b, &out));
+    assert_int_equal(detector_find(&s.d, "b")->moves, 0);
+    assert_true(see(&s, 8, 5300));
+    assert_false(silent(&s));
+    teardown(&s);
+}
+
+/* More rows than there can be nodes are not watched, and harm nobody. */
+static void sightings_have_a_bound(void **state)
+{
+    struct sky s;
+    (void)state;
+    setup(&s);
+    for (unsigned i = 0; i < SIGHTINGS_MAX + 3; i++) {
+        char id[16];
+        (void)snprintf(id, sizeof(id), "n%u", i);
+        (void)see_life(&s, life_of(id, 1, 1), 1, 1000);
+    }
+    assert_int_equal(s.d.seen.count, SIGHTINGS_MAX);
+    detector_clear(&s.d);
+    teardown(&s);
+}
+
 /* The claim of docs/protocol.md: whatever the two clocks do within the bound, and whenever the
  * counter was committed and read, the lease is over when the window is. */
 static void the_window_outlasts_the_lease(void **state)
@@ -277,6 +323,8 @@ int main(void)
         cmocka_unit_test(a_longer_lease_has_a_longer_window),
         cmocka_unit_test(an_unknown_lease_is_waited_for),
         cmocka_unit_test(window_ends),
+        cmocka_unit_test(a_damaged_row_is_known_by_its_bytes),
+        cmocka_unit_test(sightings_have_a_bound),
         cmocka_unit_test(the_window_outlasts_the_lease),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

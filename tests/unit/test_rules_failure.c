@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "base/hash128.h"
 #include "kelpie/error.h"
 #include "lib/rule_cases.h"
 
@@ -67,6 +68,59 @@ static void mark_node_failed(void **state)
     (void)state;
     RULE_CASES_RUN(mark_cases, start_mark);
     assert_int_equal(rule_corruption_found(&mark_cases[0], start_mark), 5);
+}
+
+/* What the heartbeat of `b` says is not asked when it fails its checksum; whether it is the same is. */
+static int mark_damaged(bool moved)
+{
+    static const struct rule_case c = {"damaged", PRIMARY_A "b=A1 b~7/5 view=5", "b1~7", 0, 0, ""};
+    struct rig r;
+    rig_init(&r);
+    rig_scene(&r, c.scene);
+    struct rig_row *row = rig_row(&r, "~b");
+    row->value[row->len / 2] ^= 0x10;
+    start_mark(&r, &c);
+    struct hash128 h = hash128_start();
+    hash128_bytes(&h, bytes_of(row->value, row->len));
+    mark.target.counter = hash128_value(&h).lo;
+    mark.target.damaged = true;
+    if (moved)
+        row->value[row->len / 2] ^= 0x20;
+    rig_run(&r);
+    int status = r.status;
+    rig_free(&r);
+    return status;
+}
+
+static void mark_node_failed_damaged(void **state)
+{
+    (void)state;
+    assert_int_equal(mark_damaged(false), 0);
+    assert_int_equal(mark_damaged(true), REFUSED);
+}
+
+/* Rows that contradict each other end in an error, not in the process's end. */
+static void mark_node_failed_without_a_member(void **state)
+{
+    static const struct rule_case c = {"no member", PRIMARY_A "b=A1 b~7/5 view=5", "b1~7", 0, 0,
+                                       ""};
+    char text[RIG_TEXT_MAX];
+    struct rig r;
+    (void)state;
+    rig_init(&r);
+    rig_scene(&r, c.scene);
+    const struct view_record none = {.number = 5};
+    struct key key = key_view(&r.ks);
+    struct buf value;
+    buf_init(&value, r.env.mem);
+    view_record_encode(&none, key_bytes(&key), &value);
+    rig_put(&r, key, buf_bytes(&value));
+    buf_deinit(&value);
+    start_mark(&r, &c);
+    rig_run(&r);
+    assert_int_equal(r.status, KELPIE_E_STORE_CORRUPT);
+    assert_string_equal(rig_written(&r, text), "");
+    rig_free(&r);
 }
 
 static void mark_node_failed_conflicts(void **state)
@@ -446,6 +500,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(mark_node_failed),
         cmocka_unit_test(mark_node_failed_conflicts),
+        cmocka_unit_test(mark_node_failed_damaged),
+        cmocka_unit_test(mark_node_failed_without_a_member),
         cmocka_unit_test(mark_dead_all),
         cmocka_unit_test(mark_dead_all_conflicts),
         cmocka_unit_test(node_recover),
