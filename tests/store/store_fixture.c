@@ -133,7 +133,8 @@ static void open_fdb(struct store_fixture *f)
 
 static void close_fdb(struct store_fixture *f)
 {
-    clear_all(f);
+    if (!f->busy)
+        clear_all(f);
     close_handles(f);
 }
 

@@ -38,6 +38,7 @@ struct store_fixture {
     char dir[256];
     struct fdb_fixture *fdb;
     struct store_fdb_options fdb_options;
+    bool busy;          /* closed with requests under way: rows stay until the next open */
     bool shares_memory; /* with another one that is open: what is left is counted later */
 };
 

@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "kelpie/error.h"
+#include "store/conformance.h"
 #include "store/history.h"
 #include "store/store_fixture.h"
 #include "store/store_process.h"
@@ -533,9 +534,12 @@ static const struct {
     const char *name;
     void (*fn)(struct store_fixture *f);
 } cases[] = {
-    {"rows", test_rows},       {"every_byte", test_every_byte}, {"sizes", test_sizes},
-    {"bulk", test_bulk},       {"ranges", test_ranges},         {"conflict", test_conflict},
-    {"watches", test_watches}, {"cancel", test_cancel},         {"too_old", test_too_old},
+    {"rows", test_rows},        {"every_byte", test_every_byte},
+    {"sizes", test_sizes},      {"bulk", test_bulk},
+    {"ranges", test_ranges},    {"conflict", test_conflict},
+    {"watches", test_watches},  {"cancel", test_cancel},
+    {"too_old", test_too_old},  {"bounds", conformance_bounds},
+    {"more", conformance_more}, {"close", conformance_close},
     {"random", test_random},
 };
 
