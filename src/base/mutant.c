@@ -72,7 +72,6 @@ const struct mutant_info mutant_table[] = {
     {"greyonce", "a node is flagged as soon as most accuse it", "GreyIsUnreachable", NULL},
     {"greyfirst", "a heartbeat that is seen for the first time counts as one that moves",
      "GreyIsUnreachable", NULL},
-    {"greylate", "FlagGrey reads the node's heartbeat as a snapshot", "GreyIsUnreachable", NULL},
     {"greyseveral", "a node is flagged while another one is on its way out", "OneGreyAtATime",
      NULL},
     {"greyhalf", "a node is flagged though half of the voters or fewer stay active",

@@ -98,8 +98,6 @@ void flag_prepare(struct flag_op *op, const struct env *env, txn_fn *done, void 
     read_key(t, key_node(op->ks, op->self.node_id));
     read_key(t, key_node(op->ks, op->target.node_id));
     read_key(t, key_heartbeat(op->ks, op->target.node_id));
-    if (MUTANT("greylate"))
-        t->reads[FLAG_HEARTBEAT].snapshot = true;
     read_range(t, keys_nodes(op->ks), 0, false);
     read_range(t, keys_heartbeats(op->ks), 0, true);
 }
