@@ -99,6 +99,7 @@ void life_end(struct process *p)
     struct life_of *l = p->owner;
     struct world *w = p->world;
 
+    process_let_go(p);
     world_cancel(w, &l->act);
     world_cancel(w, &l->deadline);
     world_cancel(w, &l->doom);

@@ -236,6 +236,11 @@ static void release_held(struct process *p, uint64_t delay_ns)
     p->held_count = 0;
 }
 
+void process_let_go(struct process *p)
+{
+    release_held(p, 0);
+}
+
 void process_free(struct process *p)
 {
     struct world *w = p->world;

@@ -94,6 +94,8 @@ void process_pause(struct process *p, uint64_t ns);
 void process_stop(struct process *p);
 void process_freeze(struct process *p);
 void process_thaw(struct process *p);
+/* What waits for the thaw is queued again: it can be cancelled. */
+void process_let_go(struct process *p);
 /* True when frozen: then the event, whose time has come, waits for the thaw. */
 bool process_hold(struct process *p, struct sim_event *e);
 /* For the world: a timer's time has come. */

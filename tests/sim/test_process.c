@@ -170,6 +170,42 @@ static void the_killed_are_gone(void **state)
     rig_end(&r);
 }
 
+struct errand {
+    struct sim_event event;
+    struct process *p;
+    unsigned runs;
+};
+
+static void run_errand(struct world *w, struct sim_event *e)
+{
+    struct errand *r = CONTAINER_OF(e, struct errand, event);
+    (void)w;
+    if (!process_hold(r->p, e))
+        r->runs++;
+}
+
+/* What waits for the thaw of a life that ends can be cancelled. */
+static void what_a_frozen_one_holds_is_let_go(void **state)
+{
+    struct sim_config c = rig_config();
+    struct rig r;
+
+    (void)state;
+    rig_begin(&r, &c);
+    struct errand e = {.p = rig_process(&r, 0)};
+    event_init(&e.event, run_errand);
+    world_after(&r.w, &e.event, NS_PER_S);
+    process_freeze(e.p);
+    world_run(&r.w, 2 * NS_PER_S);
+    process_let_go(e.p);
+    world_cancel(&r.w, &e.event);
+    process_free(e.p);
+    world_run(&r.w, 4 * NS_PER_S);
+    assert_int_equal(e.runs, 0);
+    assert_false(event_queued(&e.event));
+    rig_end(&r);
+}
+
 /* ---- network */
 
 struct inbox {
@@ -250,6 +286,7 @@ int main(void)
         cmocka_unit_test(a_stopped_timer_does_not_ring),
         cmocka_unit_test(the_frozen_wait),
         cmocka_unit_test(the_killed_are_gone),
+        cmocka_unit_test(what_a_frozen_one_holds_is_let_go),
         cmocka_unit_test(frames_go_where_they_can),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
