@@ -14,6 +14,7 @@ struct history_op {
     struct linear_op op;
     uint64_t asked_ns, answered_ns;
     uint32_t serial;
+    unsigned unsure; /* attempts of which nobody said that they were not applied */
 };
 
 struct history {
@@ -27,6 +28,8 @@ void history_asked(const struct world *w, struct sim_op *op)
     struct sim_actor *a = op->actor;
     struct history *h = a->history;
 
+    if (op->noted)
+        a->history->ops[op->noted - 1].unsure++;
     if (!a->counter || op->noted || op->apart || op->kind == OP_FAIL)
         return;
     if (!h) {
@@ -43,6 +46,7 @@ void history_asked(const struct world *w, struct sim_op *op)
         .op = {.asked = ++h->moment, .answered = LINEAR_OPEN, .amount = op->amount},
         .asked_ns = w->now_ns,
         .serial = op->serial,
+        .unsure = 1,
     };
     op->noted = h->count;
 }
@@ -61,6 +65,12 @@ void history_answered(const struct world *w, const struct sim_op *op)
     o->answered_ns = w->now_ns;
 }
 
+void history_refused(const struct sim_op *op)
+{
+    if (op->noted)
+        op->actor->history->ops[op->noted - 1].unsure--;
+}
+
 void history_free(struct sim_actor *a)
 {
     if (a->history)
@@ -75,10 +85,13 @@ static void judge(struct world *w, const struct sim_actor *a)
     struct linear_op *ops = calloc(h->count, sizeof *ops);
 
     CHECK(ops);
-    for (size_t i = 0; i < h->count; i++)
+    for (size_t i = 0; i < h->count; i++) {
         ops[i] = h->ops[i].op;
-    for (size_t i = 0; i < h->count; i++)
-        ops[i].value -= ops[i].answered == LINEAR_OPEN ? 0 : a->base;
+        if (ops[i].answered != LINEAR_OPEN)
+            ops[i].value -= a->base;
+        else if (h->ops[i].unsure == 0)
+            ops[i].amount = 0; /* it was not applied: as if it had only asked */
+    }
     struct linear_result r = linear_check(ops, h->count, LINEAR_STATES_MAX);
     free(ops);
     w->checks->histories++;

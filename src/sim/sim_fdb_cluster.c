@@ -323,8 +323,22 @@ static void batch(struct sim_fdb *c,
     fdb_rows_trim(&c->rows, version - SIM_FDB_WINDOW);
 }
 
+/* Whoever was to answer is gone: half of what is on its way back never arrives. */
+static void answers_lose(struct sim_fdb *c)
+{
+    LIST_FOREACH(it, &c->transit)
+    {
+        struct sim_commit *m = LIST_ENTRY(it, struct sim_commit, link);
+        if (!m->decided || m->error || !m->tr || !rng_chance(&c->rng, 1, 2))
+            continue;
+        m->error = FDB_COMMIT_UNKNOWN_RESULT;
+        c->stats.unknown++;
+    }
+}
+
 void sim_commits_lose(struct sim_fdb *c)
 {
+    answers_lose(c);
     if (!list_empty(&c->queue))
         batch(c, commit_lose);
 }

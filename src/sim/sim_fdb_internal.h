@@ -148,7 +148,7 @@ void sim_items_free(struct sim_fdb *c, struct list *items);
 void sim_commit_send(struct fdb_transaction *tr);
 /* Its transaction ends: it goes on alone, or what was not delivered is lost. */
 void sim_commit_orphan(struct sim_commit *m);
-/* Whatever is in the queue ends as unknown, done or not. */
+/* Whatever is in the queue ends as unknown, done or not; so does what is done and not answered. */
 void sim_commits_lose(struct sim_fdb *c);
 /* Commits go on, when nothing holds them up any more. */
 void sim_commits_wake(struct sim_fdb *c);

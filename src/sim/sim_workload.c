@@ -193,6 +193,8 @@ static void take_answer(struct workload *work, struct attempt *a, int status, st
     if (op->lost)
         return;
     if (status) {
+        if (status == KELPIE_E_TIMEOUT)
+            history_refused(op);
         work->stats.errors++;
         work->stats.mailbox_full += status == KELPIE_E_MAILBOX_FULL;
         work->stats.applied_no_reply += status == KELPIE_E_APPLIED_NO_REPLY;

@@ -64,8 +64,10 @@ bool check_reply(struct world *w, struct sim_op *op, struct bytes reply);
 /* At the end: the value of a counter that was asked when nothing is under way any more. */
 void check_final(struct world *w, const struct sim_op *op);
 
-/* The history of a counter: a request is first sent; is first answered, with op->value. */
+/* The history of a counter: a request is sent; an attempt of it is said to be surely not applied; it
+ * is first answered, with op->value. */
 void history_asked(const struct world *w, struct sim_op *op);
+void history_refused(const struct sim_op *op);
 void history_answered(const struct world *w, const struct sim_op *op);
 void history_free(struct sim_actor *a);
 /* At the end, or before it is begun anew: is each of them linearizable? */

@@ -559,6 +559,31 @@ static void replies_are_in_order(void **state)
     rig_end(&f.r);
 }
 
+/* A request that was said to be surely not applied, in all of its attempts, explains nothing. */
+static void what_timed_out_was_not_applied(void **state)
+{
+    struct fixture f;
+    (void)state;
+    begin(&f);
+    for (unsigned refused = 0; refused <= 2; refused++) {
+        struct sim_actor a = {.type = "counter", .id = "a", .counter = true};
+        struct sim_op add = op_of(&a, OP_ADD, 1, 2), get = op_of(&a, OP_GET, 2, 0);
+
+        history_asked(&f.r.w, &add);
+        history_asked(&f.r.w, &add);
+        for (unsigned i = 0; i < refused; i++)
+            history_refused(&add);
+        history_asked(&f.r.w, &get);
+        get.value = 2;
+        history_answered(&f.r.w, &get);
+        check_histories(&f.r.w, &a, 1);
+        assert_int_equal(f.r.w.violation_count, refused == 2);
+        history_free(&a);
+    }
+    assert_string_equal(f.r.w.violations[0].check, "Linearizable");
+    rig_end(&f.r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -577,6 +602,7 @@ int main(void)
         cmocka_unit_test(the_flagged_are_silent),
         cmocka_unit_test(who_returns_is_reached),
         cmocka_unit_test(replies_are_in_order),
+        cmocka_unit_test(what_timed_out_was_not_applied),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
