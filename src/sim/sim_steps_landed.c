@@ -401,21 +401,36 @@ static void step_down(struct landing *l)
 
 /* ---- actors */
 
-/* The attempt that was sent at that time; the last one, if none is given. */
+/* The attempt that was sent at that time; the last one, if none is given. What is tried again once
+ * the lease is over was sent, as far as that matters, by the last attempt with a lease. */
 static struct step_sent *sent_find(struct landing *l, const struct step_sent *like)
 {
     struct steps *s = l->s;
     size_t from = s->sent_count > STEP_SENT_MAX ? s->sent_count - STEP_SENT_MAX : 0;
+    struct step_sent *found = NULL;
 
     for (size_t i = s->sent_count; i-- > from;) {
         struct step_sent *e = &s->sent[i % STEP_SENT_MAX];
         if (e->life != l->seen->life || e->action != like->action || e->actor != like->actor ||
             e->generation != like->generation || s->lines[e->line].live ||
-            (like->sent_ns && e->sent_ns != like->sent_ns))
+            (!found && like->sent_ns && e->sent_ns != like->sent_ns))
             continue;
-        return e;
+        if (e->leased)
+            return e;
+        if (!found)
+            found = e;
     }
-    return NULL;
+    return found;
+}
+
+/* It was a step. Without any lease, one that a heartbeat lent for it. */
+static void sent_lives(struct steps *s, const struct step_sent *e)
+{
+    s->lines[e->line].live = true;
+    if (e->leased || s->full)
+        return;
+    s->lines[e->line - 1].live = true;
+    s->lines[e->line + 1].live = true;
 }
 
 /* Which placement of those told of this commit changed, + 1; 0: none. */
@@ -456,7 +471,7 @@ static void commit_move(struct landing *l, enum step_action sent)
         .action = sent, .actor = actor, .generation = generation, .sent_ns = l->seen->sent_ns};
     const struct step_sent *e = sent_find(l, &like);
     if (e)
-        l->s->lines[e->line].live = true;
+        sent_lives(l->s, e);
     size_t at = step_add(l->s, STEP_CommitMove, l->n);
     l->s->lines[at].actor = actor;
     l->s->lines[at].other = to->node;
@@ -493,7 +508,7 @@ static void abort_move(struct landing *l)
         e = sent_find(l, &like);
     s->store = before;
     if (e) {
-        s->lines[e->line].live = true;
+        sent_lives(s, e);
     } else {
         size_t release = step_add(s, STEP_ReleaseActor, l->n);
         s->lines[release].implied = true;
@@ -537,7 +552,7 @@ static void commit_write(struct landing *l)
                                  .sent_ns = l->seen->sent_ns};
         const struct step_sent *e = sent_find(l, &like);
         if (e)
-            l->s->lines[e->line].live = true;
+            sent_lives(l->s, e);
         size_t at = step_add(l->s, STEP_CommitWrite, l->n);
         l->s->lines[at].actor = actor;
         l->s->lines[at].number = (uint32_t)r.generation;
@@ -618,7 +633,13 @@ static void sent_add(struct steps *s, const struct process *p, const struct step
     *e = *like;
     e->life = p->life;
     e->sent_ns = s->w->now_ns;
+    step_prepare(s, like->action, p->node);
+    e->leased = s->nodes[p->node].model.lease || like->action == STEP_ReleaseActor;
+    if (!e->leased)
+        s->lines[step_reserve(s, STEP_SendHeartbeat, p->node)].implied = true;
     e->line = step_reserve(s, like->action, p->node);
+    if (!e->leased)
+        s->lines[step_reserve(s, STEP_LeaseExpire, p->node)].implied = true;
     struct step *l = &s->lines[e->line];
     l->actor = like->actor;
     l->number = like->generation;

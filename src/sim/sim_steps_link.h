@@ -85,6 +85,7 @@ struct step_sent {
     enum step_action action;
     uint32_t actor, generation, to;
     uint64_t sent_ns;
+    bool leased;
     size_t line;
 };
 
