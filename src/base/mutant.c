@@ -69,7 +69,6 @@ const struct mutant_info mutant_table[] = {
     /* grey failures */
     {"greyquorum", "a node is flagged when one other cannot reach it", "GreyIsUnreachable", NULL},
     {"greyhasty", "a peer that missed one ping is called unreachable", "GreyIsUnreachable", NULL},
-    {"greyonce", "a node is flagged as soon as most accuse it", "GreyIsUnreachable", NULL},
     {"greyfirst", "a heartbeat that is seen for the first time counts as one that moves",
      "GreyIsUnreachable", NULL},
     {"greyseveral", "a node is flagged while another one is on its way out", "OneGreyAtATime",

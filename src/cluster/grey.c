@@ -305,8 +305,7 @@ static bool is_grey(struct cluster *c, struct peer *p, size_t observers)
         p->accused_since_ns = 0;
     else if (p->accused_since_ns == 0)
         p->accused_since_ns = now;
-    return p->accused_since_ns &&
-           (now - p->accused_since_ns >= accused_for_ns(c) || MUTANT("greyonce"));
+    return p->accused_since_ns && now - p->accused_since_ns >= accused_for_ns(c);
 }
 
 void grey_judge(struct cluster *c)
