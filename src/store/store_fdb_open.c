@@ -173,8 +173,8 @@ static int first_answer(const struct store_fdb_handle *h, const struct env *env,
     if (is_silence(err))
         store_sentence(error, error_size,
                        "the FoundationDB cluster of '%s' has not answered for %llu ms; see "
-                       "whether it runs (fdbcli -C %s --exec status) and whether this machine "
-                       "reaches it%s%s",
+                       "whether it runs (fdbcli -C %s --exec status), whether the file is the same "
+                       "as on its servers, and whether this machine reaches it%s%s",
                        path, (unsigned long long)waited, path,
                        o->wait_option ? ", or wait for it with " : "",
                        o->wait_option ? o->wait_option : "");
