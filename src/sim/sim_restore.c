@@ -15,10 +15,10 @@
 #define AGAIN_MS 300        /* until the operator tries again what was refused, or broken off */
 #define LOOK_MS 500
 #define ROUND_MS 20000 /* for one transaction of the program */
-#define SURVIVES_IN 6
+#define SURVIVES_IN 3
 #define BREAKS_OFF_IN 12       /* transactions after which the program is killed */
 #define COMES_BACK_MS_MAX 8000 /* a machine that was cut off, after the new epoch has begun */
-#define PATIENCE_MS 40000      /* a restore does not begin later than this before the calm */
+#define PATIENCE_MS 20000      /* a restore does not begin later than this before the calm */
 #define PROGRAM_NODE 0         /* the machine that the program runs on */
 
 struct copied_row {
@@ -360,7 +360,7 @@ void restore_turn(struct world *w)
         make_backup(r);
         return;
     }
-    if (w->now_ns < r->made_ns + AGE_MS_MIN * NS_PER_MS || below(w, 2) ||
+    if (w->now_ns < r->made_ns + AGE_MS_MIN * NS_PER_MS ||
         w->now_ns + PATIENCE_MS * NS_PER_MS > end_ns)
         return;
     world_met(w, FAULT_RESTORE);
