@@ -80,6 +80,8 @@ bool check_error(struct world *w, struct sim_op *op, int status, struct bytes wh
     }
     bool reported =
         status == KELPIE_E_STORE_CORRUPT && (w->met[FAULT_CORRUPTION] > 0 || w->met[FAULT_ROT] > 0);
+    /* A node that lived on is told so by those of the new epoch, until it ends. */
+    reported |= status == KELPIE_E_STORE_FOREIGN && w->met[FAULT_RESTORE] > 0;
     return COMPARE(w, CHECK_REPLIES, kelpie_error_retry(status) || reported,
                    "%s/%s answered request %s with %s: %.*s", a->type, a->id, op->request_id,
                    kelpie_error_name(status), (int)why.len, (const char *)why.data);
