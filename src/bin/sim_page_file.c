@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "kelpie/error.h"
@@ -19,8 +20,15 @@ static char *part_of(const char *path)
     return part;
 }
 
+/* What is there already must be a file: a device or a folder is not replaced. */
 static FILE *begin(const char *path)
 {
+    struct stat st;
+
+    if (stat(path, &st) == 0 && !S_ISREG(st.st_mode)) {
+        errno = S_ISDIR(st.st_mode) ? EISDIR : ENOTSUP;
+        return NULL;
+    }
     char *part = part_of(path);
     FILE *f = fopen(part, "wb");
     free(part);

@@ -4,7 +4,8 @@
 
 #include "sim/sim_page.h"
 
-/* Whether a file can be made beside `path`. Returns 0, or KELPIE_E_IO with errno. */
+/* Whether `path` can be written: it is no folder or device, and a file can be made beside it.
+ * Returns 0, or KELPIE_E_IO with errno. */
 int file_can_be_written(const char *path) MUST_USE;
 /* The page of a recorded run, at `path`. Likewise. */
 int page_save(const char *path, const struct record *r, const struct sim_config *config,

@@ -233,6 +233,18 @@ static bool next_line(struct bytes *text, char line[LINE_MAX_BYTES])
     return true;
 }
 
+/* Whether a later line gives the same name another value. */
+static bool comes_again(const char *line, struct bytes rest)
+{
+    char later[LINE_MAX_BYTES];
+    size_t len = strcspn(line, "=");
+
+    while (line[len] && next_line(&rest, later))
+        if (strncmp(line, later, len + 1) == 0)
+            return true;
+    return false;
+}
+
 int case_parse(struct bytes text, struct sim_case *c, char *why, size_t why_size)
 {
     char line[LINE_MAX_BYTES];
@@ -247,6 +259,10 @@ int case_parse(struct bytes text, struct sim_case *c, char *why, size_t why_size
         ended = strcmp(line, LAST_LINE) == 0;
         if (ended || line[0] == '#' || line[0] == '\0')
             continue;
+        if (comes_again(line, text)) {
+            (void)snprintf(why, why_size, "it says '%.*s' twice", (int)strcspn(line, "="), line);
+            return KELPIE_E_INVALID;
+        }
         if (take_line(c, line, &seeded, why, why_size))
             return KELPIE_E_INVALID;
     }

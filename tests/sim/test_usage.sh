@@ -19,6 +19,8 @@ good() {
 }
 
 unset DST_SEED
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
 bad 'a command is needed'
 bad "no command 'walk'" walk
 bad 'needs --seed' run
@@ -51,11 +53,18 @@ bad 'needs --seed' shrink
 bad "no option '--seeds'" shrink --seeds 1..2
 bad '--seconds must be' shrink --seed 1 --seconds 0
 bad "cannot write '/no/where'" shrink --seed 1 --out /no/where
-bad 'breaks nothing' shrink --seed 5 --faults none --duration 1s --out "${TMPDIR:-/tmp}/kelpie-usage.case"
+bad 'breaks nothing' shrink --seed 5 --faults none --duration 1s --out "$dir/none.case"
 bad 'needs a FILE' replay
 bad "takes no 'b'" replay a b
 bad "cannot read it" replay /no/where
 bad "cannot write '/no/where'" run --seed 1 --report /no/where
+cp "$KELPIE_SOURCE/tests/regressions/nofence.case" "$dir/twice.case"
+sed -i 's/^clients=.*/&\nclients=2/' "$dir/twice.case"
+bad "it says 'clients' twice" replay "$dir/twice.case"
+mkfifo "$dir/fifo"
+bad "Is a directory" run --seed 1 --report "$dir"
+bad "not supported" run --seed 1 --trace "$dir/fifo"
+[ -p "$dir/fifo" ] || { echo "a fifo was replaced by a file"; failed=1; }
 bad 'range' sweep --seeds 9..3
 bad 'range' sweep --seeds 1-3
 bad 'at least 1' sweep --seeds 1..2 --jobs 0
