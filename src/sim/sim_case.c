@@ -38,7 +38,8 @@
     X("store_batch_us", store_batch_us, 0, 10000000)                                               \
     X("slow", slow_per_1024, 0, 1024)                                                              \
     X("slow_ms", slow_ms_max, 1, 600000)                                                           \
-    X("fail", fail_per_1024, 0, 1024)                                                              \
+    X("read_fail", read_fail_per_1024, 0, 1024)                                                    \
+    X("write_fail", write_fail_per_1024, 0, 1024)                                                  \
     X("conflict", conflict_per_1024, 0, 1024)                                                      \
     X("too_old", too_old_per_1024, 0, 1024)                                                        \
     X("unknown", unknown_per_1024, 0, 1024)                                                        \

@@ -21,7 +21,7 @@
 #define WALL_JUMP_S_MAX (2u * 366 * 24 * 3600)
 #define DRAW_ORDERS (1ull << 40)
 #define DRAW_AIM (1ull << 43)
-#define DRAW_GREY (1ull << 44)
+#define DRAW_LAST_FAULTS (1ull << 44)
 /* With the least, one tenth: 24 hours of it still fit (process_clock). */
 #define SKEW_PPM_MAX 90000
 
@@ -123,7 +123,7 @@ static void draw_rates(struct sim_config *c, struct rng *r)
     c->store_batch_us = rng_chance(r, 1, 2) ? 0 : draw(r, 100, 3000);
     c->slow_per_1024 = draw_skewed(r, 1, 40);
     c->slow_ms_max = draw(r, 50, 2500);
-    c->fail_per_1024 = draw_skewed(r, 1, 60);
+    c->read_fail_per_1024 = draw_skewed(r, 1, 60);
     c->conflict_per_1024 = draw_skewed(r, 1, 100);
     c->too_old_per_1024 = draw_skewed(r, 1, 60);
     c->unknown_per_1024 = draw_skewed(r, 1, 120);
@@ -241,13 +241,16 @@ static void draw_aim(struct sim_config *c)
         c->room = share(c) + spare;
 }
 
-static void draw_grey(struct sim_config *c)
+static void draw_last_faults(struct sim_config *c)
 {
     struct rng r;
 
-    rng_seed(&r, c->seed, DRAW_GREY);
+    rng_seed(&r, c->seed, DRAW_LAST_FAULTS);
     if (rng_chance(&r, 1, 3) && c->faults)
         c->faults |= 1ull << FAULT_GREY;
+    if (rng_chance(&r, 1, 2) && c->faults)
+        c->faults |= 1ull << FAULT_STORE_WRITE_FAIL;
+    c->write_fail_per_1024 = draw_skewed(&r, 1, 60);
 }
 
 void sim_config_draw(struct sim_config *c, uint64_t seed)
@@ -275,7 +278,7 @@ void sim_config_draw(struct sim_config *c, uint64_t seed)
     draw_store(c);
     draw_trials(c);
     draw_aim(c);
-    draw_grey(c);
+    draw_last_faults(c);
 }
 
 static int fault_find(const char *name, size_t len)
@@ -362,9 +365,9 @@ void sim_config_to_text(const struct sim_config *c, struct buf *out)
     buf_appendf(out, " net_us=%u+%u tail=%u loss=%u dup=%u reorder=%u", c->net_delay_us,
                 c->net_jitter_us, c->net_tail_per_1024, c->loss_per_1024, c->duplicate_per_1024,
                 c->reorder_per_1024);
-    buf_appendf(out, " store_us=%u+%u batch_us=%u slow=%u/%ums fail=%u conflict=%u too_old=%u",
+    buf_appendf(out, " store_us=%u+%u batch_us=%u slow=%u/%ums read_fail=%u conflict=%u too_old=%u",
                 c->store_delay_us, c->store_jitter_us, c->store_batch_us, c->slow_per_1024,
-                c->slow_ms_max, c->fail_per_1024, c->conflict_per_1024, c->too_old_per_1024);
+                c->slow_ms_max, c->read_fail_per_1024, c->conflict_per_1024, c->too_old_per_1024);
     buf_appendf(out, " unknown=%u late=%u/%ums watch_lost=%u/16 watch_spurious=%u/16",
                 c->unknown_per_1024, c->late_per_1024, c->late_ms_max, c->watch_lost_per_16,
                 c->watch_spurious_per_16);

@@ -32,7 +32,7 @@
     X(DUPLICATE, "duplicate", "messages arrive twice")                                             \
     X(REORDER, "reorder", "messages overtake each other")                                          \
     X(STORE_SLOW, "store-slow", "the store takes longer, sometimes much longer")                   \
-    X(STORE_FAIL, "store-fail", "the store refuses reads and commits")                             \
+    X(STORE_READ_FAIL, "store-read-fail", "the store refuses reads")                               \
     X(CONFLICT, "conflict", "commits meet conflicts that are none")                                \
     X(TOO_OLD, "too-old", "read versions are too old")                                             \
     X(UNKNOWN, "unknown", "results of commits are unknown, done or not")                           \
@@ -72,7 +72,8 @@
     X(CLOCK_JUMP, "clock-jump", "machines sleep at once: their clocks are ahead when they wake")   \
     X(RESTORE, "restore", "all is stopped, and the store set back to an older backup")             \
     X(GREY, "grey", "a node reaches the store, but not (or not both ways) most of the others")     \
-    X(ROT, "rot", "a bit of a stored value flips, and stays so until the row is put right")
+    X(ROT, "rot", "a bit of a stored value flips, and stays so until the row is put right")        \
+    X(STORE_WRITE_FAIL, "store-write-fail", "the store refuses commits")
 
 /* X(NAME, "invariants") that a fault suspends while it lasts, and until its effects are over. */
 #define SIM_FAULTS_SUSPEND(X)                                                                      \
@@ -123,7 +124,8 @@ struct sim_config {
     uint32_t store; /* enum sim_store_kind */
     uint32_t store_delay_us, store_jitter_us, store_batch_us;
     uint32_t slow_per_1024, slow_ms_max;
-    uint32_t fail_per_1024, conflict_per_1024, too_old_per_1024, unknown_per_1024, late_per_1024;
+    uint32_t read_fail_per_1024, write_fail_per_1024;
+    uint32_t conflict_per_1024, too_old_per_1024, unknown_per_1024, late_per_1024;
     uint32_t late_ms_max;
     uint32_t watch_lost_per_16, watch_spurious_per_16;
 

@@ -167,7 +167,7 @@ static void arrive_read(struct embedded_store *s, struct store_msg *m)
     }
     if (store_trouble_takes(s, m))
         return;
-    if (world_fault(w, FAULT_STORE_FAIL, STREAM_STORE, w->config.fail_per_1024, 1024)) {
+    if (world_fault(w, FAULT_STORE_READ_FAIL, STREAM_STORE, w->config.read_fail_per_1024, 1024)) {
         store_answer(s, m, KELPIE_E_STORE_UNAVAILABLE);
         return;
     }
@@ -219,7 +219,7 @@ static bool commit_meets_fault(struct embedded_store *s, struct store_msg *m)
             send_on_alone(s, m, store_below_ms(s, c->fault_ms_max), false);
         else
             answer_after(s, m, KELPIE_E_UNKNOWN_RESULT, store_below_ms(s, RESET_MS_MAX));
-    } else if (world_fault(w, FAULT_STORE_FAIL, STREAM_STORE, c->fail_per_1024, 1024)) {
+    } else if (world_fault(w, FAULT_STORE_WRITE_FAIL, STREAM_STORE, c->write_fail_per_1024, 1024)) {
         store_answer(s, m, KELPIE_E_STORE_UNAVAILABLE);
     } else if (world_fault(w, FAULT_CONFLICT, STREAM_STORE, c->conflict_per_1024, 1024)) {
         store_answer(s, m, KELPIE_E_CONFLICT);

@@ -36,7 +36,8 @@
     X(FUTURE_VERSION)  /* a read: 1009 */                                                          \
     X(PROCESS_BEHIND)  /* a read: 1037 */                                                          \
     X(LOCKED)          /* a read version: 1038 */                                                  \
-    X(MEMORY)          /* a read version: 1078, a commit: 1042, 1235 or 1242 */                    \
+    X(MEMORY)          /* a read version: 1078 */                                                  \
+    X(REFUSED)         /* a commit: 1042, 1235 or 1242 */                                          \
     X(THROTTLED)       /* a read version: 1213 or 1051 */                                          \
     X(UNKNOWN_DONE)    /* a commit: 1021, and it happened */                                       \
     X(UNKNOWN_LOST)    /* a commit: 1021, and it did not */                                        \

@@ -281,7 +281,7 @@ static void commit_decide(struct sim_fdb *c, struct sim_commit *m, uint64_t vers
         error = FDB_NOT_COMMITTED;
     else if (sim_fdb_draw(c, SIM_FDB_TOO_OLD) && !list_empty(&m->reads))
         error = FDB_TOO_OLD;
-    else if (sim_fdb_draw(c, SIM_FDB_MEMORY))
+    else if (sim_fdb_draw(c, SIM_FDB_REFUSED))
         error = refusal(c);
     else if (sim_fdb_draw(c, SIM_FDB_UNKNOWN_LOST))
         error = FDB_COMMIT_UNKNOWN_RESULT;
