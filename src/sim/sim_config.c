@@ -251,6 +251,11 @@ static void draw_last_faults(struct sim_config *c)
     if (rng_chance(&r, 1, 2) && c->faults)
         c->faults |= 1ull << FAULT_STORE_WRITE_FAIL;
     c->write_fail_per_1024 = draw_skewed(&r, 1, 60);
+    /* What may land after all, or has, is where mistakes hide: some runs have much of it. */
+    if (rng_chance(&r, 1, 6)) {
+        c->late_per_1024 *= 4;
+        c->unknown_per_1024 *= 4;
+    }
 }
 
 void sim_config_draw(struct sim_config *c, uint64_t seed)
