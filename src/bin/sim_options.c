@@ -170,76 +170,57 @@ enum {
     OPT_HELP
 };
 
+/* Options that several commands have. */
+#define NEEDS(name, option)                                                                        \
+    {                                                                                              \
+        name, required_argument, NULL, option                                                      \
+    }
+#define IS(name, option)                                                                           \
+    {                                                                                              \
+        name, no_argument, NULL, option                                                            \
+    }
+#define OVERRIDES                                                                                  \
+    NEEDS("nodes", OPT_NODES), NEEDS("actors", OPT_ACTORS), NEEDS("duration", OPT_DURATION),       \
+        NEEDS("faults", OPT_FAULTS), NEEDS("set", OPT_SET), NEEDS("mutant", OPT_MUTANT)
+#define OUTPUTS                                                                                    \
+    NEEDS("log", OPT_LOG), NEEDS("events", OPT_EVENTS), NEEDS("trace", OPT_TRACE),                 \
+        NEEDS("trace-tla", OPT_TRACE_TLA), NEEDS("report", OPT_REPORT)
+#define OPTIONS_END IS("help", OPT_HELP), IS(NULL, 0)
+
 static const struct option run_options[] = {
-    {"seed", required_argument, NULL, OPT_SEED},
-    {"nodes", required_argument, NULL, OPT_NODES},
-    {"actors", required_argument, NULL, OPT_ACTORS},
-    {"duration", required_argument, NULL, OPT_DURATION},
-    {"faults", required_argument, NULL, OPT_FAULTS},
-    {"set", required_argument, NULL, OPT_SET},
-    {"mutant", required_argument, NULL, OPT_MUTANT},
-    {"log", required_argument, NULL, OPT_LOG},
-    {"events", required_argument, NULL, OPT_EVENTS},
-    {"trace", required_argument, NULL, OPT_TRACE},
-    {"trace-tla", required_argument, NULL, OPT_TRACE_TLA},
-    {"report", required_argument, NULL, OPT_REPORT},
-    {"help", no_argument, NULL, OPT_HELP},
-    {NULL, 0, NULL, 0},
+    NEEDS("seed", OPT_SEED),
+    OVERRIDES,
+    OUTPUTS,
+    OPTIONS_END,
 };
 
 static const struct option compare_options[] = {
-    {"seed", required_argument, NULL, OPT_SEED},
-    {"seeds", required_argument, NULL, OPT_SEEDS},
-    {"with", required_argument, NULL, OPT_WITH},
-    {"nodes", required_argument, NULL, OPT_NODES},
-    {"actors", required_argument, NULL, OPT_ACTORS},
-    {"duration", required_argument, NULL, OPT_DURATION},
-    {"faults", required_argument, NULL, OPT_FAULTS},
-    {"set", required_argument, NULL, OPT_SET},
-    {"mutant", required_argument, NULL, OPT_MUTANT},
-    {"help", no_argument, NULL, OPT_HELP},
-    {NULL, 0, NULL, 0},
+    NEEDS("seed", OPT_SEED),
+    NEEDS("seeds", OPT_SEEDS),
+    NEEDS("with", OPT_WITH),
+    OVERRIDES,
+    OPTIONS_END,
 };
 
 static const struct option sweep_options[] = {
-    {"seeds", required_argument, NULL, OPT_SEEDS},
-    {"minutes", required_argument, NULL, OPT_MINUTES},
-    {"jobs", required_argument, NULL, OPT_JOBS},
-    {"first", no_argument, NULL, OPT_FIRST},
-    {"twice", required_argument, NULL, OPT_TWICE},
-    {"require-coverage", no_argument, NULL, OPT_REQUIRE_COVERAGE},
-    {"nodes", required_argument, NULL, OPT_NODES},
-    {"actors", required_argument, NULL, OPT_ACTORS},
-    {"duration", required_argument, NULL, OPT_DURATION},
-    {"faults", required_argument, NULL, OPT_FAULTS},
-    {"set", required_argument, NULL, OPT_SET},
-    {"mutant", required_argument, NULL, OPT_MUTANT},
-    {"help", no_argument, NULL, OPT_HELP},
-    {NULL, 0, NULL, 0},
+    NEEDS("seeds", OPT_SEEDS),
+    NEEDS("minutes", OPT_MINUTES),
+    NEEDS("jobs", OPT_JOBS),
+    IS("first", OPT_FIRST),
+    NEEDS("twice", OPT_TWICE),
+    IS("require-coverage", OPT_REQUIRE_COVERAGE),
+    OVERRIDES,
+    OPTIONS_END,
 };
 
 static const struct option shrink_options[] = {
-    {"seed", required_argument, NULL, OPT_SEED},
-    {"nodes", required_argument, NULL, OPT_NODES},
-    {"actors", required_argument, NULL, OPT_ACTORS},
-    {"duration", required_argument, NULL, OPT_DURATION},
-    {"faults", required_argument, NULL, OPT_FAULTS},
-    {"set", required_argument, NULL, OPT_SET},
-    {"mutant", required_argument, NULL, OPT_MUTANT},
-    {"out", required_argument, NULL, OPT_OUT},
-    {"seconds", required_argument, NULL, OPT_SECONDS},
-    {"help", no_argument, NULL, OPT_HELP},
-    {NULL, 0, NULL, 0},
+    NEEDS("seed", OPT_SEED),       OVERRIDES,   NEEDS("out", OPT_OUT),
+    NEEDS("seconds", OPT_SECONDS), OPTIONS_END,
 };
 
 static const struct option replay_options[] = {
-    {"log", required_argument, NULL, OPT_LOG},
-    {"events", required_argument, NULL, OPT_EVENTS},
-    {"trace", required_argument, NULL, OPT_TRACE},
-    {"trace-tla", required_argument, NULL, OPT_TRACE_TLA},
-    {"report", required_argument, NULL, OPT_REPORT},
-    {"help", no_argument, NULL, OPT_HELP},
-    {NULL, 0, NULL, 0},
+    OUTPUTS,
+    OPTIONS_END,
 };
 
 static const struct {
