@@ -21,10 +21,10 @@
 #include <string.h>
 #include <time.h>
 
-#include "sim/checks.h"
-#include "sim/sim_host.h"
-#include "sim/sim_run.h"
-#include "sim/sim_workload.h"
+#include "sim/checkers/checks.h"
+#include "sim/run/sim_run.h"
+#include "sim/workload/sim_workload.h"
+#include "sim/world/sim_host.h"
 
 #define REST_NODES 5
 #define REST_ACTORS 100

@@ -6,7 +6,7 @@
 #ifndef KELPIE_BENCH_LIB_SCALE_METER_H
 #define KELPIE_BENCH_LIB_SCALE_METER_H
 
-#include "sim/sim_process.h"
+#include "sim/world/sim_process.h"
 
 #define METER_ACTIONS_MAX 40
 #define METER_NAME_MAX 32

@@ -8,8 +8,8 @@
 
 #include "node/node.h"
 #include "scale_meter.h"
-#include "sim/sim_net.h"
-#include "sim/sim_store.h"
+#include "sim/stores/sim_store.h"
+#include "sim/world/sim_net.h"
 
 #define SCALE_TYPE "counter"
 #define SCALE_NODES_MAX NODES_MAX

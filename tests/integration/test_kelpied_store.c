@@ -14,7 +14,7 @@
 
 #include "base/crc32c.h"
 #include "base/tuple.h"
-#include "bin/store_scan.h"
+#include "bin/shared/store_scan.h"
 #include "kelpie/error.h"
 #include "record/records.h"
 #include "store/fdb_library.h"

@@ -159,13 +159,16 @@ include src/cluster/view.c '"store/core.h"' 'cluster must not include store'
 include src/http/page.c '"loop/loop.h"' 'http must not include loop'
 include src/store/core.c '"record/keys.h"' 'store must not include record'
 include src/loop/back.c '"rpc/high.h"' 'loop must not include rpc'
-include src/http/page.c '"sim/world.h"' 'http must not include sim'
-include src/sim/world.c '"bin/options.h"' 'sim must not include bin'
+include src/http/page.c '"sim/world/world.h"' 'http must not include sim'
+include src/sim/world/world.c '"bin/shared/options.h"' 'sim must not include bin'
+include src/bin/kelpie/cli.c '"bin/kelpied/supervisor.h"' 'bin/kelpie must not include bin/kelpied'
+include src/sim/stores/rows.c '"sim/checkers/checks.h"' 'sim/stores must not include sim/checkers'
+include src/sim/flat.c '"base/low.h"' 'lies in none of the rooms of src/sim'
 include src/base/low.c '"low.h"' 'write "<floor>/low.h"'
 include src/attic/old.c '"base/low.h"' 'src/attic is not a floor'
 include include/kelpie/thing.h '"base/low.h"' 'public header'
 include src/base/low.c '<sys/socket.h>' 'is for backends'
-include src/sim/world.c '<pthread.h>' 'is for backends'
+include src/sim/world/world.c '<pthread.h>' 'is for backends'
 include src/cluster/view.c '<jansson.h>' 'only in http, bin'
 include src/loop/back.c '<lmdb.h>' 'only in store'
 include src/store/recent.c '<unistd.h>' 'is for backends'
@@ -173,6 +176,7 @@ include src/store/recent.c '<unistd.h>' 'is for backends'
 # Banned calls: one of each kind; a function handed on as a value; the core of the store.
 banned() { # FILE STATEMENT REGEX
     fresh
+    mkdir -p "$tree/$(dirname "$1")"
     [ -f "$tree/$1" ] || : >"$tree/$1"
     plant "$1" "$2"
     expect_finding banned "$1:$line" "$3"
@@ -181,7 +185,7 @@ banned src/base/low.c 'time(a);' 'time \(clock\)'
 banned src/base/low.c 'clock_gettime(0, a);' clock
 banned src/rpc/high.c 'usleep(1);' clock
 banned src/rpc/high.c '(void)rand();' random
-banned src/sim/world.c 'getrandom(a, 1, 0);' random
+banned src/sim/world/world.c 'getrandom(a, 1, 0);' random
 banned src/rpc/high.c 'b = malloc(1);' 'malloc \(allocation\)'
 banned src/http/page.c 'free(a);' 'free \(allocation\)'
 banned src/rpc/high.c 'each(a, free);' 'free \(allocation\)'
@@ -190,7 +194,7 @@ banned src/rpc/high.c 'pthread_create(a, b, 0, 0);' 'pthread_create \(thread\)'
 banned src/rpc/high.c '(void)getenv("A");' environment
 banned src/rpc/high.c 'fork();' process
 banned src/rpc/high.c 'fopen("a", "b");' file
-banned src/sim/world.c 'printf("a");' file
+banned src/sim/world/world.c 'printf("a");' file
 banned src/rpc/high.c 'fputs("a", b);' stream
 banned src/store/core.c 'b = malloc(1);' allocation
 banned src/store/recent.c 'time(a);' clock
@@ -200,8 +204,9 @@ banned tests/unit/test_a.c 'strtok(a, b);' 'strtok\(\) has no bound'
 
 # The simulator may allocate, a backend may look at the clock.
 fresh
-: >"$tree/src/sim/world.c"
-plant src/sim/world.c 'b = malloc(1);'
+mkdir -p "$tree/src/sim/world"
+: >"$tree/src/sim/world/world.c"
+plant src/sim/world/world.c 'b = malloc(1);'
 plant src/loop/back.c 'time(a);'
 printf 'static int send(void *a);\n' >"$tree/src/rpc/own.c"
 plant src/rpc/own.c 'send(a);'

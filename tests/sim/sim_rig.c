@@ -1,7 +1,7 @@
 #include "sim/sim_rig.h"
 
-#include "sim/sim_nemesis.h"
-#include "sim/sim_workload.h"
+#include "sim/faults/sim_nemesis.h"
+#include "sim/workload/sim_workload.h"
 
 struct sim_config rig_config(void)
 {

@@ -2,10 +2,10 @@
 #ifndef KELPIE_TESTS_SIM_RIG_H
 #define KELPIE_TESTS_SIM_RIG_H
 
-#include "sim/checks.h"
-#include "sim/sim_net.h"
-#include "sim/sim_process.h"
-#include "sim/sim_store.h"
+#include "sim/checkers/checks.h"
+#include "sim/stores/sim_store.h"
+#include "sim/world/sim_net.h"
+#include "sim/world/sim_process.h"
 
 struct rig {
     struct world w;

@@ -9,7 +9,7 @@
 #include <cmocka.h>
 
 #include "sim/sim_rig.h"
-#include "sim/sim_workload_link.h"
+#include "sim/workload/sim_workload_link.h"
 
 #define ROWS_MAX 8
 

@@ -10,7 +10,7 @@
 
 #include "base/check.h"
 #include "base/rng.h"
-#include "sim/linear.h"
+#include "sim/checkers/linear.h"
 
 #define OPS_MAX 8
 #define NEVER LINEAR_OPEN

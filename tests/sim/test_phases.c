@@ -7,7 +7,7 @@
 #include <cmocka.h>
 
 #include "base/mark.h"
-#include "sim/sim_run.h"
+#include "sim/run/sim_run.h"
 
 static void run(struct sim_result *out, const char *faults)
 {

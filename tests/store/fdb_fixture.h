@@ -3,7 +3,7 @@
 #ifndef KELPIE_TESTS_STORE_FDB_FIXTURE_H
 #define KELPIE_TESTS_STORE_FDB_FIXTURE_H
 
-#include "sim/sim_fdb.h"
+#include "sim/stores/sim_fdb.h"
 #include "store/store_fixture.h"
 #include "store/virtual_loop.h"
 

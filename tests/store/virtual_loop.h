@@ -4,7 +4,7 @@
 
 #include "env/clock.h"
 #include "env/timer.h"
-#include "sim/sim_heap.h"
+#include "sim/world/sim_heap.h"
 
 struct virtual_loop {
     struct sim_heap heap;

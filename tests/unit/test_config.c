@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "bin/config.h"
+#include "bin/shared/config.h"
 #include "kelpie/error.h"
 
 struct fixture {

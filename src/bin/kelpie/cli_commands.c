@@ -1,0 +1,111 @@
+/* The table of commands, with their options and help. */
+#include "bin/kelpie/cli.h"
+
+const struct option_spec cli_common_options[] = {CLI_COMMON};
+
+static const struct option_spec forget_options[] = {
+    {"force", 0, OPTION_FLAG, "", "where there is no primary: strikes off after watching it"},
+    CLI_COMMON,
+};
+
+static const struct option_spec list_options[] = {
+    {"type", 0, OPTION_TEXT, "TYPE", "only actors of this type"},
+    {"on", 0, OPTION_TEXT, "ID", "only actors placed on this node"},
+    {"limit", 0, OPTION_NUMBER, "N", "at most so many (default: 1000)"},
+    CLI_COMMON,
+};
+
+static const struct option_spec call_options[] = {
+    {"request-id", 0, OPTION_TEXT, "ID", "a repeated id is applied once (default: a new one)"},
+    {"deadline-ms", 0, OPTION_NUMBER, "N", "how long to wait (default: 5000)"},
+    CLI_COMMON,
+};
+
+static const struct option_spec events_options[] = {
+    {"no-follow", 0, OPTION_FLAG, "", "print what is kept and end"},
+    CLI_COMMON,
+};
+
+#define STORE_OPTIONS                                                                              \
+    {"store", 0, OPTION_TEXT, "URL", "KELPIE_STORE; default: where kelpied keeps it"},             \
+        {"fdb-library", 0, OPTION_TEXT, "FILE", "KELPIE_FDB_LIBRARY; default: libfdb_c.so"},       \
+        {"data-dir", 0, OPTION_TEXT, "DIR",                                                        \
+         "as for kelpied (KELPIE_DATA_DIR): the store is DIR/store"},                              \
+        {"prefix", 0, OPTION_TEXT, "NAME",                                                         \
+         "keyspace in the store (KELPIE_PREFIX; default: kelpie)"},                                \
+        CLI_COMMON
+
+static const struct option_spec store_options[] = {STORE_OPTIONS};
+
+static const struct option_spec backup_options[] = {
+    {"store", 0, OPTION_TEXT, "URL", "KELPIE_STORE; default: where kelpied keeps it"},
+    {"data-dir", 0, OPTION_TEXT, "DIR", "as for kelpied (KELPIE_DATA_DIR): the store is DIR/store"},
+    CLI_COMMON,
+};
+
+static const struct option_spec format_options[] = {
+    {"raise", 0, OPTION_FLAG, "", "to the newest that this program reads"},
+    STORE_OPTIONS,
+};
+
+const struct cli_command cli_commands[] = {
+    {"status", "", 0, 0, cli_common_options, cli_status_run,
+     "Shows a node, its view, the primary, and what may still fail.",
+     "  kelpie status\n"
+     "  kelpie status --node 127.0.0.1:7410 -w json\n"},
+    {"node list", "", 0, 0, cli_common_options, cli_node_list,
+     "Lists every node that the store knows.", "  kelpie node list\n"},
+    {"node drain", "ID", 1, 1, cli_common_options, cli_node_drain,
+     "Lets a node hand over its actors, leave, and end.",
+     "The last active node is not drained: SIGTERM stops it.\n\n"
+     "  kelpie node drain n2\n"},
+    {"node forget", "ID", 1, 1, forget_options, cli_node_forget,
+     "Strikes a failed node off: it no longer counts for the majority.",
+     "A node that is alive is refused. --force is for a cluster that has no primary, because too\n"
+     "many of its nodes are gone for good; it says what becomes of the majority.\n\n"
+     "  kelpie node forget n3\n"
+     "  kelpie node forget n3 --force\n"},
+    {"actor list", "", 0, 0, list_options, cli_actor_list, "Lists actors and where they are.",
+     "HOSTED says whether the node is active in that incarnation; if not, the actor's next call\n"
+     "places it anew.\n\n"
+     "  kelpie actor list --type counter --on n1\n"},
+    {"actor locate", "TYPE/ID", 1, 1, cli_common_options, cli_actor_locate,
+     "Shows where one actor is.", "  kelpie actor locate counter/visits\n"},
+    {"call", "TYPE/ID METHOD [BODY|-]", 2, 3, call_options, cli_call,
+     "Calls an actor and prints its reply.",
+     "BODY - is read from standard input. While the deadline lasts, the call is repeated with the\n"
+     "same request id where that may help; it is applied once.\n\n"
+     "  kelpie call counter/visits add 1\n"
+     "  kelpie call counter/visits get\n"
+     "  kelpie call echo/any echo - < file\n"},
+    {"events", "", 0, 0, events_options, cli_events,
+     "Prints what happens on a node, as it happens.",
+     "  kelpie events\n"
+     "  kelpie events --no-follow -w json\n"},
+    {"store check", "", 0, 0, store_options, cli_store_check,
+     "Verifies every record of a store, and the records against each other.",
+     "Names the key of what is wrong. A cluster may be running on the store.\n\n"
+     "  kelpie store check\n"
+     "  kelpie store check --store lmdb:/var/lib/kelpie/store\n"},
+    {"store dump", "", 0, 0, store_options, cli_store_dump, "Prints every record, one a line.",
+     "  kelpie store dump | grep registry/actors\n"},
+    {"store format", "", 0, 0, format_options, cli_store_format,
+     "Shows, or raises, the version of records that nodes may write.",
+     "After an upgrade, once every node runs the new program: records of its version cannot be read\n"
+     "by older ones, which are refused from then on. Refused while a node is older.\n\n"
+     "  kelpie store format\n"
+     "  kelpie store format --raise\n"},
+    {"store backup", "DIR", 1, 1, backup_options, cli_store_backup,
+     "Copies an embedded store, as of one moment, while it runs.",
+     "DIR is made if need be, and becomes a store of its own: to restore, stop all nodes, put it in\n"
+     "the place of the old one, and run kelpie store restored. A FoundationDB store is backed up\n"
+     "with FoundationDB's own tools.\n\n"
+     "  kelpie store backup /backup/kelpie-monday\n"},
+    {"store restored", "", 0, 0, store_options, cli_store_restored,
+     "Makes a store that was restored from a backup a new epoch.",
+     "Run it once after a restore, before any node is started: no life, no placement and no number\n"
+     "from before is taken for one of after it. Refused while any node is alive.\n\n"
+     "  kelpie store restored --store lmdb:/var/lib/kelpie/store\n"
+     "  kelpie store restored --store fdb\n"},
+    {NULL, NULL, 0, 0, NULL, NULL, NULL, NULL},
+};

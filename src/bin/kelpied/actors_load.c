@@ -1,0 +1,90 @@
+#include "bin/kelpied/actors_load.h"
+
+#include <dlfcn.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "actor/actor.h"
+
+#define SYMBOL "kelpie_classes"
+
+void class_list_init(struct class_list *l)
+{
+    memset(l, 0, sizeof(*l));
+    l->classes[l->count++] = &kelpie_class_counter;
+    l->classes[l->count++] = &kelpie_class_echo;
+}
+
+static int check_class(const char *file, const struct kelpie_class *class, char *why,
+                       size_t why_size)
+{
+    char what[ACTOR_TYPE_MAX + 200], fault[256];
+    if (class->abi != KELPIE_ABI_VERSION) {
+        (void)snprintf(why, why_size,
+                       "%s: a class was built for interface version %u, this program has version "
+                       "%d; build it again with this program's kelpie.h",
+                       file, class->abi, KELPIE_ABI_VERSION);
+        return KELPIE_E_INVALID;
+    }
+    (void)snprintf(what, sizeof(what), "actor type");
+    int err = class->type
+                  ? id_check(what, bytes_of_str(class->type), ACTOR_TYPE_MAX, fault, sizeof(fault))
+                  : KELPIE_E_INVALID;
+    if (err) {
+        (void)snprintf(why, why_size, "%s: %s", file, class->type ? fault : "a class has no type");
+        return err;
+    }
+    if (!class->receive) {
+        (void)snprintf(why, why_size, "%s: class %s has no receive function", file, class->type);
+        return KELPIE_E_INVALID;
+    }
+    return 0;
+}
+
+int class_list_add(struct class_list *l, const char *file, const struct kelpie_class *class,
+                   char *why, size_t why_size)
+{
+    int err = check_class(file, class, why, why_size);
+    if (err)
+        return err;
+    for (size_t i = 0; i < l->count; i++) {
+        if (strcmp(l->classes[i]->type, class->type) == 0) {
+            (void)snprintf(why, why_size, "%s: there is a class of type %s already", file,
+                           class->type);
+            return KELPIE_E_INVALID;
+        }
+    }
+    if (l->count == CLASS_COUNT_MAX) {
+        (void)snprintf(why, why_size, "%s: more than %d classes, the built-in ones included", file,
+                       CLASS_COUNT_MAX);
+        return KELPIE_E_INVALID;
+    }
+    l->classes[l->count++] = class;
+    l->classes[l->count] = NULL;
+    return 0;
+}
+
+int class_list_load(struct class_list *l, const char *file, char *why, size_t why_size)
+{
+    size_t before = l->count;
+    int err = 0;
+    void *object = dlopen(file, RTLD_NOW | RTLD_LOCAL);
+    if (!object) {
+        (void)snprintf(why, why_size, "actor classes cannot be loaded: %s", dlerror());
+        return KELPIE_E_INVALID;
+    }
+    const struct kelpie_class *const *classes =
+        (const struct kelpie_class *const *)dlsym(object, SYMBOL);
+    if (!classes) {
+        (void)snprintf(why, why_size, "%s has no symbol " SYMBOL ": it is no file of actor classes",
+                       file);
+        return KELPIE_E_INVALID;
+    }
+    for (; !err && *classes; classes++)
+        err = class_list_add(l, file, *classes, why, why_size);
+    if (!err && l->count == before) {
+        (void)snprintf(why, why_size, "%s: " SYMBOL " is empty", file);
+        err = KELPIE_E_INVALID;
+    }
+    return err;
+}

@@ -1,0 +1,131 @@
+#include "bin/kelpied/child_process.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "bin/kelpied/node_main.h"
+#include "kelpie/error.h"
+
+#define FLAGS_SIZE (4 * CONFIG_PATH_MAX + OPTION_LIST_MAX * 512)
+#define FLAGS_MAX (OPTIONS_MAX + OPTION_LIST_MAX)
+#define SELF "/proc/self/exe"
+
+/* What the child needs between fork and exec, made before: there only calls that are safe in the
+ * child of any process are allowed. */
+struct launch {
+    char fd[16], boot[UUID_TEXT_SIZE], pid[24];
+    char flags[FLAGS_SIZE];
+    char *argv[NODE_PROCESS_WORDS + FLAGS_MAX + 1];
+};
+
+static struct launch *launch_new(const struct config *config, struct uuid boot, int fd)
+{
+    static char program[] = "kelpied", process[] = NODE_PROCESS_ARGUMENT;
+    struct launch *l = calloc(1, sizeof(*l));
+    CHECK(l != NULL);
+    (void)snprintf(l->fd, sizeof(l->fd), "%d", fd);
+    (void)snprintf(l->pid, sizeof(l->pid), "%ld", (long)getpid());
+    uuid_to_text(boot, l->boot);
+    l->argv[0] = program;
+    l->argv[1] = process;
+    l->argv[2] = l->fd;
+    l->argv[3] = l->boot;
+    l->argv[4] = l->pid;
+    (void)config_flags(config, l->flags, sizeof(l->flags), l->argv + NODE_PROCESS_WORDS, FLAGS_MAX);
+    return l;
+}
+
+_Noreturn static void become_node(const struct launch *l, int fd)
+{
+    sigset_t none;
+    (void)setpgid(0, 0);
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+    (void)sigemptyset(&none);
+    (void)sigprocmask(SIG_SETMASK, &none, NULL);
+    /* Also those that this process was given open itself. */
+    (void)close_range(STDERR_FILENO + 1, ~0u, CLOSE_RANGE_CLOEXEC);
+    (void)fcntl(fd, F_SETFD, 0);
+    (void)execv(SELF, l->argv);
+    _exit(EXIT_STATUS_REFUSED);
+}
+
+int child_process_start(struct child_process *p, const struct config *config, struct uuid boot,
+                        char *why, size_t why_size)
+{
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC | O_NONBLOCK)) {
+        (void)snprintf(why, why_size, "the system refuses a pipe: %s", strerror(errno));
+        return KELPIE_E_IO;
+    }
+    struct launch *l = launch_new(config, boot, ends[1]);
+    pid_t pid = fork();
+    if (pid == 0)
+        become_node(l, ends[1]);
+    int err = errno;
+    free(l);
+    (void)close(ends[1]);
+    if (pid < 0) {
+        (void)close(ends[0]);
+        (void)snprintf(why, why_size, "the system refuses a process: %s", strerror(err));
+        return KELPIE_E_IO;
+    }
+    /* Here too, so that the group is there whoever comes first. */
+    (void)setpgid(pid, pid);
+    p->pid = pid;
+    p->life_fd = ends[0];
+    return 0;
+}
+
+void child_process_kill(const struct child_process *p)
+{
+    if (p->pid > 0) {
+        (void)kill(-p->pid, SIGKILL);
+        (void)kill(p->pid, SIGKILL); /* if it has not got its group yet */
+    }
+}
+
+bool child_process_reap(struct child_process *p, int *wait_status)
+{
+    siginfo_t info = {0};
+    if (p->pid <= 0 || waitid(P_PID, (id_t)p->pid, &info, WEXITED | WNOHANG | WNOWAIT) ||
+        info.si_pid != p->pid)
+        return false;
+    /* Not waited for yet, so the number is still its own: nobody else's group is killed. */
+    (void)kill(-p->pid, SIGKILL);
+    CHECK(waitpid(p->pid, wait_status, 0) == p->pid);
+    p->pid = 0;
+    return true;
+}
+
+void child_process_close(struct child_process *p)
+{
+    if (p->life_fd >= 0)
+        (void)close(p->life_fd);
+    p->life_fd = -1;
+}
+
+bool child_process_signs(const struct child_process *p)
+{
+    char bytes[256];
+    bool any = false;
+    while (p->life_fd >= 0 && read(p->life_fd, bytes, sizeof(bytes)) > 0)
+        any = true;
+    return any;
+}
+
+void child_process_how(int wait_status, char *out, size_t size)
+{
+    if (WIFSIGNALED(wait_status))
+        (void)snprintf(out, size, "signal %d (%s)", WTERMSIG(wait_status),
+                       strsignal(WTERMSIG(wait_status)));
+    else
+        (void)snprintf(out, size, "exit status %d", WEXITSTATUS(wait_status));
+}

@@ -1,0 +1,31 @@
+/* Starting and killing the node's process. */
+#ifndef KELPIE_BIN_CHILD_PROCESS_H
+#define KELPIE_BIN_CHILD_PROCESS_H
+
+#include <sys/types.h>
+
+#include "base/uuid.h"
+#include "bin/shared/config.h"
+
+struct child_process {
+    pid_t pid; /* 0: none; also its process group */
+    int life_fd;
+};
+
+/* Runs this program again as a node process with that boot id, in a process group of its own; no
+ * descriptor is passed on but the standard ones and the pipe for signs of life. Returns 0, or
+ * KELPIE_E_IO with a sentence. */
+int child_process_start(struct child_process *p, const struct config *config, struct uuid boot,
+                        char *why, size_t why_size) MUST_USE;
+/* True when it has ended: then its whole group is killed, it is waited for, and *wait_status says
+ * how it ended. */
+bool child_process_reap(struct child_process *p, int *wait_status);
+/* Closes the pipe. */
+void child_process_close(struct child_process *p);
+void child_process_kill(const struct child_process *p);
+/* Reads what came through the pipe. True when there was something. */
+bool child_process_signs(const struct child_process *p);
+/* "exit status 3" or "signal 9 (Killed)". */
+void child_process_how(int wait_status, char *out, size_t size);
+
+#endif

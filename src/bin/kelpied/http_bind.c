@@ -1,0 +1,72 @@
+#include "bin/kelpied/http_bind.h"
+
+static const char *bind_query(void *ex, const char *name)
+{
+    return http_exchange_query(ex, name);
+}
+
+static const char *bind_header(void *ex, const char *name)
+{
+    return http_exchange_header(ex, name);
+}
+
+static void bind_on_close(void *ex, void (*fn)(void *arg), void *arg)
+{
+    http_exchange_on_close(ex, fn, arg);
+}
+
+static void bind_set_header(void *ex, const char *name, const char *value)
+{
+    http_exchange_set_header(ex, name, value);
+}
+
+static void bind_reply(void *ex, int status, const char *type, struct bytes body)
+{
+    http_exchange_reply(ex, status, type, body);
+}
+
+static void bind_stream(void *ex, int status, const char *type)
+{
+    http_exchange_stream(ex, status, type);
+}
+
+static bool bind_chunk(void *ex, struct bytes data)
+{
+    return http_exchange_chunk(ex, data);
+}
+
+static void bind_end(void *ex)
+{
+    http_exchange_end(ex);
+}
+
+static const struct api_ops bind_ops = {
+    .query = bind_query,
+    .header = bind_header,
+    .on_close = bind_on_close,
+    .set_header = bind_set_header,
+    .reply = bind_reply,
+    .stream = bind_stream,
+    .chunk = bind_chunk,
+    .end = bind_end,
+};
+
+void http_bind_handle(void *arg, struct http_exchange *ex)
+{
+    static const char starting[] =
+        "{\"error\":\"unavailable\",\"message\":\"this node is starting or ending\","
+        "\"retry\":true}\n";
+    struct api *api = *(struct api **)arg;
+    if (!api) {
+        http_exchange_reply(ex, 503, "application/json", bytes_of_str(starting));
+        return;
+    }
+    struct api_request req = {
+        .ops = &bind_ops,
+        .ex = ex,
+        .method = http_exchange_method(ex),
+        .path = http_exchange_path(ex),
+        .body = http_exchange_body(ex),
+    };
+    api_handle(api, &req);
+}

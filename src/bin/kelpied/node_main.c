@@ -1,0 +1,316 @@
+#include "bin/kelpied/node_main.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "bin/kelpied/actors_load.h"
+#include "bin/kelpied/http_bind.h"
+#include "bin/kelpied/store_preflight.h"
+#include "bin/shared/world_bind.h"
+#include "kelpie/error.h"
+#include "loop/http_server.h"
+#include "loop/net_tcp.h"
+#include "node/node.h"
+
+#define PROGRAM "kelpied"
+#define FILES_OTHER 64 /* log, store, timers, libraries */
+#define FILES_WANTED (NET_TCP_PEERS_MAX + NET_TCP_INCOMING_MAX + HTTP_CONNECTIONS_MAX + FILES_OTHER)
+#define PENDING_POLL_MS 5
+#define PENDING_WAIT_MS 2000 /* for answers that are still due when the node has left */
+
+struct node_process {
+    const struct config *config;
+    struct node_origin origin;
+    struct world_bind world;
+    struct class_list classes;
+    struct net_tcp *net;
+    struct http_server *http;
+    struct api *api;
+    struct node *node;
+    struct timer deadline;
+    struct timer pending_timer;
+    uint64_t closing_since_ns;
+    bool leaving, closing, was_ready;
+    enum exit_status status;
+};
+
+/* ---- the end ---- */
+
+static void on_closed(void *arg)
+{
+    struct node_process *p = arg;
+    loop_stop(p->world.loop);
+}
+
+/* Answers that are under way get out before the node is closed. */
+static void on_pending_timer(void *arg)
+{
+    struct node_process *p = arg;
+    uint64_t waited = env_now_ns(&p->world.env) - p->closing_since_ns;
+    if (http_server_pending(p->http) > 0 && waited < PENDING_WAIT_MS * NS_PER_MS) {
+        timer_start(&p->pending_timer, PENDING_POLL_MS * NS_PER_MS);
+        return;
+    }
+    api_close_streams(p->api);
+    node_close(p->node, on_closed, p);
+}
+
+static void begin_close(struct node_process *p, enum exit_status status)
+{
+    if (p->closing)
+        return;
+    p->closing = true;
+    p->status = status;
+    p->closing_since_ns = env_now_ns(&p->world.env);
+    http_server_drain(p->http);
+    timer_start(&p->pending_timer, 0);
+}
+
+/* Ends now: the node has not left, its supervisor declares it dead. */
+_Noreturn static void end_at_once(struct node_process *p, const char *why)
+{
+    log_warn(&p->world.env.log, "ended_before_leaving", "reason=\"%s\"", why);
+    _exit(p->origin.supervisor_pid ? EXIT_STATUS_FORCED : EXIT_STATUS_FAILED);
+}
+
+static void on_deadline(void *arg)
+{
+    end_at_once(arg, "the drain deadline has passed");
+}
+
+static void on_terminate(void *arg)
+{
+    struct node_process *p = arg;
+    char why[CONFIG_WHY_SIZE] = "";
+    if (p->leaving)
+        end_at_once(p, "a second signal to end");
+    p->leaving = true;
+    log_info(&p->world.env.log, "asked_to_leave", "deadline_ms=%u",
+             p->config->timing.drain_deadline_ms);
+    timer_start(&p->deadline, p->config->timing.drain_deadline_ms * NS_PER_MS);
+    if (node_leave(p->node, true, why, sizeof(why)))
+        end_at_once(p, why);
+}
+
+/* ---- what the node says ---- */
+
+static void on_left(void *arg)
+{
+    begin_close(arg, EXIT_STATUS_OK);
+}
+
+static void on_twin(void *arg, const char *addr)
+{
+    struct node_process *p = arg;
+    if (p->closing)
+        return;
+    say(PROGRAM, "node id %s is alive at %s; stop it or choose another --node-id",
+        p->config->node_id, addr);
+    begin_close(p, EXIT_STATUS_FAILED);
+}
+
+static void on_other_epoch(void *arg)
+{
+    if (!((struct node_process *)arg)->closing)
+        begin_close(arg, EXIT_STATUS_EPOCH);
+}
+
+static void on_alive(void *arg)
+{
+    struct node_process *p = arg;
+    /* When nobody reads, the pipe is full and says as much as another byte would. */
+    if (p->origin.life_fd >= 0 && write(p->origin.life_fd, "a", 1) < 0)
+        return;
+}
+
+static void tell_ready(struct node_process *p)
+{
+    const struct config *c = p->config;
+    const char *http = http_server_addr(p->http), *rpc = net_tcp_addr(p->net);
+    char quoted[2 * sizeof(c->store_url)];
+    p->was_ready = true;
+    log_info(&p->world.env.log, "ready", "http=%s rpc=%s store=%s", http, rpc,
+             log_quote(c->store_url, quoted, sizeof(quoted)));
+    (void)printf(PROGRAM ": node %s ready http=%s rpc=%s store=%s\n", c->node_id, http, rpc,
+                 c->store_url);
+    (void)fflush(stdout);
+}
+
+static void on_event(void *arg, uint64_t seq, const char *name, const char *fields)
+{
+    struct node_process *p = arg;
+    if (p->api)
+        api_event(p->api, seq, name, fields);
+    if (!p->was_ready && strcmp(name, "resumed") == 0)
+        tell_ready(p);
+    /* Asked to leave from outside: the deadline is the same. */
+    if (strcmp(name, "leaving") == 0 && !p->deadline.armed)
+        timer_start(&p->deadline, p->config->timing.drain_deadline_ms * NS_PER_MS);
+}
+
+static const struct node_events process_events = {
+    .left = on_left,
+    .twin = on_twin,
+    .other_epoch = on_other_epoch,
+    .alive = on_alive,
+    .event = on_event,
+};
+
+/* ---- the start ---- */
+
+/* The primary keeps a connection each way with every node: the usual 1024 files would be enough for
+ * half of those that a cluster may have, and for no clients. */
+static void allow_files(const struct node_process *p)
+{
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) || files.rlim_cur >= FILES_WANTED)
+        return;
+    files.rlim_cur = files.rlim_max < FILES_WANTED ? files.rlim_max : FILES_WANTED;
+    if (setrlimit(RLIMIT_NOFILE, &files) || files.rlim_cur < FILES_WANTED)
+        log_warn(&p->world.env.log, "few_open_files", "allowed=%llu wanted=%u",
+                 (unsigned long long)files.rlim_cur, (unsigned)FILES_WANTED);
+}
+
+static int open_sockets(struct node_process *p, char *why, size_t why_size)
+{
+    struct env *env = &p->world.env;
+    p->net = net_tcp_new(p->world.loop, env->mem, &env->log, p->config->rpc_listen, why, why_size);
+    if (!p->net)
+        return KELPIE_E_IO;
+    env->net = net_tcp_net(p->net);
+    p->http = http_server_new(p->world.loop, env->mem, p->config->listen, http_bind_handle, &p->api,
+                              why, why_size);
+    return p->http ? 0 : KELPIE_E_IO;
+}
+
+static void make_node(struct node_process *p)
+{
+    const struct config *c = p->config;
+    struct node_config nc = {
+        .cluster = {.ks = c->keyspace, .boot = p->origin.boot, .timing = c->timing},
+        .actors = {.classes = p->classes.classes,
+                   .activations_max = c->activations_max,
+                   .idle_ms = c->idle_ms},
+    };
+    struct api_config ac = {
+        .version = KELPIE_VERSION,
+        .store_url = c->store_url,
+        .http_addr = http_server_addr(p->http),
+        .pid = getpid(),
+        .supervisor_pid = p->origin.supervisor_pid,
+    };
+    memcpy(nc.cluster.node_id, c->node_id, sizeof(c->node_id));
+    (void)snprintf(nc.cluster.addr, sizeof(nc.cluster.addr), "%s", net_tcp_addr(p->net));
+    (void)snprintf(nc.cluster.http_addr, sizeof(nc.cluster.http_addr), "%s",
+                   http_server_addr(p->http));
+    p->node = node_new(&p->world.env, &nc, &process_events, p);
+    p->api = api_new(p->node, &ac);
+}
+
+static enum exit_status start(struct node_process *p, char *why, size_t why_size)
+{
+    const struct config *c = p->config;
+    struct world_options o = {
+        .program = PROGRAM,
+        .node_id = c->node_id,
+        .log_json = c->log_json,
+        .log_level = c->log_level,
+        .store_url = c->store_url,
+        .lease_ms = c->timing.lease_ms,
+        .fdb_library = c->fdb_library,
+        .wait_for_store = c->wait_for_store,
+        .wait_option = "--wait-for-store",
+    };
+    class_list_init(&p->classes);
+    for (size_t i = 0; i < c->actor_count; i++)
+        if (class_list_load(&p->classes, c->actors[i], why, why_size))
+            return EXIT_STATUS_FAILED;
+    if (world_bind_init(&p->world, &o, why, why_size))
+        return EXIT_STATUS_REFUSED;
+    allow_files(p);
+    if (store_preflight(&p->world, &c->keyspace, c->store_url, why, why_size) ||
+        open_sockets(p, why, why_size))
+        return EXIT_STATUS_REFUSED;
+    if (loop_on_signal(p->world.loop, SIGTERM, on_terminate, p) ||
+        loop_on_signal(p->world.loop, SIGINT, on_terminate, p)) {
+        (void)snprintf(why, why_size, "the system refuses to tell of signals");
+        return EXIT_STATUS_REFUSED;
+    }
+    if (uuid_is_zero(p->origin.boot))
+        p->origin.boot = random_uuid(p->world.env.random);
+    timer_init(&p->deadline, p->world.env.timers, "drain_deadline", on_deadline, p);
+    timer_init(&p->pending_timer, p->world.env.timers, "pending", on_pending_timer, p);
+    make_node(p);
+    return EXIT_STATUS_OK;
+}
+
+static void finish(struct node_process *p)
+{
+    if (p->node) {
+        timer_stop(&p->deadline);
+        timer_stop(&p->pending_timer);
+        api_free(p->api);
+        p->api = NULL;
+        node_free(p->node);
+    }
+    http_server_free(p->http);
+    if (p->net)
+        net_tcp_free(p->net);
+    world_bind_deinit(&p->world);
+}
+
+enum exit_status node_main(const struct config *config, const struct node_origin *origin)
+{
+    char why[CONFIG_WHY_SIZE] = "";
+    struct node_process *p = calloc(1, sizeof(*p));
+    CHECK(p != NULL);
+    p->config = config;
+    p->origin = *origin;
+    p->status = start(p, why, sizeof(why));
+    if (p->status == EXIT_STATUS_OK) {
+        node_start(p->node);
+        loop_run(p->world.loop);
+    } else {
+        say(PROGRAM, "%s", why);
+    }
+    enum exit_status status = p->status;
+    finish(p);
+    free(p);
+    return status;
+}
+
+/* The kernel kills this process when the one that started it ends, whatever ends it. */
+static bool die_with_supervisor(pid_t supervisor)
+{
+    return prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && getppid() == supervisor;
+}
+
+enum exit_status node_process_main(int argc, char **argv)
+{
+    char why[CONFIG_WHY_SIZE];
+    struct node_origin origin;
+    if (argc < NODE_PROCESS_WORDS || uuid_from_text(argv[3], &origin.boot)) {
+        say(PROGRAM, "%s is for supervisors", NODE_PROCESS_ARGUMENT);
+        return EXIT_STATUS_USAGE;
+    }
+    origin.life_fd = atoi(argv[2]);
+    origin.supervisor_pid = (pid_t)atol(argv[4]);
+    if (!die_with_supervisor(origin.supervisor_pid))
+        return EXIT_STATUS_FAILED;
+    struct config *config = calloc(1, sizeof(*config));
+    CHECK(config != NULL);
+    enum exit_status status = EXIT_STATUS_USAGE;
+    if (config_load(config, argc - NODE_PROCESS_WORDS, argv + NODE_PROCESS_WORDS, true, why,
+                    sizeof(why)))
+        say(PROGRAM, "%s", why);
+    else
+        status = node_main(config, &origin);
+    config_free(config);
+    free(config);
+    return status;
+}

@@ -1,0 +1,307 @@
+#include "bin/kelpied/supervisor.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "bin/kelpied/child_process.h"
+#include "bin/shared/world_bind.h"
+#include "cluster/cluster.h"
+#include "kelpie/error.h"
+
+#define PROGRAM "kelpied"
+
+struct supervisor {
+    const struct config *config;
+    struct world_bind world;
+    struct child_process child;
+    struct uuid boot; /* of the child */
+    bool has_sign;    /* this child gave one: it may have joined */
+    bool was_up;      /* some child did */
+    bool ending;      /* told to end */
+    bool finishing;   /* no further child */
+    unsigned signals; /* to end */
+    uint64_t child_since_ns;
+    uint32_t backoff_ms; /* before the next start; 0: at once */
+    uint64_t died_ns;
+    struct declare_dead *declare;
+    bool declaring;
+    struct timer watchdog, restart, give_up;
+    enum exit_status status;
+};
+
+static void start_child(struct supervisor *s);
+
+static const struct log *log_of(struct supervisor *s)
+{
+    return &s->world.env.log;
+}
+
+static void end(struct supervisor *s, enum exit_status status)
+{
+    s->status = status;
+    loop_stop(s->world.loop);
+}
+
+/* ---- watchdog ---- */
+
+static void arm_watchdog(struct supervisor *s)
+{
+    uint64_t ms =
+        s->has_sign ? (uint64_t)LEASES_WITHOUT_SIGN * s->config->timing.lease_ms : FIRST_SIGN_MS;
+    timer_start(&s->watchdog, ms * NS_PER_MS);
+}
+
+static void forget_pipe(struct supervisor *s)
+{
+    if (s->child.life_fd >= 0 && loop_on_readable(s->world.loop, s->child.life_fd, NULL, NULL))
+        log_warn(log_of(s), "pipe_kept", "reason=\"the loop does not let go of it\"");
+}
+
+static void on_life(void *arg)
+{
+    struct supervisor *s = arg;
+    if (!child_process_signs(&s->child)) {
+        /* The end of the pipe: the child is about to be found dead. */
+        forget_pipe(s);
+        return;
+    }
+    s->has_sign = s->was_up = true;
+    arm_watchdog(s);
+}
+
+static void on_watchdog(void *arg)
+{
+    struct supervisor *s = arg;
+    /* The supervisor itself may have been stopped: what was said meanwhile counts. */
+    if (child_process_signs(&s->child)) {
+        s->has_sign = s->was_up = true;
+        arm_watchdog(s);
+        return;
+    }
+    log_error(log_of(s), "node_hangs", "pid=%ld reason=\"no sign of life for %d leases\"",
+              (long)s->child.pid, LEASES_WITHOUT_SIGN);
+    child_process_kill(&s->child);
+}
+
+/* ---- restarts ---- */
+
+static void on_restart(void *arg)
+{
+    start_child(arg);
+}
+
+static void schedule_restart(struct supervisor *s)
+{
+    uint64_t lived_ns = s->died_ns - s->child_since_ns;
+    if (lived_ns >= HEALTHY_MS * NS_PER_MS)
+        s->backoff_ms = 0;
+    log_info(log_of(s), "node_restarts", "in_ms=%u", s->backoff_ms);
+    timer_start(&s->restart, s->backoff_ms * NS_PER_MS);
+    s->backoff_ms = s->backoff_ms == 0 ? RESTART_MS_MIN : s->backoff_ms * 2;
+    if (s->backoff_ms > RESTART_MS_MAX)
+        s->backoff_ms = RESTART_MS_MAX;
+}
+
+static void after_death(struct supervisor *s)
+{
+    if (s->finishing)
+        end(s, s->status);
+    else
+        schedule_restart(s);
+}
+
+static void on_declared(void *arg, int status, const char *why)
+{
+    struct supervisor *s = arg;
+    uint64_t took_ns = env_now_ns(&s->world.env) - s->died_ns;
+    char boot[UUID_TEXT_SIZE], quoted[256];
+    uuid_to_text(s->boot, boot);
+    if (status)
+        log_error(log_of(s), "declare_dead_failed", "boot=%s error=%s why=%s", boot,
+                  kelpie_error_name(status), log_quote(why, quoted, sizeof(quoted)));
+    else
+        log_info(log_of(s), "declared_dead", "boot=%s took_us=%llu result=%s", boot,
+                 (unsigned long long)(took_ns / 1000), log_quote(why, quoted, sizeof(quoted)));
+    timer_stop(&s->give_up);
+    s->declaring = false;
+    after_death(s);
+}
+
+static void on_give_up(void *arg)
+{
+    struct supervisor *s = arg;
+    log_error(log_of(s), "declare_dead_failed",
+              "reason=\"the store does not answer; the others find out within a lease\"");
+    /* The transaction may be under way: nothing is torn down around it. */
+    _exit((int)s->status);
+}
+
+/* A memory store ended with the child: there is nobody to tell. */
+static bool is_shared(const struct supervisor *s)
+{
+    return s->world.store != NULL;
+}
+
+static void declare(struct supervisor *s)
+{
+    if (!is_shared(s)) {
+        after_death(s);
+        return;
+    }
+    declare_dead_free(s->declare);
+    s->declaring = true;
+    s->declare = declare_dead_start(&s->world.env, &s->config->keyspace, s->config->node_id,
+                                    s->boot, on_declared, s);
+    if (s->finishing)
+        timer_start(&s->give_up, DECLARE_AT_END_MS * NS_PER_MS);
+}
+
+/* Whether it is the end, and with which status. */
+static bool is_final(const struct supervisor *s, int wait_status, enum exit_status *status)
+{
+    int code = WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : -1;
+    bool was_starting = s->ending && !s->has_sign;
+    *status = EXIT_STATUS_FAILED;
+    if (code == EXIT_STATUS_OK || was_starting)
+        *status = EXIT_STATUS_OK;
+    else if (code == EXIT_STATUS_USAGE)
+        *status = EXIT_STATUS_USAGE;
+    return s->ending || code == EXIT_STATUS_OK || code == EXIT_STATUS_FAILED ||
+           code == EXIT_STATUS_USAGE || code == EXIT_STATUS_FORCED ||
+           (code == EXIT_STATUS_REFUSED && !s->was_up);
+}
+
+static void on_child_signal(void *arg)
+{
+    struct supervisor *s = arg;
+    char how[96];
+    int wait_status;
+    pid_t pid = s->child.pid;
+    if (!child_process_reap(&s->child, &wait_status))
+        return;
+    s->died_ns = env_now_ns(&s->world.env);
+    timer_stop(&s->watchdog);
+    if (child_process_signs(&s->child))
+        s->has_sign = s->was_up = true;
+    forget_pipe(s);
+    child_process_close(&s->child);
+    s->finishing = is_final(s, wait_status, &s->status);
+    child_process_how(wait_status, how, sizeof(how));
+    bool left = WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == EXIT_STATUS_OK;
+    log_event(log_of(s), left ? LOG_INFO : LOG_WARN, left ? "node_ended" : "node_died",
+              "pid=%ld how=\"%s\"", (long)pid, how);
+    /* A process that ended by itself without a sign of life has never begun to join. One that says it
+     * has left is declared dead all the same: it may have been an actor's code that called exit(). */
+    if (WIFEXITED(wait_status) && !s->has_sign)
+        after_death(s);
+    else
+        declare(s);
+}
+
+static void start_child(struct supervisor *s)
+{
+    char why[CONFIG_WHY_SIZE];
+    char boot[UUID_TEXT_SIZE];
+    s->boot = random_uuid(s->world.env.random);
+    s->has_sign = false;
+    s->child_since_ns = s->died_ns = env_now_ns(&s->world.env);
+    int err = child_process_start(&s->child, s->config, s->boot, why, sizeof(why));
+    if (!err)
+        err = loop_on_readable(s->world.loop, s->child.life_fd, on_life, s);
+    if (err) {
+        log_error(log_of(s), "node_does_not_start", "reason=\"%s\"", why);
+        child_process_kill(&s->child);
+        if (!s->child.pid)
+            schedule_restart(s);
+        return;
+    }
+    uuid_to_text(s->boot, boot);
+    log_info(log_of(s), "node_started", "pid=%ld boot=%s", (long)s->child.pid, boot);
+    arm_watchdog(s);
+}
+
+/* ---- signals ---- */
+
+static void on_terminate(void *arg)
+{
+    struct supervisor *s = arg;
+    s->ending = s->finishing = true;
+    s->signals++;
+    if (!s->child.pid) {
+        /* Between two lives. What is being declared still may be. */
+        timer_stop(&s->restart);
+        s->status = EXIT_STATUS_OK;
+        if (s->declaring && s->signals == 1)
+            timer_start(&s->give_up, DECLARE_AT_END_MS * NS_PER_MS);
+        else if (s->declaring)
+            on_give_up(s);
+        else
+            end(s, s->status);
+        return;
+    }
+    if (s->signals == 1) {
+        (void)kill(s->child.pid, SIGTERM);
+        return;
+    }
+    log_warn(log_of(s), "node_killed", "reason=\"a second signal to end\"");
+    child_process_kill(&s->child);
+}
+
+static int start(struct supervisor *s, char *why, size_t why_size)
+{
+    const struct config *c = s->config;
+    struct world_options o = {
+        .program = "supervisor",
+        .node_id = "",
+        .log_json = c->log_json,
+        .log_level = c->log_level,
+        .store_url = strcmp(c->store_url, "memory:") == 0 ? NULL : c->store_url,
+        .lease_ms = c->timing.lease_ms,
+        .fdb_library = c->fdb_library,
+        .wait_for_store = c->wait_for_store,
+        .wait_option = "--wait-for-store",
+    };
+    int err = world_bind_init(&s->world, &o, why, why_size);
+    if (err)
+        return err;
+    timer_init(&s->watchdog, s->world.env.timers, "watchdog", on_watchdog, s);
+    timer_init(&s->restart, s->world.env.timers, "restart", on_restart, s);
+    timer_init(&s->give_up, s->world.env.timers, "give_up", on_give_up, s);
+    if (loop_on_signal(s->world.loop, SIGCHLD, on_child_signal, s) ||
+        loop_on_signal(s->world.loop, SIGTERM, on_terminate, s) ||
+        loop_on_signal(s->world.loop, SIGINT, on_terminate, s)) {
+        (void)snprintf(why, why_size, "the system refuses to tell of signals");
+        return KELPIE_E_IO;
+    }
+    return 0;
+}
+
+enum exit_status supervisor_main(const struct config *config)
+{
+    char why[CONFIG_WHY_SIZE] = "";
+    struct supervisor *s = calloc(1, sizeof(*s));
+    CHECK(s != NULL);
+    s->config = config;
+    s->child.life_fd = -1;
+    s->status = EXIT_STATUS_FAILED;
+    if (start(s, why, sizeof(why))) {
+        say(PROGRAM, "%s", why);
+    } else {
+        start_child(s);
+        loop_run(s->world.loop);
+    }
+    enum exit_status status = s->status;
+    if (s->watchdog.fn) {
+        timer_stop(&s->watchdog);
+        timer_stop(&s->restart);
+        timer_stop(&s->give_up);
+        declare_dead_free(s->declare);
+    }
+    world_bind_deinit(&s->world);
+    free(s);
+    return status;
+}

@@ -1,0 +1,135 @@
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "kelpie/error.h"
+#include "sim/workload/sim_workload_link.h"
+
+/*
+ * What clients may be told. Each add of a positive amount makes a value that no other add makes, so
+ * a value told for two requests means that one of them was lost; a request is told the same value
+ * however often it is repeated; and nobody is told a value lower than one that was told to somebody
+ * before the request was first sent.
+ */
+
+#define VALUES_MAX (1u << 26)
+
+static bool parse_value(struct bytes reply, uint64_t *value, size_t len)
+{
+    *value = 0;
+    if (reply.len < len || (reply.len > len && len > 0))
+        return false;
+    while (len > 0 && reply.len > 0 && reply.data[reply.len - 1] == '.')
+        reply.len--;
+    if (reply.len == 0 || reply.len > 19)
+        return false;
+    for (size_t i = 0; i < reply.len; i++) {
+        if (reply.data[i] < '0' || reply.data[i] > '9')
+            return false;
+        *value = *value * 10 + (uint64_t)(reply.data[i] - '0');
+    }
+    return true;
+}
+
+static uint32_t *value_slot(struct sim_actor *a, uint64_t value)
+{
+    CHECK(value < VALUES_MAX);
+    if (value >= a->value_cap) {
+        size_t cap = (size_t)value * 2 + 64;
+        a->by_value = realloc(a->by_value, cap * sizeof *a->by_value);
+        CHECK(a->by_value);
+        memset(a->by_value + a->value_cap, 0, (cap - a->value_cap) * sizeof *a->by_value);
+        a->value_cap = cap;
+    }
+    return &a->by_value[value];
+}
+
+static bool check_add(struct world *w, struct sim_op *op, uint64_t value)
+{
+    struct sim_actor *a = op->actor;
+    uint32_t *slot = value_slot(a, value);
+
+    if (!COMPARE(w, CHECK_REPLIES, *slot == 0 || *slot == op->serial,
+                 "%s/%s told request %s the value %llu that it had told request number %u", a->type,
+                 a->id, op->request_id, (unsigned long long)value, *slot))
+        return false;
+    if (!COMPARE(w, CHECK_REPLIES, !op->answered || op->value == value,
+                 "%s/%s told request %s first %llu, then %llu", a->type, a->id, op->request_id,
+                 (unsigned long long)op->value, (unsigned long long)value))
+        return false;
+    *slot = op->serial;
+    if (!op->answered)
+        a->acknowledged += op->amount;
+    return true;
+}
+
+bool check_error(struct world *w, struct sim_op *op, int status, struct bytes why)
+{
+    struct sim_actor *a = op->actor;
+
+    if (op->kind == OP_FAIL && status == op->expect) {
+        op->answered = true;
+        return true;
+    }
+    /* A reply that is too long to be kept is told once; whoever asks again learns that it was done. */
+    if (status == KELPIE_E_APPLIED_NO_REPLY && op->kind == OP_ADD &&
+        op->reply_len > REPLY_KEPT_MAX) {
+        if (!op->answered)
+            a->acknowledged += op->amount;
+        op->answered = true;
+        return true;
+    }
+    bool reported =
+        status == KELPIE_E_STORE_CORRUPT && (w->met[FAULT_CORRUPTION] > 0 || w->met[FAULT_ROT] > 0);
+    /* A node that lived on is told so by those of the new epoch, until it ends. */
+    reported |= status == KELPIE_E_STORE_FOREIGN && w->met[FAULT_RESTORE] > 0;
+    return COMPARE(w, CHECK_REPLIES, kelpie_error_retry(status) || reported,
+                   "%s/%s answered request %s with %s: %.*s", a->type, a->id, op->request_id,
+                   kelpie_error_name(status), (int)why.len, (const char *)why.data);
+}
+
+bool check_reply(struct world *w, struct sim_op *op, struct bytes reply)
+{
+    struct sim_actor *a = op->actor;
+    uint64_t value, least;
+
+    if (!COMPARE(w, CHECK_REPLIES, op->kind != OP_FAIL,
+                 "%s/%s acknowledged request %s, whose handler fails with %s", a->type, a->id,
+                 op->request_id, kelpie_error_name(op->expect)))
+        return false;
+    if (op->kind == OP_ECHO) {
+        bool same = bytes_equal(reply, bytes_of_str(op->body));
+        op->answered = true;
+        return COMPARE(w, CHECK_REPLIES, same, "%s/%s answered %zu bytes to '%s'", a->type, a->id,
+                       reply.len, op->body);
+    }
+    if (!COMPARE(w, CHECK_REPLIES, parse_value(reply, &value, op->reply_len),
+                 "%s/%s answered '%.*s'", a->type, a->id, (int)(reply.len > 40 ? 40 : reply.len),
+                 (const char *)reply.data))
+        return false;
+    least = op->floor + (op->kind == OP_ADD ? op->amount : 0);
+    if (!COMPARE(w, CHECK_REPLIES, value >= least && value <= a->issued,
+                 "%s/%s told request %s (%s %llu) the value %llu: not in %llu .. %llu", a->type,
+                 a->id, op->request_id, op->kind == OP_ADD ? "add" : "get",
+                 (unsigned long long)op->amount, (unsigned long long)value,
+                 (unsigned long long)least, (unsigned long long)a->issued))
+        return false;
+    if (op->kind == OP_ADD && !check_add(w, op, value))
+        return false;
+    op->value = value;
+    op->answered = true;
+    if (value > a->floor)
+        a->floor = value;
+    return true;
+}
+
+void check_final(struct world *w, const struct sim_op *op)
+{
+    const struct sim_actor *a = op->actor;
+
+    if (op->kind != OP_GET)
+        return;
+    COMPARE(w, CHECK_DURABLE, op->value >= op->acknowledged && op->value <= a->issued,
+            "%s/%s is %llu at the end: %llu were acknowledged, %llu asked for", a->type, a->id,
+            (unsigned long long)op->value, (unsigned long long)op->acknowledged,
+            (unsigned long long)a->issued);
+}

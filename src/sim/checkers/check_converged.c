@@ -1,0 +1,126 @@
+#include <stdio.h>
+
+#include "sim/workload/sim_workload.h"
+#include "sim/world/sim_host_link.h"
+
+/* EventualMembershipConvergence: what must be so at the end, once faults have stopped. */
+
+static bool node_converged(struct world *w, unsigned n, char *why, size_t why_size)
+{
+    const struct host *h = &w->hosts->host[n];
+    const struct shadow_node *row = &w->shadow->nodes[n];
+    const struct process *p = h->process[0] ? h->process[0] : h->process[1];
+
+    if (!p || !process_node(p)) {
+        (void)snprintf(why, why_size, "%s has no process", h->id);
+        return false;
+    }
+    if (h->process[0] && h->process[1]) {
+        (void)snprintf(why, why_size, "%s has two processes", h->id);
+        return false;
+    }
+    const struct cluster *c = node_cluster(process_node(p));
+    if (cluster_state(c) != NODE_ACTIVE || row->rec.state != NODE_ACTIVE ||
+        !uuid_equal(row->rec.boot, p->boot)) {
+        (void)snprintf(why, why_size, "%s is %s, in the store %s%s: %s", h->id,
+                       node_state_name(cluster_state(c)), node_state_name(row->rec.state),
+                       uuid_equal(row->rec.boot, p->boot) ? "" : " as another life",
+                       cluster_reason(c));
+        return false;
+    }
+    if (cluster_lease_left_ns(c) == 0 || cluster_view(c)->number != w->shadow->view.number) {
+        (void)snprintf(why, why_size, "%s holds view %llu of %llu, lease %s", h->id,
+                       (unsigned long long)cluster_view(c)->number,
+                       (unsigned long long)w->shadow->view.number,
+                       cluster_lease_left_ns(c) ? "running" : "lapsed");
+        return false;
+    }
+    return true;
+}
+
+bool hosts_converged(struct world *w, char *why, size_t why_size)
+{
+    unsigned living = 0, primaries = 0;
+
+    for (unsigned n = 0; n < w->config.nodes; n++) {
+        const struct host *h = &w->hosts->host[n];
+        if (h->dead || h->out)
+            continue;
+        living++;
+        if (!node_converged(w, n, why, why_size))
+            return false;
+        const struct process *p = h->process[0] ? h->process[0] : h->process[1];
+        const struct cluster *c = node_cluster(process_node(p));
+        primaries += cluster_claim(c) > 0 && cluster_claim(c) == w->shadow->primary.term &&
+                     !w->shadow->primary.vacant && strcmp(w->shadow->primary.node_id, h->id) == 0;
+    }
+    if (coverage_phases(w) >> PHASE_MIGRATION & 1u) {
+        (void)snprintf(why, why_size, "an actor is still being handed over");
+        return false;
+    }
+    if (w->shadow->view.count != living) {
+        (void)snprintf(why, why_size, "the view has %llu members, %u nodes live",
+                       (unsigned long long)w->shadow->view.count, living);
+        return false;
+    }
+    if (primaries != 1) {
+        (void)snprintf(why, why_size, "the stored primary is %s of term %llu, and does not act",
+                       w->shadow->primary.vacant ? "vacant" : w->shadow->primary.node_id,
+                       (unsigned long long)w->shadow->primary.term);
+        return false;
+    }
+    return true;
+}
+
+/* ---- did the checkers have anything to do? */
+
+static bool had_to_compare(const struct world *w, enum check c)
+{
+    switch (c) {
+    case CHECK_SPLIT_BRAIN:
+        return sim_founders(&w->config) > 1;
+    case CHECK_LEAVE_DETECTION:
+        return w->shadow->left > 2; /* who beats may be dead, or late, once or twice */
+    case CHECK_MAJORITY:
+        return w->shadow->elections > 0;
+    case CHECK_SINGLE_ACTIVATION:
+    case CHECK_PLACED:
+    case CHECK_BY_NODE:
+        return w->shadow->placements > 0;
+    case CHECK_STALE_WRITE:
+    case CHECK_APPLIED_ONCE:
+        return workload_stats(w)->acknowledged_adds > 0;
+    case CHECK_REPLIES:
+    case CHECK_DURABLE:
+    case CHECK_ANSWERS:
+        return w->config.actors > 0;
+    case CHECK_LINEARIZABLE:
+        return w->checks->histories > w->checks->histories_open;
+    case CHECK_COMPLETION:
+        return true;
+    case CHECK_TWIN_ENDS:
+    case CHECK_COVERAGE:
+    case CHECK_RESUMES:
+    case CHECK_REACH:
+    case CHECK_IN_TERM:
+    case CHECK_ORDERS:
+    case CHECK_FAILED_IS_OVER:
+    case CHECK_STATE_IS_WHOLE:
+    case CHECK_OLD_LIFE:
+    case CHECK_GREY_FAULT:
+    case CHECK_GREY_ONE:
+    case CHECK_GREY_MAJORITY:
+    case CHECK_GREY_OUT:
+    case CHECK_GREY_RETURN:
+        return false;
+    default:
+        return true;
+    }
+}
+
+void checks_finish(struct world *w)
+{
+    for (unsigned c = 0; c < CHECK_COUNT && !w->stop; c++)
+        if (w->checks->compared[c] == 0 && had_to_compare(w, (enum check)c))
+            world_violation(w, check_name((enum check)c), "this checker compared nothing");
+}

@@ -1,0 +1,123 @@
+/*
+ * The checkers: the invariants of spec/KelpieCluster.tla and a few more on the real state, after
+ * every event that changed something. They are apart from the code they check, change nothing, and
+ * count what they compared: one that compared nothing, where there was something to compare, fails
+ * the run.
+ */
+#ifndef KELPIE_SIM_CHECKS_H
+#define KELPIE_SIM_CHECKS_H
+
+#include "sim/checkers/shadow.h"
+#include "sim/world/sim_hooks.h"
+#include "sim/world/sim_process.h"
+
+/* X(NAME, "name") */
+#define SIM_CHECKS(X)                                                                              \
+    X(SPLIT_BRAIN, "NoSplitBrain")                                                                 \
+    X(CONSISTENCY, "MembershipConsistency")                                                        \
+    X(ATOMICITY, "JoinAtomicity")                                                                  \
+    X(RESUMES, "ResumesWithStoredView")                                                            \
+    X(COVERAGE, "WindowIsCovered")                                                                 \
+    X(IN_TERM, "PrimaryActsInTerm")                                                                \
+    X(REACH, "PrimaryReachesMajority")                                                             \
+    X(LEAVE_DETECTION, "LeaveDetectionWeak")                                                       \
+    X(VIEW_IS_ACTIVE, "ViewIsActive")                                                              \
+    X(SINGLE_ACTIVATION, "SingleActivation")                                                       \
+    X(STALE_WRITE, "NoStaleWrite")                                                                 \
+    X(GROWTH, "Growth")                                                                            \
+    X(MAJORITY, "GrantedByMajority")                                                               \
+    X(TRANSITION, "NodeTransitions")                                                               \
+    X(DECODES, "RowsDecode")                                                                       \
+    X(PLACED, "PlacedOnActive")                                                                    \
+    X(BY_NODE, "ByNodeIsPlacement")                                                                \
+    X(APPLIED_ONCE, "AppliedOnce")                                                                 \
+    X(REPLIES, "RepliesInOrder")                                                                   \
+    X(DURABLE, "AcknowledgedIsDurable")                                                            \
+    X(LINEARIZABLE, "Linearizable")                                                                \
+    X(COMPLETION, "NoCompletionLost")                                                              \
+    X(LEAK, "NothingKept")                                                                         \
+    X(TWIN_ENDS, "TwinEnds")                                                                       \
+    X(ORDERS, "OrdersAreTrue")                                                                     \
+    X(FAILED_IS_OVER, "FailedIsOver")                                                              \
+    X(STATE_IS_WHOLE, "StateIsWhole")                                                              \
+    X(OLD_LIFE, "NoOldLifeRevives")                                                                \
+    X(GREY_FAULT, "GreyIsUnreachable")                                                             \
+    X(GREY_ONE, "OneGreyAtATime")                                                                  \
+    X(GREY_MAJORITY, "GreyLeavesMajority")                                                         \
+    X(GREY_BEAT, "FlaggedIsSilent")                                                                \
+    X(GREY_OUT, "GreyIsOut")                                                                       \
+    X(GREY_RETURN, "GreyReturnsReached")                                                           \
+    X(CONVERGENCE, "EventualMembershipConvergence")                                                \
+    X(ANSWERS, "EveryActorAnswers")
+
+enum check {
+#define SIM_CHECK_ENUM(NAME, name) CHECK_##NAME,
+    SIM_CHECKS(SIM_CHECK_ENUM)
+#undef SIM_CHECK_ENUM
+        CHECK_COUNT
+};
+
+/* What check_grey.c remembers of a node. */
+struct grey_seen {
+    uint64_t beat_ns, steady_ns; /* its last heartbeat; since when there was none late */
+    uint64_t flagged_ns;
+    bool was_flagged; /* and has not been Active in a later life */
+};
+
+struct grey {
+    struct grey_seen nodes[SIM_NODES_MAX];
+    uint64_t quiet_ns; /* since when no node and no primary has changed, and the primary acts */
+};
+
+struct checks {
+    struct grey grey;
+    uint64_t compared[CHECK_COUNT];
+    uint64_t histories;      /* of actors, judged at the end */
+    uint64_t histories_open; /* of these, too many possible orders: not checked */
+};
+
+struct checks *checks_new(struct world *w);
+void checks_free(struct checks *c);
+const char *check_name(enum check c);
+
+/* Counts one comparison; when it is not `ok` it is a violation (and false is returned). */
+#define COMPARE(w, check, ok, ...)                                                                 \
+    check_said(((w)->checks->compared[check]++, (ok)) || world_excuses((w), check_name(check)) ||  \
+               (world_violation((w), check_name(check), __VA_ARGS__), false))
+static inline bool check_said(bool ok)
+{
+    return ok;
+}
+
+/* After a dispatch into a node's code. */
+void checks_on_step(struct process *p);
+/* A life ends: what it ran no longer counts. */
+void checks_on_end(struct process *p);
+
+/* Row by row, from shadow_apply(). */
+void check_node_row(struct shadow *s, struct shadow_change *c, unsigned n,
+                    const struct node_record *before, const struct node_record *after);
+void check_placement_row(struct shadow *s, const struct shadow_actor *a,
+                         const struct placement_record *after);
+void check_state_row(struct shadow *s, const struct shadow_change *c, const struct shadow_actor *a,
+                     const struct request_record *r);
+/* The whole of a commit. */
+void check_commit(struct shadow *s, struct shadow_change *c);
+/* Nodes against the store, after a commit that changed nodes or view, or a step of `p`. */
+void check_leave_detection(struct world *w, const struct process *p);
+void check_majority(struct shadow *s, const struct shadow_change *c);
+/* What a commit does to other nodes (check_acts.c). */
+void check_acts(struct shadow *s, const struct shadow_change *c);
+/* Whoever lived before the store was set back leaves no trace in it. */
+void check_old_life(struct shadow *s, const struct shadow_change *c);
+void check_beat(struct shadow *s, unsigned n, struct uuid boot);
+/* Flags and what follows (check_grey.c): a commit; a heartbeat that landed. */
+void check_grey(struct shadow *s, const struct shadow_change *c);
+void check_grey_beat(struct shadow *s, unsigned n, const struct heartbeat_record *before);
+/* `node` has heard from a majority of the voters within a lease. */
+bool check_reaches(struct world *w, unsigned node);
+
+/* At the end: did every checker compare something, where it could? */
+void checks_finish(struct world *w);
+
+#endif

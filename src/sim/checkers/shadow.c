@@ -1,0 +1,393 @@
+#include "sim/checkers/shadow.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "sim/checkers/checks.h"
+
+/* A request id that an actor has applied. */
+struct shadow_request {
+    struct map_node node;
+    uint64_t sequence;
+    size_t len;
+    char key[];
+};
+
+static struct mem shadow_mem(struct shadow *s)
+{
+    return sim_mem_of(&s->mem);
+}
+
+struct shadow *shadow_new(struct world *w)
+{
+    struct shadow *s = calloc(1, sizeof *s);
+
+    CHECK(s && keyspace_init(&s->ks, "kelpie") == 0);
+    s->w = w;
+    s->primary.vacant = true;
+    sim_mem_init(&s->mem);
+    map_init(&s->actors);
+    map_init(&s->states);
+    map_init(&s->by_node);
+    map_init(&s->requests);
+    buf_init(&s->scratch, shadow_mem(s));
+    return s;
+}
+
+void shadow_free(struct shadow *s)
+{
+    if (!s)
+        return;
+    sim_mem_free_all(&s->mem);
+    free(s);
+}
+
+void shadow_reset(struct shadow *s)
+{
+    struct map_node *n;
+
+    for (n = map_first(&s->actors); n; n = map_next(n)) {
+        struct shadow_actor *a = MAP_ENTRY(n, struct shadow_actor, node);
+        a->place = (struct placement_record){0};
+        a->loaded = 0;
+    }
+    while ((n = map_first(&s->by_node))) {
+        struct shadow_by_node *b = MAP_ENTRY(n, struct shadow_by_node, node);
+        map_remove(&s->by_node, n);
+        list_remove(&b->link);
+        mem_free(shadow_mem(s), b);
+    }
+    while ((n = map_first(&s->requests))) {
+        map_remove(&s->requests, n);
+        mem_free(shadow_mem(s), MAP_ENTRY(n, struct shadow_request, node));
+    }
+    for (unsigned i = 0; i < SIM_NODES_MAX; i++)
+        s->nodes[i] = (struct shadow_node){.times_left = s->nodes[i].times_left};
+    s->view = (struct view_record){0};
+    s->primary = (struct primary_record){.vacant = true};
+    s->primary_there = false;
+    s->term = 0;
+    s->view_count = 0;
+}
+
+int shadow_node_number(const char *node_id)
+{
+    if (node_id[0] != 'n' || node_id[1] < '1' || node_id[1] > '0' + SIM_NODES_MAX || node_id[2])
+        return -1;
+    return node_id[1] - '1';
+}
+
+struct shadow_actor *shadow_actor(struct shadow *s, const char *type, const char *id)
+{
+    char name[ACTOR_TYPE_MAX + ACTOR_ID_MAX + 2];
+    size_t type_len = strlen(type), len = type_len + 1 + strlen(id);
+
+    (void)snprintf(name, sizeof name, "%s/%s", type, id);
+    struct map_node *found = map_find(&s->actors, bytes_of(name, len));
+    if (found)
+        return MAP_ENTRY(found, struct shadow_actor, node);
+    struct shadow_actor *a = MEM_NEW(shadow_mem(s), struct shadow_actor);
+    memcpy(a->name, type, type_len + 1);
+    memcpy(a->name + type_len + 1, id, strlen(id) + 1);
+    a->type = a->name;
+    a->id = a->name + type_len + 1;
+    a->name_len = len;
+    a->state_begin = keys_state(&s->ks, type, id).begin;
+    list_init(&a->by_node);
+    list_init(&a->dirty);
+    /* The map's key has '/' where the name has NUL: kept beside it. */
+    char *key = mem_dup(shadow_mem(s), name, len);
+    map_insert(&s->actors, &a->node, bytes_of(key, len));
+    map_insert(&s->states, &a->state, key_bytes(&a->state_begin));
+    return a;
+}
+
+struct shadow_actor *shadow_actor_of_state(struct shadow *s, struct bytes begin)
+{
+    struct map_node *found = map_find(&s->states, begin);
+    return MAP_ENTRY(found, struct shadow_actor, state);
+}
+
+void shadow_member_hash(const char *node_id, uint64_t incarnation, uint64_t *hi, uint64_t *lo)
+{
+    struct hash128 h = hash128_start();
+
+    hash128_bytes(&h, bytes_of_str(node_id));
+    hash128_u64(&h, incarnation);
+    h = hash128_value(&h);
+    *hi = h.hi;
+    *lo = h.lo;
+}
+
+struct view_record shadow_active(const struct shadow *s)
+{
+    struct view_record v = {.number = s->view.number};
+
+    for (unsigned n = 0; n < SIM_NODES_MAX; n++) {
+        char id[8];
+        uint64_t hi, lo;
+        if (!s->nodes[n].there || s->nodes[n].rec.state != NODE_ACTIVE)
+            continue;
+        (void)snprintf(id, sizeof id, "n%u", n + 1);
+        shadow_member_hash(id, s->nodes[n].rec.incarnation, &hi, &lo);
+        v.count++;
+        v.hash_hi += hi;
+        v.hash_lo += lo;
+    }
+    return v;
+}
+
+/* ---- rows */
+
+static void touch(struct shadow_change *c, struct shadow_actor *a)
+{
+    if (list_empty(&a->dirty))
+        list_append(&c->actors, &a->dirty);
+}
+
+static bool decoded(struct shadow *s, const struct store_write *w, int err)
+{
+    return COMPARE(s->w, CHECK_DECODES, err == 0,
+                   "a row of %zu bytes that was just written does not decode: error %d",
+                   w->value.len, err);
+}
+
+static void apply_node(struct shadow *s, struct shadow_change *c, const struct key_parts *parts,
+                       const struct store_write *w)
+{
+    int n = shadow_node_number(parts->node_id);
+    struct node_record rec;
+
+    if (!COMPARE(s->w, CHECK_DECODES, n >= 0 && w->kind == STORE_PUT,
+                 "the row of node %s, unknown or deleted", parts->node_id))
+        return;
+    if (!decoded(s, w, node_record_decode(w->key, w->value, &s->scratch, &rec)))
+        return;
+    check_node_row(s, c, (unsigned)n, &s->nodes[n].rec, &rec);
+    if (rec.state == NODE_FAILED && s->nodes[n].rec.state != NODE_FAILED)
+        s->failures++;
+    /* DeclareDead may make the row of a node that never joined: Left, too. */
+    s->nodes[n].times_left +=
+        rec.state == NODE_LEFT && (!s->nodes[n].there || s->nodes[n].rec.state != NODE_LEFT);
+    s->nodes[n].rec = rec;
+    s->nodes[n].there = true;
+    c->nodes |= 1u << n;
+}
+
+static void apply_heartbeat(struct shadow *s, const struct key_parts *parts,
+                            const struct store_write *w)
+{
+    int n = shadow_node_number(parts->node_id);
+
+    if (n < 0 || w->kind != STORE_PUT)
+        return;
+    struct heartbeat_record before = s->nodes[n].heartbeat;
+    if (decoded(s, w,
+                heartbeat_record_decode(w->key, w->value, &s->scratch, &s->nodes[n].heartbeat))) {
+        s->nodes[n].heartbeat_ns = s->w->now_ns;
+        s->nodes[n].view_then = s->view.number;
+        check_beat(s, (unsigned)n, s->nodes[n].heartbeat.boot);
+        check_grey_beat(s, (unsigned)n, &before);
+    }
+}
+
+static void apply_placement(struct shadow *s, struct shadow_change *c,
+                            const struct key_parts *parts, const struct store_write *w)
+{
+    struct shadow_actor *a = shadow_actor(s, parts->type, parts->id);
+    struct placement_record rec;
+
+    if (!COMPARE(s->w, CHECK_GROWTH, w->kind == STORE_PUT,
+                 "the placement of %s/%s was deleted: its generation would start again", a->type,
+                 a->id))
+        return;
+    if (!decoded(s, w, placement_record_decode(w->key, w->value, &s->scratch, &rec)))
+        return;
+    check_placement_row(s, a, &rec);
+    s->placements += rec.generation > a->place.generation;
+    a->place = rec;
+    touch(c, a);
+}
+
+static void by_node_drop(struct shadow *s, struct shadow_change *c, struct shadow_by_node *b)
+{
+    touch(c, b->actor);
+    map_remove(&s->by_node, &b->node);
+    list_remove(&b->link);
+    mem_free(shadow_mem(s), b);
+}
+
+static void apply_by_node(struct shadow *s, struct shadow_change *c, const struct key_parts *parts,
+                          const struct store_write *w)
+{
+    struct by_node_record rec;
+    struct map_node *found = map_find(&s->by_node, w->key);
+    struct shadow_by_node *b = MAP_ENTRY(found, struct shadow_by_node, node);
+
+    if (w->kind == STORE_DELETE) {
+        if (b)
+            by_node_drop(s, c, b);
+        return;
+    }
+    if (!decoded(s, w, by_node_record_decode(w->key, w->value, &s->scratch, &rec)))
+        return;
+    if (!b) {
+        b = MEM_NEW(shadow_mem(s), struct shadow_by_node);
+        b->actor = shadow_actor(s, parts->type, parts->id);
+        memcpy(b->node_id, parts->node_id, sizeof b->node_id);
+        b->incarnation = parts->number;
+        b->key.len = w->key.len;
+        memcpy(b->key.data, w->key.data, w->key.len);
+        map_insert(&s->by_node, &b->node, key_bytes(&b->key));
+        list_append(&b->actor->by_node, &b->link);
+    }
+    b->generation = rec.generation;
+    touch(c, b->actor);
+}
+
+static void applied_once(struct shadow *s, const struct shadow_actor *a,
+                         const struct request_record *r)
+{
+    size_t len = a->name_len + 1 + strlen(r->request_id);
+    struct shadow_request *q = mem_zalloc(shadow_mem(s), 1, sizeof *q + len + 1);
+
+    q->sequence = r->sequence;
+    q->len = len;
+    memcpy(q->key, a->name, a->name_len);
+    memcpy(q->key + a->name_len + 1, r->request_id, strlen(r->request_id));
+    struct map_node *old = map_insert(&s->requests, &q->node, bytes_of(q->key, len));
+    const struct shadow_request *before = MAP_ENTRY(old, struct shadow_request, node);
+    COMPARE(s->w, CHECK_APPLIED_ONCE, !before || before->sequence == r->sequence,
+            "%s/%s applied request %s twice: as its commits %llu and %llu", a->type, a->id,
+            r->request_id, before ? (unsigned long long)before->sequence : 0,
+            (unsigned long long)r->sequence);
+    if (before)
+        mem_free(shadow_mem(s), q);
+}
+
+static void apply_state(struct shadow *s, const struct shadow_change *c,
+                        const struct key_parts *parts, const struct store_write *w)
+{
+    struct shadow_actor *a = shadow_actor(s, parts->type, parts->id);
+    struct request_record rec;
+    struct state_record state;
+
+    if (w->kind != STORE_PUT)
+        return;
+    if (parts->family == KEY_STATE) {
+        decoded(s, w, state_record_decode(w->key, w->value, &s->scratch, &state));
+        return;
+    }
+    if (!decoded(s, w, request_record_decode(w->key, w->value, &s->scratch, &rec)))
+        return;
+    check_state_row(s, c, a, &rec);
+    applied_once(s, a, &rec);
+}
+
+static void apply_primary(struct shadow *s, struct shadow_change *c, const struct store_write *w)
+{
+    if (w->kind == STORE_DELETE ||
+        decoded(s, w, primary_record_decode(w->key, w->value, &s->scratch, &s->primary)))
+        c->primary = true;
+    s->primary_there = w->kind == STORE_PUT;
+}
+
+static void apply_single(struct shadow *s, struct shadow_change *c, const struct key_parts *parts,
+                         const struct store_write *w)
+{
+    struct term_record term;
+    struct view_change_record change;
+    struct probe_record probe;
+    struct migration_record migration;
+    struct format_record format;
+
+    if (w->kind != STORE_PUT)
+        return;
+    switch (parts->family) {
+    case KEY_TERM:
+        if (decoded(s, w, term_record_decode(w->key, w->value, &s->scratch, &term)))
+            s->term = term.term;
+        c->term = true;
+        break;
+    case KEY_VIEW:
+        decoded(s, w, view_record_decode(w->key, w->value, &s->scratch, &s->view));
+        c->view = true;
+        break;
+    case KEY_VIEW_CHANGE:
+        decoded(s, w, view_change_record_decode(w->key, w->value, &s->scratch, &change));
+        break;
+    case KEY_PROBE:
+        if (decoded(s, w, probe_record_decode(w->key, w->value, &s->scratch, &probe)) &&
+            shadow_node_number(parts->node_id) >= 0)
+            check_beat(s, (unsigned)shadow_node_number(parts->node_id), probe.boot);
+        break;
+    case KEY_MIGRATION:
+        decoded(s, w, migration_record_decode(w->key, w->value, &s->scratch, &migration));
+        break;
+    default:
+        decoded(s, w, format_record_decode(w->key, w->value, &s->scratch, &format));
+    }
+}
+
+static void apply_one(struct shadow *s, struct shadow_change *c, const struct store_write *w)
+{
+    struct key_parts parts;
+    int err = key_parse(&s->ks, w->key, &parts);
+
+    if (!COMPARE(s->w, CHECK_DECODES, err == 0 && parts.family != KEY_UNKNOWN,
+                 "a key of %zu bytes that no rule makes was written", w->key.len))
+        return;
+    switch (parts.family) {
+    case KEY_NODE:
+        apply_node(s, c, &parts, w);
+        break;
+    case KEY_HEARTBEAT:
+        apply_heartbeat(s, &parts, w);
+        break;
+    case KEY_ACTOR:
+        apply_placement(s, c, &parts, w);
+        break;
+    case KEY_BY_NODE:
+        apply_by_node(s, c, &parts, w);
+        break;
+    case KEY_STATE:
+    case KEY_REQUEST_SLOT:
+        apply_state(s, c, &parts, w);
+        break;
+    case KEY_PRIMARY:
+        apply_primary(s, c, w);
+        break;
+    default:
+        apply_single(s, c, &parts, w);
+    }
+}
+
+static void apply_range(struct shadow *s, struct shadow_change *c, const struct store_write *w)
+{
+    struct map_node *n = map_lower_bound(&s->by_node, w->key);
+    while (n && bytes_compare(n->key, w->value) < 0) {
+        struct shadow_by_node *b = MAP_ENTRY(n, struct shadow_by_node, node);
+        n = map_next(n);
+        by_node_drop(s, c, b);
+    }
+}
+
+void shadow_apply(struct shadow *s, struct shadow_change *c)
+{
+    list_init(&c->actors);
+    c->old_view = s->view;
+    c->old_primary = s->primary;
+    c->old_term = s->term;
+    for (unsigned n = 0; n < SIM_NODES_MAX; n++) {
+        c->before[n] = s->nodes[n].rec.state;
+        c->flagged_before |= (uint32_t)s->nodes[n].rec.flagged << n;
+        c->member_before |= c->before[n] != NODE_LEFT;
+    }
+    for (size_t i = 0; i < c->seen->write_count; i++) {
+        buf_clear(&s->scratch);
+        if (c->seen->writes[i].kind == STORE_DELETE_RANGE)
+            apply_range(s, c, &c->seen->writes[i]);
+        else
+            apply_one(s, c, &c->seen->writes[i]);
+    }
+}

@@ -1,0 +1,115 @@
+/*
+ * The store's rows as the checkers know them: decoded anew at each commit from what was written,
+ * apart from any code of the nodes.
+ */
+#ifndef KELPIE_SIM_SHADOW_H
+#define KELPIE_SIM_SHADOW_H
+
+#include "base/map.h"
+#include "record/keys.h"
+#include "record/records.h"
+#include "sim/world/sim_process.h"
+
+#define HOLDERS_MAX (SIM_NODES_MAX * 2)
+
+struct shadow_node {
+    bool there;
+    struct node_record rec;
+    struct heartbeat_record heartbeat;
+    uint64_t heartbeat_ns; /* when it landed last */
+    uint64_t view_then;    /* the stored view's number when it did */
+    uint64_t times_left;   /* how often it became Left */
+
+    /* Commits of heartbeats and probes by one life, without another's in between. */
+    struct uuid beat_boot;
+    uint64_t beat_ns, gap_end_ns; /* the last one; the first after a long gap, or 0 */
+};
+
+/* A process that runs an activation of the actor. */
+struct holder {
+    const struct process *p;
+    uint64_t generation;
+};
+
+struct shadow_actor {
+    struct map_node node;  /* by type NUL id */
+    struct map_node state; /* by the first key of its state */
+    char name[ACTOR_TYPE_MAX + ACTOR_ID_MAX + 2];
+    size_t name_len;
+    const char *type, *id; /* within name */
+    struct key state_begin;
+    struct placement_record place;
+    uint64_t loaded;     /* highest generation that has read its state (spec: loaded) */
+    struct list by_node; /* struct shadow_by_node */
+    struct list dirty;
+    struct holder holders[HOLDERS_MAX];
+    unsigned holder_count;
+};
+
+struct shadow_by_node {
+    struct map_node node; /* by key */
+    struct list link;
+    struct shadow_actor *actor;
+    char node_id[NODE_ID_MAX + 1];
+    uint64_t incarnation;
+    uint64_t generation;
+    struct key key;
+};
+
+/* What one commit changed. */
+struct shadow_change {
+    const struct commit_seen *seen;
+    enum node_state before[SIM_NODES_MAX];
+    uint32_t flagged_before; /* 1 << node */
+    uint32_t nodes;          /* 1 << node whose row was written */
+    bool view, primary, term;
+    bool member_before; /* some node was no Left one */
+    struct view_record old_view;
+    struct primary_record old_primary;
+    uint64_t old_term;
+    struct list actors; /* dirty ones */
+};
+
+struct shadow {
+    struct world *w;
+    struct keyspace ks;
+    struct shadow_node nodes[SIM_NODES_MAX];
+    struct view_record view;
+    struct primary_record primary;
+    bool primary_there;
+    uint64_t term;
+    struct map actors;
+    struct map states;
+    struct map by_node;
+    struct map requests; /* struct shadow_request: those that were applied */
+    struct buf scratch;
+    struct sim_mem mem;
+
+    /* Of each view number: a hash of its members, from the node rows at its commit. */
+    struct view_record *views;
+    uint64_t view_base; /* the number of the first of them */
+    size_t view_count, view_cap;
+
+    uint64_t terms, elections, failures, placements; /* elections: terms that no founder began */
+    uint64_t left; /* nodes that became Left while others were Active and beat */
+};
+
+struct shadow *shadow_new(struct world *w);
+void shadow_free(struct shadow *s);
+/* As before the first commit, but for what runs where. */
+void shadow_reset(struct shadow *s);
+
+/* "n4" -> 3; -1 when it is no node of this world. */
+int shadow_node_number(const char *node_id);
+struct shadow_actor *shadow_actor(struct shadow *s, const char *type, const char *id);
+struct shadow_actor *shadow_actor_of_state(struct shadow *s, struct bytes begin);
+
+/* Takes the writes in, and tells checks_rows.c of each row's old and new value. */
+void shadow_apply(struct shadow *s, struct shadow_change *change);
+
+/* The share of a member in a view's hash; the sum over all is the view's. */
+void shadow_member_hash(const char *node_id, uint64_t incarnation, uint64_t *hi, uint64_t *lo);
+/* The view that the node rows make: the Active ones. */
+struct view_record shadow_active(const struct shadow *s);
+
+#endif

@@ -1,0 +1,43 @@
+/*
+ * Clients: each has one request at a time, asks any node, repeats the same request id elsewhere
+ * when the answer is an error that allows it, does not come in time, or its node dies, and gives up
+ * now and then.
+ */
+#ifndef KELPIE_SIM_WORKLOAD_H
+#define KELPIE_SIM_WORKLOAD_H
+
+#include "sim/world/sim_process.h"
+
+struct workload;
+
+struct workload_stats {
+    uint64_t calls, acknowledged, acknowledged_adds, retries, gave_up, errors, impatient;
+    uint64_t failed; /* as they had to */
+    uint64_t mailbox_full, applied_no_reply;
+};
+
+struct workload *workload_new(struct world *w);
+void workload_free(struct workload *work);
+void workload_start(struct world *w);
+/* No new requests. */
+void workload_stop(struct world *w);
+/* Asks every actor until it answers; then what it says is compared with what was acknowledged. */
+void workload_probe(struct world *w);
+/* True when all have answered; else `why` names one that has not. */
+bool workload_probed(const struct world *w, char *why, size_t why_size);
+
+/* At the end: the answers that each actor's clients got, as one history. */
+void workload_judge(struct world *w);
+
+/* The store is another: counters are what the rows say. What was asked before, or is before the new
+ * epoch begins, counts no more: a node that lives on may answer from what it remembers. */
+void workload_set_back(struct world *w, const struct store_write *rows, size_t count);
+void workload_new_epoch(struct world *w);
+
+/* A process has died: its clients see the connection close. */
+void workload_process_gone(struct world *w, struct process *p);
+/* Calls given to that process that it has not completed. */
+size_t workload_calls_of(const struct world *w, const struct process *p);
+const struct workload_stats *workload_stats(const struct world *w);
+
+#endif

@@ -1,0 +1,67 @@
+/* Shared by sim_host.c (machines and supervisors) and sim_life.c (one life of a node). */
+#ifndef KELPIE_SIM_HOST_LINK_H
+#define KELPIE_SIM_HOST_LINK_H
+
+#include "sim/checkers/checks.h"
+#include "sim/stores/sim_store.h"
+#include "sim/world/sim_host.h"
+#include "sim/world/sim_net.h"
+
+struct host {
+    struct world *w;
+    unsigned number;
+    char id[8];
+    bool supervised;
+    bool up;                    /* the machine */
+    bool away;                  /* does not come back before the calm */
+    bool dead;                  /* for good */
+    bool out;                   /* a guest that has not come, or has left again */
+    struct process *process[2]; /* the node's and its twin's */
+    struct process *supervisor; /* while it declares */
+    struct declare_dead *declare;
+    bool declared;
+    struct uuid dead_boot;
+    struct sim_event waitpid;
+    struct sim_event supervise; /* declared: clean up, start again */
+    struct sim_event restart;
+    struct sim_event watchdog;
+    uint64_t alive_ns; /* last sign of life */
+};
+
+struct hosts {
+    struct world *w;
+    struct host host[SIM_NODES_MAX];
+    bool closing;
+    bool held; /* nobody is started */
+    struct hosts_stats stats;
+};
+
+/* One life of a node. */
+struct life_of {
+    struct process *p;
+    struct host *h;
+    struct node *node;
+    struct sim_event act;      /* what its own callbacks asked for, outside of them */
+    struct sim_event deadline; /* of leaving */
+    struct sim_event doom;     /* the kill -9 that is due */
+    bool ends;                 /* another process has this id */
+    bool left, closing, closed;
+};
+
+/* A new life in a free slot of a machine that is up. */
+void life_start(struct host *h, unsigned slot);
+/* Its end without a word. */
+void life_end(struct process *p);
+/* Orderly: its end comes later. */
+void life_close(struct process *p);
+bool life_leave(struct process *p, bool even_last);
+struct life_of *life_of(const struct process *p);
+
+/* A life has ended by itself: left, or closed. */
+void host_life_ended(struct host *h, unsigned slot);
+/* Or because another process has its id; its supervisor declares it dead all the same. */
+void host_life_gave_way(struct host *h, unsigned slot, struct uuid boot);
+/* A process that left was not gone by its deadline. */
+void host_life_overdue(struct host *h, unsigned slot);
+
+#endif
