@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 #include "base/rng.h"
+#include "bin/shared/process_begin.h"
 #include "kelpie/error.h"
 #include "loop/loop.h"
 #include "store/store_open.h"
@@ -376,7 +377,7 @@ static void bench_close(struct bench *b)
 int main(int argc, char **argv)
 {
     if (argc > 1 && !strcmp(argv[1], STORE_PROCESS_ARGUMENT))
-        return store_process_main(argc, argv);
+        return process_store_main(argc, argv);
     static struct bench b = {.rows = 10000};
     double seconds = 2;
     const char *parent = "/tmp", *only_case = NULL;

@@ -113,6 +113,11 @@ struct declare_dead *declare_dead_start(const struct env *env, const struct keys
     return d;
 }
 
+bool declare_dead_found_left(const struct declare_dead *d)
+{
+    return d->op.left;
+}
+
 void declare_dead_free(struct declare_dead *d)
 {
     if (d)

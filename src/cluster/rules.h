@@ -183,6 +183,7 @@ struct declare_dead_op {
     struct uuid boot;
 
     bool failed; /* a life of that boot was declared failed */
+    bool left;   /* it had left */
 
     struct txn txn;
 };

@@ -8,9 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -118,7 +116,6 @@ static bool process_detach(void)
         _exit(0);
     (void)prctl(PR_SET_PDEATHSIG, 0);
     umask(077);
-    (void)syscall(SYS_close_range, 3u, ~0u, 0u);
     int null = open("/dev/null", O_RDWR);
     if (null >= 0) {
         dup2(null, STDIN_FILENO);
@@ -126,12 +123,17 @@ static bool process_detach(void)
         if (null > STDERR_FILENO)
             close(null);
     }
-    struct rlimit files;
-    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
-        files.rlim_cur = files.rlim_max < 4096 ? files.rlim_max : 4096;
-        (void)setrlimit(RLIMIT_NOFILE, &files);
-    }
     return chdir("/") == 0;
+}
+
+static volatile sig_atomic_t told_to_end;
+
+/* Whoever stops all of a machine, or all processes of this name, signals this one too; but nodes leave
+ * through it. */
+static void on_end(int signum)
+{
+    (void)signum;
+    told_to_end = 1;
 }
 
 /* What LMDB does with a file that is damaged inside may be any of these signals. The handler calls
@@ -152,13 +154,9 @@ static void on_crash(int signum)
 
 static void process_signals(void)
 {
-    sigset_t none;
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
-    signal(SIGPIPE, SIG_IGN);
-    signal(SIGXFSZ, SIG_IGN); /* a file at its limit is an error of write(), a full disk */
-    signal(SIGHUP, SIG_IGN);
-    signal(SIGTERM, SIG_DFL);
+    struct sigaction end = {.sa_handler = on_end};
+    sigaction(SIGTERM, &end, NULL);
+    sigaction(SIGINT, &end, NULL);
     struct sigaction crash = {.sa_handler = on_crash, .sa_flags = (int)SA_RESETHAND};
     sigaction(SIGBUS, &crash, NULL);
     sigaction(SIGSEGV, &crash, NULL);
@@ -277,6 +275,8 @@ static const char *process_serve(struct process *p)
             used_ms = now;
         else if (now - used_ms >= p->idle_ms)
             return "idle";
+        else if (told_to_end)
+            return "told to end";
         if (now - checked_ms >= 1000) {
             checked_ms = now;
             if (!process_owns_dir(p))

@@ -56,7 +56,8 @@ static int starter_spawn(struct store_starter *s, const struct store_start_optio
     char idle[24], map[24];
     snprintf(idle, sizeof(idle), "%u", o->idle_ms ? o->idle_ms : (unsigned)STORE_IDLE_MS);
     snprintf(map, sizeof(map), "%llu", o->map_max);
-    char *argv[] = {(char *)(uintptr_t)program,
+    static char name[] = "kelpie-store";
+    char *argv[] = {name,
                     (char *)(uintptr_t)STORE_PROCESS_ARGUMENT,
                     (char *)(uintptr_t)o->dir,
                     (char *)(uintptr_t) "--idle-ms",

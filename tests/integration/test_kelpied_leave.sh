@@ -86,6 +86,10 @@ is "c12 after a new start" "$(ask n1 call counter/c12 get)" 1
 kill -STOP "$(child_of n1)"
 kill -TERM "${supervisor[n1]}"
 sleep 0.2
+kill -TERM "${supervisor[n1]}" # still the first: whoever signals many reaches one twice
+sleep 0.2
+kill -0 "${supervisor[n1]}" && ok || fail "the second signal within a second forced"
+sleep 0.8
 kill -TERM "${supervisor[n1]}"
 node_ended n1
 is "status after two signals" $status 1

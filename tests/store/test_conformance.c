@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "bin/shared/process_begin.h"
 #include "kelpie/error.h"
 #include "store/conformance.h"
 #include "store/history.h"
@@ -564,7 +565,7 @@ static void run_case(void **state)
 int main(int argc, char **argv)
 {
     if (argc > 1 && !strcmp(argv[1], STORE_PROCESS_ARGUMENT))
-        return store_process_main(argc, argv);
+        return process_store_main(argc, argv);
     size_t n = store_backend_count * ARRAY_LEN(cases);
     struct CMUnitTest *tests = calloc(n, sizeof(*tests));
     struct run_case *what = calloc(n, sizeof(*what));

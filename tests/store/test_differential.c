@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include "base/rng.h"
+#include "bin/shared/process_begin.h"
 #include "kelpie/error.h"
 #include "store/store_fixture.h"
 #include "store/store_process.h"
@@ -217,7 +218,7 @@ static void test_fdb_sim_fdb(void **state)
 int main(int argc, char **argv)
 {
     if (argc > 1 && !strcmp(argv[1], STORE_PROCESS_ARGUMENT))
-        return store_process_main(argc, argv);
+        return process_store_main(argc, argv);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_lmdb_fdb_sim),
         cmocka_unit_test(test_fdb_sim_fdb),

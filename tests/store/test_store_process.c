@@ -22,6 +22,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "bin/shared/process_begin.h"
 #include "kelpie/error.h"
 #include "store/heap_mem.h"
 #include "store/load.h"
@@ -627,7 +628,7 @@ static void test_watch_latency(void **state)
 int main(int argc, char **argv)
 {
     if (argc > 1 && !strcmp(argv[1], STORE_PROCESS_ARGUMENT))
-        return store_process_main(argc, argv);
+        return process_store_main(argc, argv);
     const struct CMUnitTest tests[] = {
         PROCESS_TEST(test_killed_under_load),
         PROCESS_TEST(test_frozen_store),

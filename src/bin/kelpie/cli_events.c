@@ -6,6 +6,7 @@
 
 #include "bin/kelpie/cli.h"
 #include "bin/shared/config.h"
+#include "bin/shared/process_begin.h"
 #include "bin/shared/world_bind.h"
 #include "env/timer.h"
 #include "kelpie/error.h"
@@ -72,8 +73,9 @@ static void on_chunk(void *arg, struct bytes data)
             buf_append_u8(&f->line, data.data[i]);
         }
     }
-    (void)fflush(stdout);
-    if (!f->follows)
+    if (!process_flush())
+        loop_stop(f->cli->loop);
+    else if (!f->follows)
         timer_start(&f->quiet, QUIET_MS * NS_PER_MS);
 }
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "bin/kelpie/cli.h"
+#include "bin/shared/process_begin.h"
 #include "bin/shared/world_bind.h"
 #include "store/store_process.h"
 
@@ -130,11 +131,9 @@ static int take_command(const struct options *before, char *why, size_t why_size
     return status;
 }
 
-int main(int argc, char **argv)
+static int command_main(int argc, char **argv)
 {
     char why[1024];
-    if (argc > 1 && strcmp(argv[1], STORE_PROCESS_ARGUMENT) == 0)
-        return store_process_main(argc, argv);
     if (argc == 2 && strcmp(argv[1], "--version") == 0) {
         (void)printf("kelpie %s\n", KELPIE_VERSION);
         return CLI_OK;
@@ -157,4 +156,12 @@ int main(int argc, char **argv)
     }
     free(before);
     return status;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc > 1 && strcmp(argv[1], STORE_PROCESS_ARGUMENT) == 0)
+        return process_store_main(argc, argv);
+    process_begin(ROLE_COMMAND);
+    return process_end(CLI_PROGRAM, command_main(argc, argv));
 }

@@ -13,6 +13,7 @@
 #include "bin/kelpie_sim/sim_sweep.h"
 #include "bin/kelpie_sim/sim_sweep_cover.h"
 #include "bin/kelpie_sim/sim_usage.h"
+#include "bin/shared/process_begin.h"
 #include "kelpie/error.h"
 #include "sim/report/sim_report.h"
 #include "sim/run/sim_case.h"
@@ -293,7 +294,7 @@ static int run_command(struct options *o, struct mem mem)
     }
 }
 
-int main(int argc, char **argv)
+static int sim_main(int argc, char **argv)
 {
     struct options o = {.jobs = 1,
                         .seconds = SHRINK_SECONDS_DEFAULT,
@@ -323,4 +324,10 @@ int main(int argc, char **argv)
         bad_usage("there is no command '%s' (see kelpie-sim --help)", argv[1]);
     parse_options(&o, argc - 1, argv + 1);
     return run_command(&o, sim_mem_of(&mem));
+}
+
+int main(int argc, char **argv)
+{
+    process_begin(ROLE_COMMAND);
+    return process_end("kelpie-sim", sim_main(argc, argv));
 }

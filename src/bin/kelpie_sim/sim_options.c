@@ -13,6 +13,7 @@
 #include "bin/kelpie_sim/sim_shrink.h"
 #include "bin/kelpie_sim/sim_sweep.h"
 #include "bin/kelpie_sim/sim_usage.h"
+#include "bin/shared/process_begin.h"
 
 _Noreturn void bad_usage(const char *fmt, ...)
 {
@@ -336,7 +337,7 @@ static void take_option(struct options *o, int option, const char *value)
         fputs(commands[o->command].usage, stdout);
         if (o->command != REPLAY)
             fputs(usage_common, stdout);
-        exit(0);
+        exit(process_end("kelpie-sim", 0));
     default:
         take_value(o, option, value);
     }

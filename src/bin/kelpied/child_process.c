@@ -2,16 +2,17 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/close_range.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "bin/kelpied/node_main.h"
+#include "bin/shared/process_begin.h"
 #include "kelpie/error.h"
 
 #define FLAGS_SIZE (4 * CONFIG_PATH_MAX + OPTION_LIST_MAX * 512)
@@ -28,7 +29,7 @@ struct launch {
 
 static struct launch *launch_new(const struct config *config, struct uuid boot, int fd)
 {
-    static char program[] = "kelpied", process[] = NODE_PROCESS_ARGUMENT;
+    static char program[] = PROCESS_NODE_NAME, process[] = NODE_PROCESS_ARGUMENT;
     struct launch *l = calloc(1, sizeof(*l));
     CHECK(l != NULL);
     (void)snprintf(l->fd, sizeof(l->fd), "%d", fd);
@@ -45,13 +46,10 @@ static struct launch *launch_new(const struct config *config, struct uuid boot, 
 
 _Noreturn static void become_node(const struct launch *l, int fd)
 {
-    sigset_t none;
-    (void)setpgid(0, 0);
+    /* A session of its own before the program is: a signal to the supervisor's group, such as a
+     * terminal's, never reaches the node. The rest is process_begin()'s. */
+    (void)setsid();
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-    (void)sigemptyset(&none);
-    (void)sigprocmask(SIG_SETMASK, &none, NULL);
-    /* Also those that this process was given open itself. */
-    (void)close_range(STDERR_FILENO + 1, ~0u, CLOSE_RANGE_CLOEXEC);
     (void)fcntl(fd, F_SETFD, 0);
     (void)execv(SELF, l->argv);
     _exit(EXIT_STATUS_REFUSED);
@@ -61,8 +59,8 @@ int child_process_start(struct child_process *p, const struct config *config, st
                         char *why, size_t why_size)
 {
     int ends[2];
-    if (pipe2(ends, O_CLOEXEC | O_NONBLOCK)) {
-        (void)snprintf(why, why_size, "the system refuses a pipe: %s", strerror(errno));
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends)) {
+        (void)snprintf(why, why_size, "the system refuses a socket: %s", strerror(errno));
         return KELPIE_E_IO;
     }
     struct launch *l = launch_new(config, boot, ends[1]);
@@ -77,10 +75,7 @@ int child_process_start(struct child_process *p, const struct config *config, st
         (void)snprintf(why, why_size, "the system refuses a process: %s", strerror(err));
         return KELPIE_E_IO;
     }
-    /* Here too, so that the group is there whoever comes first. */
-    (void)setpgid(pid, pid);
-    p->pid = pid;
-    p->life_fd = ends[0];
+    *p = (struct child_process){.pid = pid, .life_fd = ends[0], .verdict = -1};
     return 0;
 }
 
@@ -112,20 +107,36 @@ void child_process_close(struct child_process *p)
     p->life_fd = -1;
 }
 
-bool child_process_signs(const struct child_process *p)
+bool child_process_signs(struct child_process *p)
 {
     char bytes[256];
     bool any = false;
-    while (p->life_fd >= 0 && read(p->life_fd, bytes, sizeof(bytes)) > 0)
-        any = true;
+    ssize_t n;
+    while (p->life_fd >= 0 && (n = read(p->life_fd, bytes, sizeof(bytes))) > 0) {
+        for (ssize_t i = 0; i < n; i++) {
+            if (bytes[i] == NODE_SAYS_ALIVE)
+                any = true;
+            else
+                p->verdict = bytes[i] - NODE_SAYS_STATUS;
+        }
+    }
     return any;
 }
 
-void child_process_how(int wait_status, char *out, size_t size)
+void child_process_tell_end(const struct child_process *p)
+{
+    static const char end = NODE_TOLD_TO_END;
+    /* The only byte that ever goes there. A node that is gone is about to be found dead. */
+    if (p->life_fd >= 0 && write(p->life_fd, &end, 1) < 0)
+        return;
+}
+
+void child_process_how(const struct child_process *p, int wait_status, char *out, size_t size)
 {
     if (WIFSIGNALED(wait_status))
         (void)snprintf(out, size, "signal %d (%s)", WTERMSIG(wait_status),
                        strsignal(WTERMSIG(wait_status)));
     else
-        (void)snprintf(out, size, "exit status %d", WEXITSTATUS(wait_status));
+        (void)snprintf(out, size, "exit status %d%s", WEXITSTATUS(wait_status),
+                       p->verdict < 0 ? ", which is not the node's own word" : "");
 }

@@ -8,24 +8,27 @@
 #include "bin/shared/config.h"
 
 struct child_process {
-    pid_t pid; /* 0: none; also its process group */
-    int life_fd;
+    pid_t pid;   /* 0: none; also its process group and session */
+    int life_fd; /* the supervisor's end of what they tell each other through */
+    int verdict; /* the enum exit_status that it said it ends with; -1: it said none */
 };
 
-/* Runs this program again as a node process with that boot id, in a process group of its own; no
- * descriptor is passed on but the standard ones and the pipe for signs of life. Returns 0, or
+/* Runs this program again as a node process with that boot id, in a session of its own; no descriptor
+ * is passed on but the standard ones and one for what the two tell each other. Returns 0, or
  * KELPIE_E_IO with a sentence. */
 int child_process_start(struct child_process *p, const struct config *config, struct uuid boot,
                         char *why, size_t why_size) MUST_USE;
 /* True when it has ended: then its whole group is killed, it is waited for, and *wait_status says
  * how it ended. */
 bool child_process_reap(struct child_process *p, int *wait_status);
-/* Closes the pipe. */
+/* Closes the descriptor. */
 void child_process_close(struct child_process *p);
 void child_process_kill(const struct child_process *p);
-/* Reads what came through the pipe. True when there was something. */
-bool child_process_signs(const struct child_process *p);
+/* Reads what it said. True when there was a sign of life. */
+bool child_process_signs(struct child_process *p);
+/* Asks it to leave and end. */
+void child_process_tell_end(const struct child_process *p);
 /* "exit status 3" or "signal 9 (Killed)". */
-void child_process_how(int wait_status, char *out, size_t size);
+void child_process_how(const struct child_process *p, int wait_status, char *out, size_t size);
 
 #endif

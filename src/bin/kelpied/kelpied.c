@@ -6,6 +6,7 @@
 #include "bin/kelpied/node_main.h"
 #include "bin/kelpied/supervisor.h"
 #include "bin/shared/config.h"
+#include "bin/shared/process_begin.h"
 #include "bin/shared/world_bind.h"
 #include "store/store_process.h"
 
@@ -30,6 +31,24 @@ static void print_help(void)
         "  kelpie status\n");
 }
 
+/* What the store's directory lies in. The directory itself the store makes, and examines. */
+static int make_way_to_store(const char *url, char *why, size_t why_size)
+{
+    char path[CONFIG_PATH_MAX];
+    const char *dir = strncmp(url, "lmdb:", 5) == 0 ? url + 5 : "";
+    size_t len = strlen(dir);
+    while (len > 1 && dir[len - 1] == '/')
+        len--;
+    while (len > 0 && dir[len - 1] != '/')
+        len--;
+    while (len > 0 && dir[len - 1] == '/')
+        len--;
+    if (len == 0)
+        return 0;
+    (void)snprintf(path, sizeof(path), "%.*s", (int)len, dir);
+    return make_directories(path, why, why_size);
+}
+
 static enum exit_status run(struct config *c)
 {
     char why[CONFIG_WHY_SIZE];
@@ -41,10 +60,11 @@ static enum exit_status run(struct config *c)
         (void)printf("kelpied %s\n", KELPIE_VERSION);
         return EXIT_STATUS_OK;
     }
-    if (c->store_is_default && make_directories(c->data_dir, why, sizeof(why))) {
+    if (make_way_to_store(c->store_url, why, sizeof(why))) {
         say(PROGRAM, "%s", why);
         return EXIT_STATUS_FAILED;
     }
+    process_close_others(-1);
     if (!c->no_supervisor)
         return supervisor_main(c);
     struct node_origin origin = {.life_fd = -1};
@@ -52,13 +72,9 @@ static enum exit_status run(struct config *c)
     return status > EXIT_STATUS_USAGE ? EXIT_STATUS_FAILED : status;
 }
 
-int main(int argc, char **argv)
+static enum exit_status daemon_main(int argc, char **argv)
 {
     char why[CONFIG_WHY_SIZE];
-    if (argc > 1 && strcmp(argv[1], STORE_PROCESS_ARGUMENT) == 0)
-        return store_process_main(argc, argv);
-    if (argc > 1 && strcmp(argv[1], NODE_PROCESS_ARGUMENT) == 0)
-        return (int)node_process_main(argc, argv);
     struct config *c = calloc(1, sizeof(*c));
     enum exit_status status = EXIT_STATUS_USAGE;
     CHECK(c != NULL);
@@ -68,5 +84,15 @@ int main(int argc, char **argv)
         status = run(c);
     config_free(c);
     free(c);
-    return (int)status;
+    return status;
+}
+
+int main(int argc, char **argv)
+{
+    const char *first = argc > 1 ? argv[1] : "";
+    if (strcmp(first, STORE_PROCESS_ARGUMENT) == 0)
+        return process_store_main(argc, argv);
+    bool supervised = strcmp(first, NODE_PROCESS_ARGUMENT) == 0;
+    process_begin(supervised ? ROLE_NODE : ROLE_SUPERVISOR);
+    return process_end(PROGRAM, (int)(supervised ? node_process_main : daemon_main)(argc, argv));
 }

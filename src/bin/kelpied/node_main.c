@@ -5,12 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "bin/kelpied/actors_load.h"
 #include "bin/kelpied/http_bind.h"
 #include "bin/kelpied/store_preflight.h"
+#include "bin/shared/process_begin.h"
 #include "bin/shared/world_bind.h"
 #include "kelpie/error.h"
 #include "loop/http_server.h"
@@ -34,7 +34,7 @@ struct node_process {
     struct node *node;
     struct timer deadline;
     struct timer pending_timer;
-    uint64_t closing_since_ns;
+    uint64_t closing_since_ns, told_ns;
     bool leaving, closing, was_ready;
     enum exit_status status;
 };
@@ -71,10 +71,18 @@ static void begin_close(struct node_process *p, enum exit_status status)
     timer_start(&p->pending_timer, 0);
 }
 
+static void tell_supervisor(const struct node_origin *origin, char byte)
+{
+    /* When nobody reads, what is there already says as much as another byte would. */
+    if (origin->life_fd >= 0 && write(origin->life_fd, &byte, 1) < 0)
+        return;
+}
+
 /* Ends now: the node has not left, its supervisor declares it dead. */
 _Noreturn static void end_at_once(struct node_process *p, const char *why)
 {
     log_warn(&p->world.env.log, "ended_before_leaving", "reason=\"%s\"", why);
+    tell_supervisor(&p->origin, NODE_SAYS_STATUS + EXIT_STATUS_FORCED);
     _exit(p->origin.supervisor_pid ? EXIT_STATUS_FORCED : EXIT_STATUS_FAILED);
 }
 
@@ -83,18 +91,56 @@ static void on_deadline(void *arg)
     end_at_once(arg, "the drain deadline has passed");
 }
 
-static void on_terminate(void *arg)
+static void leave(struct node_process *p)
 {
-    struct node_process *p = arg;
     char why[CONFIG_WHY_SIZE] = "";
-    if (p->leaving)
-        end_at_once(p, "a second signal to end");
     p->leaving = true;
     log_info(&p->world.env.log, "asked_to_leave", "deadline_ms=%u",
              p->config->timing.drain_deadline_ms);
     timer_start(&p->deadline, p->config->timing.drain_deadline_ms * NS_PER_MS);
     if (node_leave(p->node, true, why, sizeof(why)))
         end_at_once(p, why);
+}
+
+/* Only a node that has no supervisor is told to end by signals. */
+static void on_terminate(void *arg)
+{
+    struct node_process *p = arg;
+    uint64_t now_ns = env_now_ns(&p->world.env);
+    if (!p->leaving) {
+        p->told_ns = now_ns;
+        leave(p);
+    } else if (now_ns - p->told_ns >= FORCE_AFTER_MS * NS_PER_MS) {
+        end_at_once(p, "a second signal to end");
+    }
+}
+
+static void on_orphan(void *arg)
+{
+    (void)arg;
+    process_reap(0);
+}
+
+static void on_supervisor(void *arg)
+{
+    struct node_process *p = arg;
+    char byte = 0;
+    ssize_t n = read(p->origin.life_fd, &byte, 1);
+    if (n == 1 && byte == NODE_TOLD_TO_END && !p->leaving)
+        leave(p);
+    else if (n == 0) /* it has ended, and the kernel is about to end this process */
+        (void)!loop_on_readable(p->world.loop, p->origin.life_fd, NULL, NULL);
+}
+
+static int hear_of_the_end(struct node_process *p)
+{
+    struct loop *loop = p->world.loop;
+    if (p->origin.life_fd >= 0)
+        return loop_on_readable(loop, p->origin.life_fd, on_supervisor, p);
+    int err = getpid() == 1 ? loop_on_signal(loop, SIGCHLD, on_orphan, p) : 0;
+    if (!err)
+        err = loop_on_signal(loop, SIGTERM, on_terminate, p);
+    return err ? err : loop_on_signal(loop, SIGINT, on_terminate, p);
 }
 
 /* ---- what the node says ---- */
@@ -122,10 +168,7 @@ static void on_other_epoch(void *arg)
 
 static void on_alive(void *arg)
 {
-    struct node_process *p = arg;
-    /* When nobody reads, the pipe is full and says as much as another byte would. */
-    if (p->origin.life_fd >= 0 && write(p->origin.life_fd, "a", 1) < 0)
-        return;
+    tell_supervisor(&((struct node_process *)arg)->origin, NODE_SAYS_ALIVE);
 }
 
 static void tell_ready(struct node_process *p)
@@ -167,13 +210,10 @@ static const struct node_events process_events = {
  * half of those that a cluster may have, and for no clients. */
 static void allow_files(const struct node_process *p)
 {
-    struct rlimit files;
-    if (getrlimit(RLIMIT_NOFILE, &files) || files.rlim_cur >= FILES_WANTED)
-        return;
-    files.rlim_cur = files.rlim_max < FILES_WANTED ? files.rlim_max : FILES_WANTED;
-    if (setrlimit(RLIMIT_NOFILE, &files) || files.rlim_cur < FILES_WANTED)
-        log_warn(&p->world.env.log, "few_open_files", "allowed=%llu wanted=%u",
-                 (unsigned long long)files.rlim_cur, (unsigned)FILES_WANTED);
+    unsigned allowed = process_allow_files(FILES_WANTED);
+    if (allowed < FILES_WANTED)
+        log_warn(&p->world.env.log, "few_open_files", "allowed=%u wanted=%u", allowed,
+                 (unsigned)FILES_WANTED);
 }
 
 static int open_sockets(struct node_process *p, char *why, size_t why_size)
@@ -236,8 +276,7 @@ static enum exit_status start(struct node_process *p, char *why, size_t why_size
     if (store_preflight(&p->world, &c->keyspace, c->store_url, why, why_size) ||
         open_sockets(p, why, why_size))
         return EXIT_STATUS_REFUSED;
-    if (loop_on_signal(p->world.loop, SIGTERM, on_terminate, p) ||
-        loop_on_signal(p->world.loop, SIGINT, on_terminate, p)) {
+    if (hear_of_the_end(p)) {
         (void)snprintf(why, why_size, "the system refuses to tell of signals");
         return EXIT_STATUS_REFUSED;
     }
@@ -300,6 +339,7 @@ enum exit_status node_process_main(int argc, char **argv)
     }
     origin.life_fd = atoi(argv[2]);
     origin.supervisor_pid = (pid_t)atol(argv[4]);
+    process_close_others(origin.life_fd);
     if (!die_with_supervisor(origin.supervisor_pid))
         return EXIT_STATUS_FAILED;
     struct config *config = calloc(1, sizeof(*config));
@@ -310,6 +350,7 @@ enum exit_status node_process_main(int argc, char **argv)
         say(PROGRAM, "%s", why);
     else
         status = node_main(config, &origin);
+    tell_supervisor(&origin, (char)(NODE_SAYS_STATUS + (int)status));
     config_free(config);
     free(config);
     return status;

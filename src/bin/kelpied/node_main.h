@@ -13,9 +13,17 @@
 #define NODE_PROCESS_ARGUMENT "--node-process"
 #define NODE_PROCESS_WORDS 5
 
+/* What a node and its supervisor tell each other, a byte each. A status that was not said is not the
+ * node's: an actor's code may have called exit(). */
+#define NODE_SAYS_ALIVE 'a'
+#define NODE_SAYS_STATUS '0' /* and an enum exit_status: what it is about to end with */
+#define NODE_TOLD_TO_END 'e'
+
+#define FORCE_AFTER_MS 1000 /* a second signal to end forces, the same one told twice does not */
+
 struct node_origin {
     struct uuid boot;     /* zero: make one */
-    int life_fd;          /* takes a byte as a sign of life; -1: nobody is watching */
+    int life_fd;          /* to the supervisor; -1: there is none */
     pid_t supervisor_pid; /* 0: none */
 };
 

@@ -8,6 +8,8 @@
 #include <unistd.h>
 
 #include "bin/kelpied/child_process.h"
+#include "bin/kelpied/node_main.h"
+#include "bin/shared/process_begin.h"
 #include "bin/shared/world_bind.h"
 #include "cluster/cluster.h"
 #include "kelpie/error.h"
@@ -23,7 +25,7 @@ struct supervisor {
     bool was_up;      /* some child did */
     bool ending;      /* told to end */
     bool finishing;   /* no further child */
-    unsigned signals; /* to end */
+    uint64_t told_ns; /* to end, the first time */
     uint64_t child_since_ns;
     uint32_t backoff_ms; /* before the next start; 0: at once */
     uint64_t died_ns;
@@ -58,33 +60,38 @@ static void arm_watchdog(struct supervisor *s)
 static void forget_pipe(struct supervisor *s)
 {
     if (s->child.life_fd >= 0 && loop_on_readable(s->world.loop, s->child.life_fd, NULL, NULL))
-        log_warn(log_of(s), "pipe_kept", "reason=\"the loop does not let go of it\"");
+        log_warn(log_of(s), "descriptor_kept", "reason=\"the loop does not let go of it\"");
+}
+
+static bool take_signs(struct supervisor *s)
+{
+    bool any = child_process_signs(&s->child);
+    if (any)
+        s->has_sign = s->was_up = true;
+    return any;
 }
 
 static void on_life(void *arg)
 {
     struct supervisor *s = arg;
-    if (!child_process_signs(&s->child)) {
-        /* The end of the pipe: the child is about to be found dead. */
+    if (take_signs(s))
+        arm_watchdog(s);
+    else if (s->child.verdict < 0)
+        /* The other end is closed: the child is about to be found dead. */
         forget_pipe(s);
-        return;
-    }
-    s->has_sign = s->was_up = true;
-    arm_watchdog(s);
 }
 
 static void on_watchdog(void *arg)
 {
     struct supervisor *s = arg;
     /* The supervisor itself may have been stopped: what was said meanwhile counts. */
-    if (child_process_signs(&s->child)) {
-        s->has_sign = s->was_up = true;
+    if (take_signs(s)) {
         arm_watchdog(s);
         return;
     }
+    child_process_kill(&s->child);
     log_error(log_of(s), "node_hangs", "pid=%ld reason=\"no sign of life for %d leases\"",
               (long)s->child.pid, LEASES_WITHOUT_SIGN);
-    child_process_kill(&s->child);
 }
 
 /* ---- restarts ---- */
@@ -114,20 +121,28 @@ static void after_death(struct supervisor *s)
         schedule_restart(s);
 }
 
+/* What came of it ends the supervisor only if the node has left, or if it was told to end. */
 static void on_declared(void *arg, int status, const char *why)
 {
     struct supervisor *s = arg;
-    uint64_t took_ns = env_now_ns(&s->world.env) - s->died_ns;
-    char boot[UUID_TEXT_SIZE], quoted[256];
+    uint64_t took_us = (env_now_ns(&s->world.env) - s->died_ns) / 1000;
+    char boot[UUID_TEXT_SIZE];
     uuid_to_text(s->boot, boot);
-    if (status)
-        log_error(log_of(s), "declare_dead_failed", "boot=%s error=%s why=%s", boot,
-                  kelpie_error_name(status), log_quote(why, quoted, sizeof(quoted)));
-    else
-        log_info(log_of(s), "declared_dead", "boot=%s took_us=%llu result=%s", boot,
-                 (unsigned long long)(took_ns / 1000), log_quote(why, quoted, sizeof(quoted)));
     timer_stop(&s->give_up);
     s->declaring = false;
+    if (!status && declare_dead_found_left(s->declare)) {
+        log_info(log_of(s), "node_left", "boot=%s took_us=%llu", boot, (unsigned long long)took_us);
+        end(s, EXIT_STATUS_OK);
+        return;
+    }
+    if (status)
+        log_error(log_of(s), "declare_dead_failed", "boot=%s error=%s why=\"%s\"", boot,
+                  kelpie_error_name(status), why);
+    else
+        log_info(log_of(s), "declared_dead", "boot=%s took_us=%llu result=\"%s\"", boot,
+                 (unsigned long long)took_us, why);
+    if (s->child.verdict == EXIT_STATUS_OK && !s->ending)
+        s->finishing = false; /* it said that it has left; the store says otherwise */
     after_death(s);
 }
 
@@ -163,7 +178,7 @@ static void declare(struct supervisor *s)
 /* Whether it is the end, and with which status. */
 static bool is_final(const struct supervisor *s, int wait_status, enum exit_status *status)
 {
-    int code = WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : -1;
+    int code = WIFEXITED(wait_status) ? s->child.verdict : -1;
     bool was_starting = s->ending && !s->has_sign;
     *status = EXIT_STATUS_FAILED;
     if (code == EXIT_STATUS_OK || was_starting)
@@ -181,21 +196,23 @@ static void on_child_signal(void *arg)
     char how[96];
     int wait_status;
     pid_t pid = s->child.pid;
-    if (!child_process_reap(&s->child, &wait_status))
+    bool ended = child_process_reap(&s->child, &wait_status);
+    if (getpid() == 1)
+        process_reap(s->child.pid);
+    if (!ended)
         return;
     s->died_ns = env_now_ns(&s->world.env);
     timer_stop(&s->watchdog);
-    if (child_process_signs(&s->child))
-        s->has_sign = s->was_up = true;
+    (void)take_signs(s);
     forget_pipe(s);
     child_process_close(&s->child);
     s->finishing = is_final(s, wait_status, &s->status);
-    child_process_how(wait_status, how, sizeof(how));
-    bool left = WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == EXIT_STATUS_OK;
+    child_process_how(&s->child, wait_status, how, sizeof(how));
+    bool left = WIFEXITED(wait_status) && s->child.verdict == EXIT_STATUS_OK;
     log_event(log_of(s), left ? LOG_INFO : LOG_WARN, left ? "node_ended" : "node_died",
               "pid=%ld how=\"%s\"", (long)pid, how);
     /* A process that ended by itself without a sign of life has never begun to join. One that says it
-     * has left is declared dead all the same: it may have been an actor's code that called exit(). */
+     * has left is declared dead all the same: only the store knows. */
     if (WIFEXITED(wait_status) && !s->has_sign)
         after_death(s);
     else
@@ -226,29 +243,44 @@ static void start_child(struct supervisor *s)
 
 /* ---- signals ---- */
 
+static void kill_child(struct supervisor *s, const char *why)
+{
+    child_process_kill(&s->child);
+    log_warn(log_of(s), "node_killed", "reason=\"%s\"", why);
+}
+
+/* What is being declared still may be, for a while. */
+static void end_between_lives(struct supervisor *s, bool again)
+{
+    timer_stop(&s->restart);
+    s->status = EXIT_STATUS_OK;
+    if (!s->declaring)
+        end(s, s->status);
+    else if (again)
+        on_give_up(s);
+    else
+        timer_start(&s->give_up, DECLARE_AT_END_MS * NS_PER_MS);
+}
+
 static void on_terminate(void *arg)
 {
     struct supervisor *s = arg;
+    uint64_t now_ns = env_now_ns(&s->world.env);
+    bool again = s->ending;
+    /* Whoever signals a whole group, or all of a name, may well reach one process twice. */
+    if (again && now_ns - s->told_ns < FORCE_AFTER_MS * NS_PER_MS)
+        return;
+    if (!again)
+        s->told_ns = now_ns;
     s->ending = s->finishing = true;
-    s->signals++;
-    if (!s->child.pid) {
-        /* Between two lives. What is being declared still may be. */
-        timer_stop(&s->restart);
-        s->status = EXIT_STATUS_OK;
-        if (s->declaring && s->signals == 1)
-            timer_start(&s->give_up, DECLARE_AT_END_MS * NS_PER_MS);
-        else if (s->declaring)
-            on_give_up(s);
-        else
-            end(s, s->status);
-        return;
-    }
-    if (s->signals == 1) {
-        (void)kill(s->child.pid, SIGTERM);
-        return;
-    }
-    log_warn(log_of(s), "node_killed", "reason=\"a second signal to end\"");
-    child_process_kill(&s->child);
+    if (!s->child.pid)
+        end_between_lives(s, again);
+    else if (again)
+        kill_child(s, "a second signal to end");
+    else if (s->has_sign || take_signs(s))
+        child_process_tell_end(&s->child);
+    else
+        kill_child(s, "told to end before it had begun");
 }
 
 static int start(struct supervisor *s, char *why, size_t why_size)
