@@ -23,6 +23,7 @@
 #include "registry/directory.h"
 #include "registry/policy.h"
 
+#define FOLLOWERS_MAX 8    /* repeats that wait for one first */
 #define RUN_BATCH 16       /* messages of one actor in one turn of the loop */
 #define STOPS_MAX 64       /* hand-overs and releases under way */
 #define EVICTIONS_MAX 256  /* releases of actors that this node has no room for */
@@ -51,8 +52,9 @@ struct actor_call;
 
 /* One message for an actor, on the node that hosts it. It is answered exactly once. */
 struct invocation {
-    struct list link;        /* in a mailbox, or in the followers of its first */
-    struct list followers;   /* repeats of the same request id */
+    struct list link;      /* in a mailbox, or in the followers of its first */
+    struct list followers; /* repeats of the same request id, at most FOLLOWERS_MAX */
+    unsigned follower_count;
     struct actor_call *call; /* a local caller; NULL when it gave up waiting */
     bool from_peer;
     struct rpc_request request; /* from a peer: what to reply to */
@@ -104,7 +106,7 @@ struct kelpie_actor {
     struct list run_link;  /* in runnable */
     uint64_t idle_since_ns;
     struct list mailbox;
-    size_t mailbox_count; /* followers too */
+    size_t mailbox_count; /* at most mailbox_max; followers and `current` have their own place */
     struct invocation *current;
     struct act_op *op;
     struct actor_state values;
@@ -145,6 +147,7 @@ struct actors {
     const struct kelpie_class *classes[CLASS_COUNT_MAX];
     size_t class_count;
     uint32_t activations_max;
+    uint32_t mailbox_max;
     uint32_t idle_ms;
     bool closed;
     bool suspended; /* since the lease ran out, until the node acts again */
@@ -219,8 +222,6 @@ void act_run(struct kelpie_actor *act);
 void act_run_later(struct kelpie_actor *act);
 /* Takes all waiting messages and the current one out, in order, into `out`. */
 void mailbox_take_all(struct kelpie_actor *act, struct list *out);
-/* The repeats that wait for `inv`'s answer are about to get it: they no longer take up room. */
-void mailbox_followers_leave(struct kelpie_actor *act, const struct invocation *inv);
 
 /* invoke.c */
 void act_invoke(struct kelpie_actor *act, struct invocation *inv);
@@ -233,7 +234,11 @@ void invocation_answer(struct actors *a, struct invocation *inv, int status, str
 void invocation_answer_text(struct actors *a, struct invocation *inv, int status, const char *text);
 void invocations_answer_all(struct actors *a, struct list *list, int status, const char *text,
                             const struct placement *hint);
-uint64_t invocation_deadline_ns(const struct invocation *inv);
+/* Makes `inv` wait for the answer of its first. One more than FOLLOWERS_MAX takes the oldest's place. */
+void invocation_follow(struct actors *a, struct invocation *first, struct invocation *inv);
+/* Answers those of it and its followers whose deadline has passed. Returns the one that goes on with
+ * the other followers, or NULL when none is left. */
+struct invocation *invocation_expire(struct actors *a, struct invocation *inv);
 void actors_on_rpc(void *arg, const struct rpc_request *request);
 
 /* stop.c */

@@ -23,6 +23,7 @@ struct actors;
 struct actors_config {
     const struct kelpie_class *const *classes; /* ends with NULL */
     uint32_t activations_max;
+    uint32_t mailbox_max; /* messages that wait for one actor; 0: MAILBOX_MAX */
     uint32_t idle_ms;
 };
 
@@ -30,7 +31,7 @@ struct actors *actors_new(const struct env *env, struct rpc *rpc, struct cluster
                           const struct actors_config *config);
 /* All completions must have run: actors_idle. */
 void actors_free(struct actors *a);
-/* Ends every call with CANCELLED and stops taking new ones. */
+/* Ends every call, with UNAVAILABLE or UNKNOWN_RESULT, and stops taking new ones. */
 void actors_close(struct actors *a);
 bool actors_idle(const struct actors *a);
 
@@ -45,7 +46,9 @@ void actors_primary_changed(struct actors *a, uint64_t term);
 void actors_drain(struct actors *a);
 
 struct actor_call;
-/* status: 0 with the reply, or an error code with a sentence as reply (may be empty). */
+/* status: 0 with the reply, or an error code with a sentence as reply (may be empty). What
+ * kelpie_error_applied() says of it holds for all that was done for this call, and for nothing that
+ * another call with the same request id did. */
 typedef void actor_call_fn(void *arg, int status, struct bytes reply);
 
 /* Calls an actor from this node: finds or places it, sends the message there, tries again with the

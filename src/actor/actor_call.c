@@ -5,6 +5,7 @@
 #include "actor/actor_call.h"
 
 #include "base/mark.h"
+#include "base/mutant.h"
 
 #include <stdio.h>
 
@@ -65,29 +66,40 @@ static bool local_may_be_applied(const struct actor_call *call)
     return act && act->current && strcmp(act->current->request_id, inv->request_id) == 0;
 }
 
+/* An attempt of it may have been applied, or may be yet. */
+static void finish_unknown(struct actor_call *call, const char *why)
+{
+    char text[CALL_REASON_SIZE + 96];
+    bool refused = call->status && kelpie_error_applied(call->status) == KELPIE_APPLIED_NO;
+
+    (void)snprintf(text, sizeof text, "%s; whether the request was applied is not known%s%s", why,
+                   refused ? "; the last refusal: " : "", refused ? call->reason : "");
+    finish_text(call, KELPIE_E_UNKNOWN_RESULT, text);
+}
+
 static void deadline_passed(struct actor_call *call)
 {
     if (call->state == CALL_REMOTE || (call->state == CALL_LOCAL && local_may_be_applied(call)))
         call->maybe_applied = true;
-    if (call->maybe_applied)
+    if (call->maybe_applied) {
         SOMETIMES("call-deadline-result-unknown");
-    else
-        SOMETIMES("call-deadline-surely-not-applied");
-    if (call->maybe_applied)
-        finish_text(call, KELPIE_E_UNKNOWN_RESULT, "");
-    else if (call->status == KELPIE_E_UNAVAILABLE || call->status == KELPIE_E_NODE_FULL)
+        finish_unknown(call, "the deadline passed");
+        return;
+    }
+    SOMETIMES("call-deadline-surely-not-applied");
+    if (call->status == KELPIE_E_UNAVAILABLE || call->status == KELPIE_E_NODE_FULL)
         finish_text(call, call->status, call->reason);
     else
         finish_text(call, KELPIE_E_TIMEOUT, "");
 }
 
-static void suspension_passed(struct actor_call *call)
+/* The node ends it before its time. */
+static void give_up(struct actor_call *call, const char *why)
 {
     if (call->maybe_applied || call->state == CALL_REMOTE || call->state == CALL_LOCAL)
-        finish_text(call, KELPIE_E_UNKNOWN_RESULT,
-                    "the node's lease ran out; whether the request was applied is not known");
+        finish_unknown(call, why);
     else
-        finish_text(call, KELPIE_E_UNAVAILABLE, "the node's lease ran out");
+        finish_text(call, KELPIE_E_UNAVAILABLE, why);
 }
 
 static void on_timer(void *arg)
@@ -99,7 +111,7 @@ static void on_timer(void *arg)
         return;
     }
     if (call->suspended) {
-        suspension_passed(call);
+        give_up(call, "the node's lease ran out");
         return;
     }
     if (remaining_ns(call) == 0) {
@@ -159,27 +171,32 @@ static void exclude(struct actor_call *call, const char *node_id)
     excluded_add(call->excluded, node_id);
 }
 
-/* One attempt failed, or succeeded. */
+/* Refusals that pass: another attempt may meet with none. */
+static bool passes(int status)
+{
+    return status == KELPIE_E_NOT_HERE || status == KELPIE_E_UNAVAILABLE ||
+           status == KELPIE_E_NODE_FULL || status == KELPIE_E_LIMIT;
+}
+
+/* One attempt failed, or succeeded. A refusal says of its own attempt that it was not applied, and
+ * nothing of those before: once one of them may have been, only its own result decides. */
 static void settle(struct actor_call *call, int status, struct bytes body)
 {
-    switch (status) {
-    case KELPIE_E_UNKNOWN_RESULT:
-    case KELPIE_E_UNREACHABLE:
-    case KELPIE_E_TIMEOUT:
-    case KELPIE_E_CANCELLED:
-        call->maybe_applied = true;
-        retry(call, status, body);
-        return;
-    case KELPIE_E_NOT_HERE:
-    case KELPIE_E_UNAVAILABLE:
-    case KELPIE_E_NODE_FULL:
-    case KELPIE_E_LIMIT:
-        retry(call, status, body);
-        return;
-    default:
+    enum kelpie_applied applied = kelpie_error_applied(status);
+
+    if (applied == KELPIE_APPLIED_YES) {
         finish(call, status, body);
         return;
     }
+    if (applied == KELPIE_APPLIED_UNKNOWN) {
+        call->maybe_applied = true;
+    } else if (!passes(status) && (!call->maybe_applied || MUTANT("lastdecides"))) {
+        finish(call, status, body);
+        return;
+    } else if (!passes(status)) {
+        SOMETIMES("refusal-after-it-may-have-been-applied");
+    }
+    retry(call, status, body);
 }
 
 /* An attempt that failed: what the callee knows, or nothing, takes the cached placement's place. */
@@ -259,6 +276,9 @@ static void on_rpc_done(struct rpc_call *rpc, int status, struct bytes payload)
     learn(call, status, answer.has_hint ? &answer.hint : NULL);
     if (status == KELPIE_E_UNREACHABLE && end_if_deadly(call))
         return;
+    /* No answer in time: the callee may be at it. */
+    if (status == KELPIE_E_TIMEOUT)
+        status = KELPIE_E_UNKNOWN_RESULT;
     settle(call, status, answer.body);
 }
 
@@ -390,8 +410,14 @@ void call_not_found(struct actor_call *call, int status, const char *why)
 {
     CHECK(call->state == CALL_FINDING);
     if (status == KELPIE_E_NODE_FULL) {
-        finish_text(call, call->maybe_applied ? KELPIE_E_UNKNOWN_RESULT : status, "");
-        return;
+        if (!call->maybe_applied) {
+            finish_text(call, status, why);
+            return;
+        }
+        /* All were asked: those that had no room may have some by now. */
+        SOMETIMES("all-full-after-it-may-have-been-applied");
+        mem_free(call->actors->env->mem, call->excluded);
+        call->excluded = NULL;
     }
     settle(call, status, bytes_of_str(why));
 }
@@ -412,7 +438,7 @@ void calls_close(struct actors *a)
 {
     while (!list_empty(&a->calls)) {
         struct actor_call *call = LIST_ENTRY(a->calls.next, struct actor_call, link);
-        finish_text(call, KELPIE_E_CANCELLED, "the node is closing");
+        give_up(call, "the node is closing");
     }
 }
 
@@ -441,8 +467,10 @@ static int check_arguments(struct actor_call *call, const char *type, const char
                        CALL_DEADLINE_MS_MAX);
         error = KELPIE_E_INVALID;
     }
-    if (!error && call->actors->closed)
-        error = KELPIE_E_CANCELLED;
+    if (!error && call->actors->closed) {
+        (void)snprintf(why, size, "the node is closing");
+        error = KELPIE_E_UNAVAILABLE;
+    }
     if (!error && call->actors->call_count >= CALLS_MAX)
         error = KELPIE_E_LIMIT;
     return error;

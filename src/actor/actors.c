@@ -38,6 +38,7 @@ struct actors *actors_new(const struct env *env, struct rpc *rpc, struct cluster
     a->rpc = rpc;
     a->cluster = cluster;
     a->ks = &cluster_config_of(cluster)->ks;
+    a->mailbox_max = config->mailbox_max ? config->mailbox_max : MAILBOX_MAX;
     a->activations_max =
         config->activations_max ? config->activations_max : ACTIVATIONS_MAX_DEFAULT;
     a->idle_ms = config->idle_ms ? config->idle_ms : IDLE_MS_DEFAULT;

@@ -89,7 +89,7 @@ static void on_placed(struct place_op *op, int status)
 
     (void)snprintf(why, sizeof why, "%s", op->txn.reason);
     if (a->closed) {
-        finish(f, KELPIE_E_CANCELLED, "the node is closing");
+        finish(f, KELPIE_E_UNAVAILABLE, "the node is closing");
         return;
     }
     switch (status) {

@@ -1,5 +1,7 @@
 /* Messages on the node that hosts their actor: made, answered once, freed. */
 #include "actor/activation.h"
+#include "base/mark.h"
+#include "base/mutant.h"
 
 struct invocation *invocation_new(struct actors *a, const struct actor_request *r)
 {
@@ -78,17 +80,47 @@ void invocations_answer_all(struct actors *a, struct list *list, int status, con
                           hint);
 }
 
-uint64_t invocation_deadline_ns(const struct invocation *inv)
+void invocation_follow(struct actors *a, struct invocation *first, struct invocation *inv)
 {
-    uint64_t latest = inv->deadline_ns;
-
-    LIST_FOREACH(l, &inv->followers)
-    {
-        const struct invocation *f = LIST_ENTRY(l, const struct invocation, link);
-        if (f->deadline_ns > latest)
-            latest = f->deadline_ns;
+    CHECK(list_empty(&inv->followers));
+    if (first->follower_count == FOLLOWERS_MAX) {
+        struct invocation *oldest =
+            LIST_ENTRY(list_pop(&first->followers), struct invocation, link);
+        SOMETIMES("follower-gives-its-place-up");
+        first->follower_count--;
+        invocation_answer_text(
+            a, oldest, MUTANT("followerno") ? KELPIE_E_MAILBOX_FULL : KELPIE_E_UNKNOWN_RESULT,
+            "later repeats of the request wait in this one's place");
     }
-    return latest;
+    first->follower_count++;
+    list_append(&first->followers, &inv->link);
+}
+
+struct invocation *invocation_expire(struct actors *a, struct invocation *inv)
+{
+    uint64_t now = env_now_ns(a->env);
+    struct list all, *l;
+    struct invocation *first = NULL;
+
+    list_init(&all);
+    list_append(&all, &inv->link);
+    while ((l = list_pop(&inv->followers)))
+        list_append(&all, l);
+    inv->follower_count = 0;
+    while ((l = list_pop(&all))) {
+        struct invocation *one = LIST_ENTRY(l, struct invocation, link);
+        if (one->deadline_ns <= now) {
+            SOMETIMES("message-waited-beyond-its-deadline");
+            invocation_answer_text(a, one, KELPIE_E_TIMEOUT, "");
+        } else if (first) {
+            invocation_follow(a, first, one);
+        } else {
+            if (one != inv)
+                SOMETIMES("repeat-outlives-its-first");
+            first = one;
+        }
+    }
+    return first;
 }
 
 void actors_on_rpc(void *arg, const struct rpc_request *request)

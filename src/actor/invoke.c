@@ -8,7 +8,6 @@ static void answer_current(struct kelpie_actor *act, int status, struct bytes bo
     struct invocation *inv = act->current;
 
     act->current = NULL;
-    mailbox_followers_leave(act, inv);
     invocation_answer(act->actors, inv, status, body, NULL);
 }
 
@@ -18,7 +17,6 @@ static void answer_kept(struct kelpie_actor *act, struct invocation *inv,
     struct actors *a = act->actors;
 
     a->stats.replays++;
-    mailbox_followers_leave(act, inv);
     if (kept->generation == act->generation)
         SOMETIMES("repeat-answered-from-memory");
     else
@@ -170,6 +168,11 @@ static void on_committed(struct txn *txn, int status)
         log_warn(&a->env->log, "actor_fenced", "type=%s id=%s generation=%llu why=%s",
                  act_type(act), act_id(act), (unsigned long long)act->generation,
                  log_quote(txn->reason, why, sizeof why));
+        /* An attempt of it may have landed before the placement went on, and be overwritten since. */
+        if (txn->unknown_pending) {
+            SOMETIMES("fenced-after-it-may-have-landed");
+            answer_current(act, KELPIE_E_UNKNOWN_RESULT, bytes_of(NULL, 0));
+        }
         act_drop(act, KELPIE_E_NOT_HERE, NULL, "");
         break;
     case KELPIE_E_UNKNOWN_RESULT:

@@ -52,7 +52,7 @@ void actors_locate(struct actors *a, const char *type, const char *id, actor_loc
     if (!error)
         error = id_check("actor id", bytes_of_str(id), ACTOR_ID_MAX, why, sizeof why);
     if (!error && a->closed)
-        error = KELPIE_E_CANCELLED;
+        error = KELPIE_E_UNAVAILABLE;
     if (error) {
         l->status = error;
         timer_init(&l->timer, a->env->timers, "actors_locate", on_timer, l);

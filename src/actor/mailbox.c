@@ -30,21 +30,28 @@ static struct invocation *find_request(const struct kelpie_actor *act, const cha
     return NULL;
 }
 
-/* Queues it; a repeat of one that waits or is being committed gets that one's answer. False when
- * the mailbox is full (and then it was answered). */
+/* Queues it; a repeat of one that waits or is being committed gets that one's answer, and is never
+ * refused for want of room. False when the mailbox is full (and then it was answered). */
 static bool enqueue(struct kelpie_actor *act, struct invocation *inv)
 {
+    struct actors *a = act->actors;
     struct invocation *first = find_request(act, inv->request_id);
+    bool full = act->mailbox_count >= a->mailbox_max;
 
-    if (act->mailbox_count >= MAILBOX_MAX) {
+    if (full && (!first || MUTANT("fullrepeat"))) {
         SOMETIMES("mailbox-full");
-        invocation_answer_text(act->actors, inv, KELPIE_E_MAILBOX_FULL, "");
+        invocation_answer_text(a, inv, KELPIE_E_MAILBOX_FULL, "");
         return false;
     }
-    act->mailbox_count++;
-    if (first)
+    if (first) {
         SOMETIMES("repeat-follows-the-first");
-    list_append(first ? &first->followers : &act->mailbox, &inv->link);
+        if (full)
+            SOMETIMES("repeat-follows-in-a-full-mailbox");
+        invocation_follow(a, first, inv);
+        return true;
+    }
+    act->mailbox_count++;
+    list_append(&act->mailbox, &inv->link);
     return true;
 }
 
@@ -54,15 +61,6 @@ static struct invocation *dequeue(struct kelpie_actor *act)
 
     act->mailbox_count--;
     return inv;
-}
-
-void mailbox_followers_leave(struct kelpie_actor *act, const struct invocation *inv)
-{
-    LIST_FOREACH(l, &inv->followers)
-    {
-        CHECK(act->mailbox_count > 0);
-        act->mailbox_count--;
-    }
 }
 
 /* No room: the placement that brought the caller here is released, so that the actor can be placed
@@ -168,14 +166,9 @@ static bool run_one(struct kelpie_actor *act)
 
     if (!MUTANT("nolease") && !act_may_go_on(act))
         return false;
-    inv = dequeue(act);
-    if (invocation_deadline_ns(inv) <= env_now_ns(a->env)) {
-        SOMETIMES("message-waited-beyond-its-deadline");
-        mailbox_followers_leave(act, inv);
-        invocation_answer_text(a, inv, KELPIE_E_TIMEOUT, "");
-        return act->state == ACT_IDLE;
-    }
-    act_invoke(act, inv);
+    inv = invocation_expire(a, dequeue(act));
+    if (inv)
+        act_invoke(act, inv);
     return act->state == ACT_IDLE;
 }
 

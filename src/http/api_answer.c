@@ -42,6 +42,7 @@ void api_reply_error(struct api *api, const struct api_request *req, int error, 
     api_set_text(body, "error", kelpie_error_name(error));
     api_set_text(body, "message", why && why[0] ? why : kelpie_error_text(error));
     api_set_bool(body, "retry", kelpie_error_retry(error) != 0);
+    api_set_text(body, "applied", kelpie_applied_name(kelpie_error_applied(error)));
     req->ops->set_header(req->ex, "Kelpie-Error", kelpie_error_name(error));
     api_reply_json(api, req, kelpie_error_http(error), body);
 }

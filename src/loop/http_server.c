@@ -132,7 +132,8 @@ static void refuse(struct http_conn *c, struct evhttp_request *req, int status, 
     struct evkeyvalq *headers = evhttp_request_get_output_headers(req);
     char body[512];
 
-    (void)snprintf(body, sizeof body, "{\"error\":\"%s\",\"message\":\"%s\",\"retry\":false}\n",
+    (void)snprintf(body, sizeof body,
+                   "{\"error\":\"%s\",\"message\":\"%s\",\"retry\":false,\"applied\":\"no\"}\n",
                    kelpie_error_name(error), why);
     CHECK(evhttp_add_header(headers, "Content-Type", "application/json") == 0);
     if (status == 405)

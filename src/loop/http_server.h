@@ -3,7 +3,8 @@
  *
  * What reaches the server's own code and is refused there (a method, a body over its limit, an
  * ambiguous header, …) is answered with
- * {"error":"<name of kelpie/error.h>","message":"<a sentence>","retry":false}.
+ * {"error":"<name of kelpie/error.h>","message":"<a sentence>","retry":false,
+ * "applied":"no"}.
  * What evhttp refuses by itself has a page of HTML: a first line or headers that it cannot parse or
  * that are over HTTP_HEADERS_MAX (400), malformed chunks and bodies over HTTP_BODY_READ_MAX (413),
  * and a CONNECT (501).

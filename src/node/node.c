@@ -189,6 +189,8 @@ static void on_admin_answer(struct rpc_call *call, int status, struct bytes payl
     (void)snprintf(why, sizeof(why), "%.*s", (int)payload.len, (const char *)payload.data);
     if (!why[0] && (status == KELPIE_E_UNREACHABLE || status == KELPIE_E_TIMEOUT))
         (void)snprintf(why, sizeof(why), "node %s, which has to do it, does not answer", a->asked);
+    if (status == KELPIE_E_TIMEOUT)
+        status = KELPIE_E_UNKNOWN_RESULT; /* it may be done yet */
     a->done(a->arg, status, why[0] || status == 0 ? why : kelpie_error_text(status));
     n->pending--;
     mem_free(n->env->mem, a);

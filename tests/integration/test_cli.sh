@@ -33,12 +33,12 @@ for command in status 'node list' 'node drain' 'node forget' 'actor list' 'actor
 done
 
 # Nobody there: status 1.
-for command in status 'node list' 'node drain n1' 'node forget n1' 'actor list' 'actor locate a/b' \
-    'call a/b c' events; do
+for command in status 'node list' 'node drain n1' 'node forget n1' 'actor list' 'actor locate a/b' events; do
     # shellcheck disable=SC2086
     says 1 '^kelpie: cannot reach a node at 127.0.0.1:1: connection refused or lost; start one with kelpied, or name one with --node$' \
         "$kelpie" --node 127.0.0.1:1 $command
 done
+says 1 'cannot reach a node at 127.0.0.1:1: .*applied: unknown$' "$kelpie" --node 127.0.0.1:1 call a/b c
 says 1 'cannot reach a node at 127.0.0.1:2' env KELPIE_NODE=127.0.0.1:2 "$kelpie" status
 says 1 'there is no store in .*nowhere' "$kelpie" store check --store "lmdb:$work/nowhere"
 says 1 "must be lmdb:DIR" "$kelpie" store check --store memory:
@@ -65,6 +65,7 @@ is "slashes" "$("$kelpie" call echo/x/y/z echo hi)" "hi"
 like "JSON" "$("$kelpie" -w json call counter/a get --request-id q1)" '^\{"request_id":"q1","reply":"42"\}$'
 is "the same id" "$("$kelpie" call counter/a add 5 --request-id q2) $("$kelpie" call counter/a add 5 --request-id q2)" "47 47"
 says 1 'unknown_method' "$kelpie" call counter/a frob
+like "whether it was applied" "$("$kelpie" call counter/a frob 2>&1)" 'applied: no$'
 says 1 'no active node hosts actors of type nope' "$kelpie" call nope/a get
 head -c 1048577 /dev/zero >"$work/big"
 text=$("$kelpie" call echo/x echo - <"$work/big" 2>&1)

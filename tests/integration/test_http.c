@@ -58,7 +58,7 @@ static void the_body_has_a_limit(void **state)
     assert_int_equal(s->status, 413);
     assert_string_equal(s->body,
                         "{\"error\":\"too_large\",\"message\":\"the body is over the limit of "
-                        "1048576 bytes\",\"retry\":false}\n");
+                        "1048576 bytes\",\"retry\":false,\"applied\":\"no\"}\n");
     scene_request(s, "POST", "/", bytes_of(body, 8 * HTTP_BODY_MAX));
     assert_int_equal(s->status, 413);
     assert_int_equal(s->handled, 1);

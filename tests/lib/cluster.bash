@@ -144,5 +144,5 @@ refused() { # CODE ERROR PATTERN ID METHOD PATH [HEADER]...
     request "$@"
     is "HTTP status of $2 $3" "$code" "$want"
     like "answer to $2 $3" "$(cat "$work/body")" \
-        "^\{\"error\":\"$error\",\"message\":\".*$pattern.*\",\"retry\":(true|false)\}$"
+        "^\{\"error\":\"$error\",\"message\":\".*$pattern.*\",\"retry\":(true|false),\"applied\":\"(no|unknown|yes)\"\}$"
 }

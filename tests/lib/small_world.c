@@ -101,6 +101,10 @@ static int net_ship(void *ctx, const char *addr, struct bytes frame)
     struct small_frame *f = &w->frames[(w->frame_first + w->frame_count++) % SMALL_FRAMES_MAX];
 
     CHECK(w->frame_count <= SMALL_FRAMES_MAX);
+    if (n->mute) {
+        w->frame_count--;
+        return 0;
+    }
     f->from = n;
     (void)snprintf(f->addr, sizeof f->addr, "%s", addr);
     f->data = malloc(frame.len);

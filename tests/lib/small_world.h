@@ -34,6 +34,7 @@ struct small_node {
     void *events_arg;
     bool left;
     bool closed;
+    bool mute; /* what it sends is lost */
 };
 
 struct small_frame {

@@ -17,9 +17,11 @@ static const struct {
     const char *name;
     int http;
     int retry;
+    enum kelpie_applied applied;
     const char *text;
 } table[] = {
-#define ROW(num, NAME, name, http, retry, text) {num, KELPIE_E_##NAME, name, http, retry, text},
+#define ROW(num, NAME, name, http, retry, applied, text)                                           \
+    {num, KELPIE_E_##NAME, name, http, retry, KELPIE_APPLIED_##applied, text},
     KELPIE_ERRORS(ROW)
 #undef ROW
 };
@@ -35,6 +37,7 @@ static void test_functions_follow_the_table(void **state)
         assert_string_equal(kelpie_error_text(code), table[i].text);
         assert_int_equal(kelpie_error_http(code), table[i].http);
         assert_int_equal(kelpie_error_retry(code), table[i].retry);
+        assert_int_equal(kelpie_error_applied(code), table[i].applied);
         assert_int_equal(kelpie_error_from_name(table[i].name), code);
     }
 }
@@ -54,6 +57,9 @@ static void test_rows_are_sound(void **state)
         /* One sentence, without the stop: it is put into others. */
         assert_true(strlen(table[i].text) > 10);
         assert_int_not_equal(table[i].text[strlen(table[i].text) - 1], '.');
+        /* Whoever does not know whether it was done may ask again. */
+        if (table[i].applied == KELPIE_APPLIED_UNKNOWN && table[i].http != 500)
+            assert_int_equal(table[i].retry, 1);
         /* 429 and 503 promise the client that trying again can help. */
         if (table[i].http == 429 || table[i].http == 503)
             assert_int_equal(table[i].retry, 1);
@@ -72,8 +78,13 @@ static void test_not_in_the_table(void **state)
         assert_string_equal(kelpie_error_name(others[i]), "unknown_error");
         assert_int_equal(kelpie_error_http(others[i]), 500);
         assert_int_equal(kelpie_error_retry(others[i]), 0);
+        assert_int_equal(kelpie_error_applied(others[i]), KELPIE_APPLIED_UNKNOWN);
         assert_true(strlen(kelpie_error_text(others[i])) > 0);
     }
+    assert_int_equal(kelpie_error_applied(0), KELPIE_APPLIED_YES);
+    assert_string_equal(kelpie_applied_name(KELPIE_APPLIED_NO), "no");
+    assert_string_equal(kelpie_applied_name(KELPIE_APPLIED_UNKNOWN), "unknown");
+    assert_string_equal(kelpie_applied_name(KELPIE_APPLIED_YES), "yes");
     assert_int_equal(kelpie_error_from_name("ok"), 0);
     assert_int_equal(kelpie_error_from_name(""), 0);
     assert_int_equal(kelpie_error_from_name("unknown_error"), 0);

@@ -178,6 +178,7 @@ static bool may_repeat(const struct cli_answer *a)
 }
 
 struct call {
+    bool maybe_applied; /* by a request that got no answer, or one that says so */
     char path[PATH_SIZE];
     const char *request_id;
     struct bytes body;
@@ -186,7 +187,7 @@ struct call {
 
 /* Sends it again, with the same request id, while that may help and the deadline lasts. A node that
  * cannot be reached at all is not waited for. */
-static void call_until_done(struct cli *cli, const struct call *c, struct cli_answer *a)
+static void call_until_done(struct cli *cli, struct call *c, struct cli_answer *a)
 {
     uint64_t begun = now_ms();
     unsigned attempts = 0;
@@ -198,6 +199,7 @@ static void call_until_done(struct cli *cli, const struct call *c, struct cli_an
                        (unsigned long long)left);
         cli_request(cli, "POST", path, c->request_id, c->body, left + 1000, a);
         attempts++;
+        c->maybe_applied |= a->error || strcmp(json_text(a->json, "applied"), "unknown") == 0;
         gone = now_ms() - begun;
         if (!may_repeat(a) || gone + RETRY_MS >= c->deadline_ms || (a->error && attempts == 1))
             return;
@@ -215,10 +217,22 @@ static void print_reply(const struct cli_answer *a)
         (void)printf("\n");
 }
 
+static int say_call_error(struct cli *cli, const struct call *c, const struct cli_answer *a)
+{
+    const char *told = json_text(a->json, "applied");
+    (void)cli_say_error(cli, a);
+    if (c->maybe_applied)
+        say(CLI_PROGRAM, "applied: unknown%s",
+            strcmp(told, "no") == 0 ? " (not by the last request, perhaps by one before)" : "");
+    else if (a->json)
+        say(CLI_PROGRAM, "applied: %s", told);
+    return CLI_FAILED;
+}
+
 static int print_answer(struct cli *cli, const struct call *c, const struct cli_answer *a)
 {
     if (a->error || a->status < 200 || a->status > 299)
-        return cli_say_error(cli, a);
+        return say_call_error(cli, c, a);
     if (cli->json) {
         json_t *reply = json_stringn(a->body, a->len);
         json_t *body = json_pack("{s:s,s:o}", "request_id", c->request_id, "reply",

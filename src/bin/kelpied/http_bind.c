@@ -55,7 +55,7 @@ void http_bind_handle(void *arg, struct http_exchange *ex)
 {
     static const char starting[] =
         "{\"error\":\"unavailable\",\"message\":\"this node is starting or ending\","
-        "\"retry\":true}\n";
+        "\"retry\":true,\"applied\":\"no\"}\n";
     struct api *api = *(struct api **)arg;
     if (!api) {
         http_exchange_reply(ex, 503, "application/json", bytes_of_str(starting));
