@@ -5,6 +5,13 @@
 
 #include "base/utf8.h"
 
+const char *log_level_name(enum log_level level)
+{
+    static const char *const names[] = {"debug", "info", "warn", "error"};
+    CHECK((unsigned)level < sizeof(names) / sizeof(names[0]));
+    return names[level];
+}
+
 /* The length of `s` cut to at most `max` bytes, at the end of a whole character. */
 static size_t cut_len(const char *s, size_t max)
 {

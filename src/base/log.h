@@ -22,6 +22,8 @@ struct log {
 
 #define LOG_LINE_MAX 1024
 
+const char *log_level_name(enum log_level level);
+
 /* The fields of one event are at most LOG_LINE_MAX bytes with their NUL; longer ones are cut, at
  * the end of a character. Control characters become '?'. Values with blanks or quotes: use %s of
  * a log_quote()d string. */

@@ -31,14 +31,17 @@ static void on_force(struct txn *t, int status)
         force_finish(c, KELPIE_E_CANCELLED, kelpie_error_text(KELPIE_E_CANCELLED));
         return;
     }
+    if (status == 0 && t->committed && op->failed.node_id[0])
+        emit_failed(c, &op->failed, "silent for the window, and an operator asked: forget --force");
     uint64_t waited = env_now_ns(c->env) - c->force.since_ns;
     if (status == 0 &&
         (!t->committed || op->voters_after < op->voters_before || MUTANT("halfforget"))) {
         (void)snprintf(why, sizeof(why),
                        "node %s is forgotten; a majority is now more than half of %zu voters, not "
-                       "of %zu",
-                       c->force.target, op->voters_after, op->voters_before);
-        emit(c, "node_forgotten", "node=%s by=force voters=%zu", c->force.target, op->voters_after);
+                       "of %zu: when %zu of them are gone there is no primary",
+                       c->force.target, op->voters_after, op->voters_before,
+                       op->voters_after - op->voters_after / 2);
+        tell_forgotten(c, c->force.target, "an operator asked: forget --force");
         force_finish(c, 0, why);
     } else if (status && (status != KELPIE_E_REFUSED ||
                           waited > FORCE_WINDOWS * timing_window_ns(&c->config.timing))) {

@@ -6,7 +6,7 @@
 #include "cluster/cluster_internal.h"
 #include "kelpie/error.h"
 
-#define EVENT_FIELDS_MAX 512
+#define EVENT_FIELDS_MAX LOG_LINE_MAX
 
 void set_reason(struct cluster *c, const char *fmt, ...)
 {
@@ -18,20 +18,37 @@ void set_reason(struct cluster *c, const char *fmt, ...)
     if (strcmp(next, c->reason) == 0)
         return;
     memcpy(c->reason, next, sizeof(next));
-    if (next[0])
-        log_debug(&c->env->log, "refusal", "reason=\"%s\"", next);
+    if (next[0]) {
+        char quoted[WHY_QUOTED_SIZE];
+        log_debug(&c->env->log, "refusal", "reason=%s", quote_why(next, quoted));
+    }
 }
 
-void emit(struct cluster *c, const char *name, const char *fmt, ...)
+void cluster_tell(struct cluster *c, enum log_level level, const char *name, const char *fmt, ...)
 {
     char fields[EVENT_FIELDS_MAX];
     va_list ap;
     va_start(ap, fmt);
     (void)vsnprintf(fields, sizeof(fields), fmt, ap);
     va_end(ap);
-    log_info(&c->env->log, name, "%s", fields);
+    log_event(&c->env->log, level, name, "%s", fields);
     if (c->events.event)
-        c->events.event(c->arg, name, fields);
+        c->events.event(c->arg, level, name, fields);
+}
+
+void emit_failed(struct cluster *c, const struct life *who, const char *why)
+{
+    char id[ID_QUOTED_SIZE], by[ID_QUOTED_SIZE], reason[WHY_QUOTED_SIZE];
+    cluster_tell(c, LOG_WARN, "node_failed", "who=%s incarnation=%llu by=%s reason=%s",
+                 quote_id(who->node_id, id), (unsigned long long)who->incarnation,
+                 quote_id(c->config.node_id, by), quote_why(why, reason));
+}
+
+void tell_forgotten(struct cluster *c, const char *node_id, const char *why)
+{
+    char who[ID_QUOTED_SIZE], by[ID_QUOTED_SIZE], reason[WHY_QUOTED_SIZE];
+    cluster_tell(c, LOG_INFO, "node_forgotten", "who=%s by=%s reason=%s", quote_id(node_id, who),
+                 quote_id(c->config.node_id, by), quote_why(why, reason));
 }
 
 const char *txn_why(const struct txn *t, int status)

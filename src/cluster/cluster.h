@@ -9,6 +9,7 @@
 #define KELPIE_CLUSTER_CLUSTER_H
 
 #include "base/list.h"
+#include "cluster/health.h"
 #include "cluster/timing.h"
 #include "env/env.h"
 #include "record/keys.h"
@@ -63,8 +64,10 @@ struct cluster_events {
     /* The store was restored from a backup: it is another epoch than this process has lived in. The
      * process should end, and another one be started. */
     void (*other_epoch)(void *arg);
-    /* For the event feed and the log: a snake_case name and key=value fields. */
-    void (*event)(void *arg, const char *name, const char *fields);
+    /* For the event feed and the log: how grave it is, a snake_case name and key=value fields. */
+    void (*event)(void *arg, enum log_level level, const char *name, const char *fields);
+    /* Bytes free where the store lies, UINT64_MAX when it is not known. */
+    uint64_t (*store_room)(void *arg);
     /* The load written into heartbeats. */
     uint64_t (*load)(void *arg);
 };
@@ -104,6 +107,25 @@ uint64_t cluster_lease_left_ns(const struct cluster *c);
 /* Why the node is not Active or may not act, or why there is no primary that lives: the last refusal;
  * "" when all is well. */
 const char *cluster_reason(const struct cluster *c);
+/* Once a heartbeat interval, whether the store answers or not: looks at what may be missing (a primary, a
+ * majority, the store, its room), and tells once when it goes and once when it is back. */
+void cluster_tick(struct cluster *c);
+/* What is missing, as last told. */
+void cluster_health(struct cluster *c, struct health_report *out);
+/* There is a living primary, as far as this node knows now. */
+bool cluster_led(struct cluster *c);
+/* For how long that life's heartbeat was seen not to move, and whether that is its window. False: it is
+ * not known, since nothing was read of it twice. */
+bool cluster_unmoved(const struct cluster *c, const char *node_id, uint64_t incarnation,
+                     struct uuid boot, uint64_t *ns, bool *silent);
+/* Reads all heartbeats anew, at most once a heartbeat interval: somebody wants to know. */
+void cluster_look(struct cluster *c);
+/* Bytes free where the store lies, UINT64_MAX: not known; whether it is full, as last told. */
+uint64_t cluster_store_room(const struct cluster *c);
+bool cluster_store_full(const struct cluster *c);
+/* An event of a floor above, into the log and the feed. */
+void cluster_tell(struct cluster *c, enum log_level level, const char *name, const char *fmt, ...)
+    PRINTF_LIKE(4, 5);
 /* Latest load of a member as read from its heartbeat; 0 when unknown. */
 uint64_t cluster_member_load(const struct cluster *c, const char *node_id);
 const struct member *view_find(const struct view *v, const char *node_id);

@@ -130,6 +130,13 @@ struct cluster {
     } elect_phase;
     uint64_t majority_seen_ns;
     bool poll_again, scan_wanted;
+    uint64_t scanned_ns; /* when the last scan's rows came; 0: never */
+
+    /* What may be missing (missing.c). */
+    struct presence_track no_primary, no_majority, no_store, no_room;
+    bool stepped_down;        /* and nobody was elected since */
+    uint64_t found_term;      /* of the last primary that was told */
+    uint64_t full_count_told; /* commits refused for want of room when that was told */
     size_t pings_outstanding;
 
     /* Grey failures (grey.c). */
@@ -169,10 +176,26 @@ struct cluster {
     struct force_forget force;
 };
 
+/* A value from outside, as a field of an event. */
+#define ID_QUOTED_SIZE (4 * NODE_ID_MAX + 3)
+#define WHY_QUOTED_SIZE (2 * REASON_SIZE)
+
+static inline const char *quote_id(const char *node_id, char out[ID_QUOTED_SIZE])
+{
+    return log_quote(node_id, out, ID_QUOTED_SIZE);
+}
+
+static inline const char *quote_why(const char *why, char out[WHY_QUOTED_SIZE])
+{
+    return log_quote(why, out, WHY_QUOTED_SIZE);
+}
+
 /* cluster.c */
 void step_soon(struct cluster *c);
 void set_reason(struct cluster *c, const char *fmt, ...) PRINTF_LIKE(2, 3);
-void emit(struct cluster *c, const char *name, const char *fmt, ...) PRINTF_LIKE(3, 4);
+/* The one event for every failure of a node: whose life, by this node, and why. */
+void emit_failed(struct cluster *c, const struct life *who, const char *why);
+void tell_forgotten(struct cluster *c, const char *node_id, const char *why);
 /* Why a transaction did not succeed: its own reason, else the sentence of its status. */
 const char *txn_why(const struct txn *t, int status);
 struct life self_life(const struct cluster *c);
@@ -251,6 +274,10 @@ void primary_beat(struct cluster *c); /* once a heartbeat: pings, majority */
 bool primary_held_by_other(const struct cluster *c);
 /* This node, or another one whose heartbeat was not silent for a window. */
 bool primary_lives(const struct cluster *c);
+
+/* missing.c */
+/* Without a living primary nobody watches the others for this node: it looks itself, now and then. */
+bool missing_wants_scan(const struct cluster *c);
 
 /* admin.c */
 void step_force_forget(struct cluster *c);

@@ -63,6 +63,7 @@ bool detector_see(struct detector *d, const char *node_id, const struct heartbea
     if (s && same_life(&s->record, record) && s->record.counter == record->counter) {
         s->record = *record;
         s->read_version = read_version;
+        s->looked_ns = now_ns;
         return false;
     }
     if (!s && d->seen.count >= SIGHTINGS_MAX)
@@ -80,6 +81,7 @@ bool detector_see(struct detector *d, const char *node_id, const struct heartbea
     s->record = *record;
     if (s->first_seen_ns == 0 || !MUTANT("onewindow"))
         s->first_seen_ns = now_ns;
+    s->looked_ns = now_ns;
     s->read_version = read_version;
     return true;
 }
@@ -121,6 +123,23 @@ bool detector_silent(const struct detector *d, const struct life *life, struct s
     *out =
         (struct silence){.life = *life, .counter = s->record.counter, .damaged = s->record.damaged};
     return true;
+}
+
+bool detector_unmoved(const struct detector *d, const struct life *life, uint64_t *ns)
+{
+    const struct sighting *s = find(d, life->node_id);
+    if (!is_of(s, life))
+        return false;
+    uint64_t from = window_start(d, s);
+    uint64_t until = s->looked_ns < d->cover_last_ns ? s->looked_ns : d->cover_last_ns;
+    *ns = until > from ? until - from : 0;
+    return true;
+}
+
+uint64_t detector_window_ns(const struct detector *d, const char *node_id)
+{
+    const struct sighting *s = find(d, node_id);
+    return s ? window_length(d, s) : d->window_ns;
 }
 
 uint64_t detector_window_end_ns(const struct detector *d, const char *node_id)

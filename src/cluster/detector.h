@@ -26,6 +26,7 @@ struct sighting {
     char node_id[NODE_ID_MAX + 1];
     struct heartbeat_record record;
     uint64_t first_seen_ns;
+    uint64_t looked_ns; /* when the last read came that showed it */
     uint64_t read_version;
     uint32_t lease_ms; /* of this life, as its node row says; 0: not known yet */
     unsigned moves;    /* changes of the counter seen within this life */
@@ -47,6 +48,11 @@ void detector_lease(struct detector *d, const struct life *life, uint32_t lease_
 const struct sighting *detector_find(const struct detector *d, const char *node_id);
 /* True when the heartbeat of exactly this life was unchanged for the window; fills `out`. */
 bool detector_silent(const struct detector *d, const struct life *life, struct silence *out);
+/* For how long, within the time that is covered, the heartbeat of that life was seen not to move: from the
+ * first read that showed it to the last. False when it is not known: never read, or of another life. */
+bool detector_unmoved(const struct detector *d, const struct life *life, uint64_t *ns);
+/* The window that such a silence is held against. */
+uint64_t detector_window_ns(const struct detector *d, const char *node_id);
 /* When the covered window of this life's heartbeat would end if a commit of one's own came then; 0
  * when it was not seen. */
 uint64_t detector_window_end_ns(const struct detector *d, const char *node_id);

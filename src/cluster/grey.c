@@ -273,9 +273,12 @@ static void on_flag(struct txn *t, int status)
         return;
     if (status == 0 && t->committed) {
         c->stats.nodes_flagged++;
-        emit(c, "node_flagged", "node=%s incarnation=%llu accusers=%zu observers=%zu",
-             op->target.node_id, (unsigned long long)op->target.incarnation, op->accusers,
-             op->observers);
+        char who[ID_QUOTED_SIZE], by[ID_QUOTED_SIZE];
+        cluster_tell(c, LOG_WARN, "node_flagged",
+                     "who=%s incarnation=%llu by=%s accusers=%zu observers=%zu "
+                     "reason=\"most others cannot reach it\"",
+                     quote_id(op->target.node_id, who), (unsigned long long)op->target.incarnation,
+                     quote_id(c->config.node_id, by), op->accusers, op->observers);
     } else if (status) {
         set_reason(c, "%s", txn_why(t, status));
         c->flag_pause_until_ns = env_now_ns(c->env) + timing_lease_ns(&c->config.timing);

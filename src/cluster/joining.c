@@ -23,9 +23,13 @@ static void on_recover(struct txn *t, int status)
         set_reason(c, "%s", txn_why(t, status));
         return;
     }
-    if (t->committed)
-        emit(c, c->recover.state == NODE_LEFT ? "recovered" : "past_life_failed", "node=%s",
-             c->config.node_id);
+    if (t->committed && c->recover.state == NODE_LEFT)
+        cluster_tell(c, LOG_INFO, "recovered", "incarnation=%llu",
+                     (unsigned long long)c->recover.life.incarnation);
+    else if (t->committed)
+        emit_failed(c, &c->recover.life,
+                    c->recover.proven ? "an earlier life of this id, silent for the window"
+                                      : "a life of this very process, which it has given up");
     if (t->committed && c->recover.proven)
         SOMETIMES("past-life-found-silent");
     c->scanned = false;
@@ -64,7 +68,7 @@ static void step_past_life(struct cluster *c, const struct known_node *own)
         set_reason(c, "node id %s is alive at %s", c->config.node_id, own->addr);
         if (!c->twin_told) {
             c->twin_told = true;
-            emit(c, "twin", "addr=%s", own->addr);
+            cluster_tell(c, LOG_ERROR, "twin", "addr=%s", own->addr);
             if (c->events.twin)
                 c->events.twin(c->arg, own->addr);
         }
@@ -82,9 +86,10 @@ static void on_dead_all(struct txn *t, int status)
     free_silences(c);
     if (c->closing)
         return;
-    if (status == 0 && t->committed) {
+    if (status == 0 && (t->committed || (c->dead_all.failed && t->unknown_pending))) {
         c->stats.failures_declared++;
-        emit(c, "node_failed", "node=%s by=cold_start", c->dead_all.target.node_id);
+        emit_failed(c, &c->dead_all.target,
+                    "every Active node was silent for the window when this one started");
     }
     c->scanned = false;
     if (status)
@@ -129,8 +134,8 @@ static void became_active(struct cluster *c)
     c->stats.joins++;
     c->left_told = false;
     c->active_since_ns = env_now_ns(c->env);
-    emit(c, "active", "incarnation=%llu view=%llu", (unsigned long long)c->incarnation,
-         (unsigned long long)c->view.number);
+    cluster_tell(c, LOG_INFO, "active", "incarnation=%llu view=%llu",
+                 (unsigned long long)c->incarnation, (unsigned long long)c->view.number);
     resume_if_able(c);
     beat_now(c);
     poll_now(c);
@@ -147,8 +152,8 @@ static void join_take(struct cluster *c, struct join_op *op)
     id.cluster_id = op->cluster_id;
     id.incarnation = op->incarnation;
     rpc_set_identity(c->rpc, &id);
-    emit(c, "joined", "incarnation=%llu state=%s", (unsigned long long)op->incarnation,
-         node_state_name(op->state));
+    cluster_tell(c, LOG_INFO, "joined", "incarnation=%llu state=%s",
+                 (unsigned long long)op->incarnation, node_state_name(op->state));
     /* What it recognised may have been committed by an operation before this one, whose start was
      * earlier: then the first heartbeat brings the lease. */
     c->lease_until_ns = 0;
@@ -167,7 +172,7 @@ static void join_take(struct cluster *c, struct join_op *op)
     if (op->term && c->acting) {
         c->claim = op->term;
         c->majority_seen_ns = env_now_ns(c->env);
-        emit(c, "primary_elected", "term=%llu", (unsigned long long)c->claim);
+        cluster_tell(c, LOG_INFO, "primary_elected", "term=%llu", (unsigned long long)c->claim);
         if (c->events.primary_changed)
             c->events.primary_changed(c->arg, c->claim);
     }

@@ -29,7 +29,7 @@ void clear_claim(struct cluster *c)
     if (c->claim == 0)
         return;
     SOMETIMES("primary-resigns");
-    emit(c, "primary_resigned", "term=%llu", (unsigned long long)c->claim);
+    cluster_tell(c, LOG_INFO, "primary_resigned", "term=%llu", (unsigned long long)c->claim);
     c->claim = 0;
     if (c->events.primary_changed)
         c->events.primary_changed(c->arg, 0);
@@ -47,7 +47,8 @@ void suspend(struct cluster *c, const char *why)
     set_reason(c, "%s", why);
     if (!MUTANT("keepclaim"))
         clear_claim(c);
-    emit(c, "suspended", "reason=\"%s\"", why);
+    char quoted[WHY_QUOTED_SIZE];
+    cluster_tell(c, LOG_WARN, "suspended", "reason=%s", quote_why(why, quoted));
     if (c->events.suspend)
         c->events.suspend(c->arg);
 }
@@ -59,8 +60,9 @@ void resume_if_able(struct cluster *c)
     SOMETIMES("resumed");
     c->acting = true;
     c->reason[0] = '\0';
-    emit(c, "resumed", "state=%s incarnation=%llu view=%llu", node_state_name(c->state),
-         (unsigned long long)c->incarnation, (unsigned long long)c->view.number);
+    cluster_tell(c, LOG_INFO, "resumed", "state=%s incarnation=%llu view=%llu",
+                 node_state_name(c->state), (unsigned long long)c->incarnation,
+                 (unsigned long long)c->view.number);
     if (c->events.resume)
         c->events.resume(c->arg);
     if (c->state == NODE_LEAVING && !c->drained && c->events.drain)
@@ -92,8 +94,9 @@ void forget_self(struct cluster *c, const char *why)
     if (c->state == NODE_LEFT)
         return;
     SOMETIMES("life-forgotten");
-    emit(c, "life_ended", "incarnation=%llu reason=\"%s\"", (unsigned long long)c->incarnation,
-         why);
+    char quoted[WHY_QUOTED_SIZE];
+    cluster_tell(c, LOG_WARN, "life_ended", "incarnation=%llu reason=%s",
+                 (unsigned long long)c->incarnation, quote_why(why, quoted));
     c->lease_until_ns = 0;
     timer_stop(&c->lease_timer);
     suspend(c, why);
@@ -115,7 +118,8 @@ void tell_other_epoch(struct cluster *c)
     if (c->epoch_told)
         return;
     c->epoch_told = true;
-    emit(c, "other_epoch", "incarnation=%llu", (unsigned long long)c->incarnation);
+    cluster_tell(c, LOG_WARN, "other_epoch", "incarnation=%llu",
+                 (unsigned long long)c->incarnation);
     if (c->events.other_epoch)
         c->events.other_epoch(c->arg);
 }
@@ -176,7 +180,7 @@ static void on_heartbeat(struct txn *t, int status)
     beat_schedule(c);
     if (state_hosts(c->state) && !MUTANT("watchonly"))
         poll_now(c);
-    if (c->state != NODE_ACTIVE || c->claim || c->force.active)
+    if (c->state != NODE_ACTIVE || c->claim || c->force.active || missing_wants_scan(c))
         scan_now(c);
     if (c->claim)
         primary_beat(c);

@@ -15,14 +15,15 @@ static void on_leave(struct txn *t, int status)
         c->leave_wanted = false;
         set_reason(c, "%s", txn_why(t, status));
         SOMETIMES("leave-refused");
-        emit(c, "leave_refused", "reason=\"%s\"", c->reason);
+        char quoted[WHY_QUOTED_SIZE];
+        cluster_tell(c, LOG_WARN, "leave_refused", "reason=%s", quote_why(c->reason, quoted));
         return;
     }
     c->state = NODE_LEAVING;
     c->drained = false;
     if (MUTANT("leaveclaim"))
         clear_claim(c);
-    emit(c, "leaving", "incarnation=%llu", (unsigned long long)c->incarnation);
+    cluster_tell(c, LOG_INFO, "leaving", "incarnation=%llu", (unsigned long long)c->incarnation);
     if (c->acting && c->events.drain)
         c->events.drain(c->arg);
     poll_now(c);
@@ -71,7 +72,7 @@ static void left(struct cluster *c)
     c->lease_until_ns = 0;
     timer_stop(&c->lease_timer);
     view_clear(&c->view, c->env->mem);
-    emit(c, "left", "incarnation=%llu", (unsigned long long)c->incarnation);
+    cluster_tell(c, LOG_INFO, "left", "incarnation=%llu", (unsigned long long)c->incarnation);
     step_soon(c);
 }
 

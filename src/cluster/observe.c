@@ -3,6 +3,8 @@
  * of all nodes where one is needed (before joining, by the primary, after a gap), a peek at
  * heartbeats whose watch fired. Watches only make these happen sooner.
  */
+#include <stdio.h>
+
 #include "base/hash128.h"
 #include "base/mark.h"
 #include "base/mutant.h"
@@ -12,6 +14,9 @@
 enum { POLL_VIEW, POLL_CHANGES, POLL_PRIMARY, POLL_HEARTBEAT, POLL_NODE };
 enum { SCAN_FORMAT, SCAN_VIEW, SCAN_PRIMARY, SCAN_NODES, SCAN_HEARTBEATS };
 #define POLL_CHANGES_MAX 64
+#define VIEW_NAMES_SIZE 320 /* of those who came, or went, in an event */
+#define VIEW_NAMES_TAIL 24
+#define VIEW_NAMES_QUOTED (VIEW_NAMES_SIZE + 128)
 
 static enum verdict look_rule(struct rule_ctx *ctx, void *arg)
 {
@@ -52,12 +57,41 @@ void report_corrupt(struct cluster *c, const struct txn *txn, int error)
     char quoted[2 * TXN_REASON_SIZE];
     CHECK(told);
     *told = (struct corrupt_told){.hash = h.lo, .at_ns = now};
-    log_error(&c->env->log, "record_corrupt", "why=%s",
-              log_quote(txn->reason, quoted, sizeof(quoted)));
-    emit(c, "record_corrupt", "action=%s why=%s", txn->action, quoted);
+    cluster_tell(c, LOG_ERROR, "record_corrupt", "action=%s why=%s", txn->action,
+                 log_quote(txn->reason, quoted, sizeof(quoted)));
 }
 
 /* ---- views ---- */
+
+/* The ids of `a`'s members that are not, in that life, in `b`: as many as fit, with commas. */
+static const char *names_beyond(const struct view *a, const struct view *b,
+                                char out[VIEW_NAMES_QUOTED])
+{
+    char names[VIEW_NAMES_SIZE] = "";
+    size_t len = 0, left_out = 0;
+    for (size_t i = 0, k = 0; i < a->count; i++) {
+        const struct member *m = &a->members[i], *same = view_next(b, &k, m->node_id);
+        if (same && uuid_equal(same->boot, m->boot) && same->incarnation == m->incarnation)
+            continue;
+        if (left_out || len + strlen(m->node_id) + 2 > sizeof(names) - VIEW_NAMES_TAIL)
+            left_out++;
+        else
+            len += (size_t)snprintf(names + len, sizeof(names) - len, "%s%s", len ? "," : "",
+                                    m->node_id);
+    }
+    if (left_out)
+        (void)snprintf(names + len, sizeof(names) - len, " and %zu more", left_out);
+    return log_quote(names, out, VIEW_NAMES_QUOTED);
+}
+
+/* Who came and who went; a life of the same id that took another's place did both. */
+static void tell_view(struct cluster *c, const struct view *old)
+{
+    char came[VIEW_NAMES_QUOTED], gone[VIEW_NAMES_QUOTED];
+    cluster_tell(c, LOG_INFO, "view", "number=%llu members=%zu came=%s gone=%s",
+                 (unsigned long long)c->view.number, c->view.count,
+                 names_beyond(&c->view, old, came), names_beyond(old, &c->view, gone));
+}
 
 void view_adopt(struct cluster *c, struct view *next)
 {
@@ -77,8 +111,7 @@ void view_adopt(struct cluster *c, struct view *next)
     }
     if (old.number != c->view.number) {
         c->stats.view_changes_seen++;
-        emit(c, "view", "number=%llu members=%zu", (unsigned long long)c->view.number,
-             c->view.count);
+        tell_view(c, &old);
         if (c->events.view_changed && state_hosts(c->state))
             c->events.view_changed(c->arg, &c->view, gone, gone_count);
     }
@@ -519,6 +552,7 @@ static void on_scan(struct txn *t, int status)
     scan_heartbeats(c, &ctx);
     note_primary(c, &primary, t->read_version);
     c->scanned = true;
+    c->scanned_ns = t->read_at_ns;
     c->scan_version = t->read_version;
     if (state_hosts(c->state) && view.number > c->view.number) {
         struct view next;

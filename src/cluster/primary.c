@@ -98,6 +98,8 @@ static void on_elect(struct txn *t, int status)
     }
     if (op->term > c->highest_term)
         c->highest_term = op->term;
+    if (op->failed.node_id[0])
+        emit_failed(c, &op->failed, "it was primary and silent for the window: another is elected");
     if (c->state != NODE_ACTIVE || op->self.incarnation != c->incarnation ||
         txn_active(&c->leave.txn) || (!cluster_may_act(c) && !MUTANT("lateclaim"))) {
         SOMETIMES("elected-too-late");
@@ -111,8 +113,8 @@ static void on_elect(struct txn *t, int status)
         MAP_ENTRY(n, struct peer, node)->failed_since_ns = 0;
         grey_begin_term(MAP_ENTRY(n, struct peer, node));
     }
-    emit(c, "primary_elected", "term=%llu votes=%zu voters=%zu", (unsigned long long)op->term,
-         op->votes, op->voters);
+    cluster_tell(c, LOG_INFO, "primary_elected", "term=%llu votes=%zu voters=%zu",
+                 (unsigned long long)op->term, op->votes, op->voters);
     if (c->events.primary_changed)
         c->events.primary_changed(c->arg, c->claim);
     poll_now(c);
@@ -242,8 +244,9 @@ static void step_down(struct cluster *c, uint64_t term)
     op->self = self_life(c);
     op->term = term;
     c->stats.step_downs++;
-    emit(c, "primary_steps_down", "term=%llu reason=\"no majority reached for a lease\"",
-         (unsigned long long)term);
+    c->stepped_down = true;
+    cluster_tell(c, LOG_WARN, "primary_steps_down",
+                 "term=%llu reason=\"no majority reached for a lease\"", (unsigned long long)term);
     clear_claim(c);
     elect_back_off(c);
     step_down_prepare(op, c->env, on_step_down, c);
@@ -285,10 +288,9 @@ static void on_mark_failed(struct txn *t, int status)
     struct cluster *c = t->arg;
     if (c->closing)
         return;
-    if (status == 0 && t->committed) {
+    if (status == 0 && (t->committed || (c->mark_failed.failed && t->unknown_pending))) {
         c->stats.failures_declared++;
-        emit(c, "node_failed", "node=%s incarnation=%llu", c->mark_failed.target.life.node_id,
-             (unsigned long long)c->mark_failed.target.life.incarnation);
+        emit_failed(c, &c->mark_failed.target.life, "silent for the window, as the primary saw");
     }
     if (status && status != KELPIE_E_REFUSED)
         return; /* the next heartbeat looks again */
@@ -328,7 +330,8 @@ static void on_forget(struct txn *t, int status)
     c->forget_silences = NULL;
     c->forget_done = NULL;
     if (status == 0 && t->committed)
-        emit(c, "node_forgotten", "node=%s", c->forget.target.node_id);
+        tell_forgotten(c, c->forget.target.node_id,
+                       done ? "an operator asked: forget" : "failed for longer than forget_after");
     if (done)
         done(c->forget_arg, status, txn_why(t, status));
     if (!c->closing && status == 0)

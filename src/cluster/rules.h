@@ -131,6 +131,8 @@ struct mark_failed_op {
     uint64_t term;
     struct silence target;
 
+    bool failed; /* it was Failed in that life before */
+
     struct txn txn;
 };
 void mark_failed_prepare(struct mark_failed_op *op, const struct env *env, txn_fn *done, void *arg);
@@ -156,6 +158,8 @@ struct mark_dead_all_op {
     struct silences silent; /* every Active node, and the target */
     struct life target;
 
+    bool failed; /* as above */
+
     struct txn txn;
 };
 void mark_dead_all_prepare(struct mark_dead_all_op *op, const struct env *env, txn_fn *done,
@@ -171,6 +175,7 @@ struct recover_op {
     struct silences silent;
 
     enum node_state state; /* after it: Failed or Left */
+    struct life life;      /* whose */
 
     struct txn txn;
 };
@@ -209,6 +214,7 @@ struct force_forget_op {
     struct silences silent;
 
     size_t voters_before, voters_after;
+    struct life failed; /* it was not Failed yet, and is with this commit; else no id */
 
     struct txn txn;
 };
@@ -225,6 +231,7 @@ struct elect_op {
 
     uint64_t term;
     size_t voters, votes;
+    struct life failed; /* the old primary, which this election failed; no id: none */
 
     struct txn txn;
 };
@@ -265,6 +272,7 @@ enum { RAISE_NODES = 1 }; /* its rows of nodes, there in `done` */
 
 /* ---- shared by the rules (rules_common.c) ---- */
 bool life_is(const struct node_record *r, const struct life *l);
+struct life life_of_row(const char *node_id, const struct node_record *r);
 /* The primary record names that life. */
 bool primary_is(const struct primary_record *p, const char *node_id, const struct node_record *r);
 /* Spec Held: the primary row names `self` with that term, and self is Active in that life. COMMIT, or

@@ -9,6 +9,13 @@ bool life_is(const struct node_record *r, const struct life *l)
     return r->incarnation == l->incarnation && uuid_equal(r->boot, l->boot);
 }
 
+struct life life_of_row(const char *node_id, const struct node_record *r)
+{
+    struct life l = {.incarnation = r->incarnation, .boot = r->boot};
+    (void)memcpy(l.node_id, node_id, strlen(node_id) + 1);
+    return l;
+}
+
 bool primary_is(const struct primary_record *p, const char *node_id, const struct node_record *r)
 {
     return !p->vacant && strcmp(p->node_id, node_id) == 0 && p->incarnation == r->incarnation &&

@@ -24,6 +24,7 @@ static enum verdict mark_failed_rule(struct rule_ctx *ctx, void *arg)
         return RULE_REFUSE;
     if (!life_is(&r, &op->target.life) || !state_is_living(r.state)) {
         SOMETIMES("mark-failed-done-before");
+        op->failed = life_is(&r, &op->target.life) && r.state == NODE_FAILED;
         return RULE_DONE;
     }
     if (!still_silent(&h, &op->target) && !MUTANT("moved")) {
@@ -71,6 +72,7 @@ static enum verdict mark_dead_all_rule(struct rule_ctx *ctx, void *arg)
     }
     if (!life_is(&target, &op->target) || !state_hosts(target.state)) {
         SOMETIMES("dead-all-done-before");
+        op->failed = life_is(&target, &op->target) && target.state == NODE_FAILED;
         return RULE_DONE;
     }
     while ((more = next_node(ctx, op->ks, DEAD_NODES, &at, id, &r)) > 0) {
@@ -147,6 +149,7 @@ static enum verdict recover_rule(struct rule_ctx *ctx, void *arg)
     if (load_node(ctx, RECOVER_NODE, &own) < 0)
         return RULE_REFUSE;
     op->state = own.state;
+    op->life = life_of_row(op->node_id, &own);
     if (own.state == NODE_LEFT) {
         SOMETIMES("recover-left-before");
         return RULE_DONE;
@@ -335,6 +338,7 @@ static enum verdict force_forget_rule(struct rule_ctx *ctx, void *arg)
                            primary.node_id);
     }
     bool was_primary = primary_is(&primary, op->target, &r);
+    op->failed = (struct life){0};
     if (state_is_living(r.state)) {
         int silent = is_silent(ctx, op, op->target, &r);
         if (silent < 0)
@@ -345,6 +349,7 @@ static enum verdict force_forget_rule(struct rule_ctx *ctx, void *arg)
         }
         /* Failed first; what must be acknowledged is the view without it. */
         SOMETIMES("force-forget-fails-first");
+        op->failed = life_of_row(op->target, &r);
         write_fail(ctx, op->ks, &view, op->target, &r);
         if (was_primary)
             write_vacant(ctx, op->ks, &primary);

@@ -102,6 +102,7 @@ static enum verdict elect_rule(struct rule_ctx *ctx, void *arg)
         op->term = old.term;
         return RULE_DONE;
     }
+    op->failed = (struct life){0};
     bool other = !old.vacant && !primary_is(&old, op->self.node_id, &own);
     if (other && find_node(ctx, op->ks, ELECT_NODES, old.node_id, &r) < 0)
         return RULE_REFUSE;
@@ -112,6 +113,7 @@ static enum verdict elect_rule(struct rule_ctx *ctx, void *arg)
         return RULE_REFUSE;
     if (held) {
         SOMETIMES("elect-fails-the-old-primary");
+        op->failed = life_of_row(old.node_id, &r);
         write_fail(ctx, op->ks, &view, old.node_id, &r);
     }
     return elect_write(ctx, op, &term);

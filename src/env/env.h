@@ -14,6 +14,16 @@
 #include "env/store.h"
 #include "env/timer.h"
 
+/* How the store has answered lately, for whoever tells people of it; the driver of transactions keeps it. By
+ * this node's clock, 0: never. */
+struct store_news {
+    uint64_t answered_ns; /* a read or a commit, with whatever verdict */
+    uint64_t failed_ns;   /* one was not answered in time, or could not be asked */
+    uint64_t wrote_ns;    /* a commit */
+    uint64_t full_ns;     /* a commit was refused because there is no room */
+    uint64_t full_count;  /* so often */
+};
+
 struct env {
     struct mem mem;
     struct clock clock;
@@ -26,6 +36,8 @@ struct env {
     struct list txn_list;
     uint64_t *corrupt; /* records that were found not to decode, as often as that was; likewise */
     uint64_t corrupt_count;
+    struct store_news *store_news; /* likewise */
+    struct store_news store_news_kept;
 };
 
 /* Call once the tables are filled in; the env then stays where it is. */

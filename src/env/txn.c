@@ -160,11 +160,28 @@ static void retry(struct txn *t, int status)
         back_off(t);
 }
 
+/* What an attempt's outcome says of the store. */
+static void note_store(const struct txn *t, int status)
+{
+    struct store_news *news = t->env->store_news;
+    uint64_t now = env_now_ns(t->env);
+    bool failed = status == KELPIE_E_STORE_UNAVAILABLE || status == KELPIE_E_UNKNOWN_RESULT ||
+                  status == KELPIE_E_TIMEOUT;
+    *(failed ? &news->failed_ns : &news->answered_ns) = now;
+    if (status == KELPIE_E_STORE_FULL) {
+        news->full_ns = now;
+        news->full_count++;
+    } else if (status == 0 && t->state == TXN_COMMITTING) {
+        news->wrote_ns = now;
+    }
+}
+
 static void on_commit(struct store_req *req, int status)
 {
     struct txn *t = req->arg;
     CHECK(t->state == TXN_COMMITTING);
     timer_stop(&t->timer);
+    note_store(t, status);
     switch (status) {
     case 0:
         t->committed = true;
@@ -260,6 +277,7 @@ static void on_read(struct store_req *req, int status)
     struct txn *t = req->arg;
     CHECK(t->state == TXN_READING);
     timer_stop(&t->timer);
+    note_store(t, status);
     if (status == 0) {
         t->read_version = req->read_version;
         t->read_at_ns = env_now_ns(t->env);
@@ -332,6 +350,7 @@ static void on_timer(void *arg)
     switch (t->state) {
     case TXN_READING:
     case TXN_COMMITTING:
+        note_store(t, KELPIE_E_TIMEOUT);
         detach(t);
         if (t->fail_fast && !t->unknown_pending) {
             finish(t, KELPIE_E_STORE_UNAVAILABLE);

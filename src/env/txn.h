@@ -62,6 +62,7 @@ struct txn {
 
     /* Results, for `done`. */
     bool committed;        /* this run committed (false: the rule said done) */
+    bool unknown_pending;  /* what became of an attempt before is not known */
     uint64_t read_version; /* of the last read */
     uint64_t commit_version;
     uint64_t started_ns; /* when txn_start was called */
@@ -91,7 +92,6 @@ struct txn {
     struct timer give_up;
     int state;
     int status;
-    bool unknown_pending;
     uint64_t backoff_ns;
     struct list link; /* in env->txns: what is under way */
 };

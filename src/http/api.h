@@ -59,7 +59,8 @@ struct api *api_new(struct node *node, const struct api_config *config);
 /* Answers the request, now or later. */
 void api_handle(struct api *api, const struct api_request *request);
 /* From node_events.event. */
-void api_event(struct api *api, uint64_t seq, const char *name, const char *fields);
+void api_event(struct api *api, uint64_t seq, enum log_level level, const char *name,
+               const char *fields);
 /* Ends the event streams and takes no new one. */
 void api_close_streams(struct api *api);
 /* Requests that are not answered, and operations that still use the node; streams not counted. */

@@ -78,6 +78,7 @@ static void event_to_text(struct api *api, const struct api_kept_event *e, struc
     api_set_text(data, "node", cluster_config_of(node_cluster(api->node))->node_id);
     api_set_int(data, "time_ms", e->time_ms);
     api_set_text(data, "event", e->name);
+    api_set_text(data, "level", log_level_name(e->level));
     api_set(data, "fields", fields_to_json(e->fields));
     buf_appendf(out, "id: %s-%" PRIu64 "\nevent: %s\ndata: ", api->boot_prefix, e->seq, e->name);
     api_json_text(data, out);
@@ -116,14 +117,16 @@ static void on_idle(void *arg)
     arm_idle(api);
 }
 
-void api_event(struct api *api, uint64_t seq, const char *name, const char *fields)
+void api_event(struct api *api, uint64_t seq, enum log_level level, const char *name,
+               const char *fields)
 {
     struct mem mem = api->env->mem;
     struct api_kept_event *e = &api->events[seq % API_EVENTS_KEPT];
     struct buf text;
     mem_free(mem, e->name);
     mem_free(mem, e->fields);
-    *e = (struct api_kept_event){.seq = seq, .time_ms = clock_wall_ms(api->env->clock)};
+    *e = (struct api_kept_event){
+        .seq = seq, .time_ms = clock_wall_ms(api->env->clock), .level = level};
     e->name = mem_strndup(mem, name, strlen(name));
     e->fields = mem_strndup(mem, fields, strlen(fields));
     api->last_seq = seq;

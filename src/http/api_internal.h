@@ -14,6 +14,7 @@
 struct api_kept_event {
     uint64_t seq; /* 0: none */
     uint64_t time_ms;
+    enum log_level level;
     char *name;
     char *fields;
 };

@@ -102,8 +102,26 @@ static void actor_metrics(const struct actors_stats *s, struct buf *out)
     counter(out, "swept_total", s->swept, "Placements of dead incarnations cleared.");
 }
 
+static void store_metrics(struct api *api, struct buf *out)
+{
+    const struct store_news *news = node_env(api->node)->store_news;
+    struct cluster *c = node_cluster(api->node);
+    struct health_report h;
+    uint64_t room = cluster_store_room(c);
+    cluster_health(c, &h);
+    gauge(out, "store_connected", news->answered_ns > news->failed_ns,
+          "1 while the store answers what it was asked last.");
+    gauge(out, "store_full", cluster_store_full(c), "1 while the store has no room left.");
+    counter(out, "store_full_total", news->full_count, "Commits refused for want of room.");
+    if (room != UINT64_MAX)
+        gauge(out, "store_free_bytes", room, "Free where the embedded store lies.");
+    gauge(out, "primary_missing", h.primary_missing, "1 while no living primary is known.");
+    gauge(out, "majority_missing", h.majority_missing, "1 while there is no majority.");
+}
+
 static void rpc_metrics(struct api *api, struct buf *out)
 {
+    store_metrics(api, out);
     counter(out, "corrupt_records_total", *node_env(api->node)->corrupt,
             "Times that a stored record failed its checksum.");
     struct rpc *rpc = node_rpc(api->node);

@@ -21,6 +21,8 @@ static json_t *node_to_json(struct api *api, const char *id, const struct node_r
     struct cluster *c = node_cluster(api->node);
     const struct member *m = view_find(cluster_view(c), id);
     struct primary_record p;
+    uint64_t unmoved_ns;
+    bool silent;
     json_t *node = json_object();
     json_t *classes = json_array();
     for (uint32_t i = 0; i < r->class_count; i++)
@@ -39,9 +41,15 @@ static json_t *node_to_json(struct api *api, const char *id, const struct node_r
     api_set(node, "ack", json_null());
     api_set(node, "load", json_null());
     api_set(node, "unreachable", json_null());
-    api_set_bool(node, "primary",
-                 cluster_primary(c, &p) && strcmp(p.node_id, id) == 0 &&
-                     p.incarnation == r->incarnation);
+    bool stored =
+        cluster_primary(c, &p) && strcmp(p.node_id, id) == 0 && p.incarnation == r->incarnation;
+    bool known = cluster_unmoved(c, id, r->incarnation, r->boot, &unmoved_ns, &silent);
+    bool beats = r->state != NODE_LEFT && r->state != NODE_FAILED;
+    api_set(node, "unmoved_ms",
+            known && beats ? json_integer((json_int_t)(unmoved_ns / NS_PER_MS)) : json_null());
+    api_set_bool(node, "silent", known && beats && silent);
+    /* A name that is stored is no primary while its heartbeat stands still. */
+    api_set_bool(node, "primary", stored && r->state == NODE_ACTIVE && !silent);
     api_set_bool(node, "in_view", m && m->incarnation == r->incarnation);
     return node;
 }
@@ -129,6 +137,7 @@ void api_nodes(struct api *api, const struct api_request *req, const struct path
     struct nodes_op *n = MEM_NEW(api->env->mem, struct nodes_op);
     struct key_range nodes = keys_nodes(node_keyspace(api->node));
     (void)path;
+    cluster_look(node_cluster(api->node));
     n->op.api = api;
     n->op.req = *req;
     n->list = json_array();

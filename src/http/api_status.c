@@ -1,6 +1,7 @@
 /* GET /v1/status, /v1/view, /v1/primary, /livez, /readyz: what this node knows of itself. */
 #include <stdio.h>
 
+#include "base/printable.h"
 #include "http/api_internal.h"
 
 struct status_op {
@@ -43,6 +44,28 @@ static void status_process(struct api *api, json_t *body)
     api_set_text(body, "store", api->config.store_url);
 }
 
+static json_t *missing_ms(bool is_missing, uint64_t ns)
+{
+    return is_missing ? json_integer((json_int_t)(ns / NS_PER_MS)) : json_null();
+}
+
+/* What is missing, and in which sentences. */
+static void status_health(struct api *api, json_t *body)
+{
+    struct cluster *c = node_cluster(api->node);
+    struct health_report h;
+    json_t *troubles = json_array();
+    cluster_health(c, &h);
+    const char *const sentences[] = {h.majority_why, h.primary_why, h.store_why};
+    for (size_t i = 0; i < ARRAY_LEN(sentences); i++)
+        if (sentences[i][0])
+            CHECK(json_array_append_new(troubles, api_string(sentences[i])) == 0);
+    api_set(body, "primary_lives", h.acting ? json_boolean(cluster_led(c)) : json_null());
+    api_set(body, "primary_missing_ms", missing_ms(h.primary_missing, h.primary_missing_ns));
+    api_set(body, "majority_missing_ms", missing_ms(h.majority_missing, h.majority_missing_ns));
+    api_set(body, "troubles", troubles);
+}
+
 static json_t *status_body(struct api *api)
 {
     struct cluster *c = node_cluster(api->node);
@@ -67,57 +90,94 @@ static json_t *status_body(struct api *api)
     api_set_int(body, "lease_left_ms", cluster_lease_left_ns(c) / NS_PER_MS);
     api_set_int(body, "heartbeat_ms", config->timing.heartbeat_ms);
     api_set_int(body, "activations", actors_stats(node_actors(api->node))->activations);
+    status_health(api, body);
     return body;
 }
 
 /* ---- /v1/status ---- */
 
-/* Counts voters and the active among them. Returns 0 or an error. */
+struct voters {
+    uint64_t voters, active, heard; /* of the voters Active; of these not silent for the window */
+    json_t *silent;
+};
+
+static void add_silent(struct api *api, const char *id, const struct node_record *r,
+                       struct voters *v)
+{
+    uint64_t ns;
+    bool silent;
+    (void)cluster_unmoved(node_cluster(api->node), id, r->incarnation, r->boot, &ns, &silent);
+    v->heard += r->state == NODE_ACTIVE && !silent;
+    if (!silent || r->state == NODE_LEFT || r->state == NODE_FAILED)
+        return;
+    json_t *node = json_object();
+    api_set_text(node, "node", id);
+    api_set_int(node, "ms", ns / NS_PER_MS);
+    CHECK(json_array_append_new(v->silent, node) == 0);
+}
+
+/* Counts voters and the active among them, and says who is silent. Returns 0 or an error. */
 static int count_voters(struct api *api, const struct store_row *rows, size_t count,
-                        uint64_t *voters, uint64_t *active)
+                        struct voters *v)
 {
     struct buf scratch;
     int err = 0;
-    *voters = *active = 0;
     buf_init(&scratch, api->env->mem);
     for (size_t i = 0; !err && i < count; i++) {
         struct node_record r;
+        struct key_parts parts;
         buf_clear(&scratch);
-        err = node_record_decode(rows[i].key, rows[i].value, &scratch, &r);
+        err = key_parse(node_keyspace(api->node), rows[i].key, &parts);
+        if (!err)
+            err = node_record_decode(rows[i].key, rows[i].value, &scratch, &r);
         if (err)
             break;
-        *voters += r.state == NODE_ACTIVE || r.state == NODE_LEAVING || r.state == NODE_FAILED;
-        *active += r.state == NODE_ACTIVE;
+        v->voters += r.state == NODE_ACTIVE || r.state == NODE_LEAVING || r.state == NODE_FAILED;
+        v->active += r.state == NODE_ACTIVE;
+        add_silent(api, parts.node_id, &r, v);
     }
     buf_deinit(&scratch);
     return err;
 }
 
-static void status_answer(struct status_op *s, int status, const struct store_row *rows,
-                          size_t count)
+/* Rows say Active until somebody may declare otherwise, and without a primary nobody may: so those are
+ * counted that are heard. A node that may not act knows of none. `v` NULL: the store did not answer. */
+static void status_majority(struct api *api, json_t *body, const struct voters *v)
 {
     static const char *const unknown[] = {"voters", "active", "majority", "has_majority",
                                           "tolerates_failures"};
+    struct cluster *c = node_cluster(api->node);
+    struct health_report h;
+    if (!v) {
+        for (size_t i = 0; i < ARRAY_LEN(unknown); i++)
+            api_set(body, unknown[i], json_null());
+        return;
+    }
+    uint64_t majority = v->voters / 2 + 1;
+    cluster_health(c, &h);
+    bool has = v->heard >= majority && !h.majority_missing;
+    api_set_int(body, "voters", v->voters);
+    api_set_int(body, "active", v->active);
+    api_set_int(body, "majority", majority);
+    api_set(body, "has_majority", h.acting ? json_boolean(has) : json_null());
+    api_set_int(body, "tolerates_failures",
+                has && h.acting && cluster_led(c) ? v->heard - majority : 0);
+}
+
+static void status_answer(struct status_op *s, int status, const struct store_row *rows,
+                          size_t count)
+{
     struct api *api = s->op.api;
-    uint64_t voters, active;
+    struct voters v = {.silent = json_array()};
     json_t *body = status_body(api);
     timer_stop(&s->timer);
     if (status == 0)
-        status = count_voters(api, rows, count, &voters, &active);
+        status = count_voters(api, rows, count, &v);
+    api_set(body, "silent", status == 0 ? json_incref(v.silent) : json_null());
+    api_set(body, "heard", status == 0 ? json_integer((json_int_t)v.heard) : json_null());
+    json_decref(v.silent);
     api_set_bool(body, "store_ok", status == 0);
-    if (status == 0) {
-        uint64_t majority = voters / 2 + 1;
-        /* Rows say Active until somebody may declare otherwise; without a primary nobody may. */
-        bool led = cluster_reason(node_cluster(api->node))[0] == '\0';
-        api_set_int(body, "voters", voters);
-        api_set_int(body, "active", active);
-        api_set_int(body, "majority", majority);
-        api_set_bool(body, "has_majority", led && active >= majority);
-        api_set_int(body, "tolerates_failures", led && active > majority ? active - majority : 0);
-    } else {
-        for (size_t i = 0; i < ARRAY_LEN(unknown); i++)
-            api_set(body, unknown[i], json_null());
-    }
+    status_majority(api, body, status == 0 ? &v : NULL);
     s->op.answered = true;
     api_reply_json(api, &s->op.req, 200, body);
 }
@@ -144,6 +204,7 @@ void api_status(struct api *api, const struct api_request *req, const struct pat
     struct status_op *s = MEM_NEW(api->env->mem, struct status_op);
     struct key_range nodes = keys_nodes(node_keyspace(api->node));
     (void)path;
+    cluster_look(node_cluster(api->node));
     s->op.api = api;
     s->op.req = *req;
     api->pending++;
@@ -194,17 +255,41 @@ void api_livez(struct api *api, const struct api_request *req, const struct path
     api_reply(api, req, 200, "text/plain; charset=utf-8", bytes_of_str("alive\n"));
 }
 
+/* Whether `?majority=` asks for one; false: it was refused. */
+static bool wants_majority(struct api *api, const struct api_request *req, bool *wants)
+{
+    const char *given = req->ops->query(req->ex, "majority");
+    char why[API_WHY_SIZE], shown[64];
+    *wants = given && (strcmp(given, "1") == 0 || strcmp(given, "true") == 0);
+    if (!given || *wants || strcmp(given, "0") == 0 || strcmp(given, "false") == 0)
+        return true;
+    (void)snprintf(why, sizeof(why), "majority is '%s', but it must be 1 or 0",
+                   printable(given, shown, sizeof(shown)));
+    api_reply_error(api, req, KELPIE_E_INVALID, why);
+    return false;
+}
+
 void api_readyz(struct api *api, const struct api_request *req, const struct path *path)
 {
     struct cluster *c = node_cluster(api->node);
-    char why[API_WHY_SIZE];
+    const struct cluster_config *config = cluster_config_of(c);
+    struct health_report h;
+    char troubles[4 * API_WHY_SIZE], text[5 * API_WHY_SIZE], id[PRINTABLE_FACTOR * NODE_ID_MAX + 1];
+    bool majority;
     (void)path;
-    if (cluster_may_act(c) && cluster_state(c) == NODE_ACTIVE) {
-        api_reply(api, req, 200, "text/plain; charset=utf-8", bytes_of_str("ready\n"));
+    if (!wants_majority(api, req, &majority))
+        return;
+    cluster_health(c, &h);
+    if (health_ready(&h, majority, timing_window_ns(&config->timing), troubles, sizeof(troubles))) {
+        (void)snprintf(text, sizeof(text), "ready\n%s%s", troubles, troubles[0] ? "\n" : "");
+        api_reply(api, req, 200, "text/plain; charset=utf-8", bytes_of_str(text));
         return;
     }
-    const char *reason = cluster_reason(c);
-    (void)snprintf(why, sizeof(why), "node %s is %s%s%s", cluster_config_of(c)->node_id,
-                   node_state_name(cluster_state(c)), reason[0] ? ": " : "", reason);
-    api_reply_error(api, req, KELPIE_E_UNAVAILABLE, why);
+    const char *reason = h.acting && troubles[0] ? troubles : cluster_reason(c);
+    (void)snprintf(text, sizeof(text), "node %s is %s%s%s",
+                   printable(config->node_id, id, sizeof(id)), node_state_name(cluster_state(c)),
+                   reason[0] ? ": " : "", reason);
+    for (char *p = text; *p; p++)
+        *p = *p == '\n' ? ';' : *p;
+    api_reply_error(api, req, KELPIE_E_UNAVAILABLE, text);
 }

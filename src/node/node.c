@@ -82,11 +82,17 @@ static void on_other_epoch(void *arg)
         n->events.other_epoch(n->arg);
 }
 
-static void on_event(void *arg, const char *name, const char *fields)
+static void on_event(void *arg, enum log_level level, const char *name, const char *fields)
 {
     struct node *n = arg;
     if (n->events.event)
-        n->events.event(n->arg, ++n->event_seq, name, fields);
+        n->events.event(n->arg, ++n->event_seq, level, name, fields);
+}
+
+static uint64_t on_store_room(void *arg)
+{
+    struct node *n = arg;
+    return n->events.store_room ? n->events.store_room(n->arg) : UINT64_MAX;
 }
 
 static uint64_t on_load(void *arg)
@@ -105,6 +111,7 @@ static const struct cluster_events cluster_events = {
     .twin = on_twin,
     .other_epoch = on_other_epoch,
     .event = on_event,
+    .store_room = on_store_room,
     .load = on_load,
 };
 
@@ -114,14 +121,39 @@ static void on_alive(void *arg)
     timer_start(&n->alive_timer, n->alive_ns);
     if (n->events.alive)
         n->events.alive(n->arg);
+    cluster_tick(n->cluster);
 }
 
 static void on_bad_frame(void *arg, const char *from, int error, const char *why)
 {
     struct node *n = arg;
     char quoted[WHY_SIZE];
-    log_warn(&n->env->log, "bad_frame", "from=%s error=%s why=%s", from, kelpie_error_name(error),
+    char addr[4 * NET_ADDR_SIZE + 3];
+    log_warn(&n->env->log, "bad_frame", "from=%s error=%s why=%s",
+             log_quote(from, addr, sizeof(addr)), kelpie_error_name(error),
              log_quote(why, quoted, sizeof(quoted)));
+}
+
+/* ---- what operators ask ---- */
+
+/* In the operator's own word, on the node that was asked and on the one that does it. */
+static void tell_asked(struct node *n, const char *what, const char *node_id)
+{
+    char who[4 * NODE_ID_MAX + 3];
+    cluster_tell(n->cluster, LOG_INFO, "asked", "what=\"%s\" who=%s", what,
+                 log_quote(node_id, who, sizeof(who)));
+}
+
+#define NOT_LED                                                                                    \
+    "there is no living primary: nobody may take the actors over (SIGTERM stops a node all the same)"
+
+/* Nobody is left to say who lives and may take its actors: such a node is only stopped. */
+static int drain_self(struct node *n, char *why, size_t why_size)
+{
+    if (cluster_led(n->cluster))
+        return node_leave(n, false, why, why_size);
+    (void)snprintf(why, why_size, "%s", NOT_LED);
+    return KELPIE_E_UNAVAILABLE;
 }
 
 /* ---- requests of other nodes' operators ---- */
@@ -147,6 +179,7 @@ static void serve_forget(struct node *n, const struct rpc_request *request, stru
         return;
     }
     char *node_id = mem_strndup(n->env->mem, (const char *)id.data, id.len);
+    tell_asked(n, "forget", node_id);
     struct forget_for *f = MEM_NEW(n->env->mem, struct forget_for);
     *f = (struct forget_for){.node = n, .request = *request};
     f->request.payload = bytes_of("", 0);
@@ -161,7 +194,8 @@ static void serve_admin(void *arg, const struct rpc_request *request)
     char why[WHY_SIZE] = "";
     switch (reader_u8(&r)) {
     case ADMIN_DRAIN: {
-        int err = node_leave(n, false, why, sizeof(why));
+        tell_asked(n, "drain", cluster_config_of(n->cluster)->node_id);
+        int err = drain_self(n, why, sizeof(why));
         rpc_reply(&n->rpc, request, err, bytes_of_str(why));
         return;
     }
@@ -216,9 +250,14 @@ static void admin_send(struct node *n, const struct member *to, enum admin_reque
 void node_drain_other(struct node *n, const char *node_id, cluster_op_fn *done, void *arg)
 {
     char why[WHY_SIZE] = "";
+    tell_asked(n, "drain", node_id);
     if (strcmp(node_id, cluster_config_of(n->cluster)->node_id) == 0) {
-        int err = node_leave(n, false, why, sizeof(why));
+        int err = drain_self(n, why, sizeof(why));
         done(arg, err, why);
+        return;
+    }
+    if (!cluster_led(n->cluster)) {
+        done(arg, KELPIE_E_UNAVAILABLE, NOT_LED);
         return;
     }
     const struct member *m = view_find(cluster_view(n->cluster), node_id);
@@ -234,6 +273,7 @@ void node_forget(struct node *n, const char *node_id, bool force, cluster_op_fn 
 {
     struct primary_record primary;
     const struct member *m = NULL;
+    tell_asked(n, force ? "forget --force" : "forget", node_id);
     if (force || cluster_claim(n->cluster)) {
         cluster_forget(n->cluster, node_id, force, done, arg);
         return;

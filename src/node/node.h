@@ -23,7 +23,9 @@ struct node_events {
     void (*alive)(void *arg);                  /* each turn of the node's heartbeat timer: a sign of
                                                   life for a watchdog */
     /* The event feed: `seq` grows by one; fields are key=value pairs. */
-    void (*event)(void *arg, uint64_t seq, const char *name, const char *fields);
+    void (*event)(void *arg, uint64_t seq, enum log_level level, const char *name,
+                  const char *fields);
+    uint64_t (*store_room)(void *arg); /* see struct cluster_events; NULL: not known */
 };
 
 /* `env` (initialised) and `events` outlive the node. The config is copied; classes stay valid. */

@@ -77,7 +77,7 @@ like "actor list" "$("$kelpie" actor list --type counter)" $'ACTOR.*\ncounter/a 
 is "limit" "$("$kelpie" actor list --limit 2 | tail -n 1)" "there are more; --limit shows them"
 like "limit in JSON" "$("$kelpie" -w json actor list --limit 2)" '"more":true\}$'
 says 1 'no node n9' "$kelpie" actor list --on n9
-like "events" "$("$kelpie" events --no-follow)" 'n1  active incarnation=1 view='
+like "events" "$("$kelpie" events --no-follow)" 'info  n1  active incarnation=1 view='
 like "events in JSON" "$("$kelpie" -w json events --no-follow | head -n 1)" '^\{"node":"n1","time_ms":[0-9]+,"event":"'
 
 # The store from outside, while the cluster runs.

@@ -28,7 +28,7 @@ for i in $(seq 9); do ask n3 call echo/e$i say x >/dev/null || fail "e$i"; done
 row() { ask "$1" node list | grep "^$2 "; } # ID NODE
 state_is() { [ "$(row "$1" "$2" | sed 's/^[^ ]* *//; s/   *.*//')" = "$3" ]; } # ID NODE STATE
 events() { cat "$work"/n[12].log; }
-flagged() { events | grep -c 'event=node_flagged .*node=n3 '; }
+flagged() { events | grep -c 'event=node_flagged .*who="n3" '; }
 
 is "flags before" "$(flagged)" 0
 start=${EPOCHREALTIME%[.,]*}

@@ -69,7 +69,7 @@ kill -KILL "$(child_of n4)"
 says 1 'node n4, which has to do it, does not answer' "$kelpie" --node "${http[n1]}" node drain n4
 failed() { ask n1 node list | grep -q "^n4 *Failed"; }
 within 15 failed
-like "voters" "$(ask n1 status)" "1 of 2 voters active, 2 needed; none may fail"
+like "voters" "$(ask n1 status)" "NO: 1 of 2 voters active, 2 needed"
 says 0 'n4' "$kelpie" --node "${http[n1]}" node forget n4
 within 10 active_is n1 1
 like "voters" "$(ask n1 status)" "1 of 1 voters active"

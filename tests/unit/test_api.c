@@ -393,7 +393,7 @@ static void test_store_away(void **state)
 
 static void event(struct fixture *f, uint64_t seq, const char *fields)
 {
-    api_event(f->api, seq, "made_up", fields);
+    api_event(f->api, seq, LOG_INFO, "made_up", fields);
 }
 
 static void test_events(void **state)

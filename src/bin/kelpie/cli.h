@@ -3,6 +3,7 @@
 #define KELPIE_BIN_CLI_H
 
 #include <jansson.h>
+#include <stdio.h>
 
 #include "base/bytes.h"
 #include "bin/shared/options.h"
@@ -13,7 +14,12 @@
 #define CLI_TIMEOUT_MS 10000
 #define CLI_FORGET_TIMEOUT_MS 60000 /* a forced one watches for windows */
 
-enum cli_status { CLI_OK = 0, CLI_FAILED = 1, CLI_USAGE = 2 };
+enum cli_status {
+    CLI_OK = 0,
+    CLI_FAILED = 1,
+    CLI_USAGE = 2,
+    CLI_UNWELL = 3 /* status: the node answers, and something is missing */
+};
 
 struct cli {
     struct options options; /* of the command; the words behind it are its operands */
@@ -88,6 +94,22 @@ int cli_actor_path(const char *actor, char *out, size_t size) MUST_USE;
 const char *json_text(const json_t *object, const char *name); /* "-" for null */
 long long json_number(const json_t *object, const char *name); /* 0 for null */
 bool json_is_set(const json_t *object, const char *name);
+
+/* ---- for people (cli_show.c): what could steer a terminal is shown as \xNN ---- */
+void show(FILE *out, const char *fmt, ...) PRINTF_LIKE(2, 3);
+void show_line(FILE *out, const char *fmt, ...) PRINTF_LIKE(2, 3);
+/* On standard error, as say(). */
+void complain(const char *fmt, ...) PRINTF_LIKE(1, 2);
+
+/* ---- status (cli_status.c) ---- */
+void status_print(FILE *out, const json_t *status);
+enum cli_status status_outcome(const json_t *status);
+
+/* ---- actor list (cli_actor.c) ---- */
+/* Takes a page's actors into `all`, and where the next one begins ("" at the end) into `after`, which has
+ * where this one did. False: it is none. A page that goes on has actors and begins elsewhere, so that the
+ * number of actors ends the list, whatever answers. */
+bool actor_page_take(const json_t *page, json_t *all, char *after, size_t size);
 
 /* ---- tables (cli_table.c) ---- */
 #define TABLE_COLUMNS_MAX 12

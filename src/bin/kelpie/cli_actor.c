@@ -14,7 +14,8 @@
 #include "http/api_path.h"
 #include "kelpie/error.h"
 
-#define PATH_SIZE 2048
+#define PATH_SIZE 4096
+#define AFTER_SIZE 1024 /* of a cursor, which may come back three times as long */
 #define RETRY_MS 50
 
 static void actor_row(struct table *t, const json_t *actor)
@@ -51,11 +52,31 @@ static void add_param(char *path, size_t size, const char *name, const char *val
     path_encode(value, path + n);
 }
 
+bool actor_page_take(const json_t *page, json_t *all, char *after, size_t size)
+{
+    const json_t *actors = json_object_get(page, "actors"), *next = json_object_get(page, "next");
+    size_t i, before = json_array_size(all);
+    json_t *actor;
+    if (!json_is_array(actors) || !(json_is_null(next) || json_is_string(next)))
+        return false;
+    json_array_foreach(actors, i, actor)
+    {
+        if (!json_is_object(actor) || json_array_append(all, actor))
+            return false;
+    }
+    const char *from = json_is_string(next) ? json_string_value(next) : "";
+    if (strlen(from) >= size || (from[0] && json_array_size(all) == before))
+        return false;
+    bool repeats = from[0] && strcmp(from, after) == 0;
+    (void)snprintf(after, size, "%s", from);
+    return !repeats;
+}
+
 /* Up to `limit` actors into `all`, page by page. */
 static int list_all(struct cli *cli, const char *type, const char *node, uint32_t limit,
                     json_t *all, bool *more)
 {
-    char after[1024] = "";
+    char after[AFTER_SIZE] = "";
     do {
         char path[PATH_SIZE] = "/v1/actors", number[16];
         struct cli_answer a;
@@ -74,10 +95,13 @@ static int list_all(struct cli *cli, const char *type, const char *node, uint32_
         cli->json = json;
         if (err)
             return err;
-        CHECK(json_array_extend(all, json_object_get(a.json, "actors")) == 0);
-        const char *next = json_string_value(json_object_get(a.json, "next"));
-        (void)snprintf(after, sizeof(after), "%s", next ? next : "");
+        bool taken = actor_page_take(a.json, all, after, sizeof(after));
         cli_answer_free(&a);
+        if (!taken) {
+            complain("what answers at %s is no Kelpie node: its list of actors is malformed",
+                     cli->node);
+            return CLI_FAILED;
+        }
     } while (after[0] && json_array_size(all) < limit);
     *more = after[0] != '\0';
     return CLI_OK;

@@ -4,7 +4,7 @@
 const struct option_spec cli_common_options[] = {CLI_COMMON};
 
 static const struct option_spec forget_options[] = {
-    {"force", 0, OPTION_FLAG, "", "where there is no primary: strikes off after watching it"},
+    {"force", 0, OPTION_FLAG, "", "where there is no primary: see below for what it costs"},
     CLI_COMMON,
 };
 
@@ -51,18 +51,22 @@ static const struct option_spec format_options[] = {
 const struct cli_command cli_commands[] = {
     {"status", "", 0, 0, cli_common_options, cli_status_run,
      "Shows a node, its view, the primary, and what may still fail.",
+     "The exit status is 3 when the node may not act, or when a primary, a majority, the store or room in\n"
+     "it is missing; a line TROUBLE says which.\n\n"
      "  kelpie status\n"
      "  kelpie status --node 127.0.0.1:7410 -w json\n"},
     {"node list", "", 0, 0, cli_common_options, cli_node_list,
      "Lists every node that the store knows.", "  kelpie node list\n"},
     {"node drain", "ID", 1, 1, cli_common_options, cli_node_drain,
      "Lets a node hand over its actors, leave, and end.",
-     "The last active node is not drained: SIGTERM stops it.\n\n"
+     "The last active node is not drained, nor any without a living primary: SIGTERM stops it.\n\n"
      "  kelpie node drain n2\n"},
     {"node forget", "ID", 1, 1, forget_options, cli_node_forget,
      "Strikes a failed node off: it no longer counts for the majority.",
      "A node that is alive is refused. --force is for a cluster that has no primary, because too\n"
-     "many of its nodes are gone for good; it says what becomes of the majority.\n\n"
+     "many of its nodes are gone for good. What it costs: the node's vote. A majority is then counted\n"
+     "of fewer nodes, so fewer of them may fail after it; the answer says how many. If the node was\n"
+     "only away, this life of it is over: it joins anew, and what its actors had not committed is gone.\n\n"
      "  kelpie node forget n3\n"
      "  kelpie node forget n3 --force\n"},
     {"actor list", "", 0, 0, list_options, cli_actor_list, "Lists actors and where they are.",

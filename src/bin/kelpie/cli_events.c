@@ -30,7 +30,7 @@ static void print_fields(const json_t *fields)
     {
         const char *text = json_string_value(value);
         const char *quote = text && strchr(text, ' ') ? "\"" : "";
-        (void)printf(" %s=%s%s%s", name, quote, text ? text : "", quote);
+        show(stdout, " %s=%s%s%s", name, quote, text ? text : "", quote);
     }
 }
 
@@ -38,11 +38,12 @@ static void print_event(const json_t *e)
 {
     long long ms = json_number(e, "time_ms");
     time_t s = (time_t)(ms / 1000);
-    struct tm tm;
+    struct tm tm = {0};
     char when[32];
     (void)localtime_r(&s, &tm);
     (void)strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S", &tm);
-    (void)printf("%s.%03lld  %s  %s", when, ms % 1000, json_text(e, "node"), json_text(e, "event"));
+    show(stdout, "%s.%03lld  %s  %s  %s", when, ms % 1000, json_text(e, "level"),
+         json_text(e, "node"), json_text(e, "event"));
     print_fields(json_object_get(e, "fields"));
     (void)printf("\n");
 }

@@ -79,19 +79,18 @@ int cli_say_error(struct cli *cli, const struct cli_answer *a)
     const char *message = a->json ? json_string_value(json_object_get(a->json, "message")) : NULL;
     const char *error = a->json ? json_string_value(json_object_get(a->json, "error")) : NULL;
     if (a->error == KELPIE_E_UNREACHABLE)
-        say(CLI_PROGRAM,
+        complain(
             "cannot reach a node at %s: connection refused or lost; start one with kelpied, or "
             "name one with --node",
             cli->node);
     else if (a->error == KELPIE_E_TIMEOUT)
-        say(CLI_PROGRAM, "the node at %s does not answer in time", cli->node);
+        complain("the node at %s does not answer in time", cli->node);
     else if (a->error)
-        say(CLI_PROGRAM, "cannot talk to a node at %s: %s", cli->node, kelpie_error_text(a->error));
+        complain("cannot talk to a node at %s: %s", cli->node, kelpie_error_text(a->error));
     else if (message && error)
-        say(CLI_PROGRAM, "%s (%s)", message, error);
+        complain("%s (%s)", message, error);
     else
-        say(CLI_PROGRAM, "what answers at %s is no Kelpie node: HTTP status %d", cli->node,
-            a->status);
+        complain("what answers at %s is no Kelpie node: HTTP status %d", cli->node, a->status);
     return CLI_FAILED;
 }
 

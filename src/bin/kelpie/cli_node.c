@@ -1,4 +1,4 @@
-/* kelpie status, node list, node drain, node forget. */
+/* kelpie node list, node drain, node forget. */
 #include <stdio.h>
 #include <string.h>
 
@@ -6,73 +6,6 @@
 #include "bin/shared/config.h"
 #include "bin/shared/world_bind.h"
 #include "http/api_path.h"
-
-static void print_voters(const json_t *s)
-{
-    if (!json_is_set(s, "store_ok")) {
-        (void)printf("majority    unknown: the store does not answer\n");
-        return;
-    }
-    if (json_is_set(s, "acting") && json_text(s, "reason")[0]) {
-        (void)printf("majority    NO living primary: %s\n", json_text(s, "reason"));
-        return;
-    }
-    long long more = json_number(s, "tolerates_failures");
-    (void)printf("majority    %s: %lld of %lld voters active, %lld needed; ",
-                 json_is_set(s, "has_majority") ? "yes" : "NO", json_number(s, "active"),
-                 json_number(s, "voters"), json_number(s, "majority"));
-    if (more > 0)
-        (void)printf("%lld more may fail\n", more);
-    else
-        (void)printf("none may fail\n");
-}
-
-static void print_view(const json_t *s)
-{
-    const json_t *view = json_object_get(s, "view");
-    const json_t *primary = json_object_get(s, "primary");
-    size_t i;
-    json_t *member;
-    (void)printf("view        %lld:", json_number(view, "number"));
-    json_array_foreach(json_object_get(view, "members"), i, member)
-    {
-        (void)printf(" %s", json_string_value(member));
-    }
-    (void)printf("\n");
-    if (json_is_object(primary))
-        (void)printf("primary     %s, term %lld\n", json_text(primary, "node"),
-                     json_number(primary, "term"));
-    else
-        (void)printf("primary     none\n");
-}
-
-int cli_status_run(struct cli *cli)
-{
-    struct cli_answer a;
-    if (cli_ask(cli, "GET", "/v1/status", CLI_TIMEOUT_MS, &a))
-        return CLI_FAILED;
-    if (!cli->json) {
-        const json_t *s = a.json;
-        long long up_s = json_number(s, "uptime_ms") / 1000;
-        (void)printf("node        %s, %s%s, incarnation %lld\n", json_text(s, "node"),
-                     json_text(s, "state"), json_is_set(s, "is_primary") ? ", primary" : "",
-                     json_number(s, "incarnation"));
-        if (!json_is_set(s, "acting"))
-            (void)printf("NOT ACTING  %s\n", json_text(s, "reason"));
-        print_view(s);
-        print_voters(s);
-        (void)printf("lease       %lld of %lld ms left\n", json_number(s, "lease_left_ms"),
-                     json_number(s, "lease_ms"));
-        (void)printf("actors      %lld active on this node\n", json_number(s, "activations"));
-        (void)printf("addresses   http %s, rpc %s\n", json_text(s, "http"), json_text(s, "rpc"));
-        (void)printf("store       %s\n", json_text(s, "store"));
-        (void)printf("process     %lld, version %s, up %lldh %02lldm %02llds\n",
-                     json_number(s, "pid"), json_text(s, "version"), up_s / 3600, up_s / 60 % 60,
-                     up_s % 60);
-    }
-    cli_answer_free(&a);
-    return CLI_OK;
-}
 
 /* The ids of the peers that a node cannot reach, with commas: as many as fit. */
 static void unreachable_cell(struct table *t, const json_t *peers)
@@ -87,6 +20,17 @@ static void unreachable_cell(struct table *t, const json_t *peers)
             len += (size_t)snprintf(ids + len, sizeof(ids) - len, "%s%s", len ? "," : "", id);
     }
     table_cell(t, "%s", len ? ids : "-");
+}
+
+/* A state is what the store says; that nothing is heard of the node is what the asked one sees. */
+static void state_cell(struct table *t, const json_t *n)
+{
+    char silent[48] = "";
+    if (json_is_set(n, "silent"))
+        (void)snprintf(silent, sizeof(silent), ", silent %lld s",
+                       json_number(n, "unmoved_ms") / 1000);
+    table_cell(t, "%s%s%s", json_text(n, "state"), json_is_set(n, "flagged") ? " (flagged)" : "",
+               silent);
 }
 
 int cli_node_list(struct cli *cli)
@@ -105,8 +49,7 @@ int cli_node_list(struct cli *cli)
         {
             bool beats = json_is_integer(json_object_get(n, "heartbeat"));
             table_cell(&t, "%s", json_text(n, "node"));
-            table_cell(&t, "%s%s", json_text(n, "state"),
-                       json_is_set(n, "flagged") ? " (flagged)" : "");
+            state_cell(&t, n);
             table_cell(&t, "%s", json_is_set(n, "primary") ? "yes" : "-");
             table_cell(&t, "%lld", json_number(n, "incarnation"));
             table_cell(&t, "%s", json_text(n, "http"));
@@ -137,7 +80,7 @@ static int node_action(struct cli *cli, const char *action, uint64_t timeout_ms)
     if (cli_ask(cli, "POST", path, timeout_ms, &a))
         return CLI_FAILED;
     if (!cli->json)
-        (void)printf("%s\n", json_text(a.json, "message"));
+        show_line(stdout, "%s", json_text(a.json, "message"));
     cli_answer_free(&a);
     return CLI_OK;
 }

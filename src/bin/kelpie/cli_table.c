@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/printable.h"
 #include "bin/kelpie/cli.h"
 
 #define CELL_MAX 512
@@ -20,7 +21,7 @@ void table_init(struct table *t, const char *const *headings)
 
 void table_cell(struct table *t, const char *fmt, ...)
 {
-    char text[CELL_MAX];
+    char text[CELL_MAX], shown[PRINTABLE_FACTOR * CELL_MAX];
     va_list ap;
     va_start(ap, fmt);
     (void)vsnprintf(text, sizeof(text), fmt, ap);
@@ -30,7 +31,7 @@ void table_cell(struct table *t, const char *fmt, ...)
         t->cells = realloc(t->cells, t->cap * sizeof(*t->cells));
         CHECK(t->cells != NULL);
     }
-    t->cells[t->count] = strdup(text);
+    t->cells[t->count] = strdup(printable(text, shown, sizeof(shown)));
     CHECK(t->cells[t->count] != NULL);
     t->count++;
 }

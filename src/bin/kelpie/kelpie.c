@@ -22,7 +22,7 @@ static void print_commands(void)
     (void)printf(
         "  --version                print the version and end\n"
         "\nEach command has --help with examples. Exit status: 0 done, 1 it did not work,\n"
-        "2 wrong usage.\n");
+        "2 wrong usage, 3 (status) something is missing.\n");
 }
 
 static void print_command(const struct cli_command *c)

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "bin/kelpied/actors_load.h"
@@ -184,16 +185,29 @@ static void tell_ready(struct node_process *p)
     (void)fflush(stdout);
 }
 
-static void on_event(void *arg, uint64_t seq, const char *name, const char *fields)
+static void on_event(void *arg, uint64_t seq, enum log_level level, const char *name,
+                     const char *fields)
 {
     struct node_process *p = arg;
     if (p->api)
-        api_event(p->api, seq, name, fields);
+        api_event(p->api, seq, level, name, fields);
     if (!p->was_ready && strcmp(name, "resumed") == 0)
         tell_ready(p);
     /* Asked to leave from outside: the deadline is the same. */
     if (strcmp(name, "leaving") == 0 && !p->deadline.armed)
         timer_start(&p->deadline, p->config->timing.drain_deadline_ms * NS_PER_MS);
+}
+
+/* What the file system of an embedded store has left for a process that is not root. */
+static uint64_t on_store_room(void *arg)
+{
+    static const char lmdb[] = "lmdb:";
+    const struct node_process *p = arg;
+    struct statvfs room;
+    const char *url = p->config->store_url;
+    if (strncmp(url, lmdb, sizeof(lmdb) - 1) != 0 || statvfs(url + sizeof(lmdb) - 1, &room))
+        return UINT64_MAX;
+    return (uint64_t)room.f_bavail * room.f_frsize;
 }
 
 static const struct node_events process_events = {
@@ -202,6 +216,7 @@ static const struct node_events process_events = {
     .other_epoch = on_other_epoch,
     .alive = on_alive,
     .event = on_event,
+    .store_room = on_store_room,
 };
 
 /* ---- the start ---- */
