@@ -404,8 +404,9 @@ static void test_events(void **state)
     event(f, 2, "");
     request(f, "GET", "/v1/events", "");
     assert_string_equal(f->c.type, "text/event-stream");
-    assert_non_null(strstr(f->c.body, "\"event\":\"made_up\",\"fields\":{\"a\":\"1\",\"why\":\"it "
-                                      "\\\"is\\\" so\",\"b\":\"x\"}}\n\n"));
+    assert_non_null(strstr(
+        f->c.body, "\"event\":\"made_up\",\"level\":\"info\",\"fields\":{\"a\":\"1\",\"why\":\"it "
+                   "\\\"is\\\" so\",\"b\":\"x\"}}\n\n"));
     assert_non_null(strstr(f->c.body, "-2\nevent: made_up\ndata: {\"node\":\"n1\",\"time_ms\":"));
     event(f, 3, "later=yes");
     assert_non_null(strstr(f->c.body, "{\"later\":\"yes\"}"));
