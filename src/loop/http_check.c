@@ -1,49 +1,9 @@
-/* evhttp reads requests leniently. What two readers could understand in two ways, or what a handler
- * would have to look at each time, is refused here. */
-#include <event2/buffer.h>
-#include <event2/http.h>
-#include <event2/http_struct.h>
-#include <event2/keyvalq_struct.h>
-#include <stdio.h>
+/* What the parser lets pass, and two readers could understand in two ways or a handler would have to
+ * look at each time, is refused here. */
 #include <strings.h>
 
 #include "kelpie/error.h"
-#include "loop/http_conn.h"
-
-const char *http_request_method(const struct evhttp_request *req)
-{
-    switch (evhttp_request_get_command(req)) {
-    case EVHTTP_REQ_GET:
-        return "GET";
-    case EVHTTP_REQ_POST:
-        return "POST";
-    case EVHTTP_REQ_PUT:
-        return "PUT";
-    case EVHTTP_REQ_DELETE:
-        return "DELETE";
-    case EVHTTP_REQ_HEAD:
-        return "HEAD";
-    default:
-        return NULL;
-    }
-}
-
-/* evhttp has no function that tells the version. */
-bool http_request_is_http10(const struct evhttp_request *req)
-{
-    return req->major == 1 && req->minor == 0;
-}
-
-bool http_request_left_body(struct evhttp_request *req)
-{
-    struct evkeyvalq *headers = evhttp_request_get_input_headers(req);
-    const char *length = evhttp_find_header(headers, "Content-Length");
-
-    return evbuffer_get_length(evhttp_request_get_input_buffer(req)) == 0 &&
-           (evhttp_find_header(headers, "Transfer-Encoding") ||
-            (length && strcmp(length, "0") != 0)) &&
-           (evhttp_request_get_command(req) == EVHTTP_REQ_HEAD || !http_request_method(req));
-}
+#include "loop/http_parse.h"
 
 static int hex(char c)
 {
@@ -93,99 +53,123 @@ static bool name_is_good(const char *name)
     return true;
 }
 
-static bool value_is_good(const char *value)
+static bool value_is_good(const char *value, size_t len)
 {
-    for (; *value; value++) {
-        if (((unsigned char)*value < ' ' && *value != '\t') || *value == 0x7f)
+    for (size_t i = 0; i < len; i++) {
+        if (((unsigned char)value[i] < ' ' && value[i] != '\t') || value[i] == 0x7f)
             return false;
     }
     return true;
 }
 
+/* A number, or one beyond every limit. */
+static bool length_of(const char *value, uint64_t *out)
+{
+    uint64_t n = 0;
+
+    if (!*value)
+        return false;
+    for (; *value; value++) {
+        if (*value < '0' || *value > '9')
+            return false;
+        if (n < UINT32_MAX)
+            n = 10 * n + (uint64_t)(*value - '0');
+    }
+    *out = n;
+    return true;
+}
+
+/* Is `word` in a list with commas? */
+static bool lists(const char *value, const char *word)
+{
+    size_t len = strlen(word);
+
+    while (*value) {
+        size_t n;
+
+        value += strspn(value, ", \t");
+        n = strcspn(value, ", \t");
+        if (n == len && strncasecmp(value, word, n) == 0)
+            return true;
+        value += n;
+    }
+    return false;
+}
+
 struct header_counts {
-    size_t all;
     size_t host;
     size_t framing; /* Content-Length, Transfer-Encoding */
 };
 
-static int check_header(const char *name, const char *value, struct header_counts *counts,
-                        const char **why)
+static struct http_fault bad(int status, const char *why)
 {
-    counts->all++;
-    if (!name_is_good(name) || !value_is_good(value)) {
-        *why = "a header is malformed";
-        return 400;
-    }
-    counts->host += strcasecmp(name, "Host") == 0;
-    if (strcasecmp(name, "Content-Length") == 0) {
-        counts->framing++;
-        *why = "Content-Length is not a number";
-        return *value && strspn(value, "0123456789") == strlen(value) ? 0 : 400;
-    }
-    if (strcasecmp(name, "Transfer-Encoding") == 0) {
-        counts->framing++;
-        *why = "of transfer encodings only chunked is understood here";
-        return strcasecmp(value, "chunked") == 0 ? 0 : 501;
-    }
-    if (strcasecmp(name, "Expect") == 0) {
-        *why = "of expectations only 100-continue is understood here";
-        return strcasecmp(value, "100-continue") == 0 ? 0 : 417;
-    }
-    return 0;
+    return (struct http_fault){status, KELPIE_E_INVALID, why};
 }
 
-static int check_headers(struct evhttp_request *req, const char **why)
+static struct http_fault check_header(struct http_head *h, const char *name, const char *value,
+                                      struct header_counts *counts)
 {
-    struct evkeyvalq *headers = evhttp_request_get_input_headers(req);
+    if (strcasecmp(name, "Host") == 0) {
+        counts->host++;
+    } else if (strcasecmp(name, "Content-Length") == 0) {
+        counts->framing++;
+        if (!length_of(value, &h->length))
+            return bad(400, "Content-Length is not a number");
+    } else if (strcasecmp(name, "Transfer-Encoding") == 0) {
+        counts->framing++;
+        h->chunked = true;
+        if (strcasecmp(value, "chunked") != 0)
+            return bad(501, "of transfer encodings only chunked is understood here");
+    } else if (strcasecmp(name, "Expect") == 0) {
+        h->expects = true;
+        if (strcasecmp(value, "100-continue") != 0)
+            return bad(417, "of expectations only 100-continue is understood here");
+    } else if (strcasecmp(name, "Connection") == 0) {
+        h->keeps = h->keeps || lists(value, "keep-alive");
+        h->closes = h->closes || lists(value, "close");
+    }
+    return (struct http_fault){0};
+}
+
+static struct http_fault check_headers(struct http_head *h, const char *text)
+{
     struct header_counts counts = {0};
+    bool is_10 = h->minor == 0;
 
-    for (struct evkeyval *h = headers->tqh_first; h; h = h->next.tqe_next) {
-        int status = check_header(h->key, h->value, &counts, why);
+    for (size_t i = 0; i < h->field_count; i++) {
+        const struct http_field *f = &h->fields[i];
+        struct http_fault fault;
 
-        if (status)
-            return status;
+        if (!f->value || !name_is_good(text + f->name) ||
+            !value_is_good(text + f->value, f->value_len))
+            return bad(400, "a header is malformed");
+        fault = check_header(h, text + f->name, text + f->value, &counts);
+        if (fault.status)
+            return fault;
     }
-    if (counts.all >= HTTP_FIELDS_MAX) {
-        *why = "there are too many headers";
-        return 431;
-    }
-    if (counts.framing > 1) {
-        *why = "the length of the body is given more than once";
-        return 400;
-    }
-    *why = "there must be one Host header";
-    return counts.host > 1 || (counts.host == 0 && !http_request_is_http10(req)) ? 400 : 0;
+    if (counts.framing > 1)
+        return bad(400, "the length of the body is given more than once");
+    if (h->chunked && is_10)
+        return bad(400, "HTTP/1.0 has no chunks");
+    if (counts.host > 1 || (counts.host == 0 && !is_10))
+        return bad(400, "there must be one Host header");
+    return (struct http_fault){0};
 }
 
-static int check(struct evhttp_request *req, const char **why)
+void http_head_check(struct http_head *h, const char *text, struct http_fault *fault)
 {
-    if (req->major != 1 || req->minor < 0) {
-        *why = "only HTTP/1.0 and HTTP/1.1 are spoken here";
-        return 505;
-    }
-    if (!http_request_method(req)) {
-        *why = "only GET, POST, PUT, DELETE and HEAD are understood here";
-        return 405;
-    }
-    if (!target_is_good(evhttp_request_get_uri(req))) {
-        *why = "the target is not a well-formed path";
-        return 400;
-    }
-    return check_headers(req, why);
-}
-
-int http_request_check(struct evhttp_request *req, char why[HTTP_WHY_SIZE], int *error)
-{
-    const char *said = "";
-    int status = check(req, &said);
-
-    (void)snprintf(why, HTTP_WHY_SIZE, "%s", said);
-    if (!status && evbuffer_get_length(evhttp_request_get_input_buffer(req)) > HTTP_BODY_MAX) {
-        status = 413;
-        (void)snprintf(why, HTTP_WHY_SIZE, "the body is over the limit of %u bytes", HTTP_BODY_MAX);
-    }
-    *error = status == 405                    ? KELPIE_E_METHOD_NOT_ALLOWED
-             : status == 413 || status == 431 ? KELPIE_E_TOO_LARGE
-                                              : KELPIE_E_INVALID;
-    return status;
+    if (h->major != 1)
+        *fault = bad(505, "only HTTP/1.0 and HTTP/1.1 are spoken here");
+    else if (!h->method)
+        *fault = (struct http_fault){405, KELPIE_E_METHOD_NOT_ALLOWED,
+                                     "only GET, POST, PUT, DELETE and HEAD are understood here"};
+    else if (h->too_many)
+        *fault = (struct http_fault){431, KELPIE_E_TOO_LARGE, "there are too many headers"};
+    else if (!target_is_good(text + h->target))
+        *fault = bad(400, "the target is not a well-formed path");
+    else
+        *fault = check_headers(h, text);
+    if (!fault->status && !h->chunked && h->length > HTTP_BODY_MAX)
+        *fault = (struct http_fault){413, KELPIE_E_TOO_LARGE,
+                                     "the body is over the limit of 1048576 bytes"};
 }

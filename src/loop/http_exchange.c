@@ -1,54 +1,60 @@
-#include <event2/buffer.h>
-#include <event2/bufferevent.h>
-#include <event2/http.h>
-#include <stdlib.h>
+#include <strings.h>
 
 #include "loop/http_conn.h"
 
-/* Answer headers that a handler may add. */
-#define ANSWER_HEADER_MAX 8192
+/* Answer headers that a handler may add, all together. */
+#define ANSWER_HEADERS_MAX 16384
 
 /* A decoded query value, kept as long as its exchange. */
 struct value {
     struct list link;
-    char *text; /* of evhttp_uridecode */
+    char text[];
 };
 
-struct http_exchange *http_exchange_new(struct http_conn *conn, struct mem mem,
-                                        struct evhttp_request *req)
+struct http_exchange *http_exchange_new(struct http_conn *c, const struct http_head *head,
+                                        const char *text, size_t len)
 {
-    struct http_exchange *ex = MEM_NEW(mem, struct http_exchange);
-    struct evbuffer *input = evhttp_request_get_input_buffer(req);
-    size_t len = evbuffer_get_length(input);
-    /* Not evhttp's path: it would take what begins with "//" for a host. */
-    const char *target = evhttp_request_get_uri(req);
-    size_t path_len = strcspn(target, "?");
+    struct http_server *s = c->server;
+    struct http_exchange *ex = MEM_NEW(s->mem, struct http_exchange);
+    char *mark;
 
-    ex->mem = mem;
-    ex->conn = conn;
-    ex->server = conn->server;
-    ex->req = req;
-    ex->method = http_request_method(req);
-    ex->path = mem_strndup(mem, target, path_len);
-    ex->query = target[path_len] == '?' ? target + path_len + 1 : "";
-    ex->body = bytes_of(len ? evbuffer_pullup(input, -1) : NULL, len);
+    ex->mem = s->mem;
+    ex->server = s;
+    ex->conn = c;
+    ex->method = head->method;
+    ex->text = mem_strndup(s->mem, text, len);
+    ex->fields = mem_dup(s->mem, head->fields, head->field_count * sizeof *head->fields);
+    ex->field_count = head->field_count;
+    ex->path = ex->text + head->target;
+    mark = strchr(ex->text + head->target, '?');
+    ex->query = mark ? mark + 1 : "";
+    if (mark)
+        *mark = '\0';
     list_init(&ex->link);
     list_init(&ex->values);
+    buf_init(&ex->body, s->mem);
+    buf_init(&ex->headers, s->mem);
+    if (!head->chunked && head->length) { /* not more than what was asked for */
+        ex->body.cap = (size_t)head->length;
+        ex->body.data = mem_alloc(s->mem, ex->body.cap);
+    }
+    http_budget_set(s, &ex->held, len + ex->body.cap);
     return ex;
 }
 
-static void exchange_free(struct http_exchange *ex)
+void http_exchange_free(struct http_exchange *ex)
 {
     struct list *item;
 
+    if (ex->server)
+        http_budget_set(ex->server, &ex->held, 0);
     list_remove(&ex->link);
-    while ((item = list_pop(&ex->values))) {
-        struct value *v = LIST_ENTRY(item, struct value, link);
-
-        free(v->text);
-        mem_free(ex->mem, v);
-    }
-    mem_free(ex->mem, ex->path);
+    while ((item = list_pop(&ex->values)))
+        mem_free(ex->mem, LIST_ENTRY(item, struct value, link));
+    buf_deinit(&ex->body);
+    buf_deinit(&ex->headers);
+    mem_free(ex->mem, ex->fields);
+    mem_free(ex->mem, ex->text);
     mem_free(ex->mem, ex);
 }
 
@@ -61,6 +67,8 @@ void http_exchange_gone(struct http_exchange *ex)
         fn(ex->on_close_arg);
 }
 
+/* ---- the request ---- */
+
 const char *http_exchange_method(const struct http_exchange *ex)
 {
     return ex->method;
@@ -71,7 +79,30 @@ const char *http_exchange_path(const struct http_exchange *ex)
     return ex->path;
 }
 
-/* Not evhttp_parse_query_str: it refuses the whole query when one parameter has no '='. */
+static char hex_value(char c)
+{
+    return (char)(c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10);
+}
+
+/* The escapes were checked with the head. */
+static const char *decoded(struct http_exchange *ex, const char *from, size_t len)
+{
+    struct value *v = mem_alloc(ex->mem, sizeof *v + len + 1);
+    char *to = v->text;
+
+    for (const char *end = from + len; from < end; from++) {
+        if (*from == '%') {
+            *to++ = (char)(hex_value(from[1]) << 4 | hex_value(from[2]));
+            from += 2;
+        } else {
+            *to++ = *from == '+' ? ' ' : *from;
+        }
+    }
+    *to = '\0';
+    list_append(&ex->values, &v->link);
+    return v->text;
+}
+
 const char *http_exchange_query(struct http_exchange *ex, const char *name)
 {
     size_t name_len = strlen(name);
@@ -82,15 +113,9 @@ const char *http_exchange_query(struct http_exchange *ex, const char *name)
 
         if (len >= name_len && memcmp(p, name, name_len) == 0 &&
             (len == name_len || p[name_len] == '=')) {
-            struct value *v = MEM_NEW(ex->mem, struct value);
             size_t skip = name_len + (len > name_len);
-            char *raw = mem_strndup(ex->mem, p + skip, len - skip);
 
-            v->text = evhttp_uridecode(raw, 1, NULL);
-            CHECK(v->text);
-            mem_free(ex->mem, raw);
-            list_append(&ex->values, &v->link);
-            return v->text;
+            return decoded(ex, p + skip, len - skip);
         }
         p += len;
         p += *p == '&';
@@ -100,12 +125,21 @@ const char *http_exchange_query(struct http_exchange *ex, const char *name)
 
 const char *http_exchange_header(const struct http_exchange *ex, const char *name)
 {
-    return evhttp_find_header(evhttp_request_get_input_headers(ex->req), name);
+    for (size_t i = 0; i < ex->field_count; i++) {
+        if (strcasecmp(ex->text + ex->fields[i].name, name) == 0)
+            return ex->text + ex->fields[i].value;
+    }
+    return NULL;
 }
 
 struct bytes http_exchange_body(const struct http_exchange *ex)
 {
-    return ex->body;
+    return buf_bytes(&ex->body);
+}
+
+const char *http_exchange_peer(const struct http_exchange *ex)
+{
+    return ex->conn ? transport_peer(&ex->conn->transport) : "";
 }
 
 void http_exchange_on_close(struct http_exchange *ex, void (*fn)(void *arg), void *arg)
@@ -114,28 +148,39 @@ void http_exchange_on_close(struct http_exchange *ex, void (*fn)(void *arg), voi
     ex->on_close_arg = arg;
 }
 
+/* ---- the answer ---- */
+
 void http_exchange_set_header(struct http_exchange *ex, const char *name, const char *value)
 {
-    size_t len = strlen(value);
-    char *clean;
+    size_t from;
 
     CHECK(ex->state == EXCHANGE_HANDLING);
-    CHECK(strlen(name) + len <= ANSWER_HEADER_MAX);
-    clean = mem_strndup(ex->mem, value, len);
-    for (char *p = clean; *p; p++) {
-        if (((unsigned char)*p < ' ' && *p != '\t') || *p == 0x7f)
-            *p = '?';
+    CHECK(ex->headers.len + strlen(name) + strlen(value) + 4 <= ANSWER_HEADERS_MAX);
+    buf_append(&ex->headers, name, strlen(name));
+    buf_append(&ex->headers, ": ", 2);
+    from = ex->headers.len;
+    buf_append(&ex->headers, value, strlen(value));
+    for (size_t i = from; i < ex->headers.len; i++) {
+        if ((ex->headers.data[i] < ' ' && ex->headers.data[i] != '\t') ||
+            ex->headers.data[i] == 0x7f)
+            ex->headers.data[i] = '?';
     }
-    CHECK(evhttp_add_header(evhttp_request_get_output_headers(ex->req), name, clean) == 0);
-    mem_free(ex->mem, clean);
+    buf_append(&ex->headers, "\r\n", 2);
+}
+
+static bool is_head(const struct http_exchange *ex)
+{
+    return ex->method[0] == 'H';
 }
 
 static void handled(struct http_exchange *ex, int status, const char *content_type)
 {
     CHECK(ex->state == EXCHANGE_HANDLING);
-    if (ex->server)
-        http_server_handled(ex->server);
-    if (ex->conn && content_type && status != 204 && status != 304)
+    if (ex->server) {
+        CHECK(ex->server->pending > 0);
+        ex->server->pending--;
+    }
+    if (content_type && status != 204 && status != 304)
         http_exchange_set_header(ex, "Content-Type", content_type);
 }
 
@@ -143,54 +188,43 @@ void http_exchange_reply(struct http_exchange *ex, int status, const char *conte
                          struct bytes body)
 {
     handled(ex, status, content_type);
-    if (ex->conn) {
-        ex->conn->ex = NULL;
-        http_conn_send(ex->conn, ex->req, status, body);
-    } else {
-        evhttp_request_free(ex->req);
-    }
-    exchange_free(ex);
+    if (ex->conn)
+        http_conn_reply(ex->conn, is_head(ex), status, buf_bytes(&ex->headers), body);
+    http_exchange_free(ex);
 }
 
 void http_exchange_stream(struct http_exchange *ex, int status, const char *content_type)
 {
     handled(ex, status, content_type);
     ex->state = EXCHANGE_STREAMING;
-    if (!ex->conn)
-        return;
-    /* HTTP/1.0 knows the end of a stream only by the end of the connection. */
-    http_conn_prepare(ex->conn, ex->req, http_request_is_http10(ex->req));
-    evhttp_send_reply_start(ex->req, status, http_reason(status));
+    if (ex->conn)
+        http_conn_stream(ex->conn, status, buf_bytes(&ex->headers));
 }
 
 bool http_exchange_chunk(struct http_exchange *ex, struct bytes data)
 {
-    struct evbuffer *piece;
-
     CHECK(ex->state == EXCHANGE_STREAMING);
-    if (!ex->conn)
+    if (!ex->conn || ex->conn->broken)
         return false;
-    if (data.len == 0 || strcmp(ex->method, "HEAD") == 0)
+    if (data.len == 0 || is_head(ex))
         return true;
     if (http_conn_waiting(ex->conn) + data.len > HTTP_OUTPUT_MAX) {
         http_conn_break(ex->conn);
         return false;
     }
-    piece = evbuffer_new();
-    CHECK(piece && evbuffer_add(piece, data.data, data.len) == 0);
-    evhttp_send_reply_chunk(ex->req, piece);
-    evbuffer_free(piece);
+    http_conn_chunk(ex->conn, data);
     return true;
 }
 
 void http_exchange_end(struct http_exchange *ex)
 {
     CHECK(ex->state == EXCHANGE_STREAMING);
-    if (ex->conn) {
-        ex->conn->ex = NULL;
-        evhttp_send_reply_end(ex->req);
-    } else {
-        evhttp_request_free(ex->req);
-    }
-    exchange_free(ex);
+    if (ex->conn)
+        http_conn_end(ex->conn, is_head(ex));
+    http_exchange_free(ex);
+}
+
+size_t http_exchange_waiting(const struct http_exchange *ex)
+{
+    return ex->conn ? http_conn_waiting(ex->conn) : 0;
 }

@@ -1,31 +1,43 @@
 /*
- * An HTTP/1.1 server on libevent's evhttp: whole requests in, whole or streamed answers out.
+ * An HTTP/1.1 server: whole requests in, whole or streamed answers out. Parsing is libhttp-parser's
+ * (http_parse.h); connections, bounds and fairness are here (docs/adr/0011-http-server.md).
  *
- * What reaches the server's own code and is refused there (a method, a body over its limit, an
- * ambiguous header, …) is answered with
- * {"error":"<name of kelpie/error.h>","message":"<a sentence>","retry":false,
- * "applied":"no"}.
- * What evhttp refuses by itself has a page of HTML: a first line or headers that it cannot parse or
- * that are over HTTP_HEADERS_MAX (400), malformed chunks and bodies over HTTP_BODY_READ_MAX (413),
- * and a CONNECT (501).
- * Its other limits: no extensions of chunks, no body with HEAD (the connection closes after it).
+ * What the server refuses by itself is answered as JSON like every other error:
+ * {"error":"<name of kelpie/error.h>","message":"<a sentence>","retry":…,"applied":"no"}.
+ *
+ * Everything that clients can make grow has a bound:
+ *  - connections: at their bound the one that is longest without a request under way is closed for a
+ *    new one. When all have requests under way, a few spare places are left, on which only what the
+ *    options call vital is answered.
+ *  - bytes: of heads, bodies and answers that wait, over all connections. A request that does not
+ *    fit is refused by its Content-Length, before its body is read. Small ones always fit.
+ *  - time: for a first byte, a head, a body, and for an answer that its reader does not take.
+ *  - work: a connection gets one read and one request in its turn; the turn as a whole has a time.
  */
 #ifndef KELPIE_LOOP_HTTP_SERVER_H
 #define KELPIE_LOOP_HTTP_SERVER_H
 
 #include "base/bytes.h"
 #include "base/check.h"
+#include "loop/http_parse.h"
 #include "loop/loop.h"
 
-#define HTTP_BODY_MAX (1024u * 1024)
-#define HTTP_BODY_READ_MAX (4 * HTTP_BODY_MAX) /* up to here, so that the refusal is ours */
-#define HTTP_HEADERS_MAX (32u * 1024)
-#define HTTP_FIELDS_MAX 100
-#define HTTP_CONNECTIONS_MAX 4096     /* further ones wait in the system's queue */
-#define HTTP_OUTPUT_MAX (256u * 1024) /* of a stream: waiting for a client that reads slowly */
-#define HTTP_REQUEST_S 30             /* from the first byte of a request to its last */
-#define HTTP_IDLE_S 120               /* between requests */
-#define HTTP_WRITE_S 30               /* without the client reading anything */
+#define HTTP_CONNECTIONS_MAX 4096 /* the options may ask for fewer */
+#define HTTP_CONNECTIONS_MIN 16
+#define HTTP_SPARE_MAX 32                  /* places beyond the bound, for what is vital */
+#define HTTP_BYTES_MAX (64u * 1024 * 1024) /* of requests and answers, all connections together */
+#define HTTP_SMALL_MAX (8u * 1024)         /* a request up to here fits always */
+#define HTTP_OUTPUT_MAX (256u * 1024)      /* of a stream: waiting for a client that reads slowly */
+#define HTTP_FIRST_S 30                    /* to the first byte of the first request */
+#define HTTP_IDLE_S 120                    /* between requests */
+#define HTTP_HEAD_S 10                     /* from the first byte of a head to its last */
+/* A body that comes, an answer that goes: a while, and then at least this many bytes a second. */
+#define HTTP_TRANSFER_S 10
+#define HTTP_TRANSFER_RATE (16u * 1024)
+#define HTTP_LINGER_S 2      /* after a refusal, for what was under way already */
+#define HTTP_TURN_MS 5       /* of work in one turn of the loop */
+#define HTTP_RETRY_AFTER_S 1 /* said in refusals for lack of room */
+#define HTTP_CAP_LOG_S 10    /* at most one line for each bound in this time */
 
 struct http_server;
 struct http_exchange; /* one request and its answer; owned by the server until answered */
@@ -35,8 +47,22 @@ struct http_exchange; /* one request and its answer; owned by the server until a
  * when the client has gone away. */
 typedef void http_handler_fn(void *arg, struct http_exchange *ex);
 
-struct http_server *http_server_new(struct loop *loop, struct mem mem, const char *addr,
-                                    http_handler_fn *fn, void *arg, char *why, size_t why_size);
+/* Copied; what is 0 or NULL has a default. */
+struct http_server_options {
+    const char *addr;
+    http_handler_fn *fn;
+    void *arg;
+    const struct log *log;  /* of bounds that are reached; NULL: none. Outlives the server. */
+    size_t connections_max; /* HTTP_CONNECTIONS_MIN to _MAX */
+    size_t bytes_max;
+    /* Is answered on the spare places too. NULL: nothing is. */
+    bool (*is_vital)(const char *method, const char *path);
+};
+
+/* On failure returns NULL with a sentence in `why`. */
+struct http_server *http_server_new(struct loop *loop, struct mem mem,
+                                    const struct http_server_options *options, char *why,
+                                    size_t why_size);
 /* Stops accepting; open connections get "Connection: close" on their next answer. */
 void http_server_drain(struct http_server *s);
 /* Exchanges that are not answered yet, streams not counted. */
@@ -46,6 +72,23 @@ size_t http_server_pending(const struct http_server *s);
 void http_server_free(struct http_server *s);
 const char *http_server_addr(const struct http_server *s);
 
+/* Bounds that were reached, by what was done about it. */
+enum http_cap {
+    HTTP_CAP_CONNECTIONS, /* a quiet connection was closed for a new one */
+    HTTP_CAP_PLACES,      /* all had requests under way: refused, or closed at once */
+    HTTP_CAP_BYTES,       /* refused, or a reader that did not read was cut off */
+    HTTP_CAP_TIME,        /* too slow: refused or closed */
+    HTTP_CAP_FILES,       /* the system had no descriptor left */
+    HTTP_CAPS
+};
+const char *http_cap_name(enum http_cap cap);
+struct http_server_counts {
+    size_t connections, connections_max;
+    size_t bytes, bytes_max;
+    uint64_t caps[HTTP_CAPS];
+};
+struct http_server_counts http_server_counts(const struct http_server *s);
+
 const char *http_exchange_method(const struct http_exchange *ex); /* "GET", "POST", … */
 /* The raw (still percent-encoded) path without the query. */
 const char *http_exchange_path(const struct http_exchange *ex);
@@ -54,8 +97,10 @@ const char *http_exchange_path(const struct http_exchange *ex);
 const char *http_exchange_query(struct http_exchange *ex, const char *name);
 const char *http_exchange_header(const struct http_exchange *ex, const char *name);
 struct bytes http_exchange_body(const struct http_exchange *ex);
+/* The authenticated identity of who asks: "" in clear. */
+const char *http_exchange_peer(const struct http_exchange *ex);
 /* The client went away, or closed its side: `fn` runs then, from the loop, at most once, and not
- * after _reply or _end (which may be called in it). */
+ * after _reply or _end (which may be called in it; a client that closed its side gets the answer). */
 void http_exchange_on_close(struct http_exchange *ex, void (*fn)(void *arg), void *arg);
 /* Before _reply or _stream. Control characters in the value become '?'. */
 void http_exchange_set_header(struct http_exchange *ex, const char *name, const char *value);
@@ -63,9 +108,11 @@ void http_exchange_reply(struct http_exchange *ex, int status, const char *conte
                          struct bytes body);
 /* Starts a streamed answer (server-sent events); then any number of _chunk, then _end. A chunk
  * returns false when nothing more can be sent: the client is gone, or reads so slowly that its
- * bounded buffer is full; on_close has run then or will run soon. */
+ * bounded buffer is full; on_close has run then or will run soon. To HEAD only the head is sent. */
 void http_exchange_stream(struct http_exchange *ex, int status, const char *content_type);
 bool http_exchange_chunk(struct http_exchange *ex, struct bytes data);
 void http_exchange_end(struct http_exchange *ex);
+/* Bytes of a stream that its client has not taken yet. */
+size_t http_exchange_waiting(const struct http_exchange *ex);
 
 #endif

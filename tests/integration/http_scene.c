@@ -7,7 +7,10 @@
 
 #include <cmocka.h>
 
+#include <sys/socket.h>
+
 #include "integration/http_scene.h"
+#include "loop/tcp_socket.h"
 
 static void on_gone(void *arg)
 {
@@ -75,7 +78,10 @@ void scene_handle(void *arg, struct http_exchange *ex)
 
     note(s, ex);
     if (strcmp(path, "/hold") == 0) {
+        s->handled_at_hold = s->handled;
         s->held[s->held_count++] = ex;
+    } else if (strcmp(path, "/vital") == 0) {
+        http_exchange_reply(ex, 200, "text/plain", bytes_of_str("vital"));
     } else if (strcmp(path, "/hold-closing") == 0) {
         s->held[s->held_count++] = ex;
         http_exchange_on_close(ex, on_held_gone, s);
@@ -109,7 +115,12 @@ void scene_open_server(struct scene *s, const char *addr)
 {
     char why[256] = "";
 
-    s->server = http_server_new(s->loop, loop_mem(), addr, scene_handle, s, why, sizeof why);
+    struct http_server_options o = s->options;
+
+    o.addr = addr;
+    o.fn = scene_handle;
+    o.arg = s;
+    s->server = http_server_new(s->loop, loop_mem(), &o, why, sizeof why);
     if (!s->server)
         fail_msg("%s", why);
 }
@@ -187,4 +198,46 @@ void scene_request(struct scene *s, const char *method, const char *path, struct
 {
     scene_send(s, method, path, NULL, body);
     scene_await(s, 1);
+}
+
+/* ---- without the client ---- */
+
+int raw_open(struct scene *s)
+{
+    int fd = tcp_connect(http_server_addr(s->server));
+
+    assert_true(fd >= 0);
+    scene_run(s, 5 * NS_PER_MS);
+    return fd;
+}
+
+void raw_send(struct scene *s, int fd, struct bytes text, size_t step)
+{
+    for (size_t at = 0; at < text.len; at += step) {
+        size_t n = text.len - at < step ? text.len - at : step;
+
+        if (tcp_write(fd, text.data + at, n) < 0)
+            return; /* it was refused before its end */
+        scene_run(s, NS_PER_MS / 4);
+    }
+}
+
+void raw_talk(struct scene *s, int fd, struct bytes text, const char *until, char *out, size_t size)
+{
+    size_t len = 0;
+    bool closed = false;
+
+    raw_send(s, fd, text, text.len);
+    for (int i = 0; i < RAW_PATIENCE_MS; i++) {
+        long n = tcp_read(fd, out + len, size - 1 - len);
+
+        if (n > 0)
+            len += (size_t)n;
+        closed = n == TCP_CLOSED;
+        out[len] = '\0';
+        if (closed || (until && strstr(out, until)))
+            break;
+        scene_run(s, NS_PER_MS);
+    }
+    assert_true(until ? strstr(out, until) != NULL : closed);
 }

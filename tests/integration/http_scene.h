@@ -8,6 +8,7 @@
 
 struct scene {
     struct loop *loop;
+    struct http_server_options options; /* for the next scene_open_server */
     struct http_server *server;
     struct http_client *client;
     struct timer deadline;
@@ -22,6 +23,7 @@ struct scene {
     size_t body_len;
     struct http_exchange *held[600]; /* "/hold": answered later */
     size_t held_count;
+    size_t handled_at_hold; /* how many, with the last of these */
     size_t closed;
     size_t refused_chunks;
     struct timer tick;
@@ -51,5 +53,17 @@ void scene_send(struct scene *s, const char *method, const char *path, const cha
                 struct bytes body);
 /* Sends, and waits for the answer. */
 void scene_request(struct scene *s, const char *method, const char *path, struct bytes body);
+
+/* ---- without the client ---- */
+
+#define RAW_PATIENCE_MS 5000
+
+/* A connection to the server. */
+int raw_open(struct scene *s);
+/* Sends `step` bytes in each turn of the loop, as far as the other side takes them. */
+void raw_send(struct scene *s, int fd, struct bytes text, size_t step);
+/* Sends `text`; `out` is what comes until `until` is in it (NULL: until the end comes). */
+void raw_talk(struct scene *s, int fd, struct bytes text, const char *until, char *out,
+              size_t size);
 
 #endif

@@ -238,8 +238,9 @@ static int open_sockets(struct node_process *p, char *why, size_t why_size)
     if (!p->net)
         return KELPIE_E_IO;
     env->net = net_tcp_net(p->net);
-    p->http = http_server_new(p->world.loop, env->mem, p->config->listen, http_bind_handle, &p->api,
-                              why, why_size);
+    struct http_server_options http = {
+        .addr = p->config->listen, .fn = http_bind_handle, .arg = &p->api, .log = &env->log};
+    p->http = http_server_new(p->world.loop, env->mem, &http, why, why_size);
     return p->http ? 0 : KELPIE_E_IO;
 }
 
