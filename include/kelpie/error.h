@@ -50,7 +50,8 @@
     X(27, VERSION, "version", 400, 0, NO, "the peer speaks another protocol version")              \
     X(28, LIMIT, "limit", 503, 1, NO, "a bound was reached")                                       \
     X(29, IO, "io", 500, 0, UNKNOWN, "the system refused an operation")                            \
-    X(30, ALIVE, "alive", 409, 0, NO, "a live node has this id")
+    X(30, ALIVE, "alive", 409, 0, NO, "a live node has this id")                                   \
+    X(31, FORBIDDEN, "forbidden", 403, 0, NO, "this is not done for who asks so")
 
 enum kelpie_applied {
     KELPIE_APPLIED_NO,

@@ -2,6 +2,7 @@
 #include "http/api.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "http/api_internal.h"
 
@@ -80,6 +81,8 @@ void api_handle(struct api *api, const struct api_request *req)
     struct path path;
     char why[API_WHY_SIZE] = "";
     unsigned allowed = 0;
+    if (!api_guard_origin(api, req))
+        return;
     int err = path_parse(req->path, &path, why, sizeof(why));
     if (err == KELPIE_E_INVALID) {
         api_reply_error(api, req, err, why);
@@ -90,7 +93,8 @@ void api_handle(struct api *api, const struct api_request *req)
         if (!route_takes(r, &path))
             continue;
         if (r->methods & method_bit(req->method)) {
-            r->fn(api, req, &path);
+            if (r->methods != POST || api_guard_change(api, req, &path))
+                r->fn(api, req, &path);
             return;
         }
         allowed |= r->methods;
@@ -99,6 +103,19 @@ void api_handle(struct api *api, const struct api_request *req)
         wrong_method(api, req, allowed);
     else
         no_such_path(api, req, &path);
+}
+
+bool api_is_vital(const char *method, const char *path)
+{
+    static const char *const paths[] = {"/livez",   "/readyz",   "/metrics",   "/v1/status",
+                                        "/v1/view", "/v1/nodes", "/v1/primary"};
+    (void)method;
+    if (strncmp(path, "/v1/nodes/", 10) == 0)
+        return true;
+    for (size_t i = 0; i < ARRAY_LEN(paths); i++)
+        if (strcmp(path, paths[i]) == 0)
+            return true;
+    return false;
 }
 
 bool api_check_id(struct api *api, const struct api_request *req, const char *what,
@@ -135,6 +152,7 @@ struct api *api_new(struct node *node, const struct api_config *config)
     api->env = env;
     api->config = *config;
     api->started_ns = env_now_ns(env);
+    api->is_loopback = api_is_loopback(config->http_addr, strlen(config->http_addr));
     api_events_init(api);
     return api;
 }

@@ -17,6 +17,7 @@
 #define API_LIST_MAX 1000
 #define API_STREAM_IDLE_MS 15000
 #define API_STATUS_WAIT_MS 1000
+#define API_RETRY_AFTER_S "1" /* said with "limit" */
 
 /* What is done with the exchange that a request came in with. */
 struct api_ops {
@@ -33,6 +34,8 @@ struct api_ops {
     void (*stream)(void *ex, int status, const char *content_type);
     bool (*chunk)(void *ex, struct bytes data);
     void (*end)(void *ex);
+    /* Bytes of the stream that its client has not taken. */
+    size_t (*waiting)(void *ex);
 };
 
 struct api_request {
@@ -44,16 +47,23 @@ struct api_request {
     /* All valid until the exchange ends. */
 };
 
-/* What the API says about the process; copied, the strings borrowed. */
+/* What the API says about the process; copied, the strings and `arg` borrowed. */
 struct api_config {
     const char *version;
     const char *store_url;
     const char *http_addr;
     long pid;
     long supervisor_pid; /* 0: none */
+    /* More for /metrics, of what the API does not know; NULL: nothing. */
+    void (*metrics)(void *arg, struct buf *out);
+    void *arg;
 };
 
 struct api;
+
+/* Has to be answered also when there is no room for anything else: what tells of the node's health, and
+ * what operators ask. `path` as in struct api_request. */
+bool api_is_vital(const char *method, const char *path);
 
 struct api *api_new(struct node *node, const struct api_config *config);
 /* Answers the request, now or later. */

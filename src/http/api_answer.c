@@ -44,6 +44,8 @@ void api_reply_error(struct api *api, const struct api_request *req, int error, 
     api_set_bool(body, "retry", kelpie_error_retry(error) != 0);
     api_set_text(body, "applied", kelpie_applied_name(kelpie_error_applied(error)));
     req->ops->set_header(req->ex, "Kelpie-Error", kelpie_error_name(error));
+    if (error == KELPIE_E_LIMIT)
+        req->ops->set_header(req->ex, "Retry-After", API_RETRY_AFTER_S);
     api_reply_json(api, req, kelpie_error_http(error), body);
 }
 

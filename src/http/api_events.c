@@ -151,17 +151,46 @@ static uint64_t seen_by_client(struct api *api, const struct api_request *req)
     return seq <= api->last_seq ? seq : 0;
 }
 
+/* For a new stream the one goes whose client lags behind most, or else the oldest. Its client goes on
+ * where it was with Last-Event-ID, if it is there. */
+static void make_place(struct api *api)
+{
+    struct stream *victim = NULL;
+    size_t most = 0;
+    LIST_FOREACH(it, &api->streams)
+    {
+        struct stream *s = LIST_ENTRY(it, struct stream, link);
+        size_t waiting = s->req.ops->waiting(s->req.ex);
+        if (!victim || waiting > most) {
+            victim = s;
+            most = waiting;
+        }
+    }
+    CHECK(victim);
+    api->streams_ended++;
+    api->broadcasting = true;
+    (void)victim->req.ops->chunk(victim->req.ex, bytes_of_str(": ended for a newer stream\n\n"));
+    api->broadcasting = false;
+    stream_end(victim);
+}
+
 void api_events(struct api *api, const struct api_request *req, const struct path *path)
 {
     struct buf text;
     (void)path;
-    if (api->stream_count >= API_STREAMS_MAX || api->streams_closed) {
-        char why[API_WHY_SIZE];
-        (void)snprintf(why, sizeof(why), "this node has %d event streams already", API_STREAMS_MAX);
-        api_reply_error(api, req, KELPIE_E_LIMIT,
-                        api->streams_closed ? "this node is ending" : why);
+    if (api->streams_closed) {
+        api_reply_error(api, req, KELPIE_E_LIMIT, "this node is ending");
         return;
     }
+    req->ops->set_header(req->ex, "Cache-Control", "no-store");
+    if (strcmp(req->method, "HEAD") == 0) {
+        api->answers[2]++;
+        req->ops->stream(req->ex, 200, "text/event-stream");
+        req->ops->end(req->ex);
+        return;
+    }
+    if (api->stream_count >= API_STREAMS_MAX)
+        make_place(api);
     struct stream *s = MEM_NEW(api->env->mem, struct stream);
     s->api = api;
     s->req = *req;
@@ -176,7 +205,6 @@ void api_events(struct api *api, const struct api_request *req, const struct pat
     list_append(&api->streams, &s->link);
     api->stream_count++;
     api->answers[2]++;
-    req->ops->set_header(req->ex, "Cache-Control", "no-store");
     api->broadcasting = true;
     req->ops->on_close(req->ex, on_stream_close, s);
     req->ops->stream(req->ex, 200, "text/event-stream");

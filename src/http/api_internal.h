@@ -32,7 +32,9 @@ struct api {
     char boot_prefix[9];
     struct list streams;
     size_t stream_count;
+    uint64_t streams_ended; /* for newer ones */
     bool broadcasting, streams_closed;
+    bool is_loopback; /* its listener */
     struct timer idle_timer;
 };
 
@@ -65,6 +67,13 @@ bool api_check_id(struct api *api, const struct api_request *req, const char *wh
                   const struct path_part *part, size_t max);
 /* A decimal number from `text` within min..max. */
 bool api_number(const char *text, uint32_t min, uint32_t max, uint32_t *out);
+
+/* ---- who may ask (api_guard.c) ---- */
+bool api_is_loopback(const char *host, size_t len);
+/* Where a request comes from; answers it and returns false when it is not taken from there. */
+bool api_guard_origin(struct api *api, const struct api_request *req);
+/* Whether a page in a browser can have made this request that changes something; likewise. */
+bool api_guard_change(struct api *api, const struct api_request *req, const struct path *path);
 
 /* ---- the handlers; `path` is decoded ---- */
 typedef void api_handler_fn(struct api *api, const struct api_request *req,

@@ -134,6 +134,8 @@ static void rpc_metrics(struct api *api, struct buf *out)
         buf_appendf(out, "kelpie_http_requests_total{code=\"%uxx\"} %" PRIu64 "\n", i,
                     api->answers[i]);
     gauge(out, "event_streams", api->stream_count, "Event streams open.");
+    counter(out, "event_streams_ended_total", api->streams_ended,
+            "Event streams ended for newer ones, because there were as many as there may be.");
 }
 
 void api_metrics(struct api *api, const struct api_request *req, const struct path *path)
@@ -145,6 +147,8 @@ void api_metrics(struct api *api, const struct api_request *req, const struct pa
     cluster_metrics(cluster_stats(node_cluster(api->node)), &out);
     actor_metrics(actors_stats(node_actors(api->node)), &out);
     rpc_metrics(api, &out);
+    if (api->config.metrics)
+        api->config.metrics(api->config.arg, &out);
     api_reply(api, req, 200, "text/plain; version=0.0.4; charset=utf-8", buf_bytes(&out));
     buf_deinit(&out);
 }

@@ -313,6 +313,7 @@ static struct evhttp_request *request_new(struct call *call)
     if (call->chunk)
         evhttp_request_set_chunked_cb(req, on_chunk);
     add_header(req, "Host", call->client->addr);
+    add_header(req, "Kelpie-Request", "1"); /* not sent by a page in a browser */
     if (call->request_id)
         add_header(req, "Kelpie-Request-Id", call->request_id);
     /* evhttp says the length only where a body is usual. */

@@ -92,8 +92,8 @@ struct http_server {
     struct list ready;
     struct event *work; /* gives those that are ready their turns */
     bool working;
-    size_t conn_count;
-    struct list exchanges; /* handed to the handler and not freed */
+    size_t conn_count, places; /* which are there for all; the rest are spare */
+    struct list exchanges;     /* handed to the handler and not freed */
     size_t pending;
     size_t bytes;
     struct timer sweep;

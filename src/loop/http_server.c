@@ -44,7 +44,7 @@ static bool make_place(struct http_server *s, bool *is_spare)
     struct http_conn *c;
 
     *is_spare = false;
-    if (s->conn_count < s->options.connections_max)
+    if (s->conn_count < s->places)
         return true;
     c = quietest(s, false);
     if (c) {
@@ -53,7 +53,7 @@ static bool make_place(struct http_server *s, bool *is_spare)
         return true;
     }
     *is_spare = true;
-    if (s->conn_count < s->options.connections_max + HTTP_SPARE_MAX)
+    if (s->conn_count < s->options.connections_max)
         return true;
     http_cap_reached(s, HTTP_CAP_PLACES);
     c = quietest(s, true);
@@ -110,6 +110,8 @@ static void set_options(struct http_server *s, const struct http_server_options 
         o->connections_max = HTTP_CONNECTIONS_MAX;
     if (o->connections_max < HTTP_CONNECTIONS_MIN)
         o->connections_max = HTTP_CONNECTIONS_MIN;
+    s->places = o->connections_max -
+                (o->connections_max / 4 < HTTP_SPARE_MAX ? o->connections_max / 4 : HTTP_SPARE_MAX);
     if (o->bytes_max == 0)
         o->bytes_max = HTTP_BYTES_MAX;
 }

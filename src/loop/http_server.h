@@ -23,8 +23,8 @@
 #include "loop/loop.h"
 
 #define HTTP_CONNECTIONS_MAX 4096 /* the options may ask for fewer */
-#define HTTP_CONNECTIONS_MIN 16
-#define HTTP_SPARE_MAX 32                  /* places beyond the bound, for what is vital */
+#define HTTP_CONNECTIONS_MIN 4
+#define HTTP_SPARE_MAX 32                  /* of them, but a quarter at most: for what is vital */
 #define HTTP_BYTES_MAX (64u * 1024 * 1024) /* of requests and answers, all connections together */
 #define HTTP_SMALL_MAX (8u * 1024)         /* a request up to here fits always */
 #define HTTP_OUTPUT_MAX (256u * 1024)      /* of a stream: waiting for a client that reads slowly */
@@ -35,7 +35,7 @@
 #define HTTP_TRANSFER_S 10
 #define HTTP_TRANSFER_RATE (16u * 1024)
 #define HTTP_LINGER_S 2      /* after a refusal, for what was under way already */
-#define HTTP_TURN_MS 5       /* of work in one turn of the loop */
+#define HTTP_TURN_MS 2       /* of work in one turn of the loop */
 #define HTTP_RETRY_AFTER_S 1 /* said in refusals for lack of room */
 #define HTTP_CAP_LOG_S 10    /* at most one line for each bound in this time */
 

@@ -19,6 +19,7 @@ get /v1/view '^\{"number":[0-9]+,"members":\[\{"node":"n1","incarnation":1,'
 get /v1/primary '^\{"primary":\{"node":"n1",.*"term":1,"here":true\}\}$'
 get /v1/actors '^\{"actors":\[\],"next":null\}$'
 get /metrics 'kelpie_is_primary 1'
+like "metrics of the server" "$(cat "$work/body")" 'kelpie_http_limit_reached_total\{limit="places"\} 0'
 is "metrics without TYPE" "$(grep -v '^#' "$work/body" | sed 's/[{ ].*//' | sort -u |
     while read -r m; do grep -q "^# TYPE $m " "$work/body" || echo "$m"; done)" ""
 is "metrics without HELP" "$(grep '^# TYPE' "$work/body" | while read -r _ _ m _; do
@@ -90,6 +91,16 @@ refused 400 invalid "force is 'maybe'" n1 POST '/v1/nodes/n1/forget?force=maybe'
 refused 404 not_found 'no node' n1 POST /v1/nodes/n9/forget
 like "Kelpie-Error" "$(cat "$work/head")" "Kelpie-Error: not_found"
 
+# A page in a browser on this machine commands nothing.
+as_page=1 refused 403 forbidden "'Kelpie-Request: 1'" n1 POST /v1/nodes/n1/drain
+as_host=evil.example refused 403 forbidden "'evil.example' is no loopback name" n1 GET /v1/status
+as_host=evil.example refused 403 forbidden loopback n1 POST /v1/actors/counter/a/add
+refused 403 forbidden "pages of 'http://evil.example'" n1 POST /v1/actors/counter/a/add 'Origin: http://evil.example'
+as_host=localhost:80 request n1 GET /v1/status
+is "status by another name of loopback" "$code" 200
+as_page=1 request n1 POST /v1/actors/counter/a/get
+is "a plain POST to an actor" "$code" 200
+
 # Pages of actors.
 for i in $(seq 25); do ask n1 call "counter/p $i" add 1 >/dev/null || fail "p $i"; done
 after='' pages=0 listed=0
@@ -106,7 +117,7 @@ is "actors of n1" "$(ask n1 -w json actor list --on n1 | grep -o '"id":' | wc -l
 # Events: what is kept, what comes, and where one was.
 events() { # HEADER: for a second
     exec 8<>"/dev/tcp/${http[n1]%:*}/${http[n1]##*:}"
-    printf 'GET /v1/events HTTP/1.1\r\nHost: x\r\n%s\r\n' "${1:+$1$'\r\n'}" >&8
+    printf 'GET /v1/events HTTP/1.1\r\nHost: localhost\r\n%s\r\n' "${1:+$1$'\r\n'}" >&8
     timeout 1 cat <&8 >"$work/events"
     exec 8>&-
 }
@@ -120,9 +131,12 @@ is "events after the second" "$(grep -c '^id: ' "$work/events")" $((count - 2))
 events 'Last-Event-ID: 00000000-999'
 is "events of another life" "$(grep -c '^id: ' "$work/events")" "$count"
 
+request n1 HEAD /v1/events
+is "HEAD of events ends" "$code $(cat "$work/body")" "200 "
+
 # What breaks off or lies does no harm.
 exec 8<>"/dev/tcp/${http[n1]%:*}/${http[n1]##*:}"
-printf 'POST /v1/actors/counter/a/add HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n1' >&8
+printf 'POST /v1/actors/counter/a/add HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n1' >&8
 exec 8>&-
 exec 8<>"/dev/tcp/${http[n1]%:*}/${http[n1]##*:}"
 printf '\x16\x03\x01 no http at all\r\n\r\n' >&8

@@ -118,13 +118,15 @@ log_has() { grep -q -- "$2" "$work/$1.log"; } # ID PATTERN
 
 # ---- HTTP without a client program: the answer's head in $work/head, its body in $work/body; sets
 # `code`. The body to send is the file $work/send, if the method is POST and it exists.
+# With as_page=1 without the header that pages in browsers cannot send; with as_host=HOST to that name.
 request() { # ID METHOD PATH [HEADER]...
     local host=${http[$1]%:*} port=${http[$1]##*:} method=$2 path=$3 length=0 header
     shift 3
     exec 7<>"/dev/tcp/$host/$port" || { code=000; return 1; }
     [ "$method" != POST ] || [ ! -f "$work/send" ] || length=$(stat -c %s "$work/send")
     {
-        printf '%s %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n' "$method" "$path" "$host"
+        printf '%s %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n' "$method" "$path" "${as_host:-$host}"
+        [ -n "${as_page:-}" ] || printf 'Kelpie-Request: 1\r\n'
         [ "$method" != POST ] || printf 'Content-Length: %s\r\n' "$length"
         for header in "$@"; do printf '%s\r\n' "$header"; done
         printf '\r\n'

@@ -21,6 +21,9 @@ static const struct kelpie_class *const classes[] = {&kelpie_class_counter, &kel
 struct client {
     const char *query_name, *query_value;
     const char *header_name, *header_value;
+    const char *host, *origin;
+    bool is_page;   /* it cannot send Kelpie-Request */
+    size_t waiting; /* what of a stream it has not taken */
     bool answered, streaming, ended;
     int status;
     char type[64];
@@ -49,6 +52,12 @@ static const char *fake_query(void *ex, const char *name)
 static const char *fake_header(void *ex, const char *name)
 {
     const struct client *c = ex;
+    if (strcmp(name, "Host") == 0)
+        return c->host;
+    if (strcmp(name, "Origin") == 0)
+        return c->origin;
+    if (strcmp(name, "Kelpie-Request") == 0)
+        return c->is_page ? NULL : "1";
     return c->header_name && strcmp(c->header_name, name) == 0 ? c->header_value : NULL;
 }
 
@@ -113,6 +122,11 @@ static void fake_end(void *ex)
     c->ended = true;
 }
 
+static size_t fake_waiting(void *ex)
+{
+    return ((const struct client *)ex)->waiting;
+}
+
 static const struct api_ops fake_ops = {
     .query = fake_query,
     .header = fake_header,
@@ -122,6 +136,7 @@ static const struct api_ops fake_ops = {
     .stream = fake_stream,
     .chunk = fake_chunk,
     .end = fake_end,
+    .waiting = fake_waiting,
 };
 
 static void client_clear(struct client *c)
@@ -176,6 +191,9 @@ static void request(struct fixture *f, const char *method, const char *path, con
     f->c.query_value = before.query_value;
     f->c.header_name = before.header_name;
     f->c.header_value = before.header_value;
+    f->c.host = before.host;
+    f->c.origin = before.origin;
+    f->c.is_page = before.is_page;
     send(f, &f->c, method, path, bytes_of_str(body));
     assert_true(small_run_until(f->w, &f->c.answered, WAIT_MS));
 }
@@ -449,6 +467,100 @@ static void test_events_kept(void **state)
     assert_true(f->c.ended);
 }
 
+/* HEAD has the head, and an end. */
+static void test_head_of_events(void **state)
+{
+    struct fixture *f = *state;
+    request(f, "HEAD", "/v1/events", "");
+    assert_int_equal(f->c.status, 200);
+    assert_string_equal(f->c.type, "text/event-stream");
+    assert_true(f->c.ended);
+    assert_int_equal(f->c.len, 0);
+}
+
+/* ---- who may ask ---- */
+
+struct ask {
+    const char *host, *origin;
+    bool is_taken;
+};
+
+/* The node of these tests listens on loopback. */
+static void test_pages_command_nothing(void **state)
+{
+    static const struct ask asks[] = {
+        {"localhost", NULL, true},
+        {"LocalHost:7400", NULL, true},
+        {"a.localhost:7400", NULL, true},
+        {"127.0.0.1:7400", NULL, true},
+        {"127.9.8.7", NULL, true},
+        {"[::1]", NULL, true},
+        {"[::1]:7400", NULL, true},
+        {NULL, NULL, true},
+        {"", NULL, false},
+        {"evil.example", NULL, false},
+        {"evil.example:80", NULL, false},
+        {"localhost.evil.example", NULL, false},
+        {"evillocalhost", NULL, false},
+        {".localhost", NULL, false},
+        {"localhost:80@evil.example", NULL, false},
+        {"127.0.0.1.evil.example", NULL, false},
+        {"128.0.0.1", NULL, false},
+        {"127.0.0", NULL, false},
+        {"127.0.0.256", NULL, false},
+        {"127.0.0.1.1", NULL, false},
+        {"0.0.0.0:7400", NULL, false},
+        {"[::2]:7400", NULL, false},
+        {"127.0.0.1:7400", "http://127.0.0.1:7400", true},
+        {"127.0.0.1:7400", "http://evil.example", false},
+        {"127.0.0.1:7400", "http://127.0.0.1:3000", false},
+        {"127.0.0.1:7400", "https://127.0.0.1:7400", false},
+        {"127.0.0.1:7400", "null", false},
+        {"127.0.0.1:7400", "", false},
+        {NULL, "http://evil.example", false},
+    };
+    struct fixture *f = *state;
+    for (size_t i = 0; i < ARRAY_LEN(asks); i++) {
+        f->c.host = asks[i].host;
+        f->c.origin = asks[i].origin;
+        if (asks[i].is_taken) {
+            says(f, "/v1/view", "\"number\":1");
+            continue;
+        }
+        refused(f, "GET", "/v1/view", KELPIE_E_FORBIDDEN, "loopback");
+        refused(f, "POST", "/v1/actors/counter/a/add", KELPIE_E_FORBIDDEN, "loopback");
+        refused(f, "GET", "/nothing", KELPIE_E_FORBIDDEN, "loopback");
+    }
+}
+
+/* What changes anything but an actor needs a header that no page can send. */
+static void test_changes_need_a_header(void **state)
+{
+    struct fixture *f = *state;
+    f->c.is_page = true;
+    refused(f, "POST", "/v1/nodes/n1/forget", KELPIE_E_FORBIDDEN, "'Kelpie-Request: 1'");
+    refused(f, "POST", "/v1/nodes/n1/drain", KELPIE_E_FORBIDDEN, "'Kelpie-Request: 1'");
+    request(f, "POST", "/v1/actors/counter/a/add", "5");
+    assert_int_equal(f->c.status, 200);
+    says(f, "/v1/view", "\"number\":1");
+    f->c.is_page = false;
+    refused(f, "POST", "/v1/nodes/n1/forget", KELPIE_E_REFUSED, "n1 is Active");
+}
+
+/* What health and operators ask is known by its path. */
+static void test_vital_paths(void **state)
+{
+    static const char *const vital[] = {"/livez",     "/readyz",   "/metrics",
+                                        "/v1/status", "/v1/nodes", "/v1/nodes/n1/drain"};
+    static const char *const others[] = {"/",          "/v1/actors", "/v1/actors/a/b/c",
+                                         "/v1/events", "/livez/",    "/v1/nodesx"};
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(vital); i++)
+        assert_true(api_is_vital("GET", vital[i]));
+    for (size_t i = 0; i < ARRAY_LEN(others); i++)
+        assert_false(api_is_vital("GET", others[i]));
+}
+
 static void test_streams_bounded(void **state)
 {
     struct fixture *f = *state;
@@ -460,10 +572,17 @@ static void test_streams_bounded(void **state)
         many[i].len = 0;
         assert_true(many[i].streaming);
     }
-    refused(f, "GET", "/v1/events", KELPIE_E_LIMIT, "64 event streams");
-    many[3].on_close(many[3].on_close_arg);
-    request(f, "GET", "/v1/events", "");
-    assert_int_equal(f->c.status, 200);
+    /* One more takes the place of the one that lags behind most, or else of the oldest. */
+    struct client newer[2] = {{.body = body}, {.body = body}};
+    many[5].waiting = 1;
+    many[7].waiting = 2;
+    send(f, &newer[0], "GET", "/v1/events", bytes_of("", 0));
+    assert_true(newer[0].streaming && many[7].ended && !many[5].ended);
+    many[5].waiting = 0;
+    send(f, &newer[1], "GET", "/v1/events", bytes_of("", 0));
+    assert_true(newer[1].streaming && many[0].ended && !many[1].ended);
+    says(f, "/metrics", "kelpie_event_streams 64\n");
+    says(f, "/metrics", "kelpie_event_streams_ended_total 2\n");
     api_close_streams(f->api);
     for (size_t i = 0; i < API_STREAMS_MAX; i++)
         assert_true(many[i].ended);
@@ -477,10 +596,20 @@ static void test_streams_bounded(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_paths),   API_TEST(test_reading),   API_TEST(test_two_nodes),
-        API_TEST(test_calls),           API_TEST(test_bad_input), API_TEST(test_listing),
-        API_TEST(test_store_away),      API_TEST(test_events),    API_TEST(test_events_kept),
+        cmocka_unit_test(test_paths),
+        API_TEST(test_reading),
+        API_TEST(test_two_nodes),
+        API_TEST(test_calls),
+        API_TEST(test_bad_input),
+        API_TEST(test_listing),
+        API_TEST(test_store_away),
+        API_TEST(test_events),
+        API_TEST(test_events_kept),
         API_TEST(test_streams_bounded),
+        API_TEST(test_head_of_events),
+        API_TEST(test_pages_command_nothing),
+        API_TEST(test_changes_need_a_header),
+        API_TEST(test_vital_paths),
     };
     return cmocka_run_group_tests_name("api", tests, NULL, NULL);
 }

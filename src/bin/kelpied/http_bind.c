@@ -1,5 +1,9 @@
 #include "bin/kelpied/http_bind.h"
 
+#include <inttypes.h>
+
+#include "base/buf.h"
+
 static const char *bind_query(void *ex, const char *name)
 {
     return http_exchange_query(ex, name);
@@ -40,6 +44,11 @@ static void bind_end(void *ex)
     http_exchange_end(ex);
 }
 
+static size_t bind_waiting(void *ex)
+{
+    return http_exchange_waiting(ex);
+}
+
 static const struct api_ops bind_ops = {
     .query = bind_query,
     .header = bind_header,
@@ -49,6 +58,7 @@ static const struct api_ops bind_ops = {
     .stream = bind_stream,
     .chunk = bind_chunk,
     .end = bind_end,
+    .waiting = bind_waiting,
 };
 
 void http_bind_handle(void *arg, struct http_exchange *ex)
@@ -69,4 +79,26 @@ void http_bind_handle(void *arg, struct http_exchange *ex)
         .body = http_exchange_body(ex),
     };
     api_handle(api, &req);
+}
+
+void http_bind_metrics(void *arg, struct buf *out)
+{
+    struct http_server_counts c = http_server_counts(arg);
+    buf_appendf(out,
+                "# HELP kelpie_http_connections HTTP connections open.\n"
+                "# TYPE kelpie_http_connections gauge\n"
+                "kelpie_http_connections %zu\n"
+                "# HELP kelpie_http_connections_max As many as may be open.\n"
+                "# TYPE kelpie_http_connections_max gauge\n"
+                "kelpie_http_connections_max %zu\n"
+                "# HELP kelpie_http_bytes Bytes of HTTP requests under way and answers that wait.\n"
+                "# TYPE kelpie_http_bytes gauge\n"
+                "kelpie_http_bytes %zu\n"
+                "# HELP kelpie_http_limit_reached_total Times that a bound of the HTTP server was "
+                "reached.\n"
+                "# TYPE kelpie_http_limit_reached_total counter\n",
+                c.connections, c.connections_max, c.bytes);
+    for (enum http_cap cap = 0; cap < HTTP_CAPS; cap++)
+        buf_appendf(out, "kelpie_http_limit_reached_total{limit=\"%s\"} %" PRIu64 "\n",
+                    http_cap_name(cap), c.caps[cap]);
 }

@@ -238,8 +238,11 @@ static int open_sockets(struct node_process *p, char *why, size_t why_size)
     if (!p->net)
         return KELPIE_E_IO;
     env->net = net_tcp_net(p->net);
-    struct http_server_options http = {
-        .addr = p->config->listen, .fn = http_bind_handle, .arg = &p->api, .log = &env->log};
+    struct http_server_options http = {.addr = p->config->listen,
+                                       .fn = http_bind_handle,
+                                       .arg = &p->api,
+                                       .log = &env->log,
+                                       .is_vital = api_is_vital};
     p->http = http_server_new(p->world.loop, env->mem, &http, why, why_size);
     return p->http ? 0 : KELPIE_E_IO;
 }
@@ -259,6 +262,8 @@ static void make_node(struct node_process *p)
         .http_addr = http_server_addr(p->http),
         .pid = getpid(),
         .supervisor_pid = p->origin.supervisor_pid,
+        .metrics = http_bind_metrics,
+        .arg = p->http,
     };
     memcpy(nc.cluster.node_id, c->node_id, sizeof(c->node_id));
     (void)snprintf(nc.cluster.addr, sizeof(nc.cluster.addr), "%s", net_tcp_addr(p->net));
