@@ -168,6 +168,7 @@ struct cluster *cluster_new(const struct env *env, struct rpc *rpc,
     c->events = *events;
     c->arg = arg;
     c->state = NODE_LEFT;
+    c->home = config->home;
     set_self(c);
     view_init(&c->view);
     detector_init(&c->detector, env->mem, &config->timing);
@@ -175,6 +176,7 @@ struct cluster *cluster_new(const struct env *env, struct rpc *rpc,
     timer_init(&c->lease_timer, env->timers, "lease", on_lease_timer, c);
     timer_init(&c->step_timer, env->timers, "step", step, c);
     timer_init(&c->elect_timer, env->timers, "elect", on_elect_timer, c);
+    waiting_init(c);
     observe_init(c);
     peers_init(c);
     struct rpc_identity id = {.boot = config->boot};
@@ -188,17 +190,18 @@ void cluster_start(struct cluster *c)
 {
     c->started = true;
     set_reason(c, "starting: the store has not answered yet");
+    waiting_begin(c);
     scan_now(c);
     beat_now(c);
 }
 
 static struct txn *op_at(struct cluster *c, size_t i)
 {
-    struct txn *all[] = {&c->heartbeat.txn, &c->probe.txn,    &c->join.txn,
-                         &c->complete.txn,  &c->leave.txn,    &c->leave_complete.txn,
-                         &c->recover.txn,   &c->dead_all.txn, &c->mark_failed.txn,
-                         &c->flag.txn,      &c->elect.txn,    &c->step_down.txn,
-                         &c->forget.txn,    &c->force_op.txn, &c->trim.txn};
+    struct txn *all[] = {
+        &c->heartbeat.txn,   &c->probe.txn,          &c->join.txn,    &c->complete.txn,
+        &c->leave.txn,       &c->leave_complete.txn, &c->recover.txn, &c->dead_all.txn,
+        &c->mark_failed.txn, &c->flag.txn,           &c->elect.txn,   &c->step_down.txn,
+        &c->forget.txn,      &c->force_op.txn,       &c->trim.txn,    &c->sweep_node.txn};
     return i < ARRAY_LEN(all) ? all[i] : NULL;
 }
 
@@ -206,7 +209,8 @@ void cluster_close(struct cluster *c)
 {
     if (c->closing)
         return;
-    struct timer *timers[] = {&c->beat_timer, &c->lease_timer, &c->step_timer, &c->elect_timer};
+    struct timer *timers[] = {&c->beat_timer, &c->lease_timer, &c->step_timer, &c->elect_timer,
+                              &c->wait_timer};
     c->closing = true;
     c->acting = false;
     for (size_t i = 0; i < ARRAY_LEN(timers); i++)
@@ -263,6 +267,11 @@ const struct cluster_config *cluster_config_of(const struct cluster *c)
 struct uuid cluster_id(const struct cluster *c)
 {
     return c->cluster_id;
+}
+
+bool cluster_primary_lives(const struct cluster *c)
+{
+    return primary_lives(c);
 }
 
 uint64_t cluster_claim(const struct cluster *c)

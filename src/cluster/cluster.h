@@ -38,6 +38,9 @@ struct cluster_config {
     char addr[NET_ADDR_SIZE];
     char http_addr[NET_ADDR_SIZE];
     struct uuid boot;
+    struct uuid
+        home; /* the cluster that the node was of, by its founding id: it joins and founds no
+                         other; zero: any */
     struct timing timing;
     uint32_t class_count;
     const char *const *classes;
@@ -68,6 +71,9 @@ struct cluster_events {
     void (*event)(void *arg, enum log_level level, const char *name, const char *fields);
     /* Bytes free where the store lies, UINT64_MAX when it is not known. */
     uint64_t (*store_room)(void *arg);
+    /* The node is of that cluster (its founding id, which a restore does not change) from now on: said
+     * with each join, to be remembered for config.home. */
+    void (*at_home)(void *arg, struct uuid home);
     /* The load written into heartbeats. */
     uint64_t (*load)(void *arg);
 };
@@ -98,6 +104,8 @@ uint64_t cluster_incarnation(const struct cluster *c);
 const struct view *cluster_view(const struct cluster *c);
 const struct cluster_config *cluster_config_of(const struct cluster *c);
 struct uuid cluster_id(const struct cluster *c);
+/* This node, or another one whose heartbeat was not silent for a window, is primary. */
+bool cluster_primary_lives(const struct cluster *c);
 /* The term that this node claims, 0 when it is not primary. */
 uint64_t cluster_claim(const struct cluster *c);
 /* The primary as last read: false when vacant or unknown. */
@@ -138,7 +146,7 @@ void cluster_forget(struct cluster *c, const char *node_id, bool force, cluster_
 
 struct cluster_stats {
     uint64_t heartbeats, heartbeat_retries, elections_won, elections_tried, step_downs, suspends,
-        joins, failures_declared, nodes_flagged, view_changes_seen;
+        joins, failures_declared, nodes_flagged, nodes_swept, view_changes_seen;
 };
 const struct cluster_stats *cluster_stats(const struct cluster *c);
 

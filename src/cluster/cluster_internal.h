@@ -43,6 +43,7 @@ struct peer {
     uint64_t answered_ns; /* when the ping was sent whose answer is the last; 0: never */
     uint64_t counter;
     uint64_t failed_since_ns; /* primary: first read as Failed in this term; 0: not */
+    uint64_t left_since_ns;   /* primary: first read as Left; 0: not */
     bool pinging;
     uint64_t pinged_ns; /* when the last ping was sent */
     unsigned missed;    /* pings in a row without any answer */
@@ -94,6 +95,7 @@ struct cluster {
     bool acting;             /* hosting state, lease not lapsed since it last read the view */
 
     struct uuid cluster_id;
+    struct uuid home;        /* the cluster that this node is of, by its founding id; zero: any */
     uint64_t sequence;       /* of the last heartbeat that was committed */
     uint64_t sequence_tried; /* of the last that was sent: never sent anew by another operation */
     uint64_t probe_sequence;
@@ -117,7 +119,9 @@ struct cluster {
     struct key view_key, primary_key;
     struct store_watch view_watch, primary_watch;
 
-    struct timer beat_timer, lease_timer, step_timer, poll_timer, peek_timer, elect_timer;
+    struct timer beat_timer, lease_timer, step_timer, poll_timer, peek_timer, elect_timer,
+        wait_timer;
+    uint64_t wait_since_ns, wait_told_ns; /* not Active since; when it last said why */
     uint64_t beat_started_ns;
     uint64_t beats, trimmed_at_beat;
     enum {
@@ -166,6 +170,8 @@ struct cluster {
     struct forget_op forget;
     struct force_forget_op force_op;
     struct trim_op trim;
+    struct sweep_node_op sweep_node;
+    uint64_t swept_version; /* of the scan that the last SweepNode stood on */
     struct txn poll, scan, peek;
     struct silence *silences; /* of the membership operation under way */
     struct silence *answers;  /* of NodeJoinComplete */
@@ -278,6 +284,17 @@ bool primary_lives(const struct cluster *c);
 /* missing.c */
 /* Without a living primary nobody watches the others for this node: it looks itself, now and then. */
 bool missing_wants_scan(const struct cluster *c);
+
+/* sweep_nodes.c */
+/* Primary, once a scan: strikes the row of one that left long ago, or of one of too many. */
+void sweep_left(struct cluster *c);
+/* After a scan: what is kept of nodes whose rows are gone. */
+void forget_unknown(struct cluster *c);
+
+/* waiting.c */
+void waiting_init(struct cluster *c);
+/* Not Active from now on: the log says why now and then. */
+void waiting_begin(struct cluster *c);
 
 /* admin.c */
 void step_force_forget(struct cluster *c);

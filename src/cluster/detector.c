@@ -22,6 +22,19 @@ void detector_clear(struct detector *d)
     }
 }
 
+void detector_retain(struct detector *d, bool (*keep)(void *arg, const char *node_id), void *arg)
+{
+    struct map_node *n = map_first(&d->seen);
+    while (n) {
+        struct sighting *s = MAP_ENTRY(n, struct sighting, node);
+        n = map_next(n);
+        if (keep(arg, s->node_id))
+            continue;
+        map_remove(&d->seen, &s->node);
+        mem_free(d->mem, s);
+    }
+}
+
 void detector_deinit(struct detector *d)
 {
     detector_clear(d);

@@ -34,6 +34,8 @@ struct sighting {
 
 void detector_init(struct detector *d, struct mem mem, const struct timing *timing);
 void detector_deinit(struct detector *d);
+/* Forgets every node that `keep` does not want. */
+void detector_retain(struct detector *d, bool (*keep)(void *arg, const char *node_id), void *arg);
 /* Forgets all that was seen (not the coverage). */
 void detector_clear(struct detector *d);
 /* One's own heartbeat or probe was committed, and the answer received, at `now_ns`. */

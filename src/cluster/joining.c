@@ -145,6 +145,7 @@ static void join_take(struct cluster *c, struct join_op *op)
 {
     c->incarnation = op->incarnation;
     c->cluster_id = op->cluster_id;
+    c->home = op->founded;
     c->sequence = 0;
     c->sequence_tried = 0;
     c->state = op->state;
@@ -152,6 +153,8 @@ static void join_take(struct cluster *c, struct join_op *op)
     id.cluster_id = op->cluster_id;
     id.incarnation = op->incarnation;
     rpc_set_identity(c->rpc, &id);
+    if (c->events.at_home)
+        c->events.at_home(c->arg, c->home);
     cluster_tell(c, LOG_INFO, "joined", "incarnation=%llu state=%s",
                  (unsigned long long)op->incarnation, node_state_name(op->state));
     /* What it recognised may have been committed by an operation before this one, whose start was
@@ -209,6 +212,7 @@ static void join_start(struct cluster *c)
     op->known_incarnation = c->incarnation;
     op->new_cluster_id = random_uuid(c->env->random);
     op->known_cluster_id = c->cluster_id;
+    op->home = c->home;
     join_prepare(op, c->env, on_join, c);
     txn_start(&op->txn);
 }

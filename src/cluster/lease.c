@@ -103,6 +103,7 @@ void forget_self(struct cluster *c, const char *why)
     clear_claim(c);
     set_reason(c, "%s", why);
     c->state = NODE_LEFT;
+    waiting_begin(c);
     c->sequence = 0;
     c->sequence_tried = 0;
     c->drained = false;

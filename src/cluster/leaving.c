@@ -20,6 +20,7 @@ static void on_leave(struct txn *t, int status)
         return;
     }
     c->state = NODE_LEAVING;
+    waiting_begin(c);
     c->drained = false;
     if (MUTANT("leaveclaim"))
         clear_claim(c);

@@ -74,7 +74,7 @@ void peer_ping(struct cluster *c, const struct life *life, const char *addr)
         p->life.incarnation = life->incarnation;
         p->life.boot = life->boot;
         p->answered_ns = 0;
-        p->failed_since_ns = 0;
+        p->failed_since_ns = p->left_since_ns = 0;
         grey_begin_term(p);
         grey_answered(p);
     }

@@ -412,6 +412,7 @@ void step_active(struct cluster *c)
     if (!c->scanned || mark_failed(c))
         return;
     forget_old(c);
+    sweep_left(c);
     trim(c);
 }
 

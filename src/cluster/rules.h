@@ -40,17 +40,30 @@ struct join_op {
     uint64_t known_incarnation;     /* the last one that this process held; 0: none */
     struct uuid new_cluster_id;     /* used where there is no format row yet */
     struct uuid known_cluster_id;   /* of the lives that this process held; zero: none */
+    struct uuid home; /* the cluster, by its founding id, that the node is of; zero: any */
 
     uint64_t incarnation;
     enum node_state state; /* Joining, or Active for the founder */
     uint64_t view_number;  /* founder */
     uint64_t term;         /* founder */
     struct uuid cluster_id;
-    bool other_epoch; /* refused because the store has another cluster id than the one known */
+    struct uuid founded; /* the cluster's founding id, which a restore does not change */
+    bool other_epoch;    /* refused because the store has another cluster id than the one known */
 
     struct txn txn;
 };
 void join_prepare(struct join_op *op, const struct env *env, txn_fn *done, void *arg);
+
+/* ---- SweepNode (not in the spec: the row of a node that has left) ---- */
+struct sweep_node_op {
+    const struct keyspace *ks;
+    struct life self; /* the primary */
+    uint64_t term;
+    struct life target;
+
+    struct txn txn;
+};
+void sweep_node_prepare(struct sweep_node_op *op, const struct env *env, txn_fn *done, void *arg);
 
 /* ---- NodeJoinComplete ---- */
 struct join_complete_op {

@@ -11,7 +11,16 @@
 
 /* ---- NodeJoin ---- */
 
-enum { JOIN_FORMAT, JOIN_NODES, JOIN_VIEW, JOIN_PRIMARY, JOIN_TERM, JOIN_HEARTBEAT };
+enum {
+    JOIN_FORMAT,
+    JOIN_NODES,
+    JOIN_VIEW,
+    JOIN_PRIMARY,
+    JOIN_TERM,
+    JOIN_HEARTBEAT,
+    JOIN_FOUNDED,
+    JOIN_FLOOR
+};
 
 struct membership {
     struct node_record own; /* zeroed when absent */
@@ -93,24 +102,70 @@ static enum verdict join_done(struct rule_ctx *ctx, struct join_op *op,
     return RULE_DONE;
 }
 
+/* A node of one cluster founds no other, and joins none, because somebody put another store, or an
+ * empty one, in the place of its own. */
+static enum verdict check_home(struct rule_ctx *ctx, const struct join_op *op, bool is_there)
+{
+    char home[UUID_TEXT_SIZE], other[UUID_TEXT_SIZE];
+    if (uuid_is_zero(op->home) || (is_there && uuid_equal(op->home, op->founded)))
+        return RULE_COMMIT;
+    uuid_to_text(op->home, home);
+    uuid_to_text(op->founded, other);
+    SOMETIMES("join-of-a-foreign-store");
+    if (is_there)
+        return rule_refuse(ctx,
+                           "this node is of cluster %s, the store of %s: correct --store or "
+                           "--prefix, or take another --data-dir or --found-new",
+                           home, other);
+    return rule_refuse(ctx,
+                       "this node is of cluster %s, but the store holds none under the prefix "
+                       "'%s': put its store back, or take --found-new",
+                       home, op->ks->prefix);
+}
+
 static enum verdict join_format(struct rule_ctx *ctx, struct join_op *op)
 {
     struct format_record format;
+    struct founded_record founded;
     struct key key = key_format(op->ks);
     int found = load_format(ctx, JOIN_FORMAT, &format);
-    if (found < 0)
+    int restored = load_founded(ctx, JOIN_FOUNDED, &founded);
+    if (found < 0 || restored < 0)
         return RULE_REFUSE;
     if (found && format.version > RECORD_VERSION)
         return rule_corrupt(ctx, KELPIE_E_STORE_NEWER, key_bytes(&key));
-    if (!found) {
+    if (!found)
         format =
             (struct format_record){.version = RECORD_VERSION, .cluster_id = op->new_cluster_id};
-        store_format(ctx, &key, &format);
-    }
     op->cluster_id = format.cluster_id;
+    op->founded = found && restored ? founded.cluster_id : format.cluster_id;
+    if (check_home(ctx, op, found) != RULE_COMMIT)
+        return RULE_REFUSE;
+    if (!found)
+        store_format(ctx, &key, &format);
     op->other_epoch = !uuid_is_zero(op->known_cluster_id) &&
                       !uuid_equal(op->known_cluster_id, format.cluster_id) && !MUTANT("sameepoch");
     return op->other_epoch ? rule_refuse(ctx, OTHER_EPOCH) : RULE_COMMIT;
+}
+
+/* What no incarnation of this node has reached, nor one of a row of its id that was swept: the row that
+ * is there may have been made since, by DeclareDead, and then none stands in it. */
+static int join_incarnation(struct rule_ctx *ctx, const struct join_op *op,
+                            const struct node_record *own, uint64_t *out)
+{
+    struct incarnation_floor_record floor;
+    uint64_t last = own->incarnation;
+    if (load_incarnation_floor(ctx, JOIN_FLOOR, &floor) < 0)
+        return ctx->error;
+    if (last == 0 && floor.incarnation > 0 && !MUTANT("nofloor")) {
+        SOMETIMES("join-above-the-floor");
+        last = floor.incarnation;
+    }
+    /* A restored store may hand out less than this process has held: its own commit is told by that. */
+    if (op->known_incarnation > last)
+        last = op->known_incarnation;
+    *out = last + (MUTANT("incarnation") ? 0 : 1);
+    return 0;
 }
 
 static enum verdict join_rule(struct rule_ctx *ctx, void *arg)
@@ -141,10 +196,8 @@ static enum verdict join_rule(struct rule_ctx *ctx, void *arg)
         SOMETIMES("join-again-after-declare-dead");
     bool founds = m.members == 0;
     struct node_record next = *op->self;
-    /* A restored store may hand out less than this process has held: its own commit is told by that. */
-    next.incarnation =
-        (MUTANT("incarnation") ? 0 : 1) +
-        (m.own.incarnation > op->known_incarnation ? m.own.incarnation : op->known_incarnation);
+    if (join_incarnation(ctx, op, &m.own, &next.incarnation))
+        return RULE_REFUSE;
     next.touched = m.own.touched;
     next.gone_view = m.own.gone_view;
     next.flagged = m.own.flagged && !founds && !MUTANT("greyforgotten");
@@ -168,6 +221,8 @@ void join_prepare(struct join_op *op, const struct env *env, txn_fn *done, void 
     read_key(t, key_primary(op->ks));
     read_key(t, key_term(op->ks));
     read_key(t, key_heartbeat(op->ks, op->node_id));
+    read_key(t, key_founded(op->ks));
+    read_key(t, key_incarnation_floor(op->ks));
 }
 
 /* A heartbeat row that is missing, damaged, or of another life (a restored store), starts anew. */
@@ -390,8 +445,10 @@ static enum verdict life_is_over(struct rule_ctx *ctx, struct heartbeat_op *op)
     if (found < 0)
         return RULE_REFUSE;
     op->not_current = true;
-    op->other_epoch =
-        found && !uuid_equal(format.cluster_id, op->cluster_id) && !MUTANT("sameepoch");
+    if (!found)
+        return rule_refuse(ctx, "the store holds no cluster any more under the prefix '%s'",
+                           op->ks->prefix);
+    op->other_epoch = !uuid_equal(format.cluster_id, op->cluster_id) && !MUTANT("sameepoch");
     return rule_refuse(ctx,
                        op->other_epoch ? OTHER_EPOCH : "this life of the node was declared failed");
 }

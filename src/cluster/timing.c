@@ -8,6 +8,7 @@
 #define HEARTBEAT_MS_MIN 10
 #define LEASE_MS_MAX 600000
 #define HEARTBEATS_A_LEASE_MIN 3
+#define LEFT_KEPT 64
 
 struct timing timing_default(void)
 {
@@ -15,7 +16,8 @@ struct timing timing_default(void)
                            .heartbeat_ms = 300,
                            .rpc_timeout_ms = 500,
                            .forget_after_ms = 3600 * 1000,
-                           .drain_deadline_ms = 30 * 1000};
+                           .drain_deadline_ms = 30 * 1000,
+                           .left_kept = LEFT_KEPT};
 }
 
 struct timing timing_fdb(void)

@@ -82,6 +82,13 @@ static void on_other_epoch(void *arg)
         n->events.other_epoch(n->arg);
 }
 
+static void on_at_home(void *arg, struct uuid home)
+{
+    struct node *n = arg;
+    if (n->events.at_home)
+        n->events.at_home(n->arg, home);
+}
+
 static void on_event(void *arg, enum log_level level, const char *name, const char *fields)
 {
     struct node *n = arg;
@@ -110,6 +117,7 @@ static const struct cluster_events cluster_events = {
     .left = on_left,
     .twin = on_twin,
     .other_epoch = on_other_epoch,
+    .at_home = on_at_home,
     .event = on_event,
     .store_room = on_store_room,
     .load = on_load,

@@ -17,10 +17,11 @@ struct node_config {
 };
 
 struct node_events {
-    void (*left)(void *arg);                   /* after node_leave: close it */
-    void (*twin)(void *arg, const char *addr); /* a live node has this id: end the process */
-    void (*other_epoch)(void *arg);            /* the store was restored: end, and start anew */
-    void (*alive)(void *arg);                  /* each turn of the node's heartbeat timer: a sign of
+    void (*left)(void *arg);                      /* after node_leave: close it */
+    void (*twin)(void *arg, const char *addr);    /* a live node has this id: end the process */
+    void (*other_epoch)(void *arg);               /* the store was restored: end, and start anew */
+    void (*at_home)(void *arg, struct uuid home); /* see cluster_events */
+    void (*alive)(void *arg); /* each turn of the node's heartbeat timer: a sign of
                                                   life for a watchdog */
     /* The event feed: `seq` grows by one; fields are key=value pairs. */
     void (*event)(void *arg, uint64_t seq, enum log_level level, const char *name,

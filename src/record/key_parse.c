@@ -123,6 +123,8 @@ static const struct shape shapes[] = {
     {"cluster", "membership_view", "", KEY_VIEW},
     {"cluster", "primary", "", KEY_PRIMARY},
     {"cluster", "primary_term", "", KEY_TERM},
+    {"cluster", "incarnation_floor", "", KEY_INCARNATION_FLOOR},
+    {"cluster", "founded", "", KEY_FOUNDED},
     {"cluster", "view_changes", "#", KEY_VIEW_CHANGE},
     {"registry", "actors", "ti", KEY_ACTOR},
     {"registry", "by_node", "n#ti", KEY_BY_NODE},

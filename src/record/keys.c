@@ -149,6 +149,16 @@ struct key key_term(const struct keyspace *ks)
     return folder(ks, "cluster", "primary_term");
 }
 
+struct key key_incarnation_floor(const struct keyspace *ks)
+{
+    return folder(ks, "cluster", "incarnation_floor");
+}
+
+struct key key_founded(const struct keyspace *ks)
+{
+    return folder(ks, "cluster", "founded");
+}
+
 struct key key_view_change(const struct keyspace *ks, uint64_t number)
 {
     return with_uint(folder(ks, "cluster", "view_changes"), number);

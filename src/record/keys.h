@@ -8,6 +8,8 @@
  *   (prefix, "cluster", "membership_view")
  *   (prefix, "cluster", "primary")
  *   (prefix, "cluster", "primary_term")
+ *   (prefix, "cluster", "incarnation_floor")              beneath it: of nodes whose rows are gone
+ *   (prefix, "cluster", "founded")                        cluster id of before the first restore
  *   (prefix, "cluster", "view_changes", number)
  *   (prefix, "registry", "actors", type, id)
  *   (prefix, "registry", "by_node", id, incarnation, type, id)
@@ -57,6 +59,8 @@ struct key key_probe(const struct keyspace *ks, const char *node_id);
 struct key key_view(const struct keyspace *ks);
 struct key key_primary(const struct keyspace *ks);
 struct key key_term(const struct keyspace *ks);
+struct key key_incarnation_floor(const struct keyspace *ks);
+struct key key_founded(const struct keyspace *ks);
 struct key key_view_change(const struct keyspace *ks, uint64_t number);
 struct key key_actor(const struct keyspace *ks, const char *type, const char *id);
 struct key key_by_node(const struct keyspace *ks, const char *node_id, uint64_t incarnation,
@@ -102,6 +106,8 @@ enum key_family {
     KEY_VIEW,
     KEY_PRIMARY,
     KEY_TERM,
+    KEY_INCARNATION_FLOOR,
+    KEY_FOUNDED,
     KEY_VIEW_CHANGE,
     KEY_ACTOR,
     KEY_BY_NODE,

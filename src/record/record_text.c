@@ -54,6 +54,8 @@ static const char *family_path(enum key_family family)
         [KEY_VIEW] = "cluster/membership_view",
         [KEY_PRIMARY] = "cluster/primary",
         [KEY_TERM] = "cluster/primary_term",
+        [KEY_INCARNATION_FLOOR] = "cluster/incarnation_floor",
+        [KEY_FOUNDED] = "cluster/founded",
         [KEY_VIEW_CHANGE] = "cluster/view_changes",
         [KEY_ACTOR] = "registry/actors",
         [KEY_BY_NODE] = "registry/by_node",
@@ -229,6 +231,27 @@ static int term_text(struct bytes key, struct bytes value, struct buf *scratch, 
     return 0;
 }
 
+static int incarnation_floor_text(struct bytes key, struct bytes value, struct buf *scratch,
+                                  struct buf *out)
+{
+    struct incarnation_floor_record r;
+    int rc = incarnation_floor_record_decode(key, value, scratch, &r);
+    if (rc)
+        return rc;
+    put_uint(out, "incarnation", r.incarnation);
+    return 0;
+}
+
+static int founded_text(struct bytes key, struct bytes value, struct buf *scratch, struct buf *out)
+{
+    struct founded_record r;
+    int rc = founded_record_decode(key, value, scratch, &r);
+    if (rc)
+        return rc;
+    put_uuid(out, "cluster_id", r.cluster_id);
+    return 0;
+}
+
 static int view_change_text(struct bytes key, struct bytes value, struct buf *scratch,
                             struct buf *out)
 {
@@ -316,6 +339,8 @@ static row_text_fn *const row_texts[] = {
     [KEY_VIEW] = view_text,
     [KEY_PRIMARY] = primary_text,
     [KEY_TERM] = term_text,
+    [KEY_INCARNATION_FLOOR] = incarnation_floor_text,
+    [KEY_FOUNDED] = founded_text,
     [KEY_VIEW_CHANGE] = view_change_text,
     [KEY_ACTOR] = placement_text,
     [KEY_BY_NODE] = by_node_text,

@@ -214,6 +214,43 @@ int term_record_decode(struct bytes key, struct bytes value, struct buf *scratch
     return value_close(&f);
 }
 
+void incarnation_floor_record_encode(const struct incarnation_floor_record *r, struct bytes key,
+                                     struct buf *out)
+{
+    value_begin(out);
+    tuple_pack_uint(out, r->incarnation);
+    value_end(key, out);
+}
+
+int incarnation_floor_record_decode(struct bytes key, struct bytes value, struct buf *scratch,
+                                    struct incarnation_floor_record *r)
+{
+    struct tuple_reader f;
+    int rc = value_open(key, value, scratch, &f);
+    if (rc)
+        return rc;
+    r->incarnation = tuple_next_uint(&f);
+    return value_close(&f);
+}
+
+void founded_record_encode(const struct founded_record *r, struct bytes key, struct buf *out)
+{
+    value_begin(out);
+    tuple_pack_uuid(out, r->cluster_id);
+    value_end(key, out);
+}
+
+int founded_record_decode(struct bytes key, struct bytes value, struct buf *scratch,
+                          struct founded_record *r)
+{
+    struct tuple_reader f;
+    int rc = value_open(key, value, scratch, &f);
+    if (rc)
+        return rc;
+    r->cluster_id = tuple_next_uuid(&f);
+    return value_close(&f);
+}
+
 void view_change_record_encode(const struct view_change_record *r, struct bytes key,
                                struct buf *out)
 {

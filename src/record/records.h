@@ -87,6 +87,16 @@ struct term_record {
     uint64_t term;
 };
 
+/* No incarnation of a node whose row was swept is greater. */
+struct incarnation_floor_record {
+    uint64_t incarnation;
+};
+
+/* The cluster id of before the first restore; no row: the format's. */
+struct founded_record {
+    struct uuid cluster_id;
+};
+
 enum view_change_kind { VIEW_ADD, VIEW_REMOVE };
 
 struct view_change_record {
@@ -149,6 +159,8 @@ RECORD_CODEC(probe_record)
 RECORD_CODEC(view_record)
 RECORD_CODEC(primary_record)
 RECORD_CODEC(term_record)
+RECORD_CODEC(incarnation_floor_record)
+RECORD_CODEC(founded_record)
 RECORD_CODEC(view_change_record)
 RECORD_CODEC(placement_record)
 RECORD_CODEC(by_node_record)

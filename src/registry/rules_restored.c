@@ -236,7 +236,7 @@ void restored_nodes_prepare(struct restored_op *op, const struct env *env, txn_f
 
 /* ---- the end */
 
-enum { FINISH_TERM = LOOK_READS };
+enum { FINISH_TERM = LOOK_READS, FINISH_FLOOR, FINISH_FOUNDED };
 
 static void delete_range(struct rule_ctx *ctx, struct key_range range)
 {
@@ -249,11 +249,15 @@ static enum verdict finish_rule(struct rule_ctx *ctx, void *arg)
     const struct keyspace *ks = op->ks;
     struct format_record format;
     struct term_record term;
+    struct incarnation_floor_record floor;
+    struct founded_record founded;
     struct node_record node;
     char id[NODE_ID_MAX + 1];
     size_t at = 0;
     int found = load_format(ctx, LOOK_FORMAT, &format), more;
-    if (found < 0 || load_term(ctx, FINISH_TERM, &term) < 0)
+    int again = load_founded(ctx, FINISH_FOUNDED, &founded);
+    if (found < 0 || again < 0 || load_term(ctx, FINISH_TERM, &term) < 0 ||
+        load_incarnation_floor(ctx, FINISH_FLOOR, &floor) < 0)
         return RULE_REFUSE;
     if (!found)
         return no_cluster(ctx, op);
@@ -271,13 +275,19 @@ static enum verdict finish_rule(struct rule_ctx *ctx, void *arg)
     struct primary_record primary = {.vacant = true};
     struct key format_key = key_format(ks), view_key = key_view(ks);
     struct key primary_key = key_primary(ks), term_key = key_term(ks);
+    struct key floor_key = key_incarnation_floor(ks), founded_key = key_founded(ks);
+    if (!again)
+        founded.cluster_id = format.cluster_id; /* the first restore */
     format.cluster_id = op->new_cluster_id;
+    floor.incarnation = epoch_beyond(op->epoch, floor.incarnation);
     term.term = epoch_beyond(op->epoch, term.term);
     primary.term = term.term;
     store_format(ctx, &format_key, &format);
     store_view(ctx, &view_key, &view);
     store_primary(ctx, &primary_key, &primary);
     store_term(ctx, &term_key, &term);
+    store_incarnation_floor(ctx, &floor_key, &floor);
+    store_founded(ctx, &founded_key, &founded);
     delete_range(ctx, keys_heartbeats(ks));
     delete_range(ctx, keys_probes(ks));
     delete_range(ctx, keys_view_changes_upto(ks, UINT64_MAX));
@@ -291,4 +301,6 @@ void restored_finish_prepare(struct restored_op *op, const struct env *env, txn_
     txn_init(&op->txn, env, "RestoredFinish", finish_rule, op, done, arg);
     read_look(&op->txn, op->ks);
     read_key(&op->txn, key_term(op->ks));
+    read_key(&op->txn, key_incarnation_floor(op->ks));
+    read_key(&op->txn, key_founded(op->ks));
 }

@@ -154,7 +154,7 @@ node_wait a1
 rpc=$(ask a1 -w json status | json_of rpc)
 kill -STOP "${supervisor[a1]}" # it declares nobody dead
 kill -KILL "$(child_of a1)"
-rpc_listen=$rpc node_start b1 --store "lmdb:$work/other"
+rpc_listen=$rpc node_start b1 --store "lmdb:$work/other" --data-dir "$work/b"
 node_wait b1
 node_start a2
 node_wait a2
@@ -191,7 +191,7 @@ is "put back" "$(ask n1 call counter/a get)" 3
 mkdir -p "$work/small"
 if mount -t tmpfs -o size=3m,mode=700 tmpfs "$work/small" 2>/dev/null; then
     trap 'umount -l "$work/small" 2>/dev/null; end' EXIT
-    node_start f1 --store "lmdb:$work/small/store"
+    node_start f1 --store "lmdb:$work/small/store" --data-dir "$work/f"
     node_wait f1
     is "before" "$(ask f1 call counter/a add 1)" 1
     cat /dev/zero >"$work/small/filler" 2>/dev/null
@@ -212,7 +212,7 @@ if mount -t tmpfs -o size=3m,mode=700 tmpfs "$work/small" 2>/dev/null; then
     cat /dev/zero >"$work/small/filler" 2>/dev/null
     rm -rf "$work/small/store"
     cat /dev/zero >"$work/small/filler-2" 2>/dev/null
-    refuses 1 'no room left' --node-id f1 --store "lmdb:$work/small/store"
+    refuses 1 'no room left' --node-id f1 --store "lmdb:$work/small/store" --data-dir "$work/f"
 else
     echo "skipped: a full disk (no right to mount one)"
 fi

@@ -50,9 +50,11 @@ size_t sample_keys(const struct keyspace *ks, struct key k[SAMPLE_KEYS_MAX])
 {
     size_t n = 0;
     k[n++] = key_format(ks);
+    k[n++] = key_founded(ks);
     k[n++] = key_heartbeat(ks, "a");
     k[n++] = key_heartbeat(ks, "ab");
     k[n++] = key_heartbeat(ks, "b");
+    k[n++] = key_incarnation_floor(ks);
     k[n++] = key_view(ks);
     k[n++] = key_node(ks, "\x01");
     k[n++] = key_node(ks, "a");
@@ -105,6 +107,10 @@ struct key key_of_parts(const struct keyspace *ks, const struct key_parts *p)
         return key_primary(ks);
     case KEY_TERM:
         return key_term(ks);
+    case KEY_INCARNATION_FLOOR:
+        return key_incarnation_floor(ks);
+    case KEY_FOUNDED:
+        return key_founded(ks);
     case KEY_VIEW_CHANGE:
         return key_view_change(ks, p->number);
     case KEY_ACTOR:
@@ -183,6 +189,8 @@ static const struct view_record view_1 = {.number = 7,
 static const struct primary_record primary_1 = {
     .node_id = "n1", .incarnation = 3, .boot = UUID_1, .term = 9};
 static const struct term_record term_1 = {.term = 9};
+static const struct incarnation_floor_record incarnation_floor_1 = {.incarnation = 12};
+static const struct founded_record founded_1 = {.cluster_id = UUID_1};
 static const struct view_change_record view_change_1 = {
     .kind = VIEW_ADD, .node_id = "n1", .incarnation = 3, .boot = UUID_1, .addr = "10.0.0.1:7000"};
 static const struct placement_record placement_1 = {
@@ -220,6 +228,10 @@ static const struct record_sample plain[] = {
     {"primary", KEY_PRIMARY, &primary_1, "150126026e31001503" UUID_1_HEX "150918a142b604",
      " vacant=false node=\"n1\" incarnation=3 boot=" UUID_1_TEXT " term=9"},
     {"term", KEY_TERM, &term_1, "15011509181a7849c8", " term=9"},
+    {"incarnation_floor", KEY_INCARNATION_FLOOR, &incarnation_floor_1, "1501150c189b50b4cc",
+     " incarnation=12"},
+    {"founded", KEY_FOUNDED, &founded_1, "1501" UUID_1_HEX "18f68bad95",
+     " cluster_id=" UUID_1_TEXT},
     {"view_change", KEY_VIEW_CHANGE, &view_change_1,
      "150114026e31001503" UUID_1_HEX "0231302e302e302e313a3730303000183be7058e",
      " kind=add node=\"n1\" incarnation=3 boot=" UUID_1_TEXT " addr=\"10.0.0.1:7000\""},
@@ -261,6 +273,7 @@ static const struct primary_record primary_vacant = {.vacant = true, .term = UIN
 static const struct primary_record primary_max = {
     .node_id = X128, .incarnation = UINT64_MAX, .boot = UUID_FF, .term = UINT64_MAX};
 static const struct term_record term_zero;
+static const struct incarnation_floor_record incarnation_floor_max = {.incarnation = UINT64_MAX};
 static const struct view_change_record view_change_max = {.kind = VIEW_REMOVE,
                                                           .node_id = X128,
                                                           .incarnation = UINT64_MAX,
@@ -297,6 +310,7 @@ static const struct record_sample extreme[] = {
     {"primary, vacant", KEY_PRIMARY, &primary_vacant, NULL, NULL},
     {"primary, greatest", KEY_PRIMARY, &primary_max, NULL, NULL},
     {"term, zero", KEY_TERM, &term_zero, NULL, NULL},
+    {"incarnation_floor, greatest", KEY_INCARNATION_FLOOR, &incarnation_floor_max, NULL, NULL},
     {"view_change, greatest", KEY_VIEW_CHANGE, &view_change_max, NULL, NULL},
     {"placement, released", KEY_ACTOR, &placement_zero, NULL, NULL},
     {"placement, greatest", KEY_ACTOR, &placement_max, NULL, NULL},
@@ -346,6 +360,8 @@ struct key sample_key(enum key_family family)
     X(KEY_VIEW, view_record)                                                                       \
     X(KEY_PRIMARY, primary_record)                                                                 \
     X(KEY_TERM, term_record)                                                                       \
+    X(KEY_INCARNATION_FLOOR, incarnation_floor_record)                                             \
+    X(KEY_FOUNDED, founded_record)                                                                 \
     X(KEY_VIEW_CHANGE, view_change_record)                                                         \
     X(KEY_ACTOR, placement_record)                                                                 \
     X(KEY_BY_NODE, by_node_record)                                                                 \

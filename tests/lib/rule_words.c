@@ -107,6 +107,8 @@ RIG_DECODER(primary)
 RIG_DECODER(term)
 RIG_DECODER(format)
 RIG_DECODER(probe)
+RIG_DECODER(incarnation_floor)
+RIG_DECODER(founded)
 
 static struct life life_of(struct rig *r, const char *id)
 {
@@ -224,6 +226,13 @@ static void scene_probe(struct rig *r, const char *word)
     RIG_PUT(r, probe, key_probe(&r->ks, l.node_id), &p);
 }
 
+static void scene_placed(struct rig *r, const char *id)
+{
+    struct by_node_record b = {.generation = 1};
+    struct life l = life_of(r, id);
+    RIG_PUT(r, by_node, key_by_node(&r->ks, id, l.incarnation, "counter", "x"), &b);
+}
+
 static const char *after(const char *word, const char *prefix)
 {
     size_t len = strlen(prefix);
@@ -243,6 +252,14 @@ static void scene_word(struct rig *r, const char *word)
     } else if ((rest = after(word, "format="))) {
         struct format_record f = {.version = number(&rest), .cluster_id = rig_boot("format", 1)};
         RIG_PUT(r, format, key_format(&r->ks), &f);
+    } else if ((rest = after(word, "floor="))) {
+        struct incarnation_floor_record f = {.incarnation = number(&rest)};
+        RIG_PUT(r, incarnation_floor, key_incarnation_floor(&r->ks), &f);
+    } else if ((rest = after(word, "founded="))) {
+        struct founded_record f = {.cluster_id = rig_boot(rest, 1)};
+        RIG_PUT(r, founded, key_founded(&r->ks), &f);
+    } else if ((rest = after(word, "placed:"))) {
+        scene_placed(r, rest);
     } else if ((rest = after(word, "probe:"))) {
         scene_probe(r, rest);
     } else if (*word == '+' || *word == '-') {
@@ -276,12 +293,18 @@ static struct key key_named(const struct rig *r, const char *name)
     } fixed[] = {{"view", key_view(&r->ks)},
                  {"primary", key_primary(&r->ks)},
                  {"term", key_term(&r->ks)},
-                 {"format", key_format(&r->ks)}};
+                 {"format", key_format(&r->ks)},
+                 {"floor", key_incarnation_floor(&r->ks)},
+                 {"founded", key_founded(&r->ks)}};
     for (size_t i = 0; i < ARRAY_LEN(fixed); i++)
         if (strcmp(fixed[i].name, name) == 0)
             return fixed[i].key;
     if (name[0] == '~')
         return key_heartbeat(&r->ks, name + 1);
+    if (after(name, "placed:"))
+        return key_by_node(&r->ks, after(name, "placed:"),
+                           life_of((struct rig *)(uintptr_t)r, after(name, "placed:")).incarnation,
+                           "counter", "x");
     if (after(name, "probe:"))
         return key_probe(&r->ks, after(name, "probe:"));
     if (name[0] == '+')
@@ -380,6 +403,8 @@ union any_record {
     struct term_record term;
     struct format_record format;
     struct probe_record probe;
+    struct incarnation_floor_record floor;
+    struct founded_record founded;
 };
 
 static void say_row(struct rig *r, struct words *w, const struct rig_row *row)
@@ -389,7 +414,13 @@ static void say_row(struct rig *r, struct words *w, const struct rig_row *row)
     CHECK(key_parse(&r->ks, key_bytes(&row->key), &parts) == 0);
     if (w->len)
         say(w, " ");
-    if (row->deleted)
+    if (row->deleted && parts.node_id[0])
+        say(w, "gone:%s%s",
+            parts.family == KEY_HEARTBEAT ? "~"
+            : parts.family == KEY_PROBE   ? "?"
+                                          : "",
+            parts.node_id);
+    else if (row->deleted)
         say(w, "gone:%llu", LLU(parts.number));
     else if (parts.family == KEY_NODE && node_of(r, row, &u.node))
         say_node(w, parts.node_id, &u.node);
@@ -404,6 +435,10 @@ static void say_row(struct rig *r, struct words *w, const struct rig_row *row)
         say_primary(r, w, &u.primary);
     else if (parts.family == KEY_TERM && term_of(r, row, &u.term))
         say(w, "term=%llu", LLU(u.term.term));
+    else if (parts.family == KEY_INCARNATION_FLOOR && incarnation_floor_of(r, row, &u.floor))
+        say(w, "floor=%llu", LLU(u.floor.incarnation));
+    else if (parts.family == KEY_FOUNDED && founded_of(r, row, &u.founded))
+        say(w, "founded=%.8s", (const char *)u.founded.cluster_id.b);
     else if (parts.family == KEY_FORMAT && format_of(r, row, &u.format))
         say(w, "format=%llu", LLU(u.format.version));
     else if (parts.family == KEY_PROBE && probe_of(r, row, &u.probe))

@@ -19,7 +19,8 @@
 
 static struct silence silent[SILENT_MAX];
 
-/* ---- NodeJoin: the process of boot 1 of a; flag: the last incarnation that it held */
+/* ---- NodeJoin: the process of boot 1 of a; flag: the last incarnation that it held; with: the cluster
+ * that it has lived in, after '@' the one that its node is of */
 
 static struct join_op join;
 static struct node_record self;
@@ -33,7 +34,9 @@ static void start_join(struct rig *r, const struct rule_case *c)
     join.node_id = "a";
     join.known_incarnation = (uint64_t)c->flag;
     join.new_cluster_id = rig_boot("cluster", 7);
-    if (c->with)
+    if (c->with && c->with[0] == '@')
+        join.home = rig_boot(c->with + 1, 1);
+    else if (c->with)
         join.known_cluster_id = rig_boot(c->with, 1);
     join_prepare(&join, &r->env, rig_done, r);
     txn_start(&join.txn);
@@ -67,6 +70,23 @@ static const struct rule_case join_cases[] = {
     {"again, in the same epoch", "format=1 a=L3 b=A1 view=6", "format", 3, 0, "a~0/0 a=J4b1"},
     {"again, in another epoch", "format=1 a=L1000000000b0 view=1000000000", "past", 3, REFUSED,
      "restored from a backup and is a new epoch"},
+    {"of this cluster", "format=1 b=A1 view=1", "@format", 0, 0, "a~0/0 a=J1"},
+    {"of this cluster, which was restored", "format=1 founded=first b=A1 view=1", "@first", 0, 0,
+     "a~0/0 a=J1"},
+    {"of another cluster", "format=1 b=A1 view=1", "@other", 0, REFUSED,
+     ", the store of 666f726d-6174-0000-0000-000000000001: correct"},
+    {"of a cluster, by the id since its restore", "format=1 founded=first b=A1 view=1", "@format",
+     0, REFUSED, "correct --store or --prefix, or take another --data-dir or --found-new"},
+    {"of a cluster, and the store is empty", "", "@other", 0, REFUSED,
+     "but the store holds none under the prefix 'kelpie': put its store back"},
+    {"of a cluster, and the store has only its row", "a=L0^1", "@other", 0, REFUSED,
+     "the store holds none"},
+    {"a row was swept", "format=1 floor=7 b=A1 view=1", NULL, 0, 0, "a~0/0 a=J8b1"},
+    {"a row was swept, and made by DeclareDead", "format=1 floor=7 a=L0^1 b=A1 view=1", NULL, 0, 0,
+     "a~0/0 a=J8b1^1"},
+    {"rows of others were swept", "format=1 floor=7 a=L3 b=A1 view=1", NULL, 0, 0, "a~0/0 a=J4b1"},
+    {"all were swept", "format=1 floor=7 view=8 term=6 primary=-/6", NULL, 0, 0,
+     "a~0/9 view=9(1) a=A8b1 primary=a/7 term=7 +a9"},
     {"a newer store", "format=2 b=A1 view=1", NULL, 0, KELPIE_E_STORE_NEWER, "newer version"},
 };
 
@@ -84,6 +104,9 @@ static void node_join(void **state)
         assert_int_equal(join.other_epoch, other);
         rig_free(&r);
     }
+    static const struct rule_case swept = {
+        "swept", "format=1 founded=first floor=7 b=A1 view=1", "@first", 0, 0, ""};
+    rule_conflicts(&swept, start_join, "format founded floor b view", "");
     rule_conflicts(&join_cases[6], start_join, "format a b view ~a", "");
 }
 
@@ -145,6 +168,42 @@ static void node_join_up_to_nodes_max(void **state)
                           "node the id of one that has left");
         rig_free(&r);
     }
+}
+
+/* ---- SweepNode: b, primary of term 3, strikes a1 */
+
+static struct sweep_node_op sweep;
+
+static void start_sweep(struct rig *r, const struct rule_case *c)
+{
+    (void)c;
+    sweep = (struct sweep_node_op){
+        .ks = &r->ks, .self = rig_life("b1"), .term = 3, .target = rig_life("a4")};
+    sweep_node_prepare(&sweep, &r->env, rig_done, r);
+    txn_start(&sweep.txn);
+}
+
+#define PRIMARY_B "b=A1 b~1/5 view=5 primary=b/3 "
+
+static const struct rule_case sweep_cases[] = {
+    {"Left", PRIMARY_B "a=L4@5 a~7/5 probe:a=2b1", NULL, 0, 0, "gone:~a floor=4 gone:a gone:?a"},
+    {"nothing but its row", PRIMARY_B "a=L4@5", NULL, 0, 0, "floor=4 gone:a"},
+    {"above the floor", PRIMARY_B "a=L4@5 floor=3", NULL, 0, 0, "floor=4 gone:a"},
+    {"below the floor", PRIMARY_B "a=L4@5 floor=9", NULL, 0, 0, "gone:a"},
+    {"own commit", PRIMARY_B "floor=4", NULL, 0, 0, ""},
+    {"it has come back", PRIMARY_B "a=J5", NULL, 0, REFUSED, "node a has come back"},
+    {"it has come back, and left", PRIMARY_B "a=L5", NULL, 0, REFUSED, "node a has come back"},
+    {"Failed", PRIMARY_B "a=F4@5", NULL, 0, REFUSED, "node a has come back"},
+    {"an actor is placed there", PRIMARY_B "a=L4@5 placed:a", NULL, 0, REFUSED,
+     "actors are still placed on node a"},
+    {"not primary", "b=A1 a=L4@5 view=5 primary=-/3", NULL, 0, REFUSED, "not the primary"},
+};
+
+static void sweep_node(void **state)
+{
+    (void)state;
+    RULE_CASES_RUN(sweep_cases, start_sweep);
+    rule_conflicts(&sweep_cases[2], start_sweep, "primary b a floor", "view ~b");
 }
 
 /* ---- NodeJoinComplete: a1; with: who answered, then after '|' who is silent */
@@ -390,11 +449,12 @@ static const struct rule_case beat_cases[] = {
     {"the row of another life", "a=A1 a~30/9#2 view=6", NULL, 0, 0, "a~8/5"},
     {"the counter is ahead", "a=A1 a~9/5 view=6", NULL, 0, REFUSED,
      "another process heartbeats as this life of the node"},
-    {"Failed", "a=F1 a~7/5 view=6", NULL, 0, REFUSED, "declared failed"},
-    {"Left", "a=L1 a~7/5 view=6", NULL, 0, REFUSED, "declared failed"},
-    {"no node row", "b=A1 view=6", NULL, 0, REFUSED, "declared failed"},
-    {"the next incarnation", "a=A2 a~7/5 view=6", NULL, 0, REFUSED, "declared failed"},
-    {"another boot", "a=A1b2 a~7/5 view=6", NULL, 1, REFUSED, "declared failed"},
+    {"Failed", "format=1 a=F1 a~7/5 view=6", NULL, 0, REFUSED, "declared failed"},
+    {"Left", "format=1 a=L1 a~7/5 view=6", NULL, 0, REFUSED, "declared failed"},
+    {"no node row", "format=1 b=A1 view=6", NULL, 0, REFUSED, "declared failed"},
+    {"the next incarnation", "format=1 a=A2 a~7/5 view=6", NULL, 0, REFUSED, "declared failed"},
+    {"another boot", "format=1 a=A1b2 a~7/5 view=6", NULL, 1, REFUSED, "declared failed"},
+    {"an empty store", "", NULL, 0, REFUSED, "the store holds no cluster any more"},
     {"Failed, in this epoch", "format=1 a=F1 a~7/5 view=6", NULL, 0, REFUSED, "declared failed"},
     {"a new epoch", "format=1 a=L1000000000b0 view=1000000000", "past", 0, REFUSED,
      "restored from a backup and is a new epoch"},
@@ -469,6 +529,7 @@ int main(void)
         cmocka_unit_test(node_join),
         cmocka_unit_test(node_join_says_what_it_became),
         cmocka_unit_test(node_join_up_to_nodes_max),
+        cmocka_unit_test(sweep_node),
         cmocka_unit_test(node_join_complete),
         cmocka_unit_test(node_leave),
         cmocka_unit_test(node_leave_complete),

@@ -46,6 +46,8 @@ static int decode(struct check *c, enum key_family family, const struct store_ro
         struct view_record view;
         struct primary_record primary;
         struct term_record term;
+        struct incarnation_floor_record incarnation_floor;
+        struct founded_record founded;
         struct view_change_record view_change;
         struct placement_record placement;
         struct by_node_record by_node;
@@ -65,6 +67,8 @@ static int decode(struct check *c, enum key_family family, const struct store_ro
         DECODE(KEY_VIEW, view, view);
         DECODE(KEY_PRIMARY, primary, primary);
         DECODE(KEY_TERM, term, term);
+        DECODE(KEY_INCARNATION_FLOOR, incarnation_floor, incarnation_floor);
+        DECODE(KEY_FOUNDED, founded, founded);
         DECODE(KEY_VIEW_CHANGE, view_change, view_change);
         DECODE(KEY_ACTOR, placement, placement);
         DECODE(KEY_BY_NODE, by_node, by_node);

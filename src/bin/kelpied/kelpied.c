@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bin/kelpied/home_file.h"
 #include "bin/kelpied/node_main.h"
 #include "bin/kelpied/supervisor.h"
 #include "bin/shared/config.h"
@@ -65,6 +66,10 @@ static enum exit_status run(struct config *c)
         return EXIT_STATUS_FAILED;
     }
     process_close_others(-1);
+    if (c->found_new && home_file_set_aside(c->data_dir, why, sizeof(why))) {
+        say(PROGRAM, "%s", why);
+        return EXIT_STATUS_FAILED;
+    }
     if (!c->no_supervisor)
         return supervisor_main(c);
     struct node_origin origin = {.life_fd = -1};

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "bin/kelpied/actors_load.h"
+#include "bin/kelpied/home_file.h"
 #include "bin/kelpied/http_bind.h"
 #include "bin/kelpied/store_preflight.h"
 #include "bin/shared/process_begin.h"
@@ -29,6 +30,7 @@ struct node_process {
     struct node_origin origin;
     struct world_bind world;
     struct class_list classes;
+    struct uuid home; /* as DATA/cluster says */
     struct net_tcp *net;
     struct http_server *http;
     struct api *api;
@@ -146,6 +148,12 @@ static int hear_of_the_end(struct node_process *p)
 
 /* ---- what the node says ---- */
 
+/* A memory store ends with the node, and its cluster too. */
+static bool is_kept(const struct config *c)
+{
+    return strcmp(c->store_url, "memory:") != 0;
+}
+
 static void on_left(void *arg)
 {
     begin_close(arg, EXIT_STATUS_OK);
@@ -165,6 +173,20 @@ static void on_other_epoch(void *arg)
 {
     if (!((struct node_process *)arg)->closing)
         begin_close(arg, EXIT_STATUS_EPOCH);
+}
+
+/* What cannot be written is said, and the node goes on: it is of its cluster all the same, only its next
+ * process would not know. */
+static void on_at_home(void *arg, struct uuid home)
+{
+    struct node_process *p = arg;
+    char why[CONFIG_WHY_SIZE], quoted[2 * CONFIG_WHY_SIZE];
+    if (!is_kept(p->config) || uuid_equal(home, p->home))
+        return;
+    p->home = home;
+    if (home_file_write(p->config->data_dir, home, why, sizeof(why)))
+        log_error(&p->world.env.log, "cluster_not_noted", "why=%s",
+                  log_quote(why, quoted, sizeof(quoted)));
 }
 
 static void on_alive(void *arg)
@@ -214,6 +236,7 @@ static const struct node_events process_events = {
     .left = on_left,
     .twin = on_twin,
     .other_epoch = on_other_epoch,
+    .at_home = on_at_home,
     .alive = on_alive,
     .event = on_event,
     .store_room = on_store_room,
@@ -251,7 +274,10 @@ static void make_node(struct node_process *p)
 {
     const struct config *c = p->config;
     struct node_config nc = {
-        .cluster = {.ks = c->keyspace, .boot = p->origin.boot, .timing = c->timing},
+        .cluster = {.ks = c->keyspace,
+                    .boot = p->origin.boot,
+                    .home = p->home,
+                    .timing = c->timing},
         .actors = {.classes = p->classes.classes,
                    .activations_max = c->activations_max,
                    .idle_ms = c->idle_ms},
@@ -291,10 +317,11 @@ static enum exit_status start(struct node_process *p, char *why, size_t why_size
     for (size_t i = 0; i < c->actor_count; i++)
         if (class_list_load(&p->classes, c->actors[i], why, why_size))
             return EXIT_STATUS_FAILED;
-    if (world_bind_init(&p->world, &o, why, why_size))
+    if ((is_kept(c) && home_file_read(c->data_dir, &p->home, why, why_size)) ||
+        world_bind_init(&p->world, &o, why, why_size))
         return EXIT_STATUS_REFUSED;
     allow_files(p);
-    if (store_preflight(&p->world, &c->keyspace, c->store_url, why, why_size) ||
+    if (store_preflight(&p->world, &c->keyspace, c->store_url, p->home, why, why_size) ||
         open_sockets(p, why, why_size))
         return EXIT_STATUS_REFUSED;
     if (hear_of_the_end(p)) {

@@ -7,13 +7,18 @@
 #include "kelpie/error.h"
 #include "record/records.h"
 
-#define POINTS 4
+#define POINTS 5
+
+enum { POINT_FORMAT, POINT_FOUNDED };
 
 struct preflight {
     struct key keys[POINTS];
     int error;
     struct key bad;
     uint64_t format;
+    struct uuid home;
+    bool is_there;       /* a cluster */
+    struct uuid founded; /* its founding id */
 };
 
 static void look_at(struct preflight *p, struct bytes key, struct bytes value)
@@ -32,8 +37,25 @@ static void look_at_format(struct preflight *p, struct bytes value)
     struct buf none = {0};
     if (p->error || format_record_decode(key_bytes(&p->keys[0]), value, &none, &format))
         return; /* said before */
+    p->is_there = true;
+    p->founded = format.cluster_id;
     p->format = format.version;
     p->error = format.version > RECORD_VERSION ? KELPIE_E_STORE_NEWER : 0;
+}
+
+static void look_at_founded(struct preflight *p, struct bytes value)
+{
+    struct founded_record founded;
+    struct buf none = {0};
+    if (!p->error &&
+        founded_record_decode(key_bytes(&p->keys[POINT_FOUNDED]), value, &none, &founded) == 0)
+        p->founded = founded.cluster_id;
+}
+
+/* The rule of NodeJoin, before there is a node: so that whoever starts it is told. */
+static bool is_home(const struct preflight *p)
+{
+    return uuid_is_zero(p->home) || (p->is_there && uuid_equal(p->home, p->founded));
 }
 
 static void look(struct scan *s, void *arg)
@@ -44,8 +66,10 @@ static void look(struct scan *s, void *arg)
     for (size_t i = 0; i < POINTS; i++)
         if (rule_row(&s->txn, i, &value))
             look_at(p, key_bytes(&p->keys[i]), value);
-    if (rule_row(&s->txn, 0, &value))
+    if (rule_row(&s->txn, POINT_FORMAT, &value))
         look_at_format(p, value);
+    if (rule_row(&s->txn, POINT_FOUNDED, &value))
+        look_at_founded(p, value);
     for (size_t i = 0; i < nodes.count; i++)
         look_at(p, nodes.rows[i].key, nodes.rows[i].value);
 }
@@ -69,12 +93,35 @@ static void explain(struct scan *s, const struct preflight *p, const char *url, 
     buf_deinit(&text);
 }
 
-int store_preflight(struct world_bind *world, const struct keyspace *ks, const char *url, char *why,
-                    size_t why_size)
+static void explain_home(const struct preflight *p, const struct keyspace *ks, const char *url,
+                         char *why, size_t why_size)
+{
+    char home[UUID_TEXT_SIZE], other[UUID_TEXT_SIZE];
+    uuid_to_text(p->home, home);
+    uuid_to_text(p->founded, other);
+    if (p->is_there)
+        (void)snprintf(
+            why, why_size,
+            "this node is of cluster %s (as its data directory says), but store %s holds "
+            "cluster %s under the prefix '%s': correct --store or --prefix, give it "
+            "another --data-dir, or start it with --found-new",
+            home, url, other, ks->prefix);
+    else
+        (void)snprintf(
+            why, why_size,
+            "this node is of cluster %s (as its data directory says), but store %s holds "
+            "no cluster under the prefix '%s': put its store back, or start it with "
+            "--found-new to found a new one",
+            home, url, ks->prefix);
+}
+
+int store_preflight(struct world_bind *world, const struct keyspace *ks, const char *url,
+                    struct uuid home, char *why, size_t why_size)
 {
     struct key_range nodes = keys_nodes(ks);
     struct preflight p = {
-        .keys = {key_format(ks), key_view(ks), key_primary(ks), key_term(ks)},
+        .keys = {key_format(ks), key_founded(ks), key_view(ks), key_primary(ks), key_term(ks)},
+        .home = home,
     };
     struct scan *s = calloc(1, sizeof(*s));
     CHECK(s != NULL);
@@ -88,6 +135,10 @@ int store_preflight(struct world_bind *world, const struct keyspace *ks, const c
         (void)snprintf(why, why_size, "store %s cannot be read: %s", url, s->reason);
     else if (p.error)
         explain(s, &p, url, why, why_size);
+    else if (!is_home(&p))
+        explain_home(&p, ks, url, why, why_size);
     free(s);
-    return err ? err : p.error;
+    if (err || p.error)
+        return err ? err : p.error;
+    return is_home(&p) ? 0 : KELPIE_E_STORE_FOREIGN;
 }

@@ -39,6 +39,8 @@ const struct option_spec kelpied_options[] = {
     {"actors", 0, OPTION_LIST, "FILE", "shared object with actor classes; may be repeated"},
     {"log-level", 0, OPTION_TEXT, "LEVEL", "debug, info, warn or error (default: info)"},
     {"log-format", 0, OPTION_TEXT, "FORMAT", "text or json (default: text)"},
+    {"found-new", 0, OPTION_FLAG, "",
+     "forget the cluster that this data directory is of: found\nor join another one"},
     {"no-supervisor", 0, OPTION_FLAG, "", "run the node in this very process"},
     {"version", 0, OPTION_FLAG, "", "print the version and end"},
     {"help", 'h', OPTION_FLAG, "", "print this and end"},
@@ -231,6 +233,8 @@ static int take_flags(struct config *c, char *why, size_t why_size)
     if (!err)
         err = options_flag(o, "no-supervisor", &c->no_supervisor, why, why_size);
     if (!err)
+        err = options_flag(o, "found-new", &c->found_new, why, why_size);
+    if (!err)
         err = options_flag(o, "wait-for-store", &c->wait_for_store, why, why_size);
     if (!err)
         err = options_flag(o, "help", &c->wants_help, why, why_size);
@@ -340,7 +344,7 @@ size_t config_flags(const struct config *c, char *text, size_t text_size, char *
         const char *name = c->options.specs[i].name;
         const struct option_value *v = &c->options.values[i];
         if (strcmp(name, "config") == 0 || strcmp(name, "node-id") == 0 ||
-            strcmp(name, "data-dir") == 0)
+            strcmp(name, "data-dir") == 0 || strcmp(name, "found-new") == 0)
             continue;
         for (size_t k = 0; k < v->count; k++)
             add_flag(&w, name, v->texts[k]);

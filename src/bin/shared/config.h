@@ -32,6 +32,7 @@ struct config {
     bool log_json;
     bool insecure;
     bool no_supervisor;
+    bool found_new; /* at the start of kelpied, not of each node process: see home_file.h */
     bool wants_help, wants_version;
 
     struct options options;

@@ -22,8 +22,10 @@ static bool move_is_legal(enum node_state from, enum node_state to, bool others)
 }
 
 void check_node_row(struct shadow *s, struct shadow_change *c, unsigned n,
-                    const struct node_record *before, const struct node_record *after)
+                    const struct shadow_node *node, const struct node_record *after)
 {
+    const struct node_record *before = &node->rec;
+    uint64_t last = node->row_incarnation;
     bool joins =
         before->state == NODE_LEFT && (after->state == NODE_JOINING || after->state == NODE_ACTIVE);
 
@@ -32,9 +34,15 @@ void check_node_row(struct shadow *s, struct shadow_change *c, unsigned n,
                 move_is_legal(before->state, after->state, c->member_before),
                 "node n%u went from %s to %s", n + 1, node_state_name(before->state),
                 node_state_name(after->state));
-    COMPARE(s->w, CHECK_GROWTH, after->incarnation == before->incarnation + (joins ? 1u : 0u),
-            "the incarnation of n%u went from %llu (%s) to %llu (%s)", n + 1,
-            (unsigned long long)before->incarnation, node_state_name(before->state),
+    if (joins && last == 0)
+        last = s->floor;
+    COMPARE(s->w, CHECK_GROWTH,
+            joins ? after->incarnation == last + 1 && after->incarnation > before->incarnation
+                  : after->incarnation == last,
+            "the incarnation of n%u went from %llu (%s; its row says %llu, the floor %llu) to %llu "
+            "(%s)",
+            n + 1, (unsigned long long)before->incarnation, node_state_name(before->state),
+            (unsigned long long)node->row_incarnation, (unsigned long long)s->floor,
             (unsigned long long)after->incarnation, node_state_name(after->state));
 }
 

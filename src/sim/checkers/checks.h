@@ -96,7 +96,7 @@ void checks_on_end(struct process *p);
 
 /* Row by row, from shadow_apply(). */
 void check_node_row(struct shadow *s, struct shadow_change *c, unsigned n,
-                    const struct node_record *before, const struct node_record *after);
+                    const struct shadow_node *node, const struct node_record *after);
 void check_placement_row(struct shadow *s, const struct shadow_actor *a,
                          const struct placement_record *after);
 void check_state_row(struct shadow *s, const struct shadow_change *c, const struct shadow_actor *a,

@@ -67,6 +67,7 @@ void shadow_reset(struct shadow *s)
     s->primary = (struct primary_record){.vacant = true};
     s->primary_there = false;
     s->term = 0;
+    s->floor = 0;
     s->view_count = 0;
 }
 
@@ -152,18 +153,74 @@ static bool decoded(struct shadow *s, const struct store_write *w, int err)
                    w->value.len, err);
 }
 
+uint32_t shadow_life(const struct shadow *s, int n, uint64_t incarnation)
+{
+    const struct shadow_node *node = &s->nodes[n < 0 ? 0 : n];
+    uint64_t skipped = 0;
+
+    for (unsigned i = 0; n >= 0 && i < node->gap_count; i++)
+        if (incarnation >= node->gaps[i].from)
+            skipped = node->gaps[i].skipped;
+    return (uint32_t)(incarnation - skipped);
+}
+
+static void note_gap(struct shadow_node *node, uint64_t incarnation)
+{
+    uint64_t before = node->gap_count ? node->gaps[node->gap_count - 1].skipped : 0;
+    uint64_t skips = incarnation - node->rec.incarnation - 1;
+
+    if (incarnation <= node->rec.incarnation + 1)
+        return;
+    CHECK(node->gap_count < LIFE_GAPS_MAX);
+    node->gaps[node->gap_count++] =
+        (struct life_gap){.from = incarnation, .skipped = before + skips};
+}
+
+/* SweepNode: what is remembered of the node goes on in the floor alone. */
+static void sweep_node(struct shadow *s, unsigned n, const char *id)
+{
+    struct shadow_node *node = &s->nodes[n];
+    bool named = false;
+
+    for (struct map_node *b = map_first(&s->by_node); b && !named; b = map_next(b))
+        named = strcmp(MAP_ENTRY(b, struct shadow_by_node, node)->node_id, id) == 0;
+    COMPARE(s->w, CHECK_TRANSITION, node->rec.state == NODE_LEFT,
+            "the row of node %s was swept, which is %s", id, node_state_name(node->rec.state));
+    COMPARE(s->w, CHECK_GROWTH, s->floor >= node->row_incarnation,
+            "the row of node %s was swept in incarnation %llu, and the floor is %llu", id,
+            (unsigned long long)node->row_incarnation, (unsigned long long)s->floor);
+    COMPARE(s->w, CHECK_BY_NODE, !named, "the row of node %s was swept, and a by-node row names it",
+            id);
+    node->there = false;
+    node->swept = true;
+    node->row_incarnation = 0;
+}
+
 static void apply_node(struct shadow *s, struct shadow_change *c, const struct key_parts *parts,
                        const struct store_write *w)
 {
     int n = shadow_node_number(parts->node_id);
     struct node_record rec;
 
-    if (!COMPARE(s->w, CHECK_DECODES, n >= 0 && w->kind == STORE_PUT,
-                 "the row of node %s, unknown or deleted", parts->node_id))
+    if (!COMPARE(s->w, CHECK_DECODES, n >= 0, "the row of node %s, unknown", parts->node_id))
         return;
+    if (w->kind == STORE_DELETE) {
+        sweep_node(s, (unsigned)n, parts->node_id);
+        return;
+    }
     if (!decoded(s, w, node_record_decode(w->key, w->value, &s->scratch, &rec)))
         return;
-    check_node_row(s, c, (unsigned)n, &s->nodes[n].rec, &rec);
+    check_node_row(s, c, (unsigned)n, &s->nodes[n], &rec);
+    s->nodes[n].row_incarnation = rec.incarnation;
+    if (s->nodes[n].swept) {
+        /* The specification forgets nothing: what a new row does not say is as it was. */
+        if (rec.incarnation)
+            note_gap(&s->nodes[n], rec.incarnation);
+        else
+            rec.incarnation = s->nodes[n].rec.incarnation;
+        if (rec.gone_view < s->nodes[n].rec.gone_view)
+            rec.gone_view = s->nodes[n].rec.gone_view;
+    }
     if (rec.state == NODE_FAILED && s->nodes[n].rec.state != NODE_FAILED)
         s->failures++;
     /* DeclareDead may make the row of a node that never joined: Left, too. */
@@ -292,6 +349,14 @@ static void apply_primary(struct shadow *s, struct shadow_change *c, const struc
     s->primary_there = w->kind == STORE_PUT;
 }
 
+static void check_floor(struct shadow *s, uint64_t floor)
+{
+    COMPARE(s->w, CHECK_GROWTH, floor > s->floor,
+            "the floor of incarnations went from %llu to %llu", (unsigned long long)s->floor,
+            (unsigned long long)floor);
+    s->floor = floor;
+}
+
 static void apply_single(struct shadow *s, struct shadow_change *c, const struct key_parts *parts,
                          const struct store_write *w)
 {
@@ -300,6 +365,8 @@ static void apply_single(struct shadow *s, struct shadow_change *c, const struct
     struct probe_record probe;
     struct migration_record migration;
     struct format_record format;
+    struct incarnation_floor_record floor;
+    struct founded_record founded;
 
     if (w->kind != STORE_PUT)
         return;
@@ -308,6 +375,13 @@ static void apply_single(struct shadow *s, struct shadow_change *c, const struct
         if (decoded(s, w, term_record_decode(w->key, w->value, &s->scratch, &term)))
             s->term = term.term;
         c->term = true;
+        break;
+    case KEY_INCARNATION_FLOOR:
+        if (decoded(s, w, incarnation_floor_record_decode(w->key, w->value, &s->scratch, &floor)))
+            check_floor(s, floor.incarnation);
+        break;
+    case KEY_FOUNDED:
+        decoded(s, w, founded_record_decode(w->key, w->value, &s->scratch, &founded));
         break;
     case KEY_VIEW:
         decoded(s, w, view_record_decode(w->key, w->value, &s->scratch, &s->view));

@@ -12,9 +12,21 @@
 
 #define HOLDERS_MAX (SIM_NODES_MAX * 2)
 
+#define LIFE_GAPS_MAX 32
+
+/* Incarnations from `from` on are `skipped` beyond what a count of the node's lives would give: its row
+ * was swept, and it went on from the floor. */
+struct life_gap {
+    uint64_t from, skipped;
+};
+
 struct shadow_node {
     bool there;
-    struct node_record rec;
+    bool swept;               /* its row was, once */
+    uint64_t row_incarnation; /* what stands in the row */
+    struct node_record rec;   /* the last; of a swept one, what it was, and its incarnation stays */
+    struct life_gap gaps[LIFE_GAPS_MAX];
+    unsigned gap_count;
     struct heartbeat_record heartbeat;
     uint64_t heartbeat_ns; /* when it landed last */
     uint64_t view_then;    /* the stored view's number when it did */
@@ -77,7 +89,7 @@ struct shadow {
     struct view_record view;
     struct primary_record primary;
     bool primary_there;
-    uint64_t term;
+    uint64_t term, floor; /* floor: of incarnations */
     struct map actors;
     struct map states;
     struct map by_node;
@@ -103,6 +115,9 @@ void shadow_reset(struct shadow *s);
 int shadow_node_number(const char *node_id);
 struct shadow_actor *shadow_actor(struct shadow *s, const char *type, const char *id);
 struct shadow_actor *shadow_actor_of_state(struct shadow *s, struct bytes begin);
+
+/* The incarnation as the specification counts it, which sweeps no rows: one more with each join. */
+uint32_t shadow_life(const struct shadow *s, int n, uint64_t incarnation);
 
 /* Takes the writes in, and tells checks_rows.c of each row's old and new value. */
 void shadow_apply(struct shadow *s, struct shadow_change *change);

@@ -21,6 +21,7 @@
     X("heartbeat_ms", timing.heartbeat_ms, 1, 600000)                                              \
     X("rpc_ms", timing.rpc_timeout_ms, 1, 600000)                                                  \
     X("forget_ms", timing.forget_after_ms, 1, 86400000)                                            \
+    X("left_kept", timing.left_kept, 0, 1024)                                                      \
     X("drain_ms", timing.drain_deadline_ms, 1, 86400000)                                           \
     X("supervised", supervised, 0, (1u << SIM_NODES_MAX) - 1)                                      \
     X("drift_ppm", drift_ppm_max, 0, DRIFT_PERCENT * 10000)                                        \

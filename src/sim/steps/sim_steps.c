@@ -93,11 +93,16 @@ static const struct cluster *cluster_of(const struct process *p)
     return n ? node_cluster(n) : NULL;
 }
 
+/* Its incarnation, as the specification counts. */
+static uint32_t life_now(const struct step_tracked *t, const struct cluster *c)
+{
+    return shadow_life(t->p->world->shadow, (int)t->p->node, cluster_incarnation(c));
+}
+
 /* What its own transaction has done to its row, the process learns with the answer. */
-static bool behind(const struct step_model *m, const struct cluster *c)
+static bool behind(const struct step_model *m, const struct cluster *c, uint32_t incarnation)
 {
     enum node_state state = cluster_state(c);
-    uint64_t incarnation = cluster_incarnation(c);
 
     switch (m->me) {
     case NODE_JOINING:
@@ -124,13 +129,14 @@ static uint32_t held_members(const struct view *v)
 static void look_at(const struct step_tracked *t, struct step_node *out)
 {
     const struct cluster *c = cluster_of(t->p);
+    uint32_t incarnation = c ? life_now(t, c) : 0;
 
     out->me = NODE_LEFT;
-    out->known = c ? !behind(&t->model, c) : t->model.me == NODE_LEFT;
+    out->known = c ? !behind(&t->model, c, incarnation) : t->model.me == NODE_LEFT;
     if (!c || !out->known)
         return;
     out->me = cluster_state(c);
-    out->me_incarnation = (uint32_t)cluster_incarnation(c);
+    out->me_incarnation = incarnation;
     out->view = (uint32_t)cluster_view(c)->number;
     out->members = held_members(cluster_view(c));
     out->claim = (uint32_t)cluster_claim(c);
@@ -204,7 +210,7 @@ static void expire_due(struct steps *s)
             t->twin = 0;
             append(s, STEP_TwinExpire, n);
         }
-        if (c && t->model.lease && !behind(&t->model, c) && !has_lease(t->p))
+        if (c && t->model.lease && !behind(&t->model, c, life_now(t, c)) && !has_lease(t->p))
             lapse(s, n);
     }
     s->expiring = false;
@@ -432,7 +438,7 @@ void steps_on_step(struct process *p)
     if (t->p != p || !c)
         return;
     look_at_activations(s, t);
-    if (behind(&t->model, c))
+    if (behind(&t->model, c, life_now(t, c)))
         return;
     s->stepping = p->node + 1;
     step_of(s, p, c);

@@ -25,7 +25,7 @@ void step_refresh(struct steps *s)
         bool beats = from->heartbeat.incarnation == from->rec.incarnation &&
                      uuid_equal(from->heartbeat.boot, from->rec.boot);
         to->state = from->rec.state;
-        to->incarnation = (uint32_t)from->rec.incarnation;
+        to->incarnation = shadow_life(sh, (int)n, from->rec.incarnation);
         to->gone = (uint32_t)from->rec.gone_view;
         to->ack = beats ? (uint32_t)from->heartbeat.ack : 0;
     }
@@ -34,15 +34,17 @@ void step_refresh(struct steps *s)
     s->store.primary = sh->primary_there && !sh->primary.vacant
                            ? (uint32_t)shadow_node_number(sh->primary.node_id) + 1
                            : 0;
-    s->store.primary_incarnation = (uint32_t)sh->primary.incarnation;
+    s->store.primary_incarnation =
+        shadow_life(sh, shadow_node_number(sh->primary.node_id), sh->primary.incarnation);
     s->store.term = (uint32_t)sh->term;
     for (unsigned a = 0; a < s->actors; a++) {
         const struct placement_record *r = &s->followed[a]->place;
         s->store.place[a] = (struct step_place){.generation = (uint32_t)r->generation};
         if (!r->placed)
             continue;
-        s->store.place[a].node = (uint32_t)shadow_node_number(r->node_id) + 1;
-        s->store.place[a].incarnation = (uint32_t)r->incarnation;
+        int node = shadow_node_number(r->node_id);
+        s->store.place[a].node = (uint32_t)node + 1;
+        s->store.place[a].incarnation = shadow_life(sh, node, r->incarnation);
     }
 }
 
@@ -224,12 +226,13 @@ static void on_node_join(struct landing *l)
     }
     take_over(l);
     t->p = l->p;
-    t->model = (struct step_model){.owner = l->seen->life,
-                                   .me = row->state,
-                                   .incarnation = (uint32_t)row->incarnation,
-                                   .view = founds ? (uint32_t)s->w->shadow->view.number : 0,
-                                   .claim = founds ? (uint32_t)s->w->shadow->term : 0,
-                                   .lease = true};
+    t->model =
+        (struct step_model){.owner = l->seen->life,
+                            .me = row->state,
+                            .incarnation = shadow_life(s->w->shadow, (int)l->n, row->incarnation),
+                            .view = founds ? (uint32_t)s->w->shadow->view.number : 0,
+                            .claim = founds ? (uint32_t)s->w->shadow->term : 0,
+                            .lease = true};
     land(l, STEP_NodeJoin);
 }
 

@@ -138,7 +138,7 @@ static void ask(struct world *w, struct process *p, enum order_kind kind, int ta
     if (target >= 0) {
         const struct shadow_node *n = &w->shadow->nodes[target];
         o->left_then = n->times_left;
-        o->was_left = n->there && n->rec.state == NODE_LEFT;
+        o->was_left = (n->there || n->swept) && n->rec.state == NODE_LEFT;
         (void)snprintf(id, sizeof id, "n%d", target + 1);
     }
     list_append(&os->orders, &o->link);

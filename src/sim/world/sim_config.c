@@ -163,6 +163,9 @@ static void draw_orders(struct sim_config *c)
             c->faults |= 1ull << f;
     c->order_ms = draw_skewed(&r, 500, 8000);
     c->guests = draw(&r, 1, SIM_GUESTS_MAX);
+    uint32_t kept = draw(&r, 0, 1);
+    if (rng_chance(&r, 1, 3))
+        c->timing.left_kept = kept; /* rows of nodes that have left are swept soon */
     if (sim_fault_on(c, FAULT_NEWCOMER))
         c->nodes += c->guests;
 }
@@ -358,8 +361,9 @@ void sim_config_to_text(const struct sim_config *c, struct buf *out)
     buf_appendf(out, "seed=%llu store=%s nodes=%u actors=%u echo=%u clients=%u duration_ms=%llu",
                 (unsigned long long)c->seed, sim_store_name(c->store), c->nodes, c->actors,
                 c->echo_actors, c->clients, (unsigned long long)c->duration_ms);
-    buf_appendf(out, " lease_ms=%u heartbeat_ms=%u rpc_ms=%u forget_ms=%u", c->timing.lease_ms,
-                c->timing.heartbeat_ms, c->timing.rpc_timeout_ms, c->timing.forget_after_ms);
+    buf_appendf(out, " lease_ms=%u heartbeat_ms=%u rpc_ms=%u forget_ms=%u left_kept=%u",
+                c->timing.lease_ms, c->timing.heartbeat_ms, c->timing.rpc_timeout_ms,
+                c->timing.forget_after_ms, c->timing.left_kept);
     buf_appendf(out, " supervised=0x%x dead_for_good=%u", c->supervised & ((1u << c->nodes) - 1),
                 c->dead_for_good);
     faults_to_text(c, out);

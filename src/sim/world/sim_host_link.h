@@ -26,6 +26,7 @@ struct host {
     struct sim_event restart;
     struct sim_event watchdog;
     uint64_t alive_ns; /* last sign of life */
+    struct uuid home;  /* on its disk: the cluster that its node is of */
 };
 
 struct hosts {

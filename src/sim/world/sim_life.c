@@ -71,8 +71,17 @@ static void on_other_epoch(void *arg)
     l->left = true; /* it closes, and another one is started */
 }
 
-static const struct node_events node_events = {
-    .left = on_left, .twin = on_twin, .alive = on_alive, .other_epoch = on_other_epoch};
+static void on_at_home(void *arg, struct uuid home)
+{
+    struct life_of *l = arg;
+    l->h->home = home;
+}
+
+static const struct node_events node_events = {.left = on_left,
+                                               .twin = on_twin,
+                                               .alive = on_alive,
+                                               .other_epoch = on_other_epoch,
+                                               .at_home = on_at_home};
 
 static void life_after(struct process *p)
 {
@@ -204,6 +213,7 @@ static struct node_config node_config(struct host *h, const struct process *p)
             {
                 .ks = w->shadow->ks,
                 .boot = p->boot,
+                .home = h->home,
                 .timing = w->config.timing,
                 .class_count = ARRAY_LEN(class_names),
                 .classes = class_names,
