@@ -52,8 +52,11 @@ void sweep_left(struct cluster *c)
     if (txn_active(&op->txn) || c->swept_version == c->scan_version)
         return;
     const struct known_node *k = longest_left(c, &left, &since_ns);
-    if (!k || (left <= c->config.timing.left_kept &&
-               env_now_ns(c->env) - since_ns < c->config.timing.forget_after_ms * NS_PER_MS))
+    uint64_t age_ns = env_now_ns(c->env) - since_ns;
+    /* Its supervisor looks in the row whether it has left. */
+    if (!k || age_ns < timing_window_ns(&c->config.timing) ||
+        (left <= c->config.timing.left_kept &&
+         age_ns < c->config.timing.forget_after_ms * NS_PER_MS))
         return;
     c->swept_version = c->scan_version;
     memset(op, 0, offsetof(struct sweep_node_op, txn));
