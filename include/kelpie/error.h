@@ -53,6 +53,11 @@
     X(30, ALIVE, "alive", 409, 0, NO, "a live node has this id")                                   \
     X(31, FORBIDDEN, "forbidden", 403, 0, NO, "this is not done for who asks so")
 
+/* Numbers are 1 to this. */
+#define KELPIE_ERROR_ONE(num, NAME, name, http, retry, applied, text) +1
+enum { KELPIE_ERROR_MAX = 0 KELPIE_ERRORS(KELPIE_ERROR_ONE) };
+#undef KELPIE_ERROR_ONE
+
 enum kelpie_applied {
     KELPIE_APPLIED_NO,
     KELPIE_APPLIED_UNKNOWN,

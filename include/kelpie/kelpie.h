@@ -28,6 +28,7 @@
 #define KELPIE_BODY_MAX (1024u * 1024)
 #define KELPIE_REPLY_MAX (1024u * 1024)
 #define KELPIE_METHOD_MAX 64
+#define KELPIE_ALLOC_MAX (1024u * 1024 * 1024) /* one piece of memory of kelpie_actor_alloc */
 
 struct kelpie_actor; /* one activation; valid in the callbacks it is given to */
 
@@ -69,15 +70,18 @@ const char *kelpie_actor_id(const struct kelpie_actor *actor);
  * without deactivate, when the lease is lost: take it from kelpie_actor_alloc. */
 void kelpie_actor_set_data(struct kelpie_actor *actor, void *data);
 void *kelpie_actor_data(const struct kelpie_actor *actor);
-/* Memory that ends with the activation, however that ends. Never NULL. */
+/* Memory that ends with the activation, however that ends; zeroed. Never NULL: more than
+ * KELPIE_ALLOC_MAX at once, or than the machine has, ends the process. */
 void *kelpie_actor_alloc(struct kelpie_actor *actor, size_t size);
 
 /* State: a small ordered map of the actor's own. Values are borrowed until the next write of that
- * key or the end of the callback. Returns false (get, next) when there is no such key. */
+ * key or the end of the callback. Returns false (get, next) when there is no such key. A pointer may be
+ * NULL where its length is 0. */
 bool kelpie_state_get(struct kelpie_actor *actor, const void *key, size_t key_len,
                       const uint8_t **value, size_t *value_len);
-/* 0, KELPIE_E_STATE_FULL (a bound above; names are in the log), KELPIE_E_INVALID (empty or too long
- * key). */
+/* 0, KELPIE_E_STATE_FULL (a bound above), KELPIE_E_INVALID (empty or too long key, or NULL with a
+ * length), KELPIE_E_REFUSED (in deactivate). A callback that ends with the error of the last write
+ * that failed, and without a reply, answers with a sentence that names the bound. */
 int kelpie_state_put(struct kelpie_actor *actor, const void *key, size_t key_len, const void *value,
                      size_t value_len);
 /* 0 also when there was no such key; KELPIE_E_STATE_FULL and KELPIE_E_INVALID as above. */
@@ -87,7 +91,8 @@ bool kelpie_state_next(struct kelpie_actor *actor, const void *after, size_t aft
                        const uint8_t **key, size_t *key_len, const uint8_t **value,
                        size_t *value_len);
 
-/* Sets the reply's body (copied). 0, or KELPIE_E_TOO_LARGE. */
+/* Sets the reply's body (copied). 0, KELPIE_E_TOO_LARGE, or KELPIE_E_INVALID (NULL with a length; a NULL
+ * text). */
 int kelpie_reply(struct kelpie_actor *actor, const void *body, size_t len);
 int kelpie_reply_text(struct kelpie_actor *actor, const char *text);
 /* One line in the node's log, with the actor's name. */

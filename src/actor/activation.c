@@ -141,8 +141,10 @@ void act_count_memory(struct kelpie_actor *act)
 
 void *kelpie_actor_alloc(struct kelpie_actor *act, size_t size)
 {
-    struct actor_block *b = mem_zalloc(act->actors->env->mem, 1, sizeof *b + size);
+    struct actor_block *b;
 
+    CHECK(size <= KELPIE_ALLOC_MAX);
+    b = mem_zalloc(act->actors->env->mem, 1, sizeof *b + size);
     b->next = act->blocks;
     act->blocks = b;
     act->block_bytes += sizeof *b + size;

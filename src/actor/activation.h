@@ -23,7 +23,8 @@
 #include "registry/directory.h"
 #include "registry/policy.h"
 
-#define FOLLOWERS_MAX 8    /* repeats that wait for one first */
+#define FOLLOWERS_MAX 8 /* repeats that wait for one first */
+#define WRITE_WHY_SIZE 96
 #define RUN_BATCH 16       /* messages of one actor in one turn of the loop */
 #define STOPS_MAX 64       /* hand-overs and releases under way */
 #define EVICTIONS_MAX 256  /* releases of actors that this node has no room for */
@@ -98,6 +99,7 @@ struct kelpie_actor {
     uint64_t generation;  /* 0 until loaded */
     bool in_receive;
     bool read_only;
+    bool has_run;    /* here: `activate` returned */
     bool counted;    /* in stats.activations */
     bool taken_back; /* by the planted mistake: a drain lets it be for a while */
     int stop_answer; /* what waiting messages are told when it has stopped */
@@ -172,6 +174,9 @@ struct actors {
     size_t nudges;
     size_t locates;
     struct buf out;
+    /* Why the last write of the callback that runs failed. */
+    int write_error;
+    char write_why[WRITE_WHY_SIZE];
 
     struct drain drain;
     struct sweep sweep;
@@ -222,6 +227,11 @@ void act_run(struct kelpie_actor *act);
 void act_run_later(struct kelpie_actor *act);
 /* Takes all waiting messages and the current one out, in order, into `out`. */
 void mailbox_take_all(struct kelpie_actor *act, struct list *out);
+
+/* actor_api.c */
+/* Before a callback that may fail, and after it: the sentence for the status that it gave. */
+void act_callback_begins(struct kelpie_actor *act);
+const char *act_error_text(const struct kelpie_actor *act, int status);
 
 /* invoke.c */
 void act_invoke(struct kelpie_actor *act, struct invocation *inv);

@@ -23,12 +23,18 @@ void *kelpie_actor_data(const struct kelpie_actor *actor)
     return actor->data;
 }
 
+/* NULL with a length is a mistake of the class, which costs it no more than an error. */
+static bool is_bytes(const void *data, size_t len)
+{
+    return data || len == 0;
+}
+
 bool kelpie_state_get(struct kelpie_actor *actor, const void *key, size_t key_len,
                       const uint8_t **value, size_t *value_len)
 {
     struct bytes v;
 
-    if (!actor_state_get(&actor->values, bytes_of(key, key_len), &v))
+    if (!is_bytes(key, key_len) || !actor_state_get(&actor->values, bytes_of(key, key_len), &v))
         return false;
     *value = v.data;
     *value_len = v.len;
@@ -43,14 +49,32 @@ static int refuse_write(const struct kelpie_actor *actor)
     return KELPIE_E_REFUSED;
 }
 
-static int report_full(const struct kelpie_actor *actor, int error)
+void act_callback_begins(struct kelpie_actor *act)
 {
+    act->actors->write_error = 0;
+}
+
+const char *act_error_text(const struct kelpie_actor *act, int status)
+{
+    const struct actors *a = act->actors;
+
+    return status && a->write_error == status ? a->write_why : kelpie_error_text(status);
+}
+
+/* Remembers what was wrong with a write that failed: the class may pass the error on. */
+static int report(struct kelpie_actor *actor, int error, struct bytes key, struct bytes value)
+{
+    struct actors *a = actor->actors;
+    char quoted[2 * WRITE_WHY_SIZE];
+
+    if (!error)
+        return 0;
+    a->write_error = error;
+    actor_state_why(&actor->values, key, value, a->write_why, sizeof a->write_why);
     if (error == KELPIE_E_STATE_FULL) {
         SOMETIMES("state-full");
-        log_warn(&actor->actors->env->log, "actor_state_full",
-                 "type=%s id=%s keys=%zu bytes=%zu keys_max=%u bytes_max=%u value_max=%u",
-                 act_type(actor), act_id(actor), actor->values.keys, actor->values.bytes,
-                 KELPIE_STATE_KEYS_MAX, KELPIE_STATE_BYTES_MAX, KELPIE_STATE_VALUE_MAX);
+        log_warn(&a->env->log, "actor_state_full", "type=%s id=%s why=%s", act_type(actor),
+                 act_id(actor), log_quote(a->write_why, quoted, sizeof quoted));
     }
     return error;
 }
@@ -58,17 +82,24 @@ static int report_full(const struct kelpie_actor *actor, int error)
 int kelpie_state_put(struct kelpie_actor *actor, const void *key, size_t key_len, const void *value,
                      size_t value_len)
 {
+    struct bytes k = bytes_of(key, key_len), v = bytes_of(value, value_len);
+
     if (actor->read_only)
         return refuse_write(actor);
-    return report_full(
-        actor, actor_state_put(&actor->values, bytes_of(key, key_len), bytes_of(value, value_len)));
+    if (!is_bytes(key, key_len) || !is_bytes(value, value_len))
+        return KELPIE_E_INVALID;
+    return report(actor, actor_state_put(&actor->values, k, v), k, v);
 }
 
 int kelpie_state_delete(struct kelpie_actor *actor, const void *key, size_t key_len)
 {
+    struct bytes k = bytes_of(key, key_len);
+
     if (actor->read_only)
         return refuse_write(actor);
-    return report_full(actor, actor_state_delete(&actor->values, bytes_of(key, key_len)));
+    if (!is_bytes(key, key_len))
+        return KELPIE_E_INVALID;
+    return report(actor, actor_state_delete(&actor->values, k), k, bytes_of(NULL, 0));
 }
 
 bool kelpie_state_next(struct kelpie_actor *actor, const void *after, size_t after_len,
@@ -77,7 +108,8 @@ bool kelpie_state_next(struct kelpie_actor *actor, const void *after, size_t aft
 {
     struct bytes k, v;
 
-    if (!actor_state_next(&actor->values, bytes_of(after, after_len), &k, &v))
+    if (!is_bytes(after, after_len) ||
+        !actor_state_next(&actor->values, bytes_of(after, after_len), &k, &v))
         return false;
     *key = k.data;
     *key_len = k.len;
@@ -88,6 +120,8 @@ bool kelpie_state_next(struct kelpie_actor *actor, const void *after, size_t aft
 
 int kelpie_reply(struct kelpie_actor *actor, const void *body, size_t len)
 {
+    if (!is_bytes(body, len))
+        return KELPIE_E_INVALID;
     if (len > KELPIE_REPLY_MAX)
         return KELPIE_E_TOO_LARGE;
     /* In activate and deactivate there is nobody to reply to. */
@@ -100,7 +134,7 @@ int kelpie_reply(struct kelpie_actor *actor, const void *body, size_t len)
 
 int kelpie_reply_text(struct kelpie_actor *actor, const char *text)
 {
-    return kelpie_reply(actor, text, strlen(text));
+    return text ? kelpie_reply(actor, text, strlen(text)) : KELPIE_E_INVALID;
 }
 
 void kelpie_log(struct kelpie_actor *actor, const char *text)
@@ -108,5 +142,5 @@ void kelpie_log(struct kelpie_actor *actor, const char *text)
     char quoted[512];
 
     log_info(&actor->actors->env->log, "actor", "type=%s id=%s text=%s", act_type(actor),
-             act_id(actor), log_quote(text, quoted, sizeof quoted));
+             act_id(actor), log_quote(text ? text : "", quoted, sizeof quoted));
 }

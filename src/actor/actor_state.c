@@ -1,5 +1,7 @@
 #include "actor/actor_state.h"
 
+#include <stdio.h>
+
 #include "kelpie/error.h"
 
 /* What a store key can hold whatever the bytes are, and what the public header promises. */
@@ -103,7 +105,7 @@ int actor_state_load(struct actor_state *s, struct bytes key, struct bytes value
 
     if (key.len == 0 || s->keys + 1 > KELPIE_STATE_KEYS_MAX ||
         s->bytes + key.len + value.len > KELPIE_STATE_BYTES_MAX || find(s, key))
-        return KELPIE_E_STATE_FULL;
+        return KELPIE_E_STORE_CORRUPT;
     e = entry_new(s, key);
     e->value = mem_dup(s->mem, value.data, value.len);
     e->value_len = value.len;
@@ -160,6 +162,27 @@ static bool has_room(const struct actor_state *s, const struct state_entry *e, s
 
     return keys <= KELPIE_STATE_KEYS_MAX && bytes <= KELPIE_STATE_BYTES_MAX &&
            value.len <= KELPIE_STATE_VALUE_MAX && changes <= KELPIE_STATE_CHANGES_MAX;
+}
+
+void actor_state_why(const struct actor_state *s, struct bytes key, struct bytes value, char *out,
+                     size_t size)
+{
+    if (key.len == 0)
+        (void)snprintf(out, size, "a state key is empty");
+    else if (key.len > KEY_LEN_MAX)
+        (void)snprintf(out, size, "a state key has %zu bytes; at most %d are allowed", key.len,
+                       KEY_LEN_MAX);
+    else if (value.len > KELPIE_STATE_VALUE_MAX)
+        (void)snprintf(out, size, "a state value has %zu bytes; at most %u are allowed", value.len,
+                       KELPIE_STATE_VALUE_MAX);
+    else if (s->unsaved_count >= KELPIE_STATE_CHANGES_MAX)
+        (void)snprintf(out, size, "more than %d keys of the state would change at once",
+                       KELPIE_STATE_CHANGES_MAX);
+    else if (s->keys >= KELPIE_STATE_KEYS_MAX && !actor_state_get(s, key, &value))
+        (void)snprintf(out, size, "the state would have more than %d keys", KELPIE_STATE_KEYS_MAX);
+    else
+        (void)snprintf(out, size, "the state would have more than %u bytes",
+                       KELPIE_STATE_BYTES_MAX);
 }
 
 int actor_state_put(struct actor_state *s, struct bytes key, struct bytes value)

@@ -23,12 +23,16 @@ struct actor_state {
 
 void actor_state_init(struct actor_state *s, struct mem mem);
 void actor_state_deinit(struct actor_state *s);
-/* A row as loaded: saved, untouched. Returns 0, or KELPIE_E_STATE_FULL for rows over the bounds. */
+/* A row as loaded: saved, untouched. Returns 0, or KELPIE_E_STORE_CORRUPT: no actor can have written
+ * rows over the bounds. */
 int actor_state_load(struct actor_state *s, struct bytes key, struct bytes value) MUST_USE;
 
 bool actor_state_get(const struct actor_state *s, struct bytes key, struct bytes *value);
 int actor_state_put(struct actor_state *s, struct bytes key, struct bytes value) MUST_USE;
 int actor_state_delete(struct actor_state *s, struct bytes key) MUST_USE;
+/* The sentence for a put (or a delete: no value) that has just failed, with the bound that it met. */
+void actor_state_why(const struct actor_state *s, struct bytes key, struct bytes value, char *out,
+                     size_t size);
 bool actor_state_next(const struct actor_state *s, struct bytes after, struct bytes *key,
                       struct bytes *value);
 

@@ -42,6 +42,7 @@ static int call_receive(struct kelpie_actor *act, const struct invocation *inv)
     uint64_t began_ns = env_now_ns(a->env), took_ns;
     int status;
 
+    act_callback_begins(act);
     act->in_receive = true;
     status = act->class->receive(act, &message);
     act->in_receive = false;
@@ -214,7 +215,7 @@ void act_invoke(struct kelpie_actor *act, struct invocation *inv)
             actor_state_rollback(&act->values);
         status = handler_error(status);
         if (inv->reply.len == 0)
-            buf_append_bytes(&inv->reply, bytes_of_str(kelpie_error_text(status)));
+            buf_append_bytes(&inv->reply, bytes_of_str(act_error_text(act, status)));
         answer_current(act, status, buf_bytes(&inv->reply));
     } else if (!actor_state_touched(&act->values)) {
         answer_current(act, 0, buf_bytes(&inv->reply));

@@ -49,8 +49,12 @@ static int load_row(struct kelpie_actor *act, struct store_row row, struct buf *
 static int load_rows(struct kelpie_actor *act, struct store_result rows, char *text, size_t size)
 {
     struct buf scratch;
-    int error = rows.more ? KELPIE_E_STATE_FULL : 0;
+    int error = 0;
 
+    if (rows.more) {
+        (void)snprintf(text, size, "the actor has more than %zu rows", rows.count);
+        return KELPIE_E_STORE_CORRUPT;
+    }
     buf_init(&scratch, act->actors->env->mem);
     for (size_t i = 0; i < rows.count && !error; i++) {
         error = load_row(act, rows.rows[i], &scratch);
@@ -79,6 +83,7 @@ static void start(struct kelpie_actor *act)
         return;
     }
     CHECK(!act->current);
+    act_callback_begins(act);
     if (act->class->activate)
         error = act->class->activate(act);
     if (error) {
@@ -86,12 +91,14 @@ static void start(struct kelpie_actor *act)
         log_warn(&a->env->log, "actor_activate_failed", "type=%s id=%s error=%s", act_type(act),
                  act_id(act), kelpie_error_name(error));
         act_drop(act, error < 0 ? error : KELPIE_E_HANDLER_FAILED, NULL,
-                 "the actor's class failed to activate it");
+                 a->write_error == error ? a->write_why
+                                         : "the actor's class failed to activate it");
         return;
     }
     if (!MUTANT("dropactivate"))
         actor_state_keep(&act->values);
     act_set_state(act, ACT_IDLE);
+    act->has_run = true;
     act_count_memory(act);
     a->stats.activated++;
     act_run(act);
@@ -107,8 +114,7 @@ static void load_failed(struct kelpie_actor *act, const struct load_args *args, 
         act_drop(act, KELPIE_E_NOT_HERE, &hint, "");
         return;
     }
-    if (status == KELPIE_E_STORE_CORRUPT || status == KELPIE_E_STORE_NEWER ||
-        status == KELPIE_E_STATE_FULL) {
+    if (status == KELPIE_E_STORE_CORRUPT || status == KELPIE_E_STORE_NEWER) {
         char why_quoted[TXN_REASON_SIZE * 2];
         SOMETIMES("state-cannot-be-loaded");
         log_error(&a->env->log, "actor_load_failed", "type=%s id=%s error=%s why=%s", act_type(act),

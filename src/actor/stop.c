@@ -109,7 +109,11 @@ static void on_handed_over(struct txn *txn, int status)
         SOMETIMES("handed-over");
         a->stats.migrations++;
         directory_learn(&a->directory, act_type(act), act_id(act), &now);
-        nudge(a, act, &now);
+        /* What has not run here may be what ends whoever activates it: that is for a call to ask. */
+        if (act->has_run)
+            nudge(a, act, &now);
+        else
+            SOMETIMES("handed-over-unheard-of");
         act_drop(act, KELPIE_E_NOT_HERE, &now, "");
     } else if (status == KELPIE_E_REFUSED && args->outcome == PLACE_NOT_MINE) {
         struct placement now = args->result;

@@ -389,7 +389,8 @@ int request_record_decode(struct bytes key, struct bytes value, struct buf *scra
     r->sequence = tuple_next_uint(&f);
     r->generation = tuple_next_uint(&f);
     int64_t status = tuple_next_int(&f);
-    if (status < INT32_MIN || status > INT32_MAX)
+    /* 0, or an error. */
+    if (status > 0 || status < -KELPIE_ERROR_MAX)
         return KELPIE_E_STORE_CORRUPT;
     r->status = (int32_t)status;
     r->reply_kept = tuple_next_bool(&f);

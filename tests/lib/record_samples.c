@@ -1,5 +1,6 @@
 #include "lib/record_samples.h"
 
+#include "kelpie/error.h"
 #include "support/test_mem.h"
 
 #define B(s) bytes_of("" s, sizeof(s) - 1)
@@ -292,12 +293,12 @@ static const struct state_record state_empty = {.value = {(const uint8_t *)"", 0
 static const uint8_t many_nuls[32u * 1024];
 static const struct state_record state_nuls = {.value = {many_nuls, 1000}};
 static const struct state_record state_big = {.value = {many_nuls, sizeof(many_nuls)}};
-static const struct request_record request_lost = {
-    .request_id = X64, .sequence = UINT64_MAX, .generation = UINT64_MAX, .status = INT32_MIN};
-static const struct request_record request_max = {.request_id = X64,
-                                                  .status = INT32_MAX,
-                                                  .reply_kept = true,
-                                                  .reply = {many_nuls, REPLY_KEPT_MAX}};
+static const struct request_record request_lost = {.request_id = X64,
+                                                   .sequence = UINT64_MAX,
+                                                   .generation = UINT64_MAX,
+                                                   .status = -KELPIE_ERROR_MAX};
+static const struct request_record request_max = {
+    .request_id = X64, .status = 0, .reply_kept = true, .reply = {many_nuls, REPLY_KEPT_MAX}};
 
 static const struct record_sample extreme[] = {
     {"format, greatest", KEY_FORMAT, &format_max, NULL, NULL},

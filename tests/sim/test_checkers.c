@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "kelpie/error.h"
 #include "sim/sim_rig.h"
 #include "sim/workload/sim_workload_link.h"
 
@@ -584,6 +585,61 @@ static void what_timed_out_was_not_applied(void **state)
     rig_end(&f.r);
 }
 
+/* What the table of errors says of a status, against what happened: of all attempts together, and of
+ * the one that is known to have been applied. */
+static void what_is_said_of_a_request_is_true(void **state)
+{
+    static const struct {
+        unsigned attempts;
+        int told[2];     /* the first of them; 0: nothing yet */
+        bool is_applied; /* then */
+        unsigned by;
+        int told_after[2];
+        const char *check;
+    } rows[] = {
+        {1, {KELPIE_E_MAILBOX_FULL}, false, 0, {0}, NULL},
+        {1, {0}, true, 0, {KELPIE_E_UNKNOWN_RESULT}, NULL},
+        {1, {0}, true, 0, {KELPIE_E_UNKNOWN_TYPE}, "AppliedIsTrue"},
+        {1, {KELPIE_E_TIMEOUT}, true, 0, {0}, "AppliedIsTrue"},
+        {2, {KELPIE_E_TIMEOUT}, true, 0, {0}, NULL}, /* the other one was */
+        {2, {KELPIE_E_TIMEOUT}, true, 2, {0}, NULL},
+        {2, {KELPIE_E_TIMEOUT}, true, 1, {0}, "AppliedIsTrue"},
+        {2, {0}, true, 2, {KELPIE_E_NODE_FULL}, NULL},
+        {2, {0}, true, 1, {KELPIE_E_NODE_FULL}, "AppliedIsTrue"},
+        {2, {0}, true, 0, {KELPIE_E_LIMIT, KELPIE_E_LIMIT}, "AppliedIsTrue"},
+        {2, {0}, true, 0, {KELPIE_E_LIMIT, KELPIE_E_UNREACHABLE}, NULL},
+        {1, {KELPIE_E_APPLIED_NO_REPLY}, false, 0, {0}, "AppliedIsTrue"},
+        {1, {0}, true, 0, {KELPIE_E_APPLIED_NO_REPLY}, NULL},
+    };
+    struct fixture f;
+    (void)state;
+    begin(&f);
+    struct world *w = &f.r.w;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct sim_actor a = {.type = "trial", .id = "a", .counter = true, .trial = true};
+        struct sim_op op = op_of(&a, OP_ADD, 1, 2);
+        op.open = rows[i].attempts;
+        for (unsigned k = 0; k < 2 && rows[i].told[k]; k++)
+            (void)check_outcome(w, &op, k + 1, false, rows[i].told[k]);
+        if (rows[i].is_applied)
+            check_applied(w, &op, rows[i].by);
+        for (unsigned k = 0; k < 2 && rows[i].told_after[k]; k++)
+            (void)check_outcome(w, &op, k + 1, false, rows[i].told_after[k]);
+        (void)check_outcome(w, &op, 9, true, KELPIE_E_MAILBOX_FULL); /* it began too late */
+        assert_int_equal(w->violation_count, rows[i].check != NULL);
+        if (rows[i].check)
+            assert_string_equal(w->violations[0].check, rows[i].check);
+        w->violation_count = 0;
+        w->stop = false;
+    }
+    struct sim_actor a = {.type = "counter", .id = "a", .counter = true};
+    struct sim_op get = op_of(&a, OP_GET, 1, 0);
+    get.open = 1;
+    check_applied(w, &get, 0);
+    assert_int_equal(w->violation_count, 1);
+    rig_end(&f.r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -596,6 +652,7 @@ int main(void)
         cmocka_unit_test(writes_are_fenced),
         cmocka_unit_test(a_request_is_applied_once),
         cmocka_unit_test(rows_decode),
+        cmocka_unit_test(what_is_said_of_a_request_is_true),
         cmocka_unit_test(whoever_is_flagged_was_apart),
         cmocka_unit_test(one_is_flagged_at_a_time),
         cmocka_unit_test(flags_leave_a_majority),

@@ -132,6 +132,9 @@ static void test_bounds(void **state)
         error = put(&s, key, "");
     }
     assert_int_equal(n - 1, KELPIE_STATE_KEYS_MAX);
+    /* Rows that no actor can have written are damage, not a state that is full. */
+    assert_int_equal(actor_state_load(&s, bytes_of_str("more"), bytes_of_str("")),
+                     KELPIE_E_STORE_CORRUPT);
     actor_state_saved(&s);
     /* All out, then others in: more changes than one commit may carry. */
     for (unsigned i = 0; i < KELPIE_STATE_KEYS_MAX; i++) {

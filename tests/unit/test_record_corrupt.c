@@ -428,8 +428,10 @@ static void requests_out_of_bounds(void **state)
 {
     struct bufs *b = *state;
     const int corrupt = KELPIE_E_STORE_CORRUPT;
-    assert_int_equal(forged_request(b, "r", INT32_MIN, true, REPLY_KEPT_MAX), 0);
-    assert_int_equal(forged_request(b, "r", INT32_MAX, false, 0), 0);
+    assert_int_equal(forged_request(b, "r", -KELPIE_ERROR_MAX, true, REPLY_KEPT_MAX), 0);
+    assert_int_equal(forged_request(b, "r", 0, false, 0), 0);
+    assert_int_equal(forged_request(b, "r", 1, false, 0), corrupt);
+    assert_int_equal(forged_request(b, "r", -KELPIE_ERROR_MAX - 1, false, 0), corrupt);
     assert_int_equal(forged_request(b, "", 0, true, 0), corrupt);
     assert_int_equal(forged_request(b, text_of(64), 0, true, 0), 0);
     assert_int_equal(forged_request(b, text_of(65), 0, true, 0), corrupt);

@@ -62,6 +62,47 @@ static bool check_add(struct world *w, struct sim_op *op, uint64_t value)
     return true;
 }
 
+/* Trials write which of a request's attempts applied it. Of others that is not to be seen, but all the
+ * attempts that had begun cannot have been told that it was none of them. */
+static bool check_told_no(struct world *w, const struct sim_op *op)
+{
+    bool lied = op->applied_by < 64 && op->told_no >> op->applied_by & 1u;
+
+    return COMPARE(
+        w, CHECK_APPLIED, op->open > 0 && !lied,
+        "%s/%s applied request %s by its attempt %u (0: not known), and %s was told that "
+        "it was not applied",
+        op->actor->type, op->actor->id, op->request_id, op->applied_by,
+        lied ? "that" : "each of them");
+}
+
+bool check_outcome(struct world *w, struct sim_op *op, unsigned attempt, bool late, int status)
+{
+    enum kelpie_applied applied = kelpie_error_applied(status);
+
+    if (applied == KELPIE_APPLIED_YES && op->kind == OP_ADD)
+        return COMPARE(w, CHECK_APPLIED, op->applied,
+                       "%s/%s told request %s that it was applied, and it was not", op->actor->type,
+                       op->actor->id, op->request_id);
+    if (applied != KELPIE_APPLIED_NO || late)
+        return true;
+    CHECK(op->open > 0);
+    op->open--;
+    if (attempt < 64)
+        op->told_no |= 1ull << attempt;
+    return !op->applied || check_told_no(w, op);
+}
+
+void check_applied(struct world *w, struct sim_op *op, unsigned by)
+{
+    op->applied = true;
+    op->applied_by = by;
+    if (COMPARE(w, CHECK_APPLIED, op->kind == OP_ADD,
+                "%s/%s applied request %s, which adds nothing", op->actor->type, op->actor->id,
+                op->request_id))
+        (void)check_told_no(w, op);
+}
+
 bool check_error(struct world *w, struct sim_op *op, int status, struct bytes why)
 {
     struct sim_actor *a = op->actor;

@@ -89,6 +89,7 @@ static bool had_to_compare(const struct world *w, enum check c)
         return w->shadow->placements > 0;
     case CHECK_STALE_WRITE:
     case CHECK_APPLIED_ONCE:
+    case CHECK_APPLIED:
         return workload_stats(w)->acknowledged_adds > 0;
     case CHECK_REPLIES:
     case CHECK_DURABLE:

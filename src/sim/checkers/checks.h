@@ -31,6 +31,7 @@
     X(PLACED, "PlacedOnActive")                                                                    \
     X(BY_NODE, "ByNodeIsPlacement")                                                                \
     X(APPLIED_ONCE, "AppliedOnce")                                                                 \
+    X(APPLIED, "AppliedIsTrue")                                                                    \
     X(REPLIES, "RepliesInOrder")                                                                   \
     X(DURABLE, "AcknowledgedIsDurable")                                                            \
     X(LINEARIZABLE, "Linearizable")                                                                \

@@ -4,10 +4,15 @@
 #include <stdlib.h>
 
 #include "sim/checkers/checks.h"
+#include "sim/workload/sim_trial.h"
+#include "sim/workload/sim_workload.h"
 
 /* A request id that an actor has applied. */
 struct shadow_request {
     struct map_node node;
+    struct list link; /* in `applied`, during the commit that applies it */
+    const struct shadow_actor *actor;
+    const char *request_id; /* in the key */
     uint64_t sequence;
     size_t len;
     char key[];
@@ -30,6 +35,7 @@ struct shadow *shadow_new(struct world *w)
     map_init(&s->states);
     map_init(&s->by_node);
     map_init(&s->requests);
+    list_init(&s->applied);
     buf_init(&s->scratch, shadow_mem(s));
     return s;
 }
@@ -318,8 +324,38 @@ static void applied_once(struct shadow *s, const struct shadow_actor *a,
             "%s/%s applied request %s twice: as its commits %llu and %llu", a->type, a->id,
             r->request_id, before ? (unsigned long long)before->sequence : 0,
             (unsigned long long)r->sequence);
-    if (before)
+    s->applied_count++;
+    if (before) {
         mem_free(shadow_mem(s), q);
+        return;
+    }
+    q->actor = a;
+    q->request_id = q->key + a->name_len + 1;
+    list_append(&s->applied, &q->link);
+}
+
+/* Now that the whole commit is seen. */
+static void tell_applied(struct shadow *s)
+{
+    struct list *l;
+
+    while ((l = list_pop(&s->applied))) {
+        const struct shadow_request *q = LIST_ENTRY(l, struct shadow_request, link);
+        workload_applied(s->w, q->actor->type, q->actor->id, q->request_id,
+                         s->applied_count == 1 ? s->applied_by : 0);
+    }
+}
+
+/* A trial says which attempt of a request it was. */
+static void note_attempt(struct shadow *s, const struct key_parts *parts,
+                         const struct state_record *state)
+{
+    if (strcmp(parts->type, sim_class_trial.type) != 0 ||
+        !bytes_equal(bytes_of(parts->state_key, parts->state_key_len), bytes_of_str(TRIAL_ATTEMPT)))
+        return;
+    s->applied_by = 0;
+    for (size_t i = 0; i < state->value.len; i++)
+        s->applied_by = s->applied_by * 10 + (unsigned)(state->value.data[i] - '0');
 }
 
 static void apply_state(struct shadow *s, const struct shadow_change *c,
@@ -332,7 +368,8 @@ static void apply_state(struct shadow *s, const struct shadow_change *c,
     if (w->kind != STORE_PUT)
         return;
     if (parts->family == KEY_STATE) {
-        decoded(s, w, state_record_decode(w->key, w->value, &s->scratch, &state));
+        if (decoded(s, w, state_record_decode(w->key, w->value, &s->scratch, &state)))
+            note_attempt(s, parts, &state);
         return;
     }
     if (!decoded(s, w, request_record_decode(w->key, w->value, &s->scratch, &rec)))
@@ -449,6 +486,7 @@ static void apply_range(struct shadow *s, struct shadow_change *c, const struct 
 void shadow_apply(struct shadow *s, struct shadow_change *c)
 {
     list_init(&c->actors);
+    s->applied_count = s->applied_by = 0;
     c->old_view = s->view;
     c->old_primary = s->primary;
     c->old_term = s->term;
@@ -464,4 +502,5 @@ void shadow_apply(struct shadow *s, struct shadow_change *c)
         else
             apply_one(s, c, &c->seen->writes[i]);
     }
+    tell_applied(s);
 }

@@ -95,6 +95,9 @@ struct shadow {
     struct map by_node;
     struct map requests; /* struct shadow_request: those that were applied */
     struct buf scratch;
+    /* Requests that this commit applies, of how many, and which attempt of one it says it was. */
+    struct list applied;
+    unsigned applied_count, applied_by;
     struct sim_mem mem;
 
     /* Of each view number: a hash of its members, from the node rows at its commit. */

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "actor/actor.h"
 #include "kelpie/error.h"
 
 #define FIRST_LINE "kelpie-sim case 1"
@@ -64,7 +65,9 @@
     X("slow_handler_ms", slow_handler_ms, 1, 600000)                                               \
     X("burst_ms", burst_ms, 1, 86400000)                                                           \
     X("aim", aim_per_16, 0, 16)                                                                    \
-    X("room", room, 0, SIM_ACTORS_MAX)
+    X("room", room, 0, SIM_ACTORS_MAX)                                                             \
+    X("mailbox", mailbox, 0, MAILBOX_MAX)                                                          \
+    X("trial_hosts", trial_hosts, 0, SIM_ALL_NODES)
 
 struct case_field {
     const char *name;
@@ -203,7 +206,8 @@ static int take_line(struct sim_case *c, char *line, bool *seeded, char *why, si
             sim_config_draw(&c->config, seed);
         /* As it was when files did not name these yet. */
         c->config.store = SIM_STORE_EMBEDDED;
-        c->config.aim_per_16 = c->config.room = 0;
+        c->config.aim_per_16 = c->config.room = c->config.mailbox = 0;
+        c->config.trial_hosts = SIM_ALL_NODES;
         *seeded = true;
     } else if (!*seeded) {
         (void)snprintf(why, why_size, "'%.60s' comes before the seed", line);

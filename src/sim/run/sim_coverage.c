@@ -60,6 +60,7 @@ static const struct {
     {"commit-fenced",
      "what moves an actor also meets its commit as a conflict, and its node has lost the lease before "
      "it reads again; only a clock beyond the bound of drift lets the rule see it"},
+    {"fenced-after-it-may-have-landed", "the same, after an attempt with an unknown result"},
     {"stale-primary-notices",
      "who takes a primary's place waits for its lease; only a clock beyond the bound of drift lets it "
      "read of that with its claim"},

@@ -7,7 +7,8 @@
 #include "sim/checkers/checks.h"
 
 /*
- * The state: "n" the counter, "a" how many activations have written, "sum" the number of the other
+ * The state: "n" the counter, "a" how many activations have written, "by" which attempt of the last
+ * request it was, "sum" the number of the other
  * keys and of their bytes, and fillers, whose keys begin with 'f'. All of them are put in one
  * message, so a state whose sum does not fit is one of which a part got lost, or landed alone.
  */
@@ -24,7 +25,7 @@ struct trial {
 };
 
 struct asked {
-    unsigned amount, what, size;
+    unsigned amount, what, size, attempt;
 };
 
 static struct process *process_of(const struct kelpie_actor *actor)
@@ -246,7 +247,7 @@ static bool parse(const struct kelpie_message *m, struct asked *out)
         return false;
     memcpy(text, m->body, m->body_len);
     text[m->body_len] = '\0';
-    return sscanf(text, "%u %u %u", &out->amount, &out->what, &out->size) == 3 &&
+    return sscanf(text, "%u %u %u %u", &out->amount, &out->what, &out->size, &out->attempt) == 4 &&
            out->what < TRIAL_COUNT;
 }
 
@@ -280,6 +281,8 @@ static int receive(struct kelpie_actor *actor, const struct kelpie_message *m)
     uint64_t v = get(actor, "n") + asked.amount;
     if (strcmp(m->method, "add") == 0) {
         int error = put(actor, "n", v);
+        if (!error)
+            error = put(actor, TRIAL_ATTEMPT, asked.attempt);
         (void)expect(actor, error == 0, "a number cannot be replaced by one of its size");
         grow(actor, asked.what);
         put_sum(actor);
@@ -302,6 +305,8 @@ static int activate(struct kelpie_actor *actor)
     int error = put(actor, "a", t->activations);
     if (!error)
         error = put(actor, "n", get(actor, "n"));
+    if (!error)
+        error = put(actor, TRIAL_ATTEMPT, get(actor, TRIAL_ATTEMPT));
     (void)expect(actor, error == 0, "activate cannot write");
     put_sum(actor);
     if (world_fault(p->world, FAULT_ACTOR_FAILS, STREAM_TRIAL, 1, ACTIVATE_FAILS_IN))

@@ -11,7 +11,10 @@
 
 extern const struct kelpie_class sim_class_trial;
 
-/* What a message asks for: the body is "<amount> <what> <size>". */
+/* The key of the number of the attempt that was applied last. */
+#define TRIAL_ATTEMPT "by"
+
+/* What a message asks for: the body is "<amount> <what> <size> <number of the attempt>". */
 enum trial_what {
     TRIAL_NOTHING,
     TRIAL_FAIL,       /* writes, then KELPIE_E_HANDLER_FAILED */

@@ -3,9 +3,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "actor/activation.h"
 #include "kelpie/error.h"
 #include "sim/report/sim_record.h"
-#include "sim/workload/sim_trial.h"
 #include "sim/workload/sim_workload_link.h"
 #include "sim/world/sim_host.h"
 
@@ -13,11 +13,11 @@
 #define LATE_MS 1500 /* after its deadline a call must have been completed */
 /* An actor keeps 256 request ids: no more requests than this begin while one may be repeated. */
 #define ADDS_APART_MAX 200
-#define AMOUNT_MAX 3
 #define GIVE_UP_IN 12 /* one in so many errors makes a client give up */
 #define COME_BACK_MS_MAX 20000
 #define ASK_AGAIN_IN 16
 #define BURST_CALLS (MAILBOX_MAX + 64)
+#define STORM_CALLS (3 * FOLLOWERS_MAX)
 
 struct client {
     struct world *w;
@@ -36,6 +36,8 @@ struct attempt {
     struct sim_op *op;
     struct process *p;
     uint64_t started_ns;
+    bool late;       /* it began when its request had been applied already */
+    unsigned number; /* of the request's attempts, from 1 */
 };
 
 struct workload {
@@ -47,6 +49,7 @@ struct workload {
     struct client *probes;
     struct sim_event burst;
     struct list attempts;
+    struct map ops; /* by request id */
     uint32_t serial;
     bool stopped;
     bool between_epochs;
@@ -64,76 +67,27 @@ static void op_release(struct sim_op *op)
         op->refs--;
 }
 
-/* Forgets what is over, and says whether another add may begin. */
+static void op_free(struct workload *work, struct sim_op *op)
+{
+    map_remove(&work->ops, &op->node);
+    list_remove(&op->link);
+    free(op);
+}
+
+/* Forgets what is over, and says whether another add may begin. The oldest request that may still be
+ * repeated decides: those behind it saw as many adds or more. */
 static bool may_add(const struct world *w, struct sim_actor *a)
 {
-    bool may = true;
-
-    LIST_FOREACH_SAFE(it, tmp, &a->ops)
-    {
-        struct sim_op *op = LIST_ENTRY(it, struct sim_op, link);
-        if (op->refs == 0 && op->expires_ns < w->now_ns) {
-            list_remove(&op->link);
-            free(op);
-        } else {
-            may &= a->adds - op->adds_before < ADDS_APART_MAX;
-        }
+    while (!list_empty(&a->ops)) {
+        struct sim_op *op = LIST_ENTRY(a->ops.next, struct sim_op, link);
+        if (op->refs > 0 || op->expires_ns >= w->now_ns)
+            return a->adds - op->adds_before < ADDS_APART_MAX;
+        op_free(w->work, op);
     }
-    return may;
+    return true;
 }
 
 /* ---- requests */
-
-/* What a trial is asked for beyond the ordinary. */
-static unsigned draw_what(struct world *w, struct sim_op *op)
-{
-    static const int errors[] = {[TRIAL_FAIL] = KELPIE_E_HANDLER_FAILED,
-                                 [TRIAL_FAIL_ODDLY] = KELPIE_E_HANDLER_FAILED,
-                                 [TRIAL_INVALID] = KELPIE_E_INVALID,
-                                 [TRIAL_NO_METHOD] = KELPIE_E_UNKNOWN_METHOD};
-    static const size_t sizes[] = {100,   REPLY_KEPT_MAX,   REPLY_KEPT_MAX + 1,
-                                   50000, KELPIE_REPLY_MAX, KELPIE_REPLY_MAX + 1};
-    unsigned what = TRIAL_FAIL + (unsigned)world_below(w, STREAM_TRIAL, TRIAL_COUNT - TRIAL_FAIL);
-    bool fails = what < ARRAY_LEN(errors);
-
-    if (w->calm || world_below(w, STREAM_TRIAL, 64) >= w->config.special_per_64 ||
-        !sim_fault_on(&w->config, fails ? FAULT_ACTOR_FAILS : FAULT_ACTOR_GROWS) ||
-        (op->kind != OP_ADD && what != TRIAL_LONG_REPLY))
-        return TRIAL_NOTHING;
-    if (fails) {
-        op->kind = OP_FAIL;
-        op->expect = errors[what];
-    } else if (what == TRIAL_LONG_REPLY) {
-        op->reply_len = sizes[world_below(w, STREAM_TRIAL, ARRAY_LEN(sizes))];
-    }
-    world_met(w, fails ? FAULT_ACTOR_FAILS : FAULT_ACTOR_GROWS);
-    return what;
-}
-
-/* The body of the request, and what it counts for. */
-static void op_ask(struct world *w, struct sim_op *op, bool may_be_special)
-{
-    struct sim_actor *a = op->actor;
-    unsigned what = TRIAL_NOTHING;
-
-    if (op->kind == OP_ADD)
-        op->amount = 1 + world_below(w, STREAM_WORK, AMOUNT_MAX);
-    if (a->trial && may_be_special)
-        what = draw_what(w, op);
-    if (op->kind == OP_ECHO)
-        (void)snprintf(op->body, sizeof op->body, "hello %u", op->serial);
-    else if (a->trial)
-        (void)snprintf(op->body, sizeof op->body, "%u %u %zu", (unsigned)op->amount, what,
-                       op->reply_len);
-    else if (op->kind == OP_ADD)
-        (void)snprintf(op->body, sizeof op->body, "%u", (unsigned)op->amount);
-    if (op->reply_len > KELPIE_REPLY_MAX)
-        op->reply_len = 0; /* it gets the value alone */
-    if (op->kind != OP_ADD)
-        return;
-    a->adds++;
-    a->issued += op->amount;
-}
 
 static struct sim_op *op_new(struct workload *work, const struct client *c)
 {
@@ -152,6 +106,7 @@ static struct sim_op *op_new(struct workload *work, const struct client *c)
     list_append(&a->ops, &op->link);
     op->lost = work->between_epochs;
     (void)snprintf(op->request_id, sizeof op->request_id, "r%u", op->serial);
+    CHECK(!map_insert(&work->ops, &op->node, bytes_of_str(op->request_id)));
     if (!a->counter)
         op->kind = OP_ECHO;
     else if (!may_add(w, a) || c->only || world_below(w, STREAM_WORK, 4) == 0)
@@ -190,10 +145,10 @@ static void take_answer(struct workload *work, struct attempt *a, int status, st
     struct sim_op *op = a->op;
     bool first = !op->answered;
 
-    if (op->lost)
+    if (op->lost || !check_outcome(work->w, op, a->number, a->late, status))
         return;
     if (status) {
-        if (status == KELPIE_E_TIMEOUT)
+        if (kelpie_error_applied(status) == KELPIE_APPLIED_NO)
             history_refused(op);
         work->stats.errors++;
         work->stats.mailbox_full += status == KELPIE_E_MAILBOX_FULL;
@@ -222,18 +177,38 @@ static void record_attempt(const struct attempt *a, int status)
     record_call(a->p->world, &l, methods[a->op->kind], a->op->actor->type, a->op->actor->id);
 }
 
+/* Some node that lives hosts actors of that class. */
+static bool is_hosted(struct world *w, const struct sim_actor *a)
+{
+    for (unsigned n = 0; n < w->config.nodes; n++)
+        if (host_process(w, n, SIM_SLOT_NODE) && (!a->trial || w->config.trial_hosts >> n & 1u))
+            return true;
+    return false;
+}
+
+static void probe_done(struct client *c)
+{
+    c->done = true;
+    c->w->checks->compared[CHECK_ANSWERS]++;
+    client_drop_op(c);
+}
+
 static void on_call_done(void *arg, int status, struct bytes reply)
 {
     struct attempt *a = arg;
     struct world *w = a->p->world;
     struct client *c = a->client;
 
+    bool nowhere = c && c->only && status == KELPIE_E_UNKNOWN_TYPE && !is_hosted(w, a->op->actor);
+
     if (w->record)
         record_attempt(a, status);
     w->checks->compared[CHECK_COMPLETION]++;
     take_answer(w->work, a, status, reply);
     attempt_free(a);
-    if (c)
+    if (nowhere)
+        probe_done(c);
+    else if (c)
         client_next(c, below_ms(w, status ? RETRY_MS_MAX : 1));
 }
 
@@ -268,7 +243,10 @@ static void send_to(struct world *w, struct client *c, struct sim_op *op, struct
     event_init(&a->event, on_attempt_due);
     list_append(&w->work->attempts, &a->link);
     op->refs++;
+    a->late = op->applied;
+    op->open += !a->late;
     history_asked(w, op);
+    a->number = op->attempts + 1;
     op->expires_ns = w->now_ns + timing_window_ns(&w->config.timing) +
                      w->config.fault_ms_max * NS_PER_MS +
                      (w->config.call_deadline_ms + LATE_MS) * NS_PER_MS;
@@ -278,9 +256,10 @@ static void send_to(struct world *w, struct client *c, struct sim_op *op, struct
     w->work->stats.calls++;
     world_after(w, &a->event, (w->config.call_deadline_ms + LATE_MS) * NS_PER_MS);
     process_enter(p, PROCESS_CALL, op->serial);
+    char body[OP_BODY_MAX + 12];
+    (void)snprintf(body, sizeof body, op->actor->trial ? "%s %u" : "%s", op->body, a->number);
     actors_call(node_actors(process_node(p)), op->actor->type, op->actor->id, methods[op->kind],
-                op->request_id, bytes_of_str(op->body), w->config.call_deadline_ms, on_call_done,
-                a);
+                op->request_id, bytes_of_str(body), w->config.call_deadline_ms, on_call_done, a);
     process_leave(p);
 }
 
@@ -358,11 +337,37 @@ static void burst(struct workload *work)
     }
 }
 
+/* One request, sent over and over by way of one node: its repeats wait for the first, and there are too
+ * many. Preferably to an actor that says which of them it was. */
+static void storm(struct workload *work)
+{
+    struct world *w = work->w;
+    struct process *p = hosts_pick(w, STREAM_TRIAL, false);
+    unsigned trials = sim_trials(&w->config);
+    uint64_t at = trials ? w->config.actors + world_below(w, STREAM_TRIAL, trials)
+                         : world_below(w, STREAM_TRIAL, w->config.actors);
+    struct client nobody = {.w = w, .only = &work->actors[at]};
+    struct sim_op *op;
+
+    if (!p || p->frozen || !may_add(w, nobody.only))
+        return;
+    world_met(w, FAULT_BURST);
+    op = op_new(work, &nobody);
+    op->kind = OP_ADD;
+    op_ask(w, op, false);
+    for (unsigned i = 0; i < STORM_CALLS && !p->frozen && !process_closing(p); i++)
+        send_to(w, NULL, op, p);
+    op_release(op);
+}
+
 static void on_burst(struct world *w, struct sim_event *e)
 {
     if (w->calm || w->work->stopped)
         return;
-    burst(w->work);
+    if (world_below(w, STREAM_TRIAL, 2) == 0)
+        burst(w->work);
+    else
+        storm(w->work);
     world_after(w, e, (1 + world_below(w, STREAM_TRIAL, 2ull * w->config.burst_ms)) * NS_PER_MS);
 }
 
@@ -378,10 +383,8 @@ static void on_client_due(struct world *w, struct sim_event *e)
     }
     if (c->op && c->op->answered) {
         if (c->only) {
-            c->done = true;
-            w->checks->compared[CHECK_ANSWERS]++;
             check_final(w, c->op);
-            client_drop_op(c);
+            probe_done(c);
             return;
         }
         if (asks_once_more(c)) {
@@ -433,6 +436,17 @@ size_t workload_calls_of(const struct world *w, const struct process *p)
 
 /* ---- the world's side */
 
+void workload_applied(struct world *w, const char *type, const char *id, const char *request_id,
+                      unsigned by)
+{
+    struct map_node *n = w->work ? map_find(&w->work->ops, bytes_of_str(request_id)) : NULL;
+    struct sim_op *op = MAP_ENTRY(n, struct sim_op, node);
+
+    if (op && !op->lost && !op->applied && strcmp(op->actor->type, type) == 0 &&
+        strcmp(op->actor->id, id) == 0)
+        check_applied(w, op, by);
+}
+
 struct workload *workload_new(struct world *w)
 {
     struct workload *work = calloc(1, sizeof *work);
@@ -441,6 +455,7 @@ struct workload *workload_new(struct world *w)
     CHECK(work);
     work->w = w;
     list_init(&work->attempts);
+    map_init(&work->ops);
     work->actor_count = c->actors + sim_trials(c) + (c->actors ? c->echo_actors : 0);
     event_init(&work->burst, on_burst);
     work->actors = calloc(work->actor_count + 1, sizeof *work->actors);
@@ -469,7 +484,6 @@ void workload_free(struct workload *work)
 {
     if (!work)
         return;
-    struct list *item;
     CHECK(list_empty(&work->attempts));
     for (unsigned i = 0; i < work->client_count; i++)
         client_drop_op(&work->clients[i]);
@@ -478,8 +492,8 @@ void workload_free(struct workload *work)
             client_drop_op(&work->probes[i]);
         free(work->actors[i].by_value);
         history_free(&work->actors[i]);
-        while ((item = list_pop(&work->actors[i].ops)))
-            free(LIST_ENTRY(item, struct sim_op, link));
+        while (!list_empty(&work->actors[i].ops))
+            op_free(work, LIST_ENTRY(work->actors[i].ops.next, struct sim_op, link));
     }
     free(work->probes);
     free(work->clients);

@@ -34,6 +34,9 @@ void workload_judge(struct world *w);
 void workload_set_back(struct world *w, const struct store_write *rows, size_t count);
 void workload_new_epoch(struct world *w);
 
+/* A commit has landed that says so: by the attempt of that number, 0 where nobody knows. */
+void workload_applied(struct world *w, const char *type, const char *id, const char *request_id,
+                      unsigned by);
 /* A process has died: its clients see the connection close. */
 void workload_process_gone(struct world *w, struct process *p);
 /* Calls given to that process that it has not completed. */

@@ -36,7 +36,8 @@ struct sim_actor {
 struct sim_op {
     uint32_t serial;
     unsigned refs;
-    struct list link;    /* of the actor */
+    struct list link; /* of the actor */
+    struct map_node node;
     uint64_t expires_ns; /* after this no message of it is under way */
     enum op_kind kind;
     struct sim_actor *actor;
@@ -45,6 +46,10 @@ struct sim_op {
     uint64_t floor;        /* of the actor, when the request was first sent */
     uint64_t acknowledged; /* likewise */
     uint64_t value;        /* what it was told; 0: nothing yet */
+    bool applied;          /* a commit of it has landed */
+    unsigned open;         /* attempts begun before that, and not told that they were not applied */
+    unsigned applied_by;   /* which of them it was; 0: nobody knows */
+    uint64_t told_no;      /* 1 << number of the attempt, of the first 63 */
     bool answered;
     bool again;       /* it was asked once more after its answer */
     bool lost;        /* asked before the store was set back: whatever it is told */
@@ -57,6 +62,13 @@ struct sim_op {
     char body[OP_BODY_MAX];
 };
 
+/* The body of the request, and what it counts for. */
+void op_ask(struct world *w, struct sim_op *op, bool may_be_special);
+
+/* What the table of errors promises: an attempt of `op` was answered with `status`; a commit of it has
+ * landed. `late`: the attempt began after that. `by`: the attempt that did it, 0 where nobody knows. */
+bool check_outcome(struct world *w, struct sim_op *op, unsigned attempt, bool late, int status);
+void check_applied(struct world *w, struct sim_op *op, unsigned by);
 /* True when `op` may be answered with that error; else a violation. */
 bool check_error(struct world *w, struct sim_op *op, int status, struct bytes why);
 /* True when `reply` is right for `op`; else a violation. */

@@ -22,6 +22,7 @@
 #define DRAW_ORDERS (1ull << 40)
 #define DRAW_AIM (1ull << 43)
 #define DRAW_LAST_FAULTS (1ull << 44)
+#define DRAW_HOSTING (1ull << 45)
 /* With the least, one tenth: 24 hours of it still fit (process_clock). */
 #define SKEW_PPM_MAX 90000
 
@@ -261,6 +262,21 @@ static void draw_last_faults(struct sim_config *c)
     }
 }
 
+/* Small mailboxes, much that arrives twice, and a class that only some nodes host (which they may all be without room for). */
+static void draw_hosting(struct sim_config *c)
+{
+    struct rng r;
+
+    rng_seed(&r, c->seed, DRAW_HOSTING);
+    c->trial_hosts = SIM_ALL_NODES;
+    if (rng_chance(&r, 1, 3) && c->faults)
+        c->mailbox = draw_skewed(&r, 1, 16);
+    if (rng_chance(&r, 1, 3) && c->faults)
+        c->trial_hosts = draw(&r, 1, SIM_ALL_NODES);
+    if (rng_chance(&r, 1, 3))
+        c->duplicate_per_1024 = draw(&r, 100, 600);
+}
+
 void sim_config_draw(struct sim_config *c, uint64_t seed)
 {
     struct rng r;
@@ -287,6 +303,7 @@ void sim_config_draw(struct sim_config *c, uint64_t seed)
     draw_trials(c);
     draw_aim(c);
     draw_last_faults(c);
+    draw_hosting(c);
 }
 
 static int fault_find(const char *name, size_t len)
@@ -337,6 +354,8 @@ int sim_config_check(struct sim_config *c, char *why, size_t why_size)
             c->dead_for_good = (sim_founders(c) - 1) / 2;
         if (c->room && c->room <= share(c))
             c->room = share(c) + 1; /* else some actor finds none in the calm */
+        if (c->room)
+            c->trial_hosts = SIM_ALL_NODES; /* likewise */
         return 0;
     }
     return KELPIE_E_INVALID;
@@ -387,4 +406,5 @@ void sim_config_to_text(const struct sim_config *c, struct buf *out)
                 c->order_ms, c->trial_actors, c->special_per_64, c->slow_handler_ms);
     buf_appendf(out, " burst_ms=%u wall_jump_s=%u aim=%u/16 room=%u", c->burst_ms, c->wall_jump_s,
                 c->aim_per_16, c->room);
+    buf_appendf(out, " mailbox=%u trial_hosts=0x%x", c->mailbox, c->trial_hosts);
 }

@@ -13,6 +13,7 @@
 #define SIM_NODES_MAX 9
 #define SIM_GUESTS_MAX 2
 #define SIM_TRIALS_MAX 4
+#define SIM_ALL_NODES ((1u << SIM_NODES_MAX) - 1)
 #define SIM_ACTORS_MAX 10000
 #define SIM_CLIENTS_MAX 64
 #define SIM_DURATION_MS_DEFAULT 60000
@@ -141,8 +142,10 @@ struct sim_config {
     uint32_t slow_handler_ms; /* a slow callback takes up to this */
     uint32_t burst_ms;        /* mean time between two bursts */
 
-    uint32_t aim_per_16; /* so many of the strikes wait for a phase of the protocol */
-    uint32_t room;       /* a node has room for so many actors; 0: for all */
+    uint32_t aim_per_16;  /* so many of the strikes wait for a phase of the protocol */
+    uint32_t room;        /* a node has room for so many actors; 0: for all */
+    uint32_t mailbox;     /* messages that wait for one actor; 0: as in production */
+    uint32_t trial_hosts; /* 1 << node: it hosts actors that try their node */
 
     uint32_t disaster_ms;  /* mean time between two faults that hit a node or a link */
     uint32_t restart_ms;   /* a process that nobody supervises comes back after up to this */

@@ -13,6 +13,8 @@
 
 static const struct kelpie_class *const classes[] = {&kelpie_class_counter, &kelpie_class_echo,
                                                      &sim_class_trial, NULL};
+static const struct kelpie_class *const no_trial[] = {&kelpie_class_counter, &kelpie_class_echo,
+                                                      NULL};
 static const char *const class_names[] = {"counter", "echo", "trial"};
 
 struct life_of *life_of(const struct process *p)
@@ -208,6 +210,7 @@ void process_doom(struct process *p, uint64_t delay_ns)
 static struct node_config node_config(struct host *h, const struct process *p)
 {
     struct world *w = h->w;
+    bool trials = w->config.trial_hosts >> h->number & 1u;
     struct node_config c = {
         .cluster =
             {
@@ -215,12 +218,13 @@ static struct node_config node_config(struct host *h, const struct process *p)
                 .boot = p->boot,
                 .home = h->home,
                 .timing = w->config.timing,
-                .class_count = ARRAY_LEN(class_names),
+                .class_count = ARRAY_LEN(class_names) - (trials ? 0 : 1),
                 .classes = class_names,
             },
         .actors =
             {
-                .classes = classes,
+                .classes = trials ? classes : no_trial,
+                .mailbox_max = w->config.mailbox,
                 .activations_max = w->config.room ? w->config.room : ACTIVATIONS_MAX_DEFAULT,
                 .idle_ms = w->config.idle_ms,
             },
