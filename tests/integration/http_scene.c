@@ -85,6 +85,8 @@ void scene_handle(void *arg, struct http_exchange *ex)
     } else if (strcmp(path, "/hold-closing") == 0) {
         s->held[s->held_count++] = ex;
         http_exchange_on_close(ex, on_held_gone, s);
+    } else if (s->refuses_events && strcmp(path, "/v1/events") == 0) {
+        http_exchange_reply(ex, 503, "application/json", bytes_of_str(s->refuses_events));
     } else if (strcmp(path, "/events") == 0) {
         s->held[s->held_count++] = ex;
         http_exchange_stream(ex, 200, "text/event-stream");

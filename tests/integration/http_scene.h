@@ -8,6 +8,7 @@
 
 struct scene {
     struct loop *loop;
+    const char *refuses_events;         /* with this body, and 503 */
     struct http_server_options options; /* for the next scene_open_server */
     struct http_server *server;
     struct http_client *client;

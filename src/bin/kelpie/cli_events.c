@@ -17,6 +17,7 @@
 struct feed {
     struct cli *cli;
     struct buf line;
+    struct buf start; /* of what came: an error, when it is no stream */
     struct timer quiet;
     bool follows, ended;
     struct cli_answer answer;
@@ -66,6 +67,8 @@ static void take_line(struct feed *f)
 static void on_chunk(void *arg, struct bytes data)
 {
     struct feed *f = arg;
+    if (f->start.len + data.len <= LINE_MAX_BYTES)
+        buf_append_bytes(&f->start, data);
     for (size_t i = 0; i < data.len; i++) {
         if (data.data[i] == '\n') {
             take_line(f);
@@ -94,6 +97,8 @@ static void on_end(void *arg, const struct http_response *response)
     f->ended = true;
     f->answer.error = response->error;
     f->answer.status = response->status;
+    if (!response->error && response->status != 200)
+        f->answer.json = json_loadb((const char *)f->start.data, f->start.len, 0, NULL);
     loop_stop(f->cli->loop);
 }
 
@@ -107,6 +112,7 @@ int cli_events(struct cli *cli)
     }
     struct feed f = {.cli = cli, .follows = !no_follow};
     buf_init(&f.line, loop_mem());
+    buf_init(&f.start, loop_mem());
     timer_init(&f.quiet, loop_timers(cli->loop), "quiet", on_quiet, &f);
     http_client_stream(cli->client, "/v1/events", on_chunk, on_end, &f);
     loop_run(cli->loop);
@@ -114,10 +120,14 @@ int cli_events(struct cli *cli)
     http_client_free(cli->client);
     cli->client = NULL;
     buf_deinit(&f.line);
+    buf_deinit(&f.start);
     if (!f.ended)
         return CLI_OK;
-    if (f.answer.error || f.answer.status != 200)
-        return cli_say_error(cli, &f.answer);
+    if (f.answer.error || f.answer.status != 200) {
+        int status = cli_say_error(cli, &f.answer);
+        cli_answer_free(&f.answer);
+        return status;
+    }
     say(CLI_PROGRAM, "the node at %s has ended the stream", cli->node);
     return CLI_FAILED;
 }
