@@ -75,7 +75,7 @@ static void on_accept(void *arg, int fd, const char *from)
 }
 
 /* No descriptor was left for a new connection: it gets one that is in use for nothing. */
-static void on_no_files(void *arg)
+static bool on_no_files(void *arg)
 {
     struct http_server *s = arg;
     struct http_conn *c = quietest(s, false);
@@ -83,6 +83,7 @@ static void on_no_files(void *arg)
     http_cap_reached(s, HTTP_CAP_FILES);
     if (c)
         http_conn_free(c);
+    return c != NULL;
 }
 
 static void on_sweep(void *arg)

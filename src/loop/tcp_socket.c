@@ -27,7 +27,7 @@ struct tcp_listener {
     struct event *event;
     struct timer pause;
     tcp_accept_fn *fn;
-    void (*on_no_files)(void *arg); /* or NULL */
+    bool (*on_no_files)(void *arg); /* or NULL */
     void *arg;
     char addr[NET_ADDR_SIZE];
 };
@@ -125,11 +125,11 @@ static void on_accept(evutil_socket_t listen_fd, short what, void *arg)
             addr_format(&sa, from);
             l->fn(l->arg, fd, from);
         } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+            if (l->on_no_files && l->on_no_files(l->arg))
+                continue;
             /* The connection stays in the queue; asking again at once would only burn the core. */
             (void)event_del(l->event);
             timer_start(&l->pause, ACCEPT_PAUSE_NS);
-            if (l->on_no_files)
-                l->on_no_files(l->arg);
             return;
         } else if (errno != ECONNABORTED && errno != EINTR) {
             return;
@@ -225,7 +225,7 @@ struct tcp_listener *tcp_listen(struct loop *loop, struct mem mem, const char *a
     return l;
 }
 
-void tcp_listener_on_no_files(struct tcp_listener *l, void (*fn)(void *arg))
+void tcp_listener_on_no_files(struct tcp_listener *l, bool (*fn)(void *arg))
 {
     l->on_no_files = fn;
 }

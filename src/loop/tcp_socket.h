@@ -17,9 +17,9 @@ typedef void tcp_accept_fn(void *arg, int fd, const char *from);
  * returns NULL with a sentence in `why` that names the address and the cause. */
 struct tcp_listener *tcp_listen(struct loop *loop, struct mem mem, const char *addr,
                                 tcp_accept_fn *fn, void *arg, char *why, size_t why_size);
-/* `fn` runs with the listener's `arg` when the system has no descriptor (or memory) for a connection
- * that waits; it is asked for again a little later. */
-void tcp_listener_on_no_files(struct tcp_listener *l, void (*fn)(void *arg));
+/* `fn` runs with the listener's `arg` when the system has no descriptor (or memory) for a connection that
+ * waits. True: it has given one back, and the connection is asked for again; else that is a little later. */
+void tcp_listener_on_no_files(struct tcp_listener *l, bool (*fn)(void *arg));
 void tcp_listener_free(struct tcp_listener *l);
 /* The address really listened on. */
 const char *tcp_listener_addr(const struct tcp_listener *l);
