@@ -57,6 +57,10 @@ void act_set_state(struct kelpie_actor *act, enum act_state to)
     list_remove(&act->idle_link);
     if (to != ACT_IDLE)
         list_remove(&act->run_link);
+    if (act->stop_due)
+        a->stops_due--;
+    act->stop_due = false;
+    act->loaded = false;
     act->state = to;
     count(act, state_counts(to));
 }

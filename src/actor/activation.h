@@ -20,15 +20,19 @@
 #include "actor/actor_message.h"
 #include "actor/actor_state.h"
 #include "actor/kept_replies.h"
+#include "env/slice.h"
 #include "registry/directory.h"
 #include "registry/policy.h"
 
-#define FOLLOWERS_MAX 8 /* repeats that wait for one first */
+#define FOLLOWERS_MAX 8           /* repeats that wait for one first */
 #define WRITE_WHY_SIZE 96
-#define RUN_BATCH 16       /* messages of one actor in one turn of the loop */
-#define STOPS_MAX 64       /* hand-overs and releases under way */
-#define EVICTIONS_MAX 256  /* releases of actors that this node has no room for */
-#define PASSIVATE_BATCH 64 /* in one turn */
+#define RUN_BATCH 16              /* messages of one actor in one turn of the loop */
+#define RUN_SLICES_A_HEARTBEAT 64 /* a turn runs callbacks for so much of it, and at least one */
+#define RUN_PAUSES_A_HEARTBEAT 16 /* so often it is looked whether the lease has been renewed */
+#define STOPS_MAX 64              /* hand-overs and releases under way */
+#define EVICTIONS_MAX 256 /* beyond the bound, while others go or are sent elsewhere */
+#define EVICT_IDLE_NS NS_PER_S /* whoever was idle for so long makes room on a full node */
+#define PASSIVATE_BATCH 64        /* in one turn */
 #define FIND_GIVE_UP_NS (2 * NS_PER_S)
 #define RETRY_DELAY_MIN_NS (2 * NS_PER_MS)
 #define RETRY_DELAY_MAX_NS (100 * NS_PER_MS)
@@ -102,10 +106,12 @@ struct kelpie_actor {
     bool has_run;    /* here: `activate` returned */
     bool counted;    /* in stats.activations */
     bool taken_back; /* by the planted mistake: a drain lets it be for a while */
+    bool loaded;     /* LOADING: its state is there, `activate` waits for its turn */
+    bool stop_due;   /* IDLE: it is in the run queue to be stopped */
     int stop_answer; /* what waiting messages are told when it has stopped */
     unsigned holds;
     struct list idle_link; /* in idle[class], while IDLE with an empty mailbox */
-    struct list run_link;  /* in runnable */
+    struct list run_link;  /* in runnable: it has messages, or is loaded, or is to be stopped */
     uint64_t idle_since_ns;
     struct list mailbox;
     size_t mailbox_count; /* at most mailbox_max; followers and `current` have their own place */
@@ -160,8 +166,10 @@ struct actors {
     uint64_t idle_due_ns; /* while it is armed */
     struct list runnable;
     struct timer run_timer;
+    struct slice slice; /* of this turn of the run queue */
     size_t stopping;
-    size_t ops; /* transactions of activations under way */
+    size_t stops_due; /* that wait for their turn */
+    size_t ops;       /* transactions of activations under way */
     struct list op_pool;
     size_t op_pool_count;
 
@@ -213,8 +221,21 @@ void act_op_free(struct act_op *op);
  * and is dealt with. */
 bool act_op_end(struct act_op *op, int status);
 
+/* run_queue.c: the one place where callbacks of classes begin */
+void run_queue_init(struct actors *a);
+/* In a turn of its own, soon: `activate` of one that is loaded, messages, or the stop. */
+void act_run_later(struct kelpie_actor *act);
+/* It has no message under way any more: the next, or it is idle. */
+void act_go_on(struct kelpie_actor *act);
+/* Stops it soon, unless a message comes first. */
+void act_stop_later(struct kelpie_actor *act);
+/* There is room for another stop. */
+bool stops_have_room(const struct actors *a);
+
 /* load.c */
 void act_load(struct kelpie_actor *act);
+/* The callback of one that is loaded. */
+void act_activate(struct kelpie_actor *act);
 /* Brings an UNSETTLED one back, by AbortMigration. */
 void act_take_back(struct kelpie_actor *act);
 
@@ -223,8 +244,8 @@ void act_take_back(struct kelpie_actor *act);
 void host_deliver(struct actors *a, struct invocation *inv);
 /* Loads the actor if it is placed here, without a message. */
 void host_activate(struct actors *a, const char *type, const char *id);
+/* Messages, as far as the turn goes. */
 void act_run(struct kelpie_actor *act);
-void act_run_later(struct kelpie_actor *act);
 /* Takes all waiting messages and the current one out, in order, into `out`. */
 void mailbox_take_all(struct kelpie_actor *act, struct list *out);
 
@@ -257,6 +278,9 @@ enum stop_how { STOP_RELEASE, STOP_HAND_OVER };
 void act_stop(struct kelpie_actor *act, enum stop_how how);
 /* For an entry that does not run (UNSETTLED, or just made): its placement in that generation. */
 void act_stop_placement(struct kelpie_actor *act, enum stop_how how);
+void idle_begin(struct kelpie_actor *act);
+/* The one that was idle for longest, of any class; NULL: none is. */
+struct kelpie_actor *idle_longest(const struct actors *a);
 void idle_timer_arm(struct actors *a);
 void on_idle_timer(void *arg);
 uint64_t actors_member_load(void *arg, const char *node_id);

@@ -2,22 +2,6 @@
 #include "actor/activation.h"
 #include "base/mutant.h"
 
-static void on_run_timer(void *arg)
-{
-    struct actors *a = arg;
-    struct list now;
-    struct list *l;
-
-    /* Those that ask for another turn get it in the next one. */
-    list_init(&now);
-    while ((l = list_pop(&a->runnable)))
-        list_append(&now, l);
-    while ((l = list_pop(&now)))
-        act_run(LIST_ENTRY(l, struct kelpie_actor, run_link));
-    if (!list_empty(&a->runnable))
-        timer_start(&a->run_timer, 0);
-}
-
 static void classes_take(struct actors *a, const struct kelpie_class *const *classes)
 {
     for (; classes && *classes; classes++) {
@@ -45,11 +29,10 @@ struct actors *actors_new(const struct env *env, struct rpc *rpc, struct cluster
     classes_take(a, config->classes);
     map_init(&a->activations);
     map_init(&a->finders);
-    list_init(&a->runnable);
     list_init(&a->op_pool);
     list_init(&a->calls);
     timer_init(&a->idle_timer, env->timers, "actors_idle", on_idle_timer, a);
-    timer_init(&a->run_timer, env->timers, "actors_run", on_run_timer, a);
+    run_queue_init(a);
     directory_init(&a->directory, env->mem, DIRECTORY_MAX);
     buf_init(&a->out, env->mem);
     drain_init(a);

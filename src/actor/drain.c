@@ -31,7 +31,7 @@ void drain_cancel(struct actors *a)
 static void stop_one(struct kelpie_actor *act)
 {
     if (act->state == ACT_IDLE && !act->current) {
-        act_stop(act, STOP_HAND_OVER);
+        act_stop_later(act); /* a turn of a node that drains hands it over */
     } else if (act->state == ACT_UNSETTLED) {
         /* A hand-over of the same generation excludes whatever may still land. */
         SOMETIMES("drain-of-an-unsettled-actor");
@@ -45,7 +45,7 @@ static bool stop_some(struct actors *a)
 {
     struct drain *d = &a->drain;
 
-    while (a->stopping < STOPS_MAX) {
+    while (stops_have_room(a)) {
         struct map_node *n = map_after(&a->activations, actor_name_bytes(&d->cursor));
         struct kelpie_actor *act = MAP_ENTRY(n, struct kelpie_actor, node);
 

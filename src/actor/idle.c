@@ -15,6 +15,31 @@ static struct kelpie_actor *longest_idle(const struct actors *a, size_t class_in
     return list_empty(l) ? NULL : LIST_ENTRY(l->next, struct kelpie_actor, idle_link);
 }
 
+struct kelpie_actor *idle_longest(const struct actors *a)
+{
+    struct kelpie_actor *best = NULL;
+
+    for (size_t i = 0; i < a->class_count; i++) {
+        struct kelpie_actor *act = longest_idle(a, i);
+        if (act && (!best || act->idle_since_ns < best->idle_since_ns))
+            best = act;
+    }
+    return best;
+}
+
+void idle_begin(struct kelpie_actor *act)
+{
+    struct actors *a = act->actors;
+    size_t class_index = 0;
+
+    while (a->classes[class_index] != act->class)
+        class_index++;
+    act->idle_since_ns = env_now_ns(a->env);
+    list_remove(&act->idle_link);
+    list_append(&a->idle[class_index], &act->idle_link);
+    idle_timer_arm(a);
+}
+
 void idle_timer_arm(struct actors *a)
 {
     uint64_t now = env_now_ns(a->env), soonest = UINT64_MAX;
@@ -46,10 +71,10 @@ void on_idle_timer(void *arg)
         while ((act = longest_idle(a, i))) {
             if (env_now_ns(a->env) < act->idle_since_ns + idle_ns(a, i))
                 break;
-            more = ++stopped > PASSIVATE_BATCH || a->stopping >= STOPS_MAX;
+            more = ++stopped > PASSIVATE_BATCH || !stops_have_room(a);
             if (more)
                 break;
-            act_stop(act, STOP_RELEASE);
+            act_stop_later(act);
         }
     }
     if (!more) {

@@ -117,7 +117,7 @@ static void committed(struct kelpie_actor *act, const struct act_op *op)
     }
     act_set_state(act, ACT_IDLE);
     answer_current(act, 0, buf_bytes(&act->current->reply));
-    act_run(act);
+    act_go_on(act);
 }
 
 /* Surely not committed: the message is taken back, the actor goes on. */
@@ -132,7 +132,7 @@ static void not_committed(struct kelpie_actor *act, int status)
         status = KELPIE_E_UNAVAILABLE;
     act_set_state(act, ACT_IDLE);
     answer_current(act, status, bytes_of_str(kelpie_error_text(status)));
-    act_run(act);
+    act_go_on(act);
 }
 
 /* It may still land, and nobody goes on trying: no message before that is settled. */

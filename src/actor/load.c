@@ -70,11 +70,14 @@ static int load_rows(struct kelpie_actor *act, struct store_result rows, char *t
 }
 
 /* The state is there: the class's callback, then the messages that wait. */
-static void start(struct kelpie_actor *act)
+void act_activate(struct kelpie_actor *act)
 {
     struct actors *a = act->actors;
     int error = 0;
 
+    CHECK(act->state == ACT_LOADING && act->loaded);
+    if (!act_may_go_on(act))
+        return;
     if (a->drain.on && !act->taken_back) {
         SOMETIMES("loaded-into-a-drain");
         act_set_state(act, ACT_STOPPING);
@@ -101,7 +104,7 @@ static void start(struct kelpie_actor *act)
     act->has_run = true;
     act_count_memory(act);
     a->stats.activated++;
-    act_run(act);
+    act_go_on(act);
 }
 
 static void load_failed(struct kelpie_actor *act, const struct load_args *args, int status,
@@ -142,7 +145,8 @@ static void on_loaded(struct txn *txn, int status)
         load_failed(act, &op->args.load, status, why);
     } else if (act_may_go_on(act)) {
         act->generation = op->args.load.placement.generation;
-        start(act);
+        act->loaded = true;
+        act_run_later(act);
     }
     act_op_free(op);
 }

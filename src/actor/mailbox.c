@@ -82,6 +82,19 @@ static void evict(struct actors *a, const struct kelpie_class *class, struct inv
     act_stop_placement(act, STOP_RELEASE);
 }
 
+/* The one that is idle for longest goes, unless it was in use just now; until it has, there is one more than there should be. */
+static bool make_room(struct actors *a)
+{
+    struct kelpie_actor *act = idle_longest(a);
+
+    if (!act || a->activations.count >= a->activations_max + EVICTIONS_MAX ||
+        env_now_ns(a->env) - act->idle_since_ns < EVICT_IDLE_NS)
+        return false;
+    SOMETIMES("longest-idle-makes-room");
+    act_stop_later(act);
+    return true;
+}
+
 static void deliver_to_new(struct actors *a, struct invocation *inv)
 {
     const struct kelpie_class *class = actors_class(a, inv->type);
@@ -92,7 +105,7 @@ static void deliver_to_new(struct actors *a, struct invocation *inv)
                                "the node does not host actors of this type");
         return;
     }
-    if (a->activations.count >= a->activations_max) {
+    if (a->activations.count >= a->activations_max && !make_room(a)) {
         evict(a, class, inv);
         return;
     }
@@ -118,7 +131,7 @@ void host_deliver(struct actors *a, struct invocation *inv)
     if (!enqueue(act, inv))
         return;
     if (act->state == ACT_IDLE && !act->current && list_empty(&act->run_link)) {
-        act_run(act);
+        act_run_later(act);
     } else if (act->state == ACT_UNSETTLED && !a->drain.on) {
         SOMETIMES("hand-over-taken-back");
         act_take_back(act);
@@ -133,29 +146,6 @@ void host_activate(struct actors *a, const char *type, const char *id)
         !cluster_may_act(a->cluster) || act_find(a, type, id))
         return;
     act_load(act_new(a, class, id, ACT_LOADING));
-}
-
-static void become_idle(struct kelpie_actor *act)
-{
-    struct actors *a = act->actors;
-    size_t class_index = 0;
-
-    while (a->classes[class_index] != act->class)
-        class_index++;
-    act->idle_since_ns = env_now_ns(a->env);
-    list_remove(&act->idle_link);
-    list_append(&a->idle[class_index], &act->idle_link);
-    idle_timer_arm(a);
-}
-
-void act_run_later(struct kelpie_actor *act)
-{
-    struct actors *a = act->actors;
-
-    list_remove(&act->run_link);
-    list_append(&a->runnable, &act->run_link);
-    if (!a->run_timer.armed)
-        timer_start(&a->run_timer, 0);
 }
 
 /* One message that waits: true when the next may follow at once. */
@@ -184,14 +174,15 @@ void act_run(struct kelpie_actor *act)
     list_remove(&act->run_link);
     while (act->state == ACT_IDLE && !(a->drain.on && !act->taken_back)) {
         if (list_empty(&act->mailbox)) {
-            become_idle(act);
+            idle_begin(act);
             break;
         }
-        if (messages++ == RUN_BATCH) {
+        if (messages == RUN_BATCH || (messages > 0 && slice_over(&a->slice))) {
             SOMETIMES("actor-takes-turns");
             act_run_later(act);
             break;
         }
+        messages++;
         if (!run_one(act))
             break;
     }

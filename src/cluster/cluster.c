@@ -177,6 +177,10 @@ struct cluster *cluster_new(const struct env *env, struct rpc *rpc,
     timer_init(&c->step_timer, env->timers, "step", step, c);
     timer_init(&c->elect_timer, env->timers, "elect", on_elect_timer, c);
     waiting_init(c);
+    timer_urgent(&c->beat_timer);
+    timer_urgent(&c->lease_timer);
+    timer_urgent(&c->step_timer);
+    timer_urgent(&c->elect_timer);
     observe_init(c);
     peers_init(c);
     struct rpc_identity id = {.boot = config->boot};

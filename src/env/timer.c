@@ -9,6 +9,12 @@ void timer_init(struct timer *t, struct timers timers, const char *name, void (*
     *t = (struct timer){.fn = fn, .arg = arg, .timers = timers, .name = name};
 }
 
+void timer_urgent(struct timer *t)
+{
+    CHECK(!t->armed);
+    t->urgent = true;
+}
+
 /* `armed` still says how it was while the backend runs: an armed timer is moved, not added. */
 void timer_start(struct timer *t, uint64_t delay_ns)
 {

@@ -26,6 +26,7 @@ struct timer {
     void *arg;
     struct timers timers;
     const char *name; /* static; for traces */
+    bool urgent;      /* see timer_urgent */
     /* Kept by timer_start and timer_stop; while ops->start runs it still says how it was. A backend
      * clears it before it calls `fn`. */
     bool armed;
@@ -37,6 +38,9 @@ struct timer {
 
 void timer_init(struct timer *t, struct timers timers, const char *name, void (*fn)(void *arg),
                 void *arg);
+/* For what a lease depends on: once due it runs before anything that is not urgent. To be said before
+ * the timer is started, and only of one whose `fn` is short. */
+void timer_urgent(struct timer *t);
 void timer_start(struct timer *t, uint64_t delay_ns);
 void timer_stop(struct timer *t);
 

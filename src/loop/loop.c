@@ -12,8 +12,14 @@
 #include <unistd.h>
 
 #include "base/rng.h"
+#include "env/slice.h"
 #include "kelpie/error.h"
 #include "loop/timer_heap.h"
+
+/* Of events, as libevent counts them: the least comes first. What has no other has PRIORITY_REST. */
+enum { PRIORITY_URGENT, PRIORITY_REST, PRIORITY_COUNT };
+
+#define POSTS_SLICE_NS (2 * NS_PER_MS)
 
 /* A signal or descriptor that is waited for. */
 struct watch {
@@ -34,6 +40,7 @@ struct post {
 struct loop {
     struct event_base *base;
     struct timer_heap timers;
+    struct timer_heap urgent_timers;
     struct rng rng;
     struct list watches;
     size_t watch_count;
@@ -147,31 +154,45 @@ static bool seed(struct loop *loop)
     return true;
 }
 
-/* Runs what was posted until now; what that posts runs in the next turn. */
+static bool take_post(struct loop *loop, struct post *out)
+{
+    struct list *item;
+
+    pthread_mutex_lock(&loop->post_lock);
+    item = list_pop(&loop->posts);
+    if (item && loop->post_count-- == LOOP_POSTS_MAX)
+        pthread_cond_broadcast(&loop->post_room);
+    pthread_mutex_unlock(&loop->post_lock);
+    if (!item)
+        return false;
+    *out = *LIST_ENTRY(item, struct post, link);
+    mem_free(loop_mem(), LIST_ENTRY(item, struct post, link));
+    return true;
+}
+
+/* Runs what was posted until now, as far as the slice goes; the rest, and what that posts, comes in
+ * the next turn. */
 static void on_posts(evutil_socket_t fd, short what, void *arg)
 {
     struct loop *loop = arg;
-    struct list taken;
-    struct list *item;
-    uint64_t count;
+    struct slice slice = slice_begin(loop_clock(loop), POSTS_SLICE_NS);
+    struct post post;
+    uint64_t count, one = 1;
+    size_t left;
 
     (void)what;
     if (read(fd, &count, sizeof count) < 0)
         CHECK(errno == EAGAIN || errno == EINTR);
-    list_init(&taken);
     pthread_mutex_lock(&loop->post_lock);
-    while ((item = list_pop(&loop->posts)))
-        list_append(&taken, item);
-    loop->post_count = 0;
-    pthread_cond_broadcast(&loop->post_room);
+    left = loop->post_count;
     pthread_mutex_unlock(&loop->post_lock);
-    while ((item = list_pop(&taken))) {
-        struct post *post = LIST_ENTRY(item, struct post, link);
-        struct post copy = *post;
-
-        mem_free(loop_mem(), post);
-        copy.fn(copy.arg);
+    for (; left > 0 && take_post(loop, &post); left--) {
+        post.fn(post.arg);
+        if (slice_over(&slice))
+            break;
     }
+    if (left > 1 && write(fd, &one, sizeof one) < 0)
+        CHECK(errno == EAGAIN); /* the counter is full: it is readable anyway */
 }
 
 void loop_post(struct loop *loop, void (*fn)(void *arg), void *arg)
@@ -201,21 +222,42 @@ static bool open_posts(struct loop *loop)
     if (loop->post_fd < 0)
         return false;
     loop->post_event = event_new(loop->base, loop->post_fd, EV_READ | EV_PERSIST, on_posts, loop);
-    return loop->post_event && event_add(loop->post_event, NULL) == 0;
+    return loop->post_event && event_priority_set(loop->post_event, PRIORITY_URGENT) == 0 &&
+           event_add(loop->post_event, NULL) == 0;
 }
 
-/* What a turn changes in what is waited for goes to the system once, at its end: much of it is undone
+/* The turns of loop.h. libevent begins a new turn when what is urgent has run, or when the time for the
+ * rest is over; what is active then stays so, in its order.
+ * What a turn changes in what is waited for goes to the system once, at its end: much of it is undone
  * within the turn. (It does not go with descriptors that are duplicates of others; none is here.) */
 static struct event_base *open_base(void)
 {
+    const struct timeval turn = {.tv_usec = LOOP_TURN_NS / 1000};
     struct event_config *config = event_config_new();
     struct event_base *base = NULL;
 
-    if (config && event_config_set_flag(config, EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST) == 0)
+    if (config && event_config_set_flag(config, EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST) == 0 &&
+        event_config_set_max_dispatch_interval(config, &turn, -1, PRIORITY_REST) == 0)
         base = event_base_new_with_config(config);
     if (config)
         event_config_free(config);
+    if (base && event_base_priority_init(base, PRIORITY_COUNT)) {
+        event_base_free(base);
+        base = NULL;
+    }
     return base;
+}
+
+static bool open_timers(struct loop *loop)
+{
+    struct mem mem = loop_mem();
+    struct clock clock = loop_clock(loop);
+
+    if (timer_heap_init(&loop->timers, loop->base, PRIORITY_REST, mem, clock) ||
+        timer_heap_init(&loop->urgent_timers, loop->base, PRIORITY_URGENT, mem, clock))
+        return false;
+    loop->timers.urgent = &loop->urgent_timers;
+    return true;
 }
 
 struct loop *loop_new(void)
@@ -229,9 +271,7 @@ struct loop *loop_new(void)
     loop->thread = pthread_self();
     (void)signal(SIGPIPE, SIG_IGN);
     loop->base = open_base();
-    if (loop->base && seed(loop) &&
-        timer_heap_init(&loop->timers, loop->base, loop_mem(), loop_clock(loop)) == 0 &&
-        open_posts(loop))
+    if (loop->base && seed(loop) && open_timers(loop) && open_posts(loop))
         return loop;
     error = errno;
     loop_free(loop);
@@ -262,6 +302,7 @@ void loop_free(struct loop *loop)
     if (loop->post_fd >= 0)
         (void)close(loop->post_fd);
     timer_heap_deinit(&loop->timers);
+    timer_heap_deinit(&loop->urgent_timers);
     if (loop->base)
         event_base_free(loop->base);
     pthread_mutex_destroy(&loop->post_lock);
@@ -309,7 +350,7 @@ static int watch_add(struct loop *loop, int number, short what, void (*fn)(void 
     w->fn = fn;
     w->arg = arg;
     w->event = event_new(loop->base, number, (short)(what | EV_PERSIST), on_watch, w);
-    if (!w->event || event_add(w->event, NULL)) {
+    if (!w->event || event_priority_set(w->event, PRIORITY_URGENT) || event_add(w->event, NULL)) {
         if (w->event)
             event_free(w->event);
         mem_free(loop_mem(), w);

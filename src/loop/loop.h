@@ -1,6 +1,12 @@
 /*
  * The production side of the seam on libevent: clock, timers, randomness, network, memory, log,
  * and the event loop they run on. One loop = one thread = one node.
+ *
+ * A turn of the loop asks the system what has come, then runs what is urgent (timers that say so, what
+ * loop_on_readable and loop_post brought: the store's answers), all of it, then the rest, in the order
+ * in which it came and no longer than LOOP_TURN_NS; what is left comes first in the next turn. So
+ * between two events that are not urgent, as long as the first took less than a turn or more, a lease
+ * is looked after. See docs/adr/0012-turns-of-the-loop.md.
  */
 #ifndef KELPIE_LOOP_LOOP_H
 #define KELPIE_LOOP_LOOP_H
@@ -8,7 +14,8 @@
 #include "base/log.h"
 #include "env/env.h"
 
-#define LOOP_POSTS_MAX 65536  /* posted and not run yet */
+#define LOOP_POSTS_MAX 65536 /* posted and not run yet */
+#define LOOP_TURN_NS (5 * NS_PER_MS)
 #define LOOP_WATCHES_MAX 1024 /* signals and descriptors together */
 
 struct event_base;

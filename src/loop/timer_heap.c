@@ -6,6 +6,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "env/slice.h"
 #include "kelpie/error.h"
 
 #define NOT_SET UINT64_MAX
@@ -89,11 +90,13 @@ static void wake_in_time(struct timer_heap *h)
         set_fd(h, h->items[0]->due_ns);
 }
 
-/* Runs what is due, but not what was started meanwhile: sockets get their turn in between. */
+/* Runs what is due as far as the slice goes, but not what was started meanwhile: sockets get their
+ * turn in between. */
 static void on_due(evutil_socket_t fd, short what, void *arg)
 {
     struct timer_heap *h = arg;
     uint64_t now = clock_now_ns(h->clock);
+    struct slice slice = slice_begin(h->clock, TIMER_SLICE_NS);
     uint64_t seq_end = h->seq;
     uint64_t expirations;
 
@@ -109,9 +112,14 @@ static void on_due(evutil_socket_t fd, short what, void *arg)
         heap_remove(h, t);
         t->armed = false;
         t->fn(t->arg);
+        if (slice_over(&slice))
+            break;
     }
     h->running = false;
-    wake_in_time(h);
+    if (h->urgent && h->count && h->items[0]->due_ns <= clock_now_ns(h->clock))
+        event_active(h->event, EV_READ, 0); /* behind what waits already; the turn's end stops it */
+    else
+        wake_in_time(h);
 }
 
 /* For a timer that is due at once: this turn of the loop still runs it, and no system call is needed.
@@ -122,9 +130,14 @@ static void wake_in_turn(struct timer_heap *h)
         event_active(h->event, EV_READ, 0);
 }
 
+static struct timer_heap *heap_of(struct timer_heap *h, const struct timer *t)
+{
+    return t->urgent && h->urgent ? h->urgent : h;
+}
+
 static void heap_start(void *ctx, struct timer *t, uint64_t delay_ns)
 {
-    struct timer_heap *h = ctx;
+    struct timer_heap *h = heap_of(ctx, t);
     uint64_t now = clock_now_ns(h->clock);
 
     if (t->armed)
@@ -143,7 +156,7 @@ static void heap_start(void *ctx, struct timer *t, uint64_t delay_ns)
 
 static void heap_stop(void *ctx, struct timer *t)
 {
-    heap_remove(ctx, t);
+    heap_remove(heap_of(ctx, t), t);
 }
 
 struct timers timer_heap_timers(struct timer_heap *h)
@@ -153,7 +166,7 @@ struct timers timer_heap_timers(struct timer_heap *h)
     return (struct timers){.ops = &ops, .ctx = h};
 }
 
-int timer_heap_init(struct timer_heap *h, struct event_base *base, struct mem mem,
+int timer_heap_init(struct timer_heap *h, struct event_base *base, int priority, struct mem mem,
                     struct clock clock)
 {
     *h = (struct timer_heap){.mem = mem, .clock = clock, .fd_due_ns = NOT_SET};
@@ -161,7 +174,7 @@ int timer_heap_init(struct timer_heap *h, struct event_base *base, struct mem me
     if (h->fd < 0)
         return KELPIE_E_IO;
     h->event = event_new(base, h->fd, EV_READ | EV_PERSIST, on_due, h);
-    if (h->event && event_add(h->event, NULL) == 0)
+    if (h->event && event_priority_set(h->event, priority) == 0 && event_add(h->event, NULL) == 0)
         return 0;
     return KELPIE_E_IO;
 }

@@ -230,6 +230,101 @@ static void descriptors_are_watched(void **state)
     (void)close(s->pipe[1]);
 }
 
+#define BUSY 40
+#define BUSY_NS (3 * NS_PER_MS)
+
+static void spend(struct scene *s)
+{
+    uint64_t end = clock_now_ns(s->env.clock) + BUSY_NS;
+
+    while (clock_now_ns(s->env.clock) < end)
+        ;
+    if (++s->fired == BUSY)
+        loop_stop(s->loop);
+}
+
+static void on_busy(void *arg)
+{
+    spend(arg);
+}
+
+static void on_urgent(void *arg)
+{
+    struct scene *s = arg;
+
+    s->order[0] = s->fired;
+}
+
+/* BUSY timers are due at once, each of which takes its time. What is urgent does not wait for more of
+ * them than had begun when it was due, and one turn. */
+static void urgent_timers_come_first(void **state)
+{
+    struct scene *s = *state;
+
+    for (size_t i = 0; i < BUSY; i++) {
+        timer_init(&s->timers[i], s->env.timers, "busy", on_busy, s);
+        timer_start(&s->timers[i], 0);
+    }
+    timer_init(&s->last, s->env.timers, "urgent", on_urgent, s);
+    timer_urgent(&s->last);
+    timer_start(&s->last, 3 * BUSY_NS);
+    loop_run(s->loop);
+    assert_int_equal(s->fired, BUSY);
+    assert_in_range(s->order[0], 1, 3 + 2);
+}
+
+static void on_busy_asks(void *arg)
+{
+    struct scene *s = arg;
+
+    spend(s);
+    assert_int_equal(write(s->pipe[1], "a", 1), 1);
+}
+
+static void on_told(void *arg)
+{
+    struct scene *s = arg;
+    size_t n = s->fired > BUSY - 1 ? BUSY - 1 : s->fired;
+
+    assert_true(read(s->pipe[0], s->read, sizeof s->read) > 0);
+    s->order[s->posts++] = n;
+}
+
+/* What the store says is read within a turn, however many timers are due. */
+static void descriptors_come_before_timers(void **state)
+{
+    struct scene *s = *state;
+
+    assert_int_equal(pipe(s->pipe), 0);
+    for (size_t i = 0; i < BUSY; i++) {
+        timer_init(&s->timers[i], s->env.timers, "busy", on_busy_asks, s);
+        timer_start(&s->timers[i], 0);
+    }
+    assert_int_equal(loop_on_readable(s->loop, s->pipe[0], on_told, s), 0);
+    loop_run(s->loop);
+    assert_in_range(s->posts, BUSY / 3, BUSY);
+    for (size_t i = 1; i < s->posts; i++)
+        assert_in_range(s->order[i] - s->order[i - 1], 1, 3);
+    assert_int_equal(loop_on_readable(s->loop, s->pipe[0], NULL, NULL), 0);
+    (void)close(s->pipe[0]);
+    (void)close(s->pipe[1]);
+}
+
+/* What was posted takes turns too: a timer is not kept waiting by all of it. */
+static void posts_take_turns(void **state)
+{
+    struct scene *s = *state;
+
+    for (size_t i = 0; i < BUSY; i++)
+        loop_post(s->loop, on_busy, s);
+    timer_init(&s->last, s->env.timers, "urgent", on_urgent, s);
+    timer_urgent(&s->last);
+    timer_start(&s->last, 0);
+    loop_run(s->loop);
+    assert_int_equal(s->fired, BUSY);
+    assert_in_range(s->order[0], 0, 1);
+}
+
 static void random_numbers_differ(void **state)
 {
     struct scene *s = *state;
@@ -296,6 +391,9 @@ int main(void)
         T(posts_are_dropped_at_the_end),
         T(signals_run_on_the_loop),
         T(descriptors_are_watched),
+        T(urgent_timers_come_first),
+        T(descriptors_come_before_timers),
+        T(posts_take_turns),
         T(random_numbers_differ),
         cmocka_unit_test(the_log_writes_text),
         cmocka_unit_test(the_log_writes_json),

@@ -280,6 +280,30 @@ static void test_every_node_full(void **state)
     small_world_free(w);
 }
 
+/* Nonsense ids fill a node, but do not keep it full: the one that is idle for longest goes. */
+static void test_the_longest_idle_makes_room(void **state)
+{
+    struct small_world *w = small_world_new();
+    const struct actors_stats *stats;
+
+    (void)state;
+    (void)small_node_start(w, 0, builtin, 4, 0);
+    assert_true(small_wait_view(w, 0, 1));
+    stats = actors_stats(node_actors(w->nodes[0].node));
+    EXPECT(call(w, 0, "counter", "honest", "add", "", "1"), 0, "1");
+    for (unsigned i = 0; i < 30; i++) {
+        char id[16], sum[16];
+        (void)snprintf(id, sizeof id, "nonsense-%u", i);
+        (void)snprintf(sum, sizeof sum, "%u", i + 2);
+        EXPECT(call(w, 0, "counter", id, "get", "", ""), 0, "0");
+        small_run_ms(w, 400);
+        EXPECT(call(w, 0, "counter", "honest", "add", "", "1"), 0, sum);
+        assert_true(stats->activations <= 4);
+    }
+    assert_int_equal(stats->activated, 31); /* the one in use stayed */
+    small_world_free(w);
+}
+
 static void test_leaving_fails_no_call(void **state)
 {
     struct small_world *w = world_of(3);
@@ -418,6 +442,7 @@ int main(void)
         cmocka_unit_test(test_calls_reach_other_nodes),
         cmocka_unit_test(test_a_full_node_sends_actors_elsewhere),
         cmocka_unit_test(test_every_node_full),
+        cmocka_unit_test(test_the_longest_idle_makes_room),
         cmocka_unit_test(test_leaving_fails_no_call),
         cmocka_unit_test(test_the_last_node_releases_its_actors),
         cmocka_unit_test(test_a_commit_that_outlives_the_lease),
