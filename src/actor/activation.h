@@ -30,8 +30,8 @@
 #define RUN_SLICES_A_HEARTBEAT 64 /* a turn runs callbacks for so much of it, and at least one */
 #define RUN_PAUSES_A_HEARTBEAT 16 /* so often it is looked whether the lease has been renewed */
 #define STOPS_MAX 64              /* hand-overs and releases under way */
-#define EVICTIONS_MAX 256 /* beyond the bound, while others go or are sent elsewhere */
-#define EVICT_IDLE_NS NS_PER_S /* whoever was idle for so long makes room on a full node */
+#define EVICTIONS_MAX 256         /* beyond the bound, while others go or are sent elsewhere */
+#define EVICT_IDLE_NS NS_PER_S    /* whoever was idle for so long makes room on a full node */
 #define PASSIVATE_BATCH 64        /* in one turn */
 #define FIND_GIVE_UP_NS (2 * NS_PER_S)
 #define RETRY_DELAY_MIN_NS (2 * NS_PER_MS)
@@ -189,6 +189,7 @@ struct actors {
     struct drain drain;
     struct sweep sweep;
     struct actors_stats stats;
+    struct cap caps[ACTORS_CAP_COUNT];
 };
 
 /* activation.c */

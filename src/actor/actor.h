@@ -6,6 +6,7 @@
 #define KELPIE_ACTOR_ACTOR_H
 
 #include "cluster/cluster.h"
+#include "env/cap.h"
 #include "kelpie/kelpie.h"
 #include "rpc/rpc.h"
 
@@ -64,6 +65,9 @@ typedef void actor_locate_fn(void *arg, int status, const struct placement_recor
 void actors_locate(struct actors *a, const char *type, const char *id, actor_locate_fn *done,
                    void *arg);
 
+/* Bounds that were reached. */
+enum actors_cap { ACTORS_CAP_CALLS, ACTORS_CAP_MAILBOX, ACTORS_CAP_ACTIVATIONS, ACTORS_CAP_COUNT };
+
 struct actors_stats {
     uint64_t activations, /* now */
         activated, deactivated, suspended, calls_local, calls_forwarded, calls_received, replays,
@@ -71,6 +75,8 @@ struct actors_stats {
     size_t memory_bytes; /* of activations, roughly */
 };
 const struct actors_stats *actors_stats(const struct actors *a);
+/* ACTORS_CAP_COUNT of them. */
+const struct cap *actors_caps(const struct actors *a);
 
 /* One running activation, for checkers and listings: calls fn for each in order of (type, id).
  * `running`: a handler may act for it (its lease permitting). */

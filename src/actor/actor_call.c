@@ -471,8 +471,10 @@ static int check_arguments(struct actor_call *call, const char *type, const char
         (void)snprintf(why, size, "the node is closing");
         error = KELPIE_E_UNAVAILABLE;
     }
-    if (!error && call->actors->call_count >= CALLS_MAX)
+    if (!error && call->actors->call_count >= CALLS_MAX) {
+        cap_reached(&call->actors->caps[ACTORS_CAP_CALLS], call->actors->env);
         error = KELPIE_E_LIMIT;
+    }
     return error;
 }
 

@@ -26,6 +26,10 @@ struct actors *actors_new(const struct env *env, struct rpc *rpc, struct cluster
     a->activations_max =
         config->activations_max ? config->activations_max : ACTIVATIONS_MAX_DEFAULT;
     a->idle_ms = config->idle_ms ? config->idle_ms : IDLE_MS_DEFAULT;
+    a->caps[ACTORS_CAP_CALLS] = (struct cap){.name = "calls", .bound = CALLS_MAX};
+    a->caps[ACTORS_CAP_MAILBOX] = (struct cap){.name = "mailbox", .bound = a->mailbox_max};
+    a->caps[ACTORS_CAP_ACTIVATIONS] =
+        (struct cap){.name = "activations", .bound = a->activations_max};
     classes_take(a, config->classes);
     map_init(&a->activations);
     map_init(&a->finders);
@@ -141,6 +145,11 @@ void actors_primary_changed(struct actors *a, uint64_t term)
 {
     if (!a->closed)
         sweep_start(a, term);
+}
+
+const struct cap *actors_caps(const struct actors *a)
+{
+    return a->caps;
 }
 
 const struct actors_stats *actors_stats(const struct actors *a)

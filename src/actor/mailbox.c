@@ -40,6 +40,7 @@ static bool enqueue(struct kelpie_actor *act, struct invocation *inv)
 
     if (full && (!first || MUTANT("fullrepeat"))) {
         SOMETIMES("mailbox-full");
+        cap_reached(&a->caps[ACTORS_CAP_MAILBOX], a->env);
         invocation_answer_text(a, inv, KELPIE_E_MAILBOX_FULL, "");
         return false;
     }
@@ -87,6 +88,7 @@ static bool make_room(struct actors *a)
 {
     struct kelpie_actor *act = idle_longest(a);
 
+    cap_reached(&a->caps[ACTORS_CAP_ACTIVATIONS], a->env);
     if (!act || a->activations.count >= a->activations_max + EVICTIONS_MAX ||
         env_now_ns(a->env) - act->idle_since_ns < EVICT_IDLE_NS)
         return false;

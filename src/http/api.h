@@ -15,6 +15,8 @@
 #define API_STREAMS_MAX 64
 #define API_LIST_DEFAULT 100
 #define API_LIST_MAX 1000
+#define API_LISTS_MAX 8         /* listings of actors under way: one more is told "limit" */
+#define API_LIST_ROWS_A_TURN 64 /* read and written at a time, with turns of the loop between */
 #define API_STREAM_IDLE_MS 15000
 #define API_STATUS_WAIT_MS 1000
 #define API_RETRY_AFTER_S "1" /* said with "limit" */

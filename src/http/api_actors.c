@@ -1,4 +1,8 @@
-/* GET /v1/actors: placements, page by page. Of one node: its by-node rows; else the placements. */
+/*
+ * GET /v1/actors: placements, page by page. Of one node: its by-node rows; else the placements. A page
+ * is read and written a few rows at a time, each a read of its own, and few pages are under way at
+ * once: a listing must not keep the store or the loop from what a lease needs.
+ */
 #include <stdio.h>
 
 #include "http/api_internal.h"
@@ -13,12 +17,18 @@ struct list_op {
     char after_type[ACTOR_TYPE_MAX + 1];
     char after_id[ACTOR_ID_MAX + 1];
     uint64_t incarnation;
+    uint32_t listed;
+    struct buf out;
 };
+
+static void list_read(struct list_op *l);
 
 static void list_end(struct list_op *l)
 {
     struct api *api = l->op.api;
     api->pending--;
+    api->lists--;
+    buf_deinit(&l->out);
     mem_free(api->env->mem, l);
 }
 
@@ -107,49 +117,76 @@ static void corrupt_row(struct list_op *l, struct bytes key)
     buf_deinit(&out);
 }
 
+/* Adds the row to the page; where the next read begins is behind it. False when it cannot be read. */
+static bool add_row(struct list_op *l, const struct store_row *row)
+{
+    struct key_parts parts;
+    json_t *actor = row_to_json(l, row, &parts);
+    if (!actor)
+        return false;
+    if (l->listed++ > 0)
+        buf_append_u8(&l->out, ',');
+    api_json_text(actor, &l->out);
+    json_decref(actor);
+    (void)snprintf(l->after_type, sizeof(l->after_type), "%s", parts.type);
+    (void)snprintf(l->after_id, sizeof(l->after_id), "%s", parts.id);
+    return true;
+}
+
+static void list_answer(struct list_op *l, bool more)
+{
+    struct api *api = l->op.api;
+    json_t *next = json_null();
+    if (more) {
+        char cursor[CURSOR_MAX];
+        path_encode(l->after_type, cursor);
+        size_t at = strlen(cursor);
+        cursor[at++] = '/';
+        path_encode(l->after_id, cursor + at);
+        next = api_string(cursor);
+    }
+    buf_appendf(&l->out, "],\"next\":");
+    CHECK(json_dump_callback(next, api_append_json, &l->out, JSON_COMPACT | JSON_ENCODE_ANY) == 0);
+    json_decref(next);
+    buf_appendf(&l->out, "}\n");
+    api_reply(api, &l->op.req, 200, "application/json", buf_bytes(&l->out));
+    list_end(l);
+}
+
+/* So many rows of this read belong to the page; one more tells whether there is a next. */
+static uint32_t rows_wanted(const struct list_op *l)
+{
+    uint32_t left = l->limit - l->listed;
+    return left < API_LIST_ROWS_A_TURN ? left : API_LIST_ROWS_A_TURN;
+}
+
 static void on_actors(void *arg, int status, const struct store_row *rows, size_t count, bool more)
 {
     struct list_op *l = arg;
-    struct key_parts parts;
-    json_t *actors = json_array();
+    uint32_t wanted = rows_wanted(l);
     (void)more;
     if (status) {
-        json_decref(actors);
         api_reply_error(l->op.api, &l->op.req, status, NULL);
         list_end(l);
         return;
     }
-    for (size_t i = 0; i < count && i < l->limit; i++) {
-        json_t *actor = row_to_json(l, &rows[i], &parts);
-        if (!actor) {
-            json_decref(actors);
+    for (size_t i = 0; i < count && i < wanted; i++) {
+        if (!add_row(l, &rows[i])) {
             corrupt_row(l, rows[i].key);
             list_end(l);
             return;
         }
-        CHECK(json_array_append_new(actors, actor) == 0);
     }
-    json_t *body = json_object();
-    api_set(body, "actors", actors);
-    if (count > l->limit) {
-        char cursor[CURSOR_MAX];
-        path_encode(parts.type, cursor);
-        size_t at = strlen(cursor);
-        cursor[at++] = '/';
-        path_encode(parts.id, cursor + at);
-        api_set_text(body, "next", cursor);
-    } else {
-        api_set(body, "next", json_null());
-    }
-    api_reply_json(l->op.api, &l->op.req, 200, body);
-    list_end(l);
+    if (count > wanted && l->listed < l->limit)
+        list_read(l);
+    else
+        list_answer(l, count > wanted);
 }
 
 static void list_read(struct list_op *l)
 {
     struct key_range range = list_range(node_keyspace(l->op.api->node), l);
-    /* One more than asked for tells whether there is a next page. */
-    node_read_rows(l->op.api->node, &range, l->limit + 1, on_actors, l);
+    node_read_rows(l->op.api->node, &range, rows_wanted(l) + 1, on_actors, l);
 }
 
 /* The node's row, for its present incarnation. */
@@ -236,8 +273,16 @@ static bool take_limit(struct api *api, const struct api_request *req, uint32_t 
 
 void api_actor_list(struct api *api, const struct api_request *req, const struct path *path)
 {
-    struct list_op *l = MEM_NEW(api->env->mem, struct list_op);
+    struct list_op *l;
     (void)path;
+    if (api->lists >= API_LISTS_MAX) {
+        cap_reached(&api->lists_cap, api->env);
+        api_reply_error(api, req, KELPIE_E_LIMIT,
+                        "as many listings of actors are under way as "
+                        "may be at a time: try again in a second");
+        return;
+    }
+    l = MEM_NEW(api->env->mem, struct list_op);
     l->op.api = api;
     l->op.req = *req;
     if (!take_limit(api, req, &l->limit) ||
@@ -248,6 +293,9 @@ void api_actor_list(struct api *api, const struct api_request *req, const struct
         return;
     }
     api->pending++;
+    api->lists++;
+    buf_init(&l->out, api->env->mem);
+    buf_appendf(&l->out, "{\"actors\":[");
     if (l->node_id[0]) {
         struct key_range row;
         row.begin = key_node(node_keyspace(api->node), l->node_id);

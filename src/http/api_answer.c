@@ -13,15 +13,15 @@ void api_reply(struct api *api, const struct api_request *req, int status, const
     req->ops->reply(req->ex, status, type, body);
 }
 
-static int append_json(const char *text, size_t len, void *arg)
+int api_append_json(const char *text, size_t len, void *buf)
 {
-    buf_append(arg, text, len);
+    buf_append(buf, text, len);
     return 0;
 }
 
 void api_json_text(const json_t *json, struct buf *out)
 {
-    CHECK(json_dump_callback(json, append_json, out, JSON_COMPACT) == 0);
+    CHECK(json_dump_callback(json, api_append_json, out, JSON_COMPACT) == 0);
 }
 
 void api_reply_json(struct api *api, const struct api_request *req, int status, json_t *json)

@@ -25,6 +25,8 @@ struct api {
     struct api_config config;
     uint64_t started_ns;
     size_t pending;
+    size_t lists; /* of actors, under way */
+    struct cap lists_cap;
     uint64_t answers[API_STATUS_CLASSES]; /* by status / 100 */
 
     struct api_kept_event events[API_EVENTS_KEPT];
@@ -59,6 +61,8 @@ void api_set(json_t *object, const char *name, json_t *value);
 void api_set_text(json_t *object, const char *name, const char *value);
 void api_set_int(json_t *object, const char *name, uint64_t value);
 void api_set_bool(json_t *object, const char *name, bool value);
+/* For json_dump_callback: appends to the struct buf. */
+int api_append_json(const char *text, size_t len, void *buf);
 void api_json_text(const json_t *json, struct buf *out);
 
 /* ---- input ---- */

@@ -119,6 +119,22 @@ static void store_metrics(struct api *api, struct buf *out)
     gauge(out, "majority_missing", h.majority_missing, "1 while there is no majority.");
 }
 
+static void cap_metric(const struct cap *cap, struct buf *out)
+{
+    buf_appendf(out, "kelpie_limit_reached_total{limit=\"%s\"} %" PRIu64 "\n", cap->name,
+                cap->reached);
+}
+
+static void cap_metrics(struct api *api, struct buf *out)
+{
+    const struct cap *caps = actors_caps(node_actors(api->node));
+    family(out, "limit_reached_total", "counter",
+           "Times that something was refused, or had to go, because a bound was reached.");
+    for (size_t i = 0; i < ACTORS_CAP_COUNT; i++)
+        cap_metric(&caps[i], out);
+    cap_metric(&api->lists_cap, out);
+}
+
 static void rpc_metrics(struct api *api, struct buf *out)
 {
     store_metrics(api, out);
@@ -149,6 +165,7 @@ void api_metrics(struct api *api, const struct api_request *req, const struct pa
     rpc_metrics(api, &out);
     if (api->config.metrics)
         api->config.metrics(api->config.arg, &out);
+    cap_metrics(api, &out);
     api_reply(api, req, 200, "text/plain; version=0.0.4; charset=utf-8", buf_bytes(&out));
     buf_deinit(&out);
 }

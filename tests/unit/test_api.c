@@ -387,6 +387,62 @@ static void test_listing(void **state)
     refused(f, "GET", "/v1/actors", KELPIE_E_NOT_FOUND, "there is no node n2");
 }
 
+/* A page of more rows than one read takes says each actor once, in order. */
+static void test_listing_in_turns(void **state)
+{
+    enum { ACTORS = API_LIST_ROWS_A_TURN + 30 };
+    struct fixture *f = *state;
+    static const struct {
+        int limit;
+        const char *next;
+    } pages[] = {{ACTORS, "null}"},
+                 {API_LIST_MAX, "null}"},
+                 {API_LIST_ROWS_A_TURN, "\"counter/c0063\"}"},
+                 {API_LIST_ROWS_A_TURN + 1, "\"counter/c0064\"}"},
+                 {ACTORS - 1, "\"counter/c0092\"}"}};
+    char path[64], id[32];
+    for (int i = 0; i < ACTORS; i++) {
+        (void)snprintf(path, sizeof(path), "/v1/actors/counter/c%04d/get", i);
+        request(f, "POST", path, "");
+    }
+    f->c.query_name = "limit";
+    for (size_t i = 0; i < ARRAY_LEN(pages); i++) {
+        (void)snprintf(path, sizeof(path), "%d", pages[i].limit);
+        f->c.query_value = path;
+        says(f, "/v1/actors", pages[i].next);
+        const char *at = f->c.body;
+        for (int k = 0; k < ACTORS && k < pages[i].limit; k++) {
+            (void)snprintf(id, sizeof(id), "\"id\":\"c%04d\"", k);
+            at = strstr(at, id);
+            assert_non_null(at);
+        }
+        assert_null(strstr(at + 1, "\"id\""));
+    }
+}
+
+/* More listings at a time than there may be are refused, not queued; then there is room again. */
+static void test_listings_bounded(void **state)
+{
+    struct fixture *f = *state;
+    struct client clients[API_LISTS_MAX + 2] = {0};
+    int refused_count = 0;
+    for (size_t i = 0; i < ARRAY_LEN(clients); i++) {
+        client_clear(&clients[i]);
+        send(f, &clients[i], "GET", "/v1/actors", bytes_of(NULL, 0));
+    }
+    for (size_t i = 0; i < ARRAY_LEN(clients); i++) {
+        assert_true(small_run_until(f->w, &clients[i].answered, WAIT_MS));
+        if (clients[i].status != 200) {
+            refused_count++;
+            assert_non_null(strstr(clients[i].headers, "Kelpie-Error: limit\n"));
+        }
+        free(clients[i].body);
+    }
+    assert_int_equal(refused_count, 2);
+    says(f, "/v1/actors", "\"next\":null}");
+    says(f, "/metrics", "kelpie_limit_reached_total{limit=\"lists\"} 2\n");
+}
+
 /* ---- a store that does not answer ---- */
 
 static void test_store_away(void **state)
@@ -602,6 +658,8 @@ int main(void)
         API_TEST(test_calls),
         API_TEST(test_bad_input),
         API_TEST(test_listing),
+        API_TEST(test_listing_in_turns),
+        API_TEST(test_listings_bounded),
         API_TEST(test_store_away),
         API_TEST(test_events),
         API_TEST(test_events_kept),
