@@ -1,0 +1,712 @@
+/*
+ * Three nodes under siege: each case attacks them for a while beside 100 honest counters, and the same
+ * load then hits a bare libevent server on the machine.
+ *
+ *   siege [--seconds S] [--case NAME] [--dir DIR] [--keep] [--check]
+ *
+ * A line for each case. What must hold: no lease is lost and no node fails or ends; no node takes more
+ * memory than RSS_MAX_MB; /livez and /metrics answer while the attack lasts; and, where no handler
+ * takes long, the 99th percentile of honest calls is at most P99_RATIO_MAX times that of the bare
+ * server. With 500 clients of a handler of 6 ms as much is answered as with 100, but for a fifth. The
+ * last line is one JSON object with "ok"; the exit status is 1 when a target is missed.
+ *
+ * --check: a few cases, small and short, and of these the counts alone.
+ */
+#include <fcntl.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "env/net.h"
+#include "lib/attack.h"
+#include "lib/bench_nodes.h"
+#include "lib/honest.h"
+#include "loop/tcp_socket.h"
+
+#define RSS_MAX_MB 512
+#define P99_RATIO_MAX 3.0
+#define GOODPUT_RATIO_MIN 0.8
+#define AFTER_S                                                                                    \
+    30 /* an attack lasts so much longer than what is measured, for what is asked then */
+#define PROBE_MS 3000
+#define WARM_MS 1000
+#define BARE_S_MIN 2
+#define ACTORS_LISTED 3000
+#define ACTIVATIONS_MAX "4000" /* less than what the nonsense of a case takes */
+
+struct options {
+    unsigned seconds;
+    const char *only;
+    const char *dir;
+    bool keep, check;
+};
+
+struct siege;
+
+struct siege_case {
+    const char *name;
+    struct attack attack; /* its addrs are filled in */
+    bool rpc;             /* it is for the RPC listeners */
+    bool one_node;        /* it is for the first node alone */
+    bool is_slow;         /* handlers take long: honest calls wait for them */
+    const char *files;    /* ulimit -n of the nodes; NULL: as it is */
+    bool (*before)(struct siege *s);
+    bool (*after)(struct siege *s); /* while the attack goes on */
+    unsigned check_connections;     /* of --check; 0: not in it */
+};
+
+struct totals {
+    uint64_t suspends, failures, limits;
+    pid_t processes[BENCH_NODES_MAX];
+};
+
+struct siege {
+    const struct options *o;
+    const struct siege_case *c;
+    struct bench_loop b;
+    struct bench_nodes nodes;
+    struct honest honest;
+    json_t *line;
+    double rss_mb;
+};
+
+/* ---- requests of the attackers ---- */
+
+static size_t post(char *out, const char *type, const char *method, const char *id,
+                   const char *body)
+{
+    return (size_t)snprintf(out, ATTACK_REQUEST_MAX,
+                            "POST /v1/actors/%s/%s/%s HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+                            "Kelpie-Request: 1\r\nContent-Length: %zu\r\n\r\n%s",
+                            type, id, method, strlen(body), body);
+}
+
+static size_t get(char *out, const char *path)
+{
+    return (size_t)snprintf(out, ATTACK_REQUEST_MAX, "GET %s HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
+                            path);
+}
+
+static size_t ask_list(char *out, unsigned c, uint64_t n)
+{
+    (void)c;
+    (void)n;
+    return get(out, "/v1/actors?limit=1000");
+}
+
+static size_t ask_events(char *out, unsigned c, uint64_t n)
+{
+    (void)c;
+    (void)n;
+    return get(out, "/v1/events");
+}
+
+static size_t ask_busy(char *out, unsigned c, const char *ms)
+{
+    char id[32];
+
+    (void)snprintf(id, sizeof id, "0-%u", c);
+    return post(out, "busy", "work", id, ms);
+}
+
+static size_t ask_150_ms(char *out, unsigned c, uint64_t n)
+{
+    (void)n;
+    return ask_busy(out, c, "150");
+}
+
+static size_t ask_6_ms(char *out, unsigned c, uint64_t n)
+{
+    (void)n;
+    return ask_busy(out, c, "6");
+}
+
+static size_t ask_slow_end(char *out, unsigned c, uint64_t n)
+{
+    char id[32];
+
+    (void)snprintf(id, sizeof id, "50-%u-%llu", c, (unsigned long long)n % 25);
+    return post(out, "busy", "work", id, "0");
+}
+
+static size_t ask_nonsense(char *out, unsigned c, uint64_t n)
+{
+    char id[48];
+
+    (void)snprintf(id, sizeof id, "nonsense-%u-%llu", c, (unsigned long long)n);
+    return post(out, "counter", "get", id, "");
+}
+
+static size_t ask_half(char *out, unsigned c, uint64_t n)
+{
+    (void)n;
+    return (size_t)snprintf(out, ATTACK_REQUEST_MAX,
+                            "POST /v1/actors/echo/half-%u/echo HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+                            "Content-Length: 1048576\r\n\r\n",
+                            c);
+}
+
+/* About 300 KB of answer. */
+static size_t ask_large(char *out, unsigned c, uint64_t n)
+{
+    (void)c;
+    (void)n;
+    return get(out, "/v1/actors?limit=1000&type=counter");
+}
+
+/* ---- what is asked of the nodes ---- */
+
+struct text {
+    struct bench_loop *b;
+    char *data;
+    bool is_done;
+};
+
+static void on_text(void *arg, const struct http_response *r)
+{
+    struct text *t = arg;
+
+    t->is_done = true;
+    if (!r->error && r->status == 200)
+        t->data = strndup((const char *)r->body.data, r->body.len);
+}
+
+static bool has_text(void *arg)
+{
+    return ((const struct text *)arg)->is_done;
+}
+
+/* NULL when it does not answer with 200 in time. */
+static char *get_text(struct siege *s, struct http_client *client, const char *path)
+{
+    struct text t = {.b = &s->b};
+
+    http_client_send(client, "GET", path, NULL, bytes_of(NULL, 0), PROBE_MS, on_text, &t);
+    (void)bench_wait(&s->b, has_text, &t, 2 * PROBE_MS);
+    CHECK(t.is_done || s->b.interrupted);
+    return t.data;
+}
+
+static uint64_t metric(const char *text, const char *name)
+{
+    uint64_t sum = 0;
+
+    for (const char *at = text; (at = strstr(at, name)); at += strlen(name)) {
+        const char *value = strchr(at, ' ');
+        if (at > text && at[-1] == '\n' && value)
+            sum += strtoull(value + 1, NULL, 10);
+    }
+    return sum;
+}
+
+static bool take_totals(struct siege *s, struct totals *t)
+{
+    *t = (struct totals){0};
+    for (size_t i = 0; i < s->nodes.count; i++) {
+        char *text = get_text(s, s->nodes.node[i].client, "/metrics");
+        if (!text || bench_node_refresh(&s->nodes.node[i])) {
+            free(text);
+            return false;
+        }
+        t->suspends += metric(text, "kelpie_suspends_total");
+        t->failures += metric(text, "kelpie_failures_declared_total");
+        t->limits += metric(text, "kelpie_limit_reached_total");
+        t->processes[i] = s->nodes.node[i].process;
+        free(text);
+    }
+    return true;
+}
+
+static void look_at_memory(struct siege *s)
+{
+    for (size_t i = 0; i < s->nodes.count; i++) {
+        char path[64];
+        unsigned long all, resident = 0;
+        FILE *f;
+
+        (void)snprintf(path, sizeof path, "/proc/%d/statm", (int)s->nodes.node[i].process);
+        f = fopen(path, "re");
+        if (!f)
+            continue;
+        if (fscanf(f, "%lu %lu", &all, &resident) != 2)
+            resident = 0;
+        (void)fclose(f);
+        double mb = (double)resident * (double)sysconf(_SC_PAGESIZE) / 1e6;
+        s->rss_mb = mb > s->rss_mb ? mb : s->rss_mb;
+    }
+}
+
+/* ---- the cases ---- */
+
+static bool make_actors(struct siege *s)
+{
+    volatile struct attack_counts *counts = attack_counts_new();
+    struct attack a = {.kind = ATTACK_ASK,
+                       .addrs = {s->nodes.node[0].http},
+                       .connections = 64,
+                       .request = ask_nonsense};
+    uint64_t wanted = s->o->check ? 200 : ACTORS_LISTED;
+    pid_t pid = counts ? attack_start(&a, 60, counts) : -1;
+
+    while (pid > 0 && counts->ok < wanted && bench_sleep(&s->b, 20))
+        continue;
+    attack_stop(pid);
+    return pid > 0;
+}
+
+/* What a newcomer gets while the attack lasts. */
+static bool newcomers_answered(struct siege *s)
+{
+    unsigned answered = 0;
+
+    for (unsigned i = 0; i < 20; i++) {
+        char path[64];
+        struct bench_answer a;
+
+        (void)snprintf(path, sizeof path, "/v1/actors/counter/newcomer-%u/add", i);
+        a = bench_request(&s->b, s->nodes.node[i % 3].client, "POST", path, bytes_of_str("1"));
+        answered += !a.error && a.status == 200;
+        json_decref(a.json);
+    }
+    json_object_set_new(s->line, "newcomers_of_20", json_integer(answered));
+    return answered == 20;
+}
+
+/* A node that is killed comes back while strangers hold connections. */
+static bool comes_back(struct siege *s)
+{
+    bool ok;
+
+    (void)kill(s->nodes.node[2].process, SIGKILL);
+    (void)bench_sleep(&s->b, 500);
+    ok = bench_nodes_ready(&s->nodes);
+    json_object_set_new(s->line, "killed_node_back", json_boolean(ok));
+    return ok;
+}
+
+/* A node that is told to leave while its actors take long to end. */
+static bool drains(struct siege *s)
+{
+    bool ok;
+
+    (void)kill(s->nodes.node[2].pid, SIGTERM);
+    ok = bench_node_wait_end(&s->nodes.node[2], 20000);
+    json_object_set_new(s->line, "drained", json_boolean(ok));
+    return ok;
+}
+
+static int first_line_status(const char *addr, const char *request);
+
+static bool events_open(struct siege *s)
+{
+    char request[ATTACK_REQUEST_MAX];
+    int status;
+
+    request[ask_events(request, 0, 0)] = '\0';
+    status = first_line_status(s->nodes.node[0].http, request);
+    json_object_set_new(s->line, "events_status", json_integer(status));
+    return status == 200;
+}
+
+static const struct siege_case cases[] = {
+    {.name = "lists",
+     .attack = {.kind = ATTACK_ASK, .connections = 200, .request = ask_list},
+     .before = make_actors,
+     .check_connections = 50},
+    {.name = "frames",
+     .attack = {.kind = ATTACK_FLOOD, .connections = 4, .rate = 59000},
+     .rpc = true,
+     .check_connections = 4},
+    {.name = "slow_150ms",
+     .attack = {.kind = ATTACK_ASK, .connections = 40, .request = ask_150_ms},
+     .is_slow = true,
+     .check_connections = 40},
+    {.name = "slow_6ms",
+     .attack = {.kind = ATTACK_ASK, .connections = 100, .request = ask_6_ms},
+     .is_slow = true},
+    {.name = "slow_ends",
+     .attack = {.kind = ATTACK_ASK, .connections = 8, .request = ask_slow_end},
+     .is_slow = true,
+     .after = drains},
+    {.name = "idle_rpc",
+     .attack = {.kind = ATTACK_SILENT, .connections = 2200},
+     .rpc = true,
+     .after = comes_back},
+    {.name = "silent_http", .attack = {.kind = ATTACK_SILENT, .connections = 4400}},
+    {.name = "half_requests",
+     .attack = {.kind = ATTACK_HALF, .connections = 250, .request = ask_half, .body_len = 1048575}},
+    {.name = "few_files", .attack = {.kind = ATTACK_SILENT, .connections = 1000}, .files = "512"},
+    {.name = "event_readers",
+     .attack = {.kind = ATTACK_DEAF, .connections = 64, .request = ask_events},
+     .one_node = true,
+     .after = events_open},
+    {.name = "slow_readers",
+     .attack = {.kind = ATTACK_SLOW, .connections = 16, .request = ask_large},
+     .before = make_actors},
+    {.name = "nonsense",
+     .attack = {.kind = ATTACK_ASK, .connections = 50, .request = ask_nonsense},
+     .after = newcomers_answered},
+};
+
+/* The status of a raw answer's first line; 0: none in time. */
+static int first_line_status(const char *addr, const char *request)
+{
+    struct timeval wait = {.tv_sec = PROBE_MS / 1000};
+    char line[64] = "";
+    int fd = tcp_connect(addr);
+    ssize_t n;
+
+    if (fd < 0)
+        return 0;
+    (void)fcntl(fd, F_SETFL, 0);
+    (void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait);
+    (void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof wait);
+    n = send(fd, request, strlen(request), MSG_NOSIGNAL);
+    if (n > 0)
+        n = recv(fd, line, sizeof line - 1, 0);
+    (void)close(fd);
+    return n > 12 ? (int)strtol(line + 9, NULL, 10) : 0;
+}
+
+/* ---- one case ---- */
+
+static void aim(const struct siege *s, struct attack *a)
+{
+    size_t count = s->c->one_node ? 1 : s->c->rpc ? 2 : s->nodes.count;
+
+    for (size_t i = 0; i < count; i++)
+        a->addrs[i] = s->c->rpc ? s->nodes.node[i].rpc : s->nodes.node[i].http;
+}
+
+/* Lets the honest ones run for a while; returns their 99th percentile in ms. */
+static double measure(struct siege *s, struct honest *h, unsigned ms)
+{
+    uint64_t end = bench_now_ns(&s->b) + ms * NS_PER_MS;
+
+    honest_measure(h);
+    while (bench_now_ns(&s->b) < end && bench_sleep(&s->b, 250))
+        look_at_memory(s);
+    return samples_percentile(&h->latencies, 99);
+}
+
+static bool note(struct siege *s, const char *what, bool ok)
+{
+    if (!ok) {
+        json_t *missed = json_object_get(s->line, "missed");
+        if (!missed)
+            json_object_set_new(s->line, "missed", missed = json_array());
+        json_array_append_new(missed, json_string(what));
+    }
+    return ok;
+}
+
+static bool probes_answer(struct siege *s)
+{
+    static const char *const paths[] = {"/livez", "/readyz", "/metrics"};
+    unsigned answered = 0;
+
+    for (size_t i = 0; i < s->nodes.count; i++) {
+        for (size_t k = 0; k < sizeof paths / sizeof paths[0]; k++) {
+            char request[ATTACK_REQUEST_MAX];
+
+            request[get(request, paths[k])] = '\0';
+            answered += first_line_status(s->nodes.node[i].http, request) == 200;
+        }
+    }
+    json_object_set_new(s->line, "probes_answered_of_9", json_integer(answered));
+    return answered == 9;
+}
+
+static bool judge(struct siege *s, const struct totals *before, bool may_change)
+{
+    struct totals now;
+    bool ok = note(s, "metrics", take_totals(s, &now));
+
+    if (!ok)
+        return false;
+    json_object_set_new(s->line, "leases_lost",
+                        json_integer((json_int_t)(now.suspends - before->suspends)));
+    json_object_set_new(s->line, "nodes_failed",
+                        json_integer((json_int_t)(now.failures - before->failures)));
+    json_object_set_new(s->line, "limits_reached",
+                        json_integer((json_int_t)(now.limits - before->limits)));
+    ok &= note(s, "leases_lost", now.suspends == before->suspends);
+    ok &= note(s, "nodes_failed", now.failures == before->failures);
+    for (size_t i = 0; i < s->nodes.count && !may_change; i++)
+        ok &= note(s, "node_ended", now.processes[i] == before->processes[i]);
+    return ok;
+}
+
+/* The same load on a bare server, in the first node's place. */
+static double bare_p99(struct siege *s, const struct attack *attack, unsigned seconds)
+{
+    volatile struct attack_counts *counts = attack_counts_new();
+    struct attack a = *attack;
+    struct honest h;
+    double p99;
+    pid_t server = bare_server_start(s->nodes.node[0].http, s->nodes.node[0].rpc), pid;
+    struct http_client *client = http_client_new(s->b.loop, s->b.mem, s->nodes.node[0].http);
+
+    memset(a.addrs, 0, sizeof a.addrs);
+    a.addrs[0] = s->c->rpc ? s->nodes.node[0].rpc : s->nodes.node[0].http;
+    (void)bench_sleep(&s->b, 300);
+    pid = attack_start(&a, seconds + AFTER_S, counts);
+    honest_init(&h, &s->b, &client, 1, HONEST_COUNTERS_MAX);
+    honest_start(&h);
+    (void)bench_sleep(&s->b, 500);
+    p99 = measure(s, &h, seconds * 1000);
+    attack_stop(pid);
+    attack_stop(server);
+    (void)honest_stop(&h);
+    http_client_free(client);
+    honest_deinit(&h);
+    return p99;
+}
+
+static void count_attack(struct siege *s, const volatile struct attack_counts *c)
+{
+    json_object_set_new(s->line, "attack",
+                        json_pack("{s:I,s:I,s:I,s:I,s:I,s:I}", "connected",
+                                  (json_int_t)c->connected, "closed", (json_int_t)c->closed, "sent",
+                                  (json_int_t)c->sent, "ok", (json_int_t)c->ok, "limited",
+                                  (json_int_t)c->limited, "other", (json_int_t)c->other));
+}
+
+/* A wrapper that lowers the number of files a node may open. */
+static void limit_files(struct siege *s)
+{
+    char path[BENCH_PATH_MAX + 32];
+    FILE *f;
+
+    (void)snprintf(path, sizeof path, "%s/few-files", s->nodes.dir);
+    f = fopen(path, "we");
+    CHECK(f);
+    (void)fprintf(f, "#!/bin/sh\nulimit -n %s\nexec '%s' \"$@\"\n", s->c->files, s->nodes.program);
+    (void)fclose(f);
+    CHECK(chmod(path, 0700) == 0);
+    CHECK(strlen(path) < sizeof s->nodes.program);
+    memcpy(s->nodes.program, path, strlen(path) + 1);
+}
+
+static void nodes_begin(struct siege *s)
+{
+    static char actors[BENCH_PATH_MAX + 16];
+    static const char *options[] = {"--actors", actors, "--activations-max", ACTIVATIONS_MAX, NULL};
+    char *slash;
+
+    bench_nodes_init(&s->nodes, &s->b, BENCH_NODES_MAX, s->o->dir, NULL);
+    (void)snprintf(actors, sizeof actors, "%s", s->nodes.program);
+    slash = strrchr(actors, '/');
+    (void)snprintf(slash, sizeof actors - (size_t)(slash - actors), "/bench/busy.so");
+    s->nodes.options = options;
+    if (s->c->files)
+        limit_files(s);
+}
+
+static bool goodput(struct siege *s, struct attack *a, unsigned seconds)
+{
+    static const unsigned clients[] = {100, 500};
+    double rate[2];
+
+    for (size_t i = 0; i < 2; i++) {
+        volatile struct attack_counts *counts = attack_counts_new();
+        pid_t pid;
+        uint64_t before;
+
+        a->connections = clients[i];
+        pid = attack_start(a, seconds + 10, counts);
+        (void)bench_sleep(&s->b, 2000);
+        before = counts->ok;
+        (void)measure(s, &s->honest, seconds * 1000);
+        rate[i] = (double)(counts->ok - before) / seconds;
+        attack_stop(pid);
+        (void)bench_sleep(&s->b, 3000);
+    }
+    json_object_set_new(s->line, "answered_per_s_100", json_real(rate[0]));
+    json_object_set_new(s->line, "answered_per_s_500", json_real(rate[1]));
+    json_object_set_new(s->line, "goodput_ratio", json_real(rate[0] > 0 ? rate[1] / rate[0] : 0));
+    return note(s, "goodput", rate[1] >= GOODPUT_RATIO_MIN * rate[0] && rate[0] > 0);
+}
+
+static bool attacked(struct siege *s, struct attack *a, unsigned ms)
+{
+    volatile struct attack_counts *counts = attack_counts_new();
+    pid_t pid = attack_start(a, ms / 1000 + AFTER_S, counts);
+    double p99 = measure(s, &s->honest, ms);
+    bool ok = true;
+
+    json_object_set_new(s->line, "honest_p99_ms", json_real(p99));
+    json_object_set_new(s->line, "honest_ok", json_integer((json_int_t)s->honest.ok));
+    json_object_set_new(s->line, "honest_failed", json_integer((json_int_t)s->honest.failed));
+    ok &= note(s, "honest_answered", s->honest.ok > 0);
+    ok &= note(s, "probes", probes_answer(s));
+    count_attack(s, counts);
+    if (s->c->after && !s->o->check)
+        ok &= note(s, "after", s->c->after(s));
+    attack_stop(pid);
+    return ok;
+}
+
+/* On nodes that run. */
+static bool siege_nodes(struct siege *s, struct attack a)
+{
+    struct totals before;
+    struct http_client *clients[BENCH_NODES_MAX];
+    unsigned ms = s->o->check ? 600 : s->o->seconds * 1000;
+    bool ok = bench_nodes_ready(&s->nodes);
+
+    aim(s, &a);
+    for (size_t i = 0; i < s->nodes.count; i++)
+        clients[i] = s->nodes.node[i].client;
+    honest_init(&s->honest, &s->b, clients, s->nodes.count, s->o->check ? 10 : HONEST_COUNTERS_MAX);
+    ok = ok && (!s->c->before || s->c->before(s));
+    honest_start(&s->honest);
+    ok = ok && bench_sleep(&s->b, s->o->check ? 200 : WARM_MS) &&
+         note(s, "metrics", take_totals(s, &before));
+    if (ok && strcmp(s->c->name, "slow_6ms") == 0)
+        ok = goodput(s, &a, s->o->seconds / 2);
+    else if (ok)
+        ok = attacked(s, &a, ms);
+    ok &= note(s, "honest_quiet", honest_stop(&s->honest));
+    if (s->c->after == drains && !s->o->check)
+        s->nodes.count--; /* the last one has left */
+    ok = ok && judge(s, &before, s->c->after == comes_back);
+    honest_deinit(&s->honest);
+    json_object_set_new(s->line, "rss_mb", json_real(s->rss_mb));
+    return ok & note(s, "memory", s->rss_mb <= RSS_MAX_MB);
+}
+
+static bool judge_p99(struct siege *s, double bare)
+{
+    double honest = json_real_value(json_object_get(s->line, "honest_p99_ms"));
+
+    json_object_set_new(s->line, "bare_p99_ms", json_real(bare));
+    json_object_set_new(s->line, "p99_ratio", json_real(bare > 0 ? honest / bare : 0));
+    return note(s, "p99", bare > 0 && honest <= P99_RATIO_MAX * bare);
+}
+
+static bool run_case(struct siege *s)
+{
+    struct attack a = s->c->attack;
+    unsigned bare_s = s->o->seconds / 4 > BARE_S_MIN ? s->o->seconds / 4 : BARE_S_MIN;
+    struct buf frame;
+    bool ok;
+
+    buf_init(&frame, s->b.mem);
+    net_frame_make(&frame, bytes_of_str("nobody knows what this is"));
+    a.flood = frame.data;
+    a.flood_len = frame.len;
+    if (s->o->check)
+        a.connections = s->c->check_connections;
+    s->rss_mb = 0;
+    nodes_begin(s);
+    ok = bench_nodes_start(&s->nodes) && siege_nodes(s, a);
+    s->nodes.count = BENCH_NODES_MAX;
+    bench_nodes_deinit(&s->nodes, s->o->keep);
+    if (!s->b.interrupted && !s->c->is_slow && !s->o->check)
+        ok &= judge_p99(s, bare_p99(s, &a, bare_s));
+    buf_deinit(&frame);
+    return ok;
+}
+
+static void print_line(const json_t *line)
+{
+    char *text = json_dumps(line, JSON_COMPACT | JSON_REAL_PRECISION(4));
+
+    (void)puts(text);
+    (void)fflush(stdout);
+    free(text);
+}
+
+static int run(const struct options *o)
+{
+    json_t *summary = json_object(), *missed = json_array(), *ratios = json_object();
+    unsigned count = 0;
+
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct siege s = {.o = o, .c = &cases[i]};
+        bool ok;
+
+        if ((o->only && strcmp(o->only, cases[i].name) != 0) ||
+            (o->check && cases[i].check_connections == 0))
+            continue;
+        count++;
+        s.line = json_object();
+        json_object_set_new(s.line, "case", json_string(cases[i].name));
+        bench_loop_init(&s.b);
+        ok = run_case(&s);
+        json_object_set_new(s.line, "ok", json_boolean(ok));
+        if (!ok)
+            json_array_append_new(missed, json_string(cases[i].name));
+        if (json_object_get(s.line, "p99_ratio"))
+            json_object_set(ratios, cases[i].name, json_object_get(s.line, "p99_ratio"));
+        print_line(s.line);
+        json_decref(s.line);
+        if (s.b.interrupted)
+            exit(1);
+        bench_loop_deinit(&s.b);
+    }
+    json_object_set_new(summary, "bench", json_string("siege"));
+    json_object_set_new(summary, "seconds", json_integer(o->check ? 0 : o->seconds));
+    json_object_set_new(summary, "cases", json_integer(count));
+    json_object_set_new(summary, "p99_ratio", ratios);
+    json_object_set(summary, "missed", missed);
+    json_object_set_new(summary, "ok", json_boolean(count > 0 && json_array_size(missed) == 0));
+    print_line(summary);
+    bool ok = json_is_true(json_object_get(summary, "ok"));
+    json_decref(missed);
+    json_decref(summary);
+    return ok ? 0 : 1;
+}
+
+static void usage(FILE *to)
+{
+    (void)fputs("usage: siege [--seconds S] [--case NAME] [--dir DIR] [--keep]\n"
+                "       siege --check    a few cases, small and short: counts alone\n"
+                "cases:",
+                to);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        (void)fprintf(to, " %s", cases[i].name);
+    (void)fputc('\n', to);
+}
+
+int main(int argc, char **argv)
+{
+    enum { SECONDS, CASE, DIR_, KEEP, CHECK_, HELP };
+    static const struct option table[] = {{"seconds", required_argument, NULL, SECONDS},
+                                          {"case", required_argument, NULL, CASE},
+                                          {"dir", required_argument, NULL, DIR_},
+                                          {"keep", no_argument, NULL, KEEP},
+                                          {"check", no_argument, NULL, CHECK_},
+                                          {"help", no_argument, NULL, HELP},
+                                          {NULL, 0, NULL, 0}};
+    struct options o = {.seconds = 20};
+    int found;
+
+    while ((found = getopt_long(argc, argv, "+", table, NULL)) != -1) {
+        if (found == SECONDS)
+            o.seconds = (unsigned)bench_number("siege", "--seconds", optarg, 2, 600);
+        else if (found == CASE)
+            o.only = optarg;
+        else if (found == DIR_)
+            o.dir = optarg;
+        else if (found == KEEP)
+            o.keep = true;
+        else if (found == CHECK_)
+            o.check = true;
+        else {
+            usage(found == HELP ? stdout : stderr);
+            return found == HELP ? 0 : 2;
+        }
+    }
+    if (optind < argc) {
+        usage(stderr);
+        return 2;
+    }
+    return run(&o);
+}
