@@ -24,6 +24,7 @@
 
 #include "env/net.h"
 #include "lib/attack.h"
+#include "lib/attack_requests.h"
 #include "lib/bench_nodes.h"
 #include "lib/honest.h"
 #include "loop/tcp_socket.h"
@@ -74,90 +75,6 @@ struct siege {
     json_t *line;
     double rss_mb;
 };
-
-/* ---- requests of the attackers ---- */
-
-static size_t post(char *out, const char *type, const char *method, const char *id,
-                   const char *body)
-{
-    return (size_t)snprintf(out, ATTACK_REQUEST_MAX,
-                            "POST /v1/actors/%s/%s/%s HTTP/1.1\r\nHost: 127.0.0.1\r\n"
-                            "Kelpie-Request: 1\r\nContent-Length: %zu\r\n\r\n%s",
-                            type, id, method, strlen(body), body);
-}
-
-static size_t get(char *out, const char *path)
-{
-    return (size_t)snprintf(out, ATTACK_REQUEST_MAX, "GET %s HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
-                            path);
-}
-
-static size_t ask_list(char *out, unsigned c, uint64_t n)
-{
-    (void)c;
-    (void)n;
-    return get(out, "/v1/actors?limit=1000");
-}
-
-static size_t ask_events(char *out, unsigned c, uint64_t n)
-{
-    (void)c;
-    (void)n;
-    return get(out, "/v1/events");
-}
-
-static size_t ask_busy(char *out, unsigned c, const char *ms)
-{
-    char id[32];
-
-    (void)snprintf(id, sizeof id, "0-%u", c);
-    return post(out, "busy", "work", id, ms);
-}
-
-static size_t ask_150_ms(char *out, unsigned c, uint64_t n)
-{
-    (void)n;
-    return ask_busy(out, c, "150");
-}
-
-static size_t ask_6_ms(char *out, unsigned c, uint64_t n)
-{
-    (void)n;
-    return ask_busy(out, c, "6");
-}
-
-static size_t ask_slow_end(char *out, unsigned c, uint64_t n)
-{
-    char id[32];
-
-    (void)snprintf(id, sizeof id, "50-%u-%llu", c, (unsigned long long)n % 25);
-    return post(out, "busy", "work", id, "0");
-}
-
-static size_t ask_nonsense(char *out, unsigned c, uint64_t n)
-{
-    char id[48];
-
-    (void)snprintf(id, sizeof id, "nonsense-%u-%llu", c, (unsigned long long)n);
-    return post(out, "counter", "get", id, "");
-}
-
-static size_t ask_half(char *out, unsigned c, uint64_t n)
-{
-    (void)n;
-    return (size_t)snprintf(out, ATTACK_REQUEST_MAX,
-                            "POST /v1/actors/echo/half-%u/echo HTTP/1.1\r\nHost: 127.0.0.1\r\n"
-                            "Content-Length: 1048576\r\n\r\n",
-                            c);
-}
-
-/* About 300 KB of answer. */
-static size_t ask_large(char *out, unsigned c, uint64_t n)
-{
-    (void)c;
-    (void)n;
-    return get(out, "/v1/actors?limit=1000&type=counter");
-}
 
 /* ---- what is asked of the nodes ---- */
 
@@ -414,7 +331,7 @@ static bool probes_answer(struct siege *s)
         for (size_t k = 0; k < sizeof paths / sizeof paths[0]; k++) {
             char request[ATTACK_REQUEST_MAX];
 
-            request[get(request, paths[k])] = '\0';
+            request[ask_path(request, paths[k])] = '\0';
             answered += first_line_status(s->nodes.node[i].http, request) == 200;
         }
     }
