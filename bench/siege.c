@@ -457,6 +457,8 @@ static bool attacked(struct siege *s, struct attack *a, unsigned ms)
     double p99 = measure(s, &s->honest, ms);
     bool ok = true;
 
+    json_object_set_new(s->line, "honest_p50_ms",
+                        json_real(samples_percentile(&s->honest.latencies, 50)));
     json_object_set_new(s->line, "honest_p99_ms", json_real(p99));
     json_object_set_new(s->line, "honest_ok", json_integer((json_int_t)s->honest.ok));
     json_object_set_new(s->line, "honest_failed", json_integer((json_int_t)s->honest.failed));

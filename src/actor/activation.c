@@ -89,6 +89,15 @@ struct host actors_self(const struct actors *a)
     return self;
 }
 
+size_t class_index_of(const struct actors *a, const struct kelpie_class *class)
+{
+    size_t i = 0;
+
+    while (a->classes[i] != class)
+        i++;
+    return i;
+}
+
 const struct kelpie_class *actors_class(const struct actors *a, const char *type)
 {
     for (size_t i = 0; i < a->class_count; i++) {
@@ -115,6 +124,7 @@ struct kelpie_actor *act_new(struct actors *a, const struct kelpie_class *class,
     act->actors = a;
     act->class = class;
     act->state = state;
+    act->turn_ns = a->class_turn_ns[class_index_of(a, class)];
     act->incarnation = cluster_incarnation(a->cluster);
     act->stop_answer = KELPIE_E_NOT_HERE;
     list_init(&act->idle_link);

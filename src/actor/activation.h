@@ -28,6 +28,7 @@
 #define WRITE_WHY_SIZE 96
 #define RUN_BATCH 16              /* messages of one actor in one turn of the loop */
 #define RUN_SLICES_A_HEARTBEAT 64 /* a turn runs callbacks for so much of it, and at least one */
+#define RUN_AVERAGE_OF 8          /* turns of an actor: one of them that was held up says little */
 #define RUN_PAUSES_A_HEARTBEAT 16 /* so often it is looked whether the lease has been renewed */
 #define STOPS_MAX 64              /* hand-overs and releases under way */
 #define EVICTIONS_MAX 256         /* beyond the bound, while others go or are sent elsewhere */
@@ -103,15 +104,17 @@ struct kelpie_actor {
     uint64_t generation;  /* 0 until loaded */
     bool in_receive;
     bool read_only;
-    bool has_run;    /* here: `activate` returned */
-    bool counted;    /* in stats.activations */
-    bool taken_back; /* by the planted mistake: a drain lets it be for a while */
-    bool loaded;     /* LOADING: its state is there, `activate` waits for its turn */
-    bool stop_due;   /* IDLE: it is in the run queue to be stopped */
-    int stop_answer; /* what waiting messages are told when it has stopped */
+    bool has_run;     /* here: `activate` returned */
+    bool counted;     /* in stats.activations */
+    bool taken_back;  /* by the planted mistake: a drain lets it be for a while */
+    bool loaded;      /* LOADING: its state is there, `activate` waits for its turn */
+    bool stop_due;    /* IDLE: it is in the run queue to be stopped */
+    uint64_t turn_ns; /* its turns took so long, on a moving average; at first those of its class */
+    int stop_answer;  /* what waiting messages are told when it has stopped */
     unsigned holds;
     struct list idle_link; /* in idle[class], while IDLE with an empty mailbox */
-    struct list run_link;  /* in runnable: it has messages, or is loaded, or is to be stopped */
+    struct list
+        run_link; /* in runnable or slow: it has messages, or is loaded, or is to be stopped */
     uint64_t idle_since_ns;
     struct list mailbox;
     size_t mailbox_count; /* at most mailbox_max; followers and `current` have their own place */
@@ -165,6 +168,8 @@ struct actors {
     struct timer idle_timer;
     uint64_t idle_due_ns; /* while it is armed */
     struct list runnable;
+    struct list slow; /* of these, one a turn */
+    uint64_t class_turn_ns[CLASS_COUNT_MAX];
     struct timer run_timer;
     struct slice slice; /* of this turn of the run queue */
     size_t stopping;
@@ -208,6 +213,7 @@ void act_count_memory(struct kelpie_actor *act);
 /* The node may act, and the activation is still what it was. */
 bool act_may_go_on(struct kelpie_actor *act);
 struct host actors_self(const struct actors *a);
+size_t class_index_of(const struct actors *a, const struct kelpie_class *class);
 const struct kelpie_class *actors_class(const struct actors *a, const char *type);
 const char *act_type(const struct kelpie_actor *act);
 const char *act_id(const struct kelpie_actor *act);

@@ -30,13 +30,10 @@ struct kelpie_actor *idle_longest(const struct actors *a)
 void idle_begin(struct kelpie_actor *act)
 {
     struct actors *a = act->actors;
-    size_t class_index = 0;
 
-    while (a->classes[class_index] != act->class)
-        class_index++;
     act->idle_since_ns = env_now_ns(a->env);
     list_remove(&act->idle_link);
-    list_append(&a->idle[class_index], &act->idle_link);
+    list_append(&a->idle[class_index_of(a, act->class)], &act->idle_link);
     idle_timer_arm(a);
 }
 

@@ -1,7 +1,9 @@
 /*
  * The run queue: activations that have something to do, in the order in which they came. Every callback
  * of a class begins here, so that a turn of the loop runs them for a slice and not for longer than the
- * last of them takes, and none begins when it could outlast the lease: docs/adr/0012-turns-of-the-loop.md.
+ * last of them takes, and none begins when it could outlast the lease. Those whose turns take more than a
+ * slice wait in a queue of their own, of which each turn takes one, behind all others: who is
+ * quick waits for one that is slow, not for all of them. See docs/adr/0012-turns-of-the-loop.md.
  */
 #include "actor/activation.h"
 #include "base/mark.h"
@@ -10,6 +12,11 @@
 static uint64_t heartbeat_ns(const struct actors *a)
 {
     return cluster_config_of(a->cluster)->timing.heartbeat_ms * NS_PER_MS;
+}
+
+static uint64_t slice_ns(const struct actors *a)
+{
+    return heartbeat_ns(a) / RUN_SLICES_A_HEARTBEAT;
 }
 
 /* Half of the lease is left: a callback may take a quarter, and the heartbeat that is due by then has
@@ -39,24 +46,45 @@ static void take_turn(struct kelpie_actor *act)
         act_run(act);
 }
 
+static void average(uint64_t *ns, uint64_t took_ns)
+{
+    *ns = *ns - *ns / RUN_AVERAGE_OF + took_ns / RUN_AVERAGE_OF;
+}
+
+/* The next of the queue, and how long it takes. False when the lease does not let it. */
+static bool run_next(struct actors *a, struct list *queue)
+{
+    struct kelpie_actor *act;
+    uint64_t began_ns = env_now_ns(a->env), took_ns;
+
+    if (!lease_lets(a)) {
+        SOMETIMES("callbacks-wait-for-the-lease");
+        timer_start(&a->run_timer, heartbeat_ns(a) / RUN_PAUSES_A_HEARTBEAT);
+        return false;
+    }
+    act = LIST_ENTRY(list_pop(queue), struct kelpie_actor, run_link);
+    act_hold(act);
+    take_turn(act);
+    took_ns = env_now_ns(a->env) - began_ns;
+    average(&act->turn_ns, took_ns);
+    average(&a->class_turn_ns[class_index_of(a, act->class)], took_ns);
+    act_release(act);
+    return true;
+}
+
 static void on_run_timer(void *arg)
 {
     struct actors *a = arg;
-    struct list *l;
 
-    a->slice = slice_begin(a->env->clock, heartbeat_ns(a) / RUN_SLICES_A_HEARTBEAT);
-    while (!list_empty(&a->runnable)) {
-        if (!lease_lets(a)) {
-            SOMETIMES("callbacks-wait-for-the-lease");
-            timer_start(&a->run_timer, heartbeat_ns(a) / RUN_PAUSES_A_HEARTBEAT);
+    a->slice = slice_begin(a->env->clock, slice_ns(a));
+    while (!list_empty(&a->runnable) && (!slice_over(&a->slice) || MUTANT("endless")))
+        if (!run_next(a, &a->runnable))
             return;
-        }
-        l = list_pop(&a->runnable);
-        take_turn(LIST_ENTRY(l, struct kelpie_actor, run_link));
-        if (slice_over(&a->slice) && !MUTANT("endless"))
-            break;
-    }
-    if (!list_empty(&a->runnable)) {
+    do {
+        if (!list_empty(&a->slow) && !run_next(a, &a->slow))
+            return;
+    } while (MUTANT("endless") && !list_empty(&a->slow));
+    if (!list_empty(&a->runnable) || !list_empty(&a->slow)) {
         SOMETIMES("callbacks-take-turns");
         timer_start(&a->run_timer, 0);
     }
@@ -65,6 +93,7 @@ static void on_run_timer(void *arg)
 void run_queue_init(struct actors *a)
 {
     list_init(&a->runnable);
+    list_init(&a->slow);
     timer_init(&a->run_timer, a->env->timers, "actors_run", on_run_timer, a);
 }
 
@@ -74,7 +103,7 @@ void act_run_later(struct kelpie_actor *act)
 
     list_remove(&act->idle_link);
     list_remove(&act->run_link);
-    list_append(&a->runnable, &act->run_link);
+    list_append(act->turn_ns > slice_ns(a) ? &a->slow : &a->runnable, &act->run_link);
     if (!a->run_timer.armed)
         timer_start(&a->run_timer, 0);
 }
