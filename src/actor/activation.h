@@ -29,6 +29,7 @@
 #define RUN_BATCH 16              /* messages of one actor in one turn of the loop */
 #define RUN_SLICES_A_HEARTBEAT 64 /* a turn runs callbacks for so much of it, and at least one */
 #define RUN_AVERAGE_OF 8          /* turns of an actor: one of them that was held up says little */
+#define RUN_REST_SHARE 16         /* of what a slow turn took, until the next one */
 #define RUN_PAUSES_A_HEARTBEAT 16 /* so often it is looked whether the lease has been renewed */
 #define STOPS_MAX 64              /* hand-overs and releases under way */
 #define EVICTIONS_MAX 256         /* beyond the bound, while others go or are sent elsewhere */
@@ -168,7 +169,9 @@ struct actors {
     struct timer idle_timer;
     uint64_t idle_due_ns; /* while it is armed */
     struct list runnable;
-    struct list slow; /* of these, one a turn */
+    struct list slow;             /* of these, one a turn, */
+    uint64_t slow_rests_until_ns; /* and then a rest */
+    bool run_soon;                /* run_timer is armed without a delay */
     uint64_t class_turn_ns[CLASS_COUNT_MAX];
     struct timer run_timer;
     struct slice slice; /* of this turn of the run queue */

@@ -2,8 +2,8 @@
  * The run queue: activations that have something to do, in the order in which they came. Every callback
  * of a class begins here, so that a turn of the loop runs them for a slice and not for longer than the
  * last of them takes, and none begins when it could outlast the lease. Those whose turns take more than a
- * slice wait in a queue of their own, of which each turn takes one, behind all others: who is
- * quick waits for one that is slow, not for all of them. See docs/adr/0012-turns-of-the-loop.md.
+ * slice wait in a queue of their own, of which each turn takes one, behind all others, with a rest after
+ * it: who is quick waits for one that is slow, not for all of them. See docs/adr/0012-turns-of-the-loop.md.
  */
 #include "actor/activation.h"
 #include "base/mark.h"
@@ -46,6 +46,12 @@ static void take_turn(struct kelpie_actor *act)
         act_run(act);
 }
 
+static void run_in(struct actors *a, uint64_t delay_ns)
+{
+    a->run_soon = delay_ns == 0;
+    timer_start(&a->run_timer, delay_ns);
+}
+
 static void average(uint64_t *ns, uint64_t took_ns)
 {
     *ns = *ns - *ns / RUN_AVERAGE_OF + took_ns / RUN_AVERAGE_OF;
@@ -59,7 +65,7 @@ static bool run_next(struct actors *a, struct list *queue)
 
     if (!lease_lets(a)) {
         SOMETIMES("callbacks-wait-for-the-lease");
-        timer_start(&a->run_timer, heartbeat_ns(a) / RUN_PAUSES_A_HEARTBEAT);
+        run_in(a, heartbeat_ns(a) / RUN_PAUSES_A_HEARTBEAT);
         return false;
     }
     act = LIST_ENTRY(list_pop(queue), struct kelpie_actor, run_link);
@@ -72,22 +78,41 @@ static bool run_next(struct actors *a, struct list *queue)
     return true;
 }
 
+/* One of the slow; then they rest, so that what others wait for comes about: answers of the store and
+ * of nodes, and what follows from them. */
+static bool run_slow(struct actors *a)
+{
+    uint64_t began_ns = env_now_ns(a->env), now;
+
+    if (list_empty(&a->slow) || began_ns < a->slow_rests_until_ns)
+        return true;
+    if (!run_next(a, &a->slow))
+        return false;
+    now = env_now_ns(a->env);
+    a->slow_rests_until_ns = now + (now - began_ns) / RUN_REST_SHARE;
+    return true;
+}
+
 static void on_run_timer(void *arg)
 {
     struct actors *a = arg;
+    uint64_t now;
 
+    a->run_soon = false;
     a->slice = slice_begin(a->env->clock, slice_ns(a));
     while (!list_empty(&a->runnable) && (!slice_over(&a->slice) || MUTANT("endless")))
         if (!run_next(a, &a->runnable))
             return;
-    do {
-        if (!list_empty(&a->slow) && !run_next(a, &a->slow))
-            return;
-    } while (MUTANT("endless") && !list_empty(&a->slow));
-    if (!list_empty(&a->runnable) || !list_empty(&a->slow)) {
-        SOMETIMES("callbacks-take-turns");
-        timer_start(&a->run_timer, 0);
-    }
+    if (!run_slow(a))
+        return;
+    if (list_empty(&a->runnable) && list_empty(&a->slow))
+        return;
+    SOMETIMES("callbacks-take-turns");
+    now = env_now_ns(a->env);
+    if (list_empty(&a->runnable) && a->slow_rests_until_ns > now)
+        run_in(a, a->slow_rests_until_ns - now);
+    else
+        run_in(a, 0);
 }
 
 void run_queue_init(struct actors *a)
@@ -104,8 +129,8 @@ void act_run_later(struct kelpie_actor *act)
     list_remove(&act->idle_link);
     list_remove(&act->run_link);
     list_append(act->turn_ns > slice_ns(a) ? &a->slow : &a->runnable, &act->run_link);
-    if (!a->run_timer.armed)
-        timer_start(&a->run_timer, 0);
+    if (!a->run_timer.armed || !a->run_soon)
+        run_in(a, 0);
 }
 
 void act_go_on(struct kelpie_actor *act)
