@@ -107,6 +107,7 @@ static bool had_to_compare(const struct world *w, enum check c)
     case CHECK_ORDERS:
     case CHECK_FAILED_IS_OVER:
     case CHECK_STATE_IS_WHOLE:
+    case CHECK_LEASE_KEPT:
     case CHECK_OLD_LIFE:
     case CHECK_GREY_FAULT:
     case CHECK_GREY_ONE:

@@ -260,6 +260,20 @@ static uint64_t activation_sum(const struct process *p)
 
 /* ---- */
 
+/* Nothing is wrong in this run but that callbacks take long, and none longer than a quarter of a lease:
+ * whatever they are and however many, no lease runs out over them. */
+static void check_lease_kept(struct process *p, const struct cluster *c)
+{
+    const struct sim_config *config = &p->world->config;
+
+    if (config->faults != 1ull << FAULT_ACTOR_SLOW ||
+        config->slow_handler_ms > config->timing.lease_ms / 4)
+        return;
+    COMPARE(p->world, CHECK_LEASE_KEPT, cluster_stats(c)->suspends == 0,
+            "n%u lost its lease though no callback takes more than %u ms of %u", p->node + 1,
+            config->slow_handler_ms, config->timing.lease_ms);
+}
+
 void checks_on_step(struct process *p)
 {
     const struct cluster *c = cluster_of(p);
@@ -277,6 +291,7 @@ void checks_on_step(struct process *p)
     bool view = cluster_state(c) != seen->state || cluster_incarnation(c) != seen->incarnation ||
                 cluster_view(c)->number != seen->view_number;
 
+    check_lease_kept(p, c);
     if (view)
         check_held_view(p, c);
     if (leased && (view || gained))

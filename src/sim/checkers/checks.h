@@ -41,6 +41,7 @@
     X(ORDERS, "OrdersAreTrue")                                                                     \
     X(FAILED_IS_OVER, "FailedIsOver")                                                              \
     X(STATE_IS_WHOLE, "StateIsWhole")                                                              \
+    X(LEASE_KEPT, "LeaseIsKept")                                                                   \
     X(OLD_LIFE, "NoOldLifeRevives")                                                                \
     X(GREY_FAULT, "GreyIsUnreachable")                                                             \
     X(GREY_ONE, "OneGreyAtATime")                                                                  \
