@@ -24,7 +24,7 @@
 #include "registry/directory.h"
 #include "registry/policy.h"
 
-#define FOLLOWERS_MAX 8           /* repeats that wait for one first */
+#define FOLLOWERS_MAX 8 /* repeats that wait for one first */
 #define WRITE_WHY_SIZE 96
 #define RUN_BATCH 16              /* messages of one actor in one turn of the loop */
 #define RUN_SLICES_A_HEARTBEAT 64 /* a turn runs callbacks for so much of it, and at least one */
