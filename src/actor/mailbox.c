@@ -36,7 +36,9 @@ static bool enqueue(struct kelpie_actor *act, struct invocation *inv)
 {
     struct actors *a = act->actors;
     struct invocation *first = find_request(act, inv->request_id);
-    bool full = act->mailbox_count >= a->mailbox_max;
+    /* The one whose turn is next waits for the run queue, not for another message. */
+    bool next = act->state == ACT_IDLE && !act->current;
+    bool full = act->mailbox_count >= a->mailbox_max + (next ? 1 : 0);
 
     if (full && (!first || MUTANT("fullrepeat"))) {
         SOMETIMES("mailbox-full");
