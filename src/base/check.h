@@ -7,6 +7,10 @@
 /* Writes one line to stderr and aborts. */
 _Noreturn void check_failed(const char *expr, const char *file, int line);
 
+/* One line on stderr before an end. loop/logsink.c has a stronger definition, for programs with a log:
+ * a line of it, and only if stderr takes that at once. */
+void last_words(const char *event, const char *what);
+
 #define CHECK(expr) ((expr) ? (void)0 : check_failed(#expr, __FILE__, __LINE__))
 
 /* A place that no run reaches; `why` is a string literal. */

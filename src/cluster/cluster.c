@@ -29,7 +29,7 @@ void cluster_tell(struct cluster *c, enum log_level level, const char *name, con
     char fields[EVENT_FIELDS_MAX];
     va_list ap;
     va_start(ap, fmt);
-    (void)vsnprintf(fields, sizeof(fields), fmt, ap);
+    log_vfields(fields, sizeof(fields), fmt, ap);
     va_end(ap);
     log_event(&c->env->log, level, name, "%s", fields);
     if (c->events.event)

@@ -1,261 +1,111 @@
 #include "loop/logsink.h"
 
+#include <event2/event.h>
+#include <poll.h>
+#include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "base/utf8.h"
+#include "base/log_limit.h"
+#include "base/log_line.h"
+#include "kelpie/error.h"
+#include "loop/fork_guard.h"
+#include "loop/log_writer.h"
 
-/* A line of LOG_LINE_MAX bytes, each of which JSON may write as six, and what stands before it. */
-#define TEXT_MAX (6 * LOG_LINE_MAX + 1024)
-/* A number of at most so many digits is one in JSON too; a longer one would lose digits there. */
-#define JSON_DIGITS_MAX 15
-
-struct text {
-    char data[TEXT_MAX];
-    size_t len;
+struct logsink_state {
+    struct logsink *sink;
+    struct log_writer *writer;
+    pthread_mutex_t lock; /* of the limit */
+    struct log_limit limit;
 };
 
-static const char *const level_names[] = {"debug", "info", "warn", "error"};
+/* Libraries and the end of a process know of no sink. */
+static struct logsink *of_process;
 
-static void add(struct text *t, const char *s, size_t len)
-{
-    if (len > sizeof t->data - t->len)
-        len = sizeof t->data - t->len;
-    memcpy(t->data + t->len, s, len);
-    t->len += len;
-}
-
-static void add_str(struct text *t, const char *s)
-{
-    add(t, s, strlen(s));
-}
-
-static void add_time(struct text *t)
+static uint64_t clock_ns(clockid_t clock)
 {
     struct timespec ts = {0};
-    struct tm tm = {0};
-    char out[64];
 
-    (void)clock_gettime(CLOCK_REALTIME, &ts);
-    (void)gmtime_r(&ts.tv_sec, &tm);
-    (void)snprintf(out, sizeof out, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", tm.tm_year + 1900,
-                   tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec,
-                   (int)(ts.tv_nsec / 1000000));
-    add_str(t, out);
+    (void)clock_gettime(clock, &ts);
+    return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 }
 
-/* ---- text ---- */
-
-static void add_text_value(struct text *t, const char *value)
+static size_t line_of(const struct logsink *sink, enum log_level level, const char *event,
+                      const char *fields, char *out)
 {
-    char quoted[512];
+    struct log_origin from = {sink->json, sink->node_id, sink->program};
 
-    if (value[strcspn(value, " \"\\=")] == '\0')
-        add_str(t, value);
-    else
-        add_str(t, log_quote(value, quoted, sizeof quoted));
+    return log_line(&from, clock_ns(CLOCK_REALTIME) / 1000000, level, event, fields, out);
 }
 
-static void text_line(struct text *t, const struct logsink *sink, const char *level,
-                      const char *event, const char *fields)
+static size_t line_fmt(const struct logsink *sink, enum log_level level, const char *event,
+                       char *out, const char *fmt, ...) PRINTF_LIKE(5, 6);
+static size_t line_fmt(const struct logsink *sink, enum log_level level, const char *event,
+                       char *out, const char *fmt, ...)
 {
-    add_time(t);
-    add_str(t, " level=");
-    add_str(t, level);
-    if (sink->node_id[0]) {
-        add_str(t, " node=");
-        add_text_value(t, sink->node_id);
-    } else if (sink->program) {
-        add_str(t, " program=");
-        add_text_value(t, sink->program);
-    }
-    add_str(t, " event=");
-    add_str(t, event);
-    if (fields[0])
-        add_str(t, " ");
-    add_str(t, fields);
+    char fields[LOG_LINE_MAX];
+    va_list ap;
+
+    va_start(ap, fmt);
+    log_vfields(fields, sizeof fields, fmt, ap);
+    va_end(ap);
+    return line_of(sink, level, event, fields, out);
 }
 
-/* ---- JSON ---- */
-
-static void add_json_char(struct text *t, unsigned char c)
+/* What was left out and is due. */
+static void tell_suppressed(struct logsink_state *s, uint64_t now_ns)
 {
-    char escaped[8];
+    const char *event;
+    uint64_t lines;
 
-    if (c == '"' || c == '\\') {
-        (void)snprintf(escaped, sizeof escaped, "\\%c", c);
-        add_str(t, escaped);
-    } else if (c < ' ' || c == 0x7f) {
-        (void)snprintf(escaped, sizeof escaped, "\\u%04x", (unsigned)c);
-        add_str(t, escaped);
-    } else {
-        add(t, (const char *)&c, 1);
-    }
-}
-
-/* The character at `s`, which is not empty; returns its length. JSON is UTF-8: what is not, shows
- * as a question mark. */
-static size_t add_json_next(struct text *t, struct bytes s)
-{
-    size_t n = utf8_char_len(s);
-
-    if (n > 1)
-        add(t, (const char *)s.data, n);
-    else
-        add_json_char(t, n ? s.data[0] : '?');
-    return n ? n : 1;
-}
-
-static void add_json_str(struct text *t, const char *s, size_t len)
-{
-    add_str(t, "\"");
-    for (size_t i = 0; i < len;)
-        i += add_json_next(t, bytes_of(s + i, len - i));
-    add_str(t, "\"");
-}
-
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-/* What log_quote() wrote, from after the opening quote; returns where it ends. A byte that was not
- * text is shown as it was in the log, \xNN, since JSON has no bytes. */
-static const char *add_json_quoted(struct text *t, const char *s)
-{
-    add_str(t, "\"");
-    while (*s && *s != '"') {
-        if (s[0] == '\\' && (s[1] == '"' || s[1] == '\\')) {
-            add_json_char(t, (unsigned char)s[1]);
-            s += 2;
-        } else if (s[0] == '\\' && s[1] == 'x' && hex_digit(s[2]) >= 0 && hex_digit(s[3]) >= 0) {
-            int byte = hex_digit(s[2]) * 16 + hex_digit(s[3]);
-
-            if (byte < 0x80) {
-                add_json_char(t, (unsigned char)byte);
-            } else {
-                add_json_char(t, '\\');
-                add(t, s + 1, 3);
-            }
-            s += 4;
-        } else {
-            s += add_json_next(t, bytes_of_str(s));
-        }
-    }
-    add_str(t, "\"");
-    return *s ? s + 1 : s;
-}
-
-static size_t digits(const char *s, size_t len)
-{
-    size_t n = 0;
-
-    while (n < len && s[n] >= '0' && s[n] <= '9')
-        n++;
-    return n;
-}
-
-static bool is_json_number(const char *s, size_t len)
-{
-    size_t whole, fraction;
-
-    if (len && *s == '-') {
-        s++;
-        len--;
-    }
-    whole = digits(s, len);
-    if (whole == 0 || whole > JSON_DIGITS_MAX || (whole > 1 && *s == '0'))
-        return false;
-    if (whole == len)
-        return true;
-    fraction = digits(s + whole + 1, len - whole - 1);
-    return s[whole] == '.' && fraction > 0 && fraction <= JSON_DIGITS_MAX &&
-           whole + 1 + fraction == len;
-}
-
-static bool is_json_word(const char *s, size_t len)
-{
-    return (len == 4 && memcmp(s, "true", 4) == 0) || (len == 5 && memcmp(s, "false", 5) == 0);
-}
-
-static const char *add_json_value(struct text *t, const char *s)
-{
-    size_t len;
-
-    if (*s == '"')
-        return add_json_quoted(t, s + 1);
-    len = strcspn(s, " ");
-    if (is_json_number(s, len) || is_json_word(s, len))
-        add(t, s, len);
-    else
-        add_json_str(t, s, len);
-    return s + len;
-}
-
-/* key=value, blank, key=value …; a word without '=' becomes a key that is true. */
-static void add_json_fields(struct text *t, const char *s)
-{
     for (;;) {
-        size_t key_len;
+        char line[LOG_TEXT_MAX];
+        bool any;
 
-        s += strspn(s, " ");
-        if (!*s)
+        pthread_mutex_lock(&s->lock);
+        any = log_limit_take(&s->limit, now_ns, &event, &lines);
+        pthread_mutex_unlock(&s->lock);
+        if (!any)
             return;
-        key_len = strcspn(s, "= ");
-        add_str(t, ",");
-        add_json_str(t, s, key_len);
-        add_str(t, ":");
-        s += key_len;
-        if (*s == '=')
-            s = add_json_value(t, s + 1);
-        else
-            add_str(t, "true");
+        log_writer_put(s->writer, line,
+                       line_fmt(s->sink, LOG_WARN, "log_lines_suppressed", line, "of=%s lines=%llu",
+                                event, (unsigned long long)lines));
     }
 }
 
-static void add_json_pair(struct text *t, const char *key, const char *value)
+static void on_tick(void *ctx)
 {
-    add_str(t, ",\"");
-    add_str(t, key);
-    add_str(t, "\":");
-    add_json_str(t, value, strlen(value));
+    tell_suppressed(ctx, clock_ns(CLOCK_MONOTONIC));
 }
 
-static void json_line(struct text *t, const struct logsink *sink, const char *level,
-                      const char *event, const char *fields)
+static size_t on_lost(void *ctx, uint64_t lines, char *out)
 {
-    add_str(t, "{\"time\":\"");
-    add_time(t);
-    add_str(t, "\"");
-    add_json_pair(t, "level", level);
-    if (sink->node_id[0])
-        add_json_pair(t, "node", sink->node_id);
-    if (sink->program)
-        add_json_pair(t, "program", sink->program);
-    add_json_pair(t, "event", event);
-    add_json_fields(t, fields);
-    add_str(t, "}");
+    const struct logsink_state *s = ctx;
+
+    return line_fmt(s->sink, LOG_WARN, "log_lines_lost", out,
+                    "lines=%llu reason=\"nobody read the log, or it could not be written\"",
+                    (unsigned long long)lines);
 }
 
-/* One write a line, so that lines of several processes on one descriptor do not mix. */
 static void sink_write(void *ctx, enum log_level level, const char *event, const char *fields)
 {
-    const struct logsink *sink = ctx;
-    struct text t;
+    struct logsink_state *s = ((const struct logsink *)ctx)->state;
+    uint64_t now_ns = clock_ns(CLOCK_MONOTONIC);
+    char line[LOG_TEXT_MAX];
+    bool passes;
 
-    t.len = 0;
-    CHECK((unsigned)level < ARRAY_LEN(level_names));
-    (sink->json ? json_line : text_line)(&t, sink, level_names[level], event, fields);
-    if (t.len == sizeof t.data)
-        t.len--;
-    t.data[t.len++] = '\n';
-    /* A log that cannot be written has nowhere to say so. */
-    if (write(sink->fd, t.data, t.len) < 0)
+    if (!s || fork_guard_is_child()) /* whose writer has not come with it */
         return;
+    tell_suppressed(s, now_ns);
+    pthread_mutex_lock(&s->lock);
+    passes = log_limit_pass(&s->limit, now_ns, level, event, fields);
+    pthread_mutex_unlock(&s->lock);
+    if (passes)
+        log_writer_put(s->writer, line, line_of(s->sink, level, event, fields, line));
 }
 
 struct log logsink_log(struct logsink *sink, enum log_level min)
@@ -263,4 +113,83 @@ struct log logsink_log(struct logsink *sink, enum log_level min)
     static const struct log_ops ops = {.write = sink_write};
 
     return (struct log){.ops = &ops, .ctx = sink, .min = min};
+}
+
+/* ---- libraries, and the end ---- */
+
+static void on_libevent(int severity, const char *text)
+{
+    struct log log;
+
+    if (!of_process || severity == EVENT_LOG_DEBUG)
+        return;
+    log = logsink_log(of_process, LOG_DEBUG);
+    log_event(&log,
+              severity == EVENT_LOG_MSG    ? LOG_INFO
+              : severity == EVENT_LOG_WARN ? LOG_WARN
+                                           : LOG_ERROR,
+              "libevent", "text=\"%s\"", text);
+}
+
+/* Of base/check.h. Straight to the descriptor, if that takes it now: what says more is too late. */
+void last_words(const char *event, const char *what)
+{
+    struct pollfd p = {.fd = of_process ? of_process->fd : STDERR_FILENO, .events = POLLOUT};
+    char line[LOG_TEXT_MAX];
+    size_t len;
+
+    if (of_process) {
+        if (!fork_guard_is_child())
+            logsink_flush(of_process);
+        len = line_fmt(of_process, LOG_ERROR, event, line, "reason=\"%s\"", what);
+    } else {
+        len = (size_t)snprintf(line, sizeof line, "%s\n", what);
+    }
+    if (len < sizeof line && poll(&p, 1, 0) > 0 && (p.revents & POLLOUT) &&
+        write(p.fd, line, len) < 0)
+        return;
+}
+
+int logsink_open(struct logsink *sink)
+{
+    static const struct log_writer_ops ops = {.lost = on_lost, .tick = on_tick};
+    struct logsink_state *s = calloc(1, sizeof *s);
+
+    CHECK(s);
+    s->sink = sink;
+    pthread_mutex_init(&s->lock, NULL);
+    s->writer = log_writer_new(sink->fd, &ops, s);
+    if (!s->writer) {
+        pthread_mutex_destroy(&s->lock);
+        free(s);
+        return KELPIE_E_IO;
+    }
+    sink->state = s;
+    if (!of_process) {
+        of_process = sink;
+        event_set_log_callback(on_libevent);
+    }
+    return 0;
+}
+
+void logsink_flush(struct logsink *sink)
+{
+    if (sink->state)
+        (void)log_writer_flush(sink->state->writer, LOG_FLUSH_MS);
+}
+
+void logsink_close(struct logsink *sink)
+{
+    struct logsink_state *s = sink->state;
+
+    if (!s)
+        return;
+    if (of_process == sink)
+        of_process = NULL;
+    sink->state = NULL;
+    /* A writer that hangs in a write still has its state. */
+    if (log_writer_free(s->writer, LOG_FLUSH_MS)) {
+        pthread_mutex_destroy(&s->lock);
+        free(s);
+    }
 }

@@ -14,6 +14,7 @@
 #include "base/rng.h"
 #include "env/slice.h"
 #include "kelpie/error.h"
+#include "loop/fork_guard.h"
 #include "loop/timer_heap.h"
 
 /* Of events, as libevent counts them: the least comes first. What has no other has PRIORITY_REST. */
@@ -56,14 +57,22 @@ struct loop {
     struct event *post_event;
 };
 
+_Noreturn static void out_of_memory(size_t size)
+{
+    char text[64];
+
+    (void)snprintf(text, sizeof text, "out of memory (%zu bytes asked for)", size);
+    last_words("out_of_memory", text);
+    abort();
+}
+
 static void *heap_alloc(void *ctx, size_t size)
 {
     void *p = malloc(size);
 
     (void)ctx;
     if (!p) {
-        (void)fprintf(stderr, "kelpie: out of memory (%zu bytes asked for)\n", size);
-        abort();
+        out_of_memory(size);
     }
     return p;
 }
@@ -74,8 +83,7 @@ static void *heap_resize(void *ctx, void *ptr, size_t size)
 
     (void)ctx;
     if (!p) {
-        (void)fprintf(stderr, "kelpie: out of memory (%zu bytes asked for)\n", size);
-        abort();
+        out_of_memory(size);
     }
     return p;
 }
@@ -99,6 +107,7 @@ static uint64_t now_ns(void *ctx)
     struct timespec ts;
 
     (void)ctx;
+    fork_guard_check();
     CHECK(clock_gettime(CLOCK_BOOTTIME, &ts) == 0);
     return (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
 }

@@ -40,6 +40,8 @@ static int open_socket(const char *dir, const struct env *env, const struct stor
         .lease_ms = o->lease_ms,
         .idle_ms = o->idle_ms,
         .map_max = o->map_max,
+        .node_id = o->node_id,
+        .log_json = o->log_json,
     };
     struct store_socket *s;
     err = store_socket_new(&socket_env, &socket_options, &s);

@@ -18,11 +18,13 @@
 struct store_fdb_options;
 
 struct store_open_options {
-    const char *executable;              /* that can be the store process; NULL: this program */
-    unsigned lease_ms;                   /* a store process silent for so long is killed; 0: 2000 */
-    unsigned idle_ms;                    /* it ends after so long without a client; 0: 10000 */
-    unsigned open_ms;                    /* how long store_open waits for it; 0: STORE_OPEN_MS */
-    unsigned long long map_max;          /* bound of the file in bytes; 0: 64 GiB */
+    const char *executable;     /* that can be the store process; NULL: this program */
+    unsigned lease_ms;          /* a store process silent for so long is killed; 0: 2000 */
+    unsigned idle_ms;           /* it ends after so long without a client; 0: 10000 */
+    unsigned open_ms;           /* how long store_open waits for it; 0: STORE_OPEN_MS */
+    unsigned long long map_max; /* bound of the file in bytes; 0: 64 GiB */
+    const char *node_id; /* for the log of the process; borrowed until it is closed; NULL: none */
+    bool log_json;       /* how that log is written */
     const char *fdb_library;             /* the client library; NULL: libfdb_c.so */
     bool wait_for_store;                 /* for FoundationDB to answer, however long it takes */
     const char *wait_option;             /* of the program, that says so; NULL: none */

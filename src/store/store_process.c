@@ -12,6 +12,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/log_limit.h"
+#include "base/log_line.h"
 #include "kelpie/error.h"
 #include "store/core.h"
 #include "store/omap_lmdb.h"
@@ -27,11 +29,17 @@ struct process {
     uint64_t map_max;
     struct mem mem;
     struct log log;
-    unsigned log_lines;
+    struct log_origin origin;
+    struct log_limit limit;
+    size_t log_bytes; /* of the file */
+    char crash_line[LOG_TEXT_MAX];
+    size_t crash_len;
     struct omap_lmdb *map;
     struct core *core;
     struct store_server *server;
 };
+
+static struct process process; /* what a handler of signals finds */
 
 static uint64_t process_now_ms(void)
 {
@@ -61,20 +69,45 @@ static void process_release(void *ctx, void *ptr)
     free(ptr);
 }
 
+static void process_open_log(struct process *p);
+
+static size_t process_line(const struct process *p, enum log_level level, const char *event,
+                           const char *fields, char *line)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_REALTIME, &ts);
+    return log_line(&p->origin, (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000, level,
+                    event, fields, line);
+}
+
+/* A disk that is full takes no line; the store itself says so to its clients. */
+static void process_write(struct process *p, const char *line, size_t len)
+{
+    if (p->log_bytes > STORE_LOG_BYTES_MAX)
+        process_open_log(p);
+    ssize_t n = write(STDERR_FILENO, line, len);
+    p->log_bytes += n > 0 ? (size_t)n : 0;
+}
+
+static void process_tell_suppressed(struct process *p, uint64_t now_ns)
+{
+    const char *event;
+    uint64_t lines;
+    while (log_limit_take(&p->limit, now_ns, &event, &lines)) {
+        char fields[LOG_LINE_MAX], line[LOG_TEXT_MAX];
+        snprintf(fields, sizeof(fields), "of=%s lines=%llu", event, (unsigned long long)lines);
+        process_write(p, line, process_line(p, LOG_WARN, "log_lines_suppressed", fields, line));
+    }
+}
+
 static void process_log(void *ctx, enum log_level level, const char *event, const char *fields)
 {
-    static const char *const names[] = {"debug", "info", "warn", "error"};
     struct process *p = ctx;
-    if (p->log_lines++ >= STORE_LOG_LINES_MAX)
-        return;
-    struct timespec ts;
-    struct tm tm;
-    clock_gettime(CLOCK_REALTIME, &ts);
-    gmtime_r(&ts.tv_sec, &tm);
-    char when[32];
-    strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%S", &tm);
-    dprintf(STDERR_FILENO, "%s.%03dZ level=%s pid=%d event=%s %s\n", when,
-            (int)(ts.tv_nsec / 1000000), names[level], (int)getpid(), event, fields);
+    char line[LOG_TEXT_MAX];
+    uint64_t now_ns = process_now_ms() * 1000000;
+    process_tell_suppressed(p, now_ns);
+    if (log_limit_pass(&p->limit, now_ns, level, event, fields))
+        process_write(p, line, process_line(p, level, event, fields, line));
 }
 
 /* One line to the starter; then nothing more goes there. */
@@ -143,10 +176,8 @@ static void on_crash(int signum)
     static const char line[] =
         "error -23 the store process ended while reading the store: its data.mdb may be damaged; "
         "see store.log beside it\n";
-    static const char note[] = "level=error event=store_process_crashed "
-                               "reason=\"signal while reading or writing data.mdb\"\n";
     ssize_t ignored = write(STDOUT_FILENO, line, sizeof(line) - 1);
-    ignored = write(STDERR_FILENO, note, sizeof(note) - 1);
+    ignored = write(STDERR_FILENO, process.crash_line, process.crash_len);
     (void)ignored;
     signal(signum, SIG_DFL);
     raise(signum);
@@ -163,6 +194,13 @@ static void process_signals(void)
     sigaction(SIGABRT, &crash, NULL);
 }
 
+/* A handler must not put a line together: this one is ready, but without its time. */
+static void process_prepare_crash(struct process *p)
+{
+    p->crash_len = log_line(&p->origin, 0, LOG_ERROR, "store_process_crashed",
+                            "reason=\"signal while reading or writing data.mdb\"", p->crash_line);
+}
+
 static void process_open_log(struct process *p)
 {
     struct stat st;
@@ -173,6 +211,7 @@ static void process_open_log(struct process *p)
                     O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
         return; /* a full disk: it works without */
+    p->log_bytes = fstat(fd, &st) == 0 ? (size_t)st.st_size : 0;
     dup2(fd, STDERR_FILENO);
     close(fd);
 }
@@ -187,6 +226,12 @@ static bool process_options(struct process *p, int argc, char **argv, const char
     for (int i = 3; i < argc; i += 2) {
         if (i + 1 >= argc)
             return false;
+        if (!strcmp(argv[i], "--node-id"))
+            p->origin.node_id = argv[i + 1];
+        if (!strcmp(argv[i], "--log-format"))
+            p->origin.json = strcmp(argv[i + 1], "json") == 0;
+        if (!strcmp(argv[i], "--node-id") || !strcmp(argv[i], "--log-format"))
+            continue;
         char *end;
         uint64_t n = strtoull(argv[i + 1], &end, 10);
         if (*end || end == argv[i + 1])
@@ -286,6 +331,7 @@ static const char *process_serve(struct process *p)
         if (store_server_turn(p->server, wait_ms < 1000 ? (int)wait_ms : 1000))
             return "the system refuses to wait";
         process_note_errors(p, &last_error);
+        process_tell_suppressed(p, process_now_ms() * 1000000);
         if (core_broken(p->core))
             return "the outcome of a write is unknown";
     }
@@ -295,16 +341,19 @@ int store_process_main(int argc, char **argv)
 {
     static const struct mem_ops mem_ops = {process_alloc, process_resize, process_release};
     static const struct log_ops log_ops = {process_log};
-    static struct process process;
     struct process *p = &process;
     p->mem = (struct mem){.ops = &mem_ops};
     p->log = (struct log){.ops = &log_ops, .ctx = p, .min = LOG_INFO};
+    p->origin = (struct log_origin){.node_id = "", .program = "store"};
     p->idle_ms = STORE_IDLE_MS;
 
     const char *dir;
     char error[STORE_ERROR_MAX];
     if (!process_options(p, argc, argv, &dir)) {
-        fprintf(stderr, "usage: %s DIR [--idle-ms N] [--map-max BYTES]\n", STORE_PROCESS_ARGUMENT);
+        fprintf(stderr,
+                "usage: %s DIR [--idle-ms N] [--map-max BYTES] [--node-id ID] "
+                "[--log-format text|json]\n",
+                STORE_PROCESS_ARGUMENT);
         return 2;
     }
     int err = store_dir_prepare(dir, p->dir, error, sizeof(error));
@@ -312,6 +361,7 @@ int store_process_main(int argc, char **argv)
         return process_fail(p, err, error);
     if (!process_detach())
         return process_fail(p, KELPIE_E_IO, "the store process cannot detach itself");
+    process_prepare_crash(p);
     process_signals();
     p->dir_fd = open(p->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (p->dir_fd < 0)
@@ -330,7 +380,7 @@ int store_process_main(int argc, char **argv)
     process_open_log(p);
     if (process_open(p))
         return 1;
-    log_info(&p->log, "store_process_started", "version=%llu map_bytes=%llu",
+    log_info(&p->log, "store_process_started", "pid=%d version=%llu map_bytes=%llu", (int)getpid(),
              (unsigned long long)core_version(p->core),
              (unsigned long long)omap_lmdb_map_size(p->map));
     process_tell("ok\n");

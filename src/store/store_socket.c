@@ -27,6 +27,8 @@ struct store_socket {
     uint64_t lease_ns;
     unsigned idle_ms;
     unsigned long long map_max;
+    const char *node_id;
+    bool log_json;
 
     enum socket_state state;
     int epoll_fd;
@@ -250,6 +252,8 @@ static void socket_start_process(struct store_socket *s, uint64_t now)
         .dir = s->dir,
         .idle_ms = s->idle_ms,
         .map_max = s->map_max,
+        .node_id = s->node_id,
+        .log_json = s->log_json,
     };
     s->stats.starts++;
     if (store_starter_start(&s->starter, &o)) {
@@ -554,6 +558,8 @@ int store_socket_new(const struct store_socket_env *env, const struct store_sock
     s->lease_ns = (o->lease_ms ? o->lease_ms : SOCKET_LEASE_MS) * NS_PER_MS;
     s->idle_ms = o->idle_ms;
     s->map_max = o->map_max;
+    s->node_id = o->node_id;
+    s->log_json = o->log_json;
     s->epoll_fd = epoll_fd;
     s->fd = -1;
     buf_init(&s->in, env->mem);

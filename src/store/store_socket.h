@@ -48,6 +48,8 @@ struct store_socket_options {
     unsigned lease_ms;          /* silent for so long: killed; 0: SOCKET_LEASE_MS */
     unsigned idle_ms;           /* the process ends without clients; 0: its default */
     unsigned long long map_max; /* bound of the store's file; 0: its default */
+    const char *node_id; /* for the log of the process; borrowed until it is closed; NULL: none */
+    bool log_json;       /* how that log is written */
 };
 
 /* Returns 0, or KELPIE_E_IO with errno. Connects in the background. */

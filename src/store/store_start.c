@@ -64,6 +64,10 @@ static int starter_spawn(struct store_starter *s, const struct store_start_optio
                     idle,
                     (char *)(uintptr_t) "--map-max",
                     map,
+                    (char *)(uintptr_t) "--node-id",
+                    (char *)(uintptr_t)(o->node_id ? o->node_id : ""),
+                    (char *)(uintptr_t) "--log-format",
+                    (char *)(uintptr_t)(o->log_json ? "json" : "text"),
                     NULL};
     posix_spawn_file_actions_t files;
     posix_spawnattr_t attr;

@@ -38,6 +38,8 @@ struct store_start_options {
     const char *dir;            /* absolute */
     unsigned idle_ms;           /* 0: the default of the process */
     unsigned long long map_max; /* 0: the default of the process */
+    const char *node_id;        /* who starts it, for its log; NULL: no node */
+    bool log_json;
 };
 
 void store_starter_init(struct store_starter *s);

@@ -345,8 +345,10 @@ static void log_line(struct logsink *sink, const char *fields, char *out, size_t
 
     assert_int_equal(pipe(fds), 0);
     sink->fd = fds[1];
+    assert_int_equal(logsink_open(sink), 0);
     log_debug(&log, "too_low", "x=1");
     log_warn(&log, "something_happened", "%s", fields);
+    logsink_close(sink);
     n = read(fds[0], out, size - 1);
     assert_true(n > 0);
     out[n] = '\0';

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bin/kelpied/daemon_say.h"
 #include "bin/kelpied/home_file.h"
 #include "bin/kelpied/node_main.h"
 #include "bin/kelpied/supervisor.h"
@@ -62,7 +63,7 @@ static enum exit_status run(struct config *c)
         return EXIT_STATUS_OK;
     }
     if (make_way_to_store(c->store_url, why, sizeof(why))) {
-        say(PROGRAM, "%s", why);
+        daemon_say(c, "%s", why);
         return EXIT_STATUS_FAILED;
     }
     process_close_others(-1);
@@ -84,7 +85,7 @@ static enum exit_status daemon_main(int argc, char **argv)
     enum exit_status status = EXIT_STATUS_USAGE;
     CHECK(c != NULL);
     if (config_load(c, argc - 1, argv + 1, false, why, sizeof(why)))
-        say(PROGRAM, "%s", why);
+        daemon_say(c, "%s", why);
     else
         status = run(c);
     config_free(c);

@@ -1,5 +1,6 @@
 #include "bin/kelpied/node_main.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,14 +9,18 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "base/log_line.h"
 #include "bin/kelpied/actors_load.h"
+#include "bin/kelpied/daemon_say.h"
 #include "bin/kelpied/home_file.h"
 #include "bin/kelpied/http_bind.h"
 #include "bin/kelpied/store_preflight.h"
 #include "bin/shared/process_begin.h"
 #include "bin/shared/world_bind.h"
 #include "kelpie/error.h"
+#include "loop/fork_guard.h"
 #include "loop/http_server.h"
+#include "loop/log_writer.h"
 #include "loop/net_tcp.h"
 #include "node/node.h"
 
@@ -29,6 +34,7 @@ struct node_process {
     const struct config *config;
     struct node_origin origin;
     struct world_bind world;
+    struct log_writer *output; /* standard output, which nobody may read either */
     struct class_list classes;
     struct uuid home; /* as DATA/cluster says */
     struct net_tcp *net;
@@ -85,6 +91,7 @@ static void tell_supervisor(const struct node_origin *origin, char byte)
 _Noreturn static void end_at_once(struct node_process *p, const char *why)
 {
     log_warn(&p->world.env.log, "ended_before_leaving", "reason=\"%s\"", why);
+    logsink_flush(&p->world.sink);
     tell_supervisor(&p->origin, NODE_SAYS_STATUS + EXIT_STATUS_FORCED);
     _exit(p->origin.supervisor_pid ? EXIT_STATUS_FORCED : EXIT_STATUS_FAILED);
 }
@@ -164,9 +171,9 @@ static void on_twin(void *arg, const char *addr)
     struct node_process *p = arg;
     if (p->closing)
         return;
-    say(PROGRAM, "node id %s is alive at %s; stop it or choose another --node-id",
-        p->config->node_id, addr);
     begin_close(p, EXIT_STATUS_FAILED);
+    daemon_say(p->config, "node id %s is alive at %s; stop it or choose another --node-id",
+               p->config->node_id, addr);
 }
 
 static void on_other_epoch(void *arg)
@@ -198,13 +205,12 @@ static void tell_ready(struct node_process *p)
 {
     const struct config *c = p->config;
     const char *http = http_server_addr(p->http), *rpc = net_tcp_addr(p->net);
-    char quoted[2 * sizeof(c->store_url)];
+    char line[LOG_TEXT_MAX];
     p->was_ready = true;
-    log_info(&p->world.env.log, "ready", "http=%s rpc=%s store=%s", http, rpc,
-             log_quote(c->store_url, quoted, sizeof(quoted)));
-    (void)printf(PROGRAM ": node %s ready http=%s rpc=%s store=%s\n", c->node_id, http, rpc,
-                 c->store_url);
-    (void)fflush(stdout);
+    log_info(&p->world.env.log, "ready", "http=%s rpc=%s store=%s", http, rpc, c->store_url);
+    (void)snprintf(line, sizeof(line), PROGRAM ": node %s ready http=%s rpc=%s store=%s\n",
+                   c->node_id, http, rpc, c->store_url);
+    log_writer_put(p->output, line, strlen(line));
 }
 
 static void on_event(void *arg, uint64_t seq, enum log_level level, const char *name,
@@ -299,6 +305,8 @@ static void make_node(struct node_process *p)
     p->api = api_new(p->node, &ac);
 }
 
+static const struct log_writer_ops no_ops = {0};
+
 static enum exit_status start(struct node_process *p, char *why, size_t why_size)
 {
     const struct config *c = p->config;
@@ -321,6 +329,12 @@ static enum exit_status start(struct node_process *p, char *why, size_t why_size
         world_bind_init(&p->world, &o, why, why_size))
         return EXIT_STATUS_REFUSED;
     allow_files(p);
+    fork_guard_install();
+    p->output = log_writer_new(STDOUT_FILENO, &no_ops, NULL);
+    if (!p->output) {
+        (void)snprintf(why, why_size, "the system refuses a thread: %s", strerror(errno));
+        return EXIT_STATUS_REFUSED;
+    }
     if (store_preflight(&p->world, &c->keyspace, c->store_url, p->home, why, why_size) ||
         open_sockets(p, why, why_size))
         return EXIT_STATUS_REFUSED;
@@ -348,6 +362,7 @@ static void finish(struct node_process *p)
     http_server_free(p->http);
     if (p->net)
         net_tcp_free(p->net);
+    (void)log_writer_free(p->output, LOG_FLUSH_MS);
     world_bind_deinit(&p->world);
 }
 
@@ -363,7 +378,7 @@ enum exit_status node_main(const struct config *config, const struct node_origin
         node_start(p->node);
         loop_run(p->world.loop);
     } else {
-        say(PROGRAM, "%s", why);
+        daemon_say(config, "%s", why);
     }
     enum exit_status status = p->status;
     finish(p);
@@ -395,7 +410,7 @@ enum exit_status node_process_main(int argc, char **argv)
     enum exit_status status = EXIT_STATUS_USAGE;
     if (config_load(config, argc - NODE_PROCESS_WORDS, argv + NODE_PROCESS_WORDS, true, why,
                     sizeof(why)))
-        say(PROGRAM, "%s", why);
+        daemon_say(config, "%s", why);
     else
         status = node_main(config, &origin);
     tell_supervisor(&origin, (char)(NODE_SAYS_STATUS + (int)status));

@@ -8,13 +8,12 @@
 #include <unistd.h>
 
 #include "bin/kelpied/child_process.h"
+#include "bin/kelpied/daemon_say.h"
 #include "bin/kelpied/node_main.h"
 #include "bin/shared/process_begin.h"
 #include "bin/shared/world_bind.h"
 #include "cluster/cluster.h"
 #include "kelpie/error.h"
-
-#define PROGRAM "kelpied"
 
 struct supervisor {
     const struct config *config;
@@ -151,6 +150,7 @@ static void on_give_up(void *arg)
     struct supervisor *s = arg;
     log_error(log_of(s), "declare_dead_failed",
               "reason=\"the store does not answer; the others find out within a lease\"");
+    logsink_flush(&s->world.sink);
     /* The transaction may be under way: nothing is torn down around it. */
     _exit((int)s->status);
 }
@@ -288,7 +288,7 @@ static int start(struct supervisor *s, char *why, size_t why_size)
     const struct config *c = s->config;
     struct world_options o = {
         .program = "supervisor",
-        .node_id = "",
+        .node_id = c->node_id,
         .log_json = c->log_json,
         .log_level = c->log_level,
         .store_url = strcmp(c->store_url, "memory:") == 0 ? NULL : c->store_url,
@@ -321,7 +321,7 @@ enum exit_status supervisor_main(const struct config *config)
     s->child.life_fd = -1;
     s->status = EXIT_STATUS_FAILED;
     if (start(s, why, sizeof(why))) {
-        say(PROGRAM, "%s", why);
+        daemon_say(config, "%s", why);
     } else {
         start_child(s);
         loop_run(s->world.loop);

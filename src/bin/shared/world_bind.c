@@ -44,6 +44,8 @@ static int bind_store(struct world_bind *w, const struct world_options *o, char 
                       size_t why_size)
 {
     struct store_open_options options = {.lease_ms = o->lease_ms,
+                                         .node_id = w->sink.node_id,
+                                         .log_json = o->log_json,
                                          .fdb_library = o->fdb_library,
                                          .wait_for_store = o->wait_for_store,
                                          .wait_option = o->wait_option};
@@ -70,6 +72,10 @@ int world_bind_init(struct world_bind *w, const struct world_options *o, char *w
     loop_fill_env(w->loop, &w->env);
     w->sink = (struct logsink){.fd = STDERR_FILENO, .json = o->log_json, .program = o->program};
     (void)snprintf(w->sink.node_id, sizeof(w->sink.node_id), "%s", o->node_id);
+    if (logsink_open(&w->sink)) {
+        (void)snprintf(why, why_size, "the system refuses a thread: %s", strerror(errno));
+        return KELPIE_E_IO;
+    }
     w->env.log = logsink_log(&w->sink, o->log_level);
     int err = o->store_url ? bind_store(w, o, why, why_size) : 0;
     env_init(&w->env);
@@ -86,5 +92,6 @@ void world_bind_deinit(struct world_bind *w)
     }
     fdb_library_stop();
     loop_free(w->loop);
+    logsink_close(&w->sink);
     memset(w, 0, sizeof(*w));
 }
