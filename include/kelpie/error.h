@@ -71,6 +71,9 @@ enum kelpie_error {
 #undef KELPIE_ERROR_ENUM
 };
 
+/* What a program exports to shared objects, and they to it. */
+#pragma GCC visibility push(default)
+
 /* "ok", the name of a code, or "unknown_error". Static storage. */
 const char *kelpie_error_name(int code);
 /* The sentence of a code. Static storage. */
@@ -86,5 +89,7 @@ enum kelpie_applied kelpie_error_applied(int code);
 const char *kelpie_applied_name(enum kelpie_applied applied);
 /* The code of a name, or 0 when there is none. */
 int kelpie_error_from_name(const char *name);
+
+#pragma GCC visibility pop
 
 #endif

@@ -64,6 +64,8 @@ struct kelpie_class {
     void (*deactivate)(struct kelpie_actor *actor);
 };
 
+#pragma GCC visibility push(default)
+
 const char *kelpie_actor_type(const struct kelpie_actor *actor);
 const char *kelpie_actor_id(const struct kelpie_actor *actor);
 /* Memory of the class's own for this activation: set in activate, freed in deactivate. It is lost,
@@ -103,5 +105,7 @@ void kelpie_log(struct kelpie_actor *actor, const char *text);
  * ends with NULL. Classes stay valid while the program runs.
  */
 extern const struct kelpie_class *const kelpie_classes[];
+
+#pragma GCC visibility pop
 
 #endif

@@ -7,8 +7,8 @@
 #ifdef KELPIE_MARKS
 
 /* The linker's names for the ends of the section; weak, for a program without a single mark. */
-extern struct mark __start_kelpie_marks[] __attribute__((weak));
-extern struct mark __stop_kelpie_marks[] __attribute__((weak));
+extern struct mark __start_kelpie_marks[] __attribute__((weak, visibility("hidden")));
+extern struct mark __stop_kelpie_marks[] __attribute__((weak, visibility("hidden")));
 
 size_t marks_count(void)
 {

@@ -13,7 +13,7 @@ struct class_list {
 /* The built-in classes. */
 void class_list_init(struct class_list *l);
 /* Adds the classes of a shared object, which stays loaded. Returns 0, or KELPIE_E_INVALID with a
- * sentence: no such file, no symbol kelpie_classes, another interface version, a type that is empty,
+ * sentence: no such file, one that others may write, no symbol kelpie_classes, another interface version, a type that is empty,
  * too long, not UTF-8 or taken, too many classes. */
 int class_list_load(struct class_list *l, const char *file, char *why, size_t why_size) MUST_USE;
 /* Adds one class; `file` is for the sentence. */

@@ -68,7 +68,7 @@ static enum exit_status run(struct config *c)
     }
     process_close_others(-1);
     if (c->found_new && home_file_set_aside(c->data_dir, why, sizeof(why))) {
-        say(PROGRAM, "%s", why);
+        daemon_say(c, "%s", why);
         return EXIT_STATUS_FAILED;
     }
     if (!c->no_supervisor)

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bin/shared/trusted_file.h"
 #include "kelpie/error.h"
 
 static char *trim(char *s)
@@ -18,16 +19,12 @@ static char *trim(char *s)
 }
 
 /* The whole file as a string, or NULL with errno (EFBIG: too long; EINVAL: NUL in it). */
-static char *read_all(const char *path)
+static char *read_all(FILE *f)
 {
-    FILE *f = fopen(path, "re");
-    if (!f)
-        return NULL;
     char *text = malloc(INI_SIZE_MAX + 1);
     CHECK(text != NULL);
     size_t n = fread(text, 1, INI_SIZE_MAX + 1, f);
     int err = ferror(f) ? errno : 0;
-    (void)fclose(f);
     if (!err && n > INI_SIZE_MAX)
         err = EFBIG;
     if (!err && memchr(text, 0, n))
@@ -74,9 +71,16 @@ int ini_read(struct options *o, const char *path, const char *section, char **te
              size_t why_size)
 {
     unsigned number = 0;
-    int err = 0;
-    char *next = *text = read_all(path);
+    FILE *f = fopen(path, "re");
+    int err = f ? file_trusted(path, fileno(f), why, why_size) : 0;
+    char *next = *text = f && !err ? read_all(f) : NULL;
+    int reason = errno;
+    if (f)
+        (void)fclose(f);
+    if (err)
+        return err;
     if (!next) {
+        errno = reason;
         (void)snprintf(why, why_size, "configuration file %s cannot be read: %s", path,
                        errno == EFBIG    ? "it is longer than 64 KiB"
                        : errno == EINVAL ? "it contains NUL"

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "bin/shared/trusted_file.h"
 #include "kelpie/error.h"
 #include "store/fdb_library.h"
 
@@ -49,7 +50,12 @@ static int bind_store(struct world_bind *w, const struct world_options *o, char 
                                          .fdb_library = o->fdb_library,
                                          .wait_for_store = o->wait_for_store,
                                          .wait_option = o->wait_option};
-    int err = store_open(o->store_url, &w->env, &options, &w->store, why, why_size);
+    int err = o->fdb_library && strchr(o->fdb_library, '/')
+                  ? file_trusted(o->fdb_library, -1, why, why_size)
+                  : 0;
+    if (err)
+        return err;
+    err = store_open(o->store_url, &w->env, &options, &w->store, why, why_size);
     if (err)
         return err;
     w->env.store = store_handle_store(w->store);
