@@ -2,6 +2,7 @@
  * How fast the simulator is, beside its own queue and hash without any node, in the same run.
  *
  *   sim [--seeds A..B] [--hours H]
+ *   sim --check
  *
  *   bare   events that do nothing: queued, taken out, folded into the hash; as many pending as a
  *          cluster of five has
@@ -9,10 +10,15 @@
  *          timing that a node has by default on that store
  *   sweep  the runs of `kelpie-sim sweep` with these seeds: drawn faults, all checkers
  *
+ *   busy   those seeds, up to 16 of them, with one actor that ten clients keep busy; `calm` is the same
+ *          with 20 actors. A busy actor must not cost the simulator more: at least 0.7 of the events/s
+ *
  * `rest` once on each store: the simulated FoundationDB under its driver, the embedded one.
  *
  * One JSON line per case: events and virtual seconds by processor second of the one core that is
- * used; `ratio` is the events a second over those of `bare`. The hash and the checkers are on.
+ * used; `ratio` is the events a second over those of `bare`. The hash and the checkers are on. The last
+ * line says whether the target was met; `--check` counts, in seconds, how many requests the clients of a
+ * busy actor look at for each call.
  */
 #include <getopt.h>
 #include <inttypes.h>
@@ -33,9 +39,15 @@
 #define BOUND_S 60 /* of virtual time until all is placed */
 #define HOURS_MAX 500
 #define ROUNDS 3
+#define BUSY_SEEDS 16
+#define BUSY_CLIENTS 10
+#define CALM_ACTORS 20
+#define BUSY_TARGET 0.7
+#define CHECK_S 20
 
 struct options {
     uint64_t first, last, hours;
+    bool check;
 };
 
 struct figure {
@@ -156,14 +168,50 @@ static struct figure rest(enum sim_store_kind store, uint64_t hours)
 
 /* ---- a sweep's runs */
 
-static struct figure sweep(const struct options *o)
+static void keep_busy(struct sim_config *c, unsigned actors)
+{
+    c->actors = actors;
+    c->echo_actors = c->trial_actors = c->room = 0;
+    c->clients = BUSY_CLIENTS;
+    c->think_ms = 1;
+}
+
+/* Requests looked at for each call, when one actor gets all of them. */
+static bool check(void)
+{
+    struct sim_config config;
+    struct world w;
+
+    sim_config_draw(&config, 1);
+    config.faults = 0;
+    config.dead_for_good = 0;
+    keep_busy(&config, 1);
+    sim_build(&w, &config);
+    hosts_start(&w, 1000);
+    until(&w, hosts_converged);
+    workload_start(&w);
+    world_run(&w, w.now_ns + CHECK_S * NS_PER_S);
+    struct workload_stats stats = *workload_stats(&w);
+    workload_stop(&w);
+    hosts_close(&w);
+    until(&w, closed);
+    sim_tear_down(&w);
+    bool ok = stats.calls > 1000 && stats.looked <= 2 * stats.calls;
+    printf("{\"bench\":\"sim\",\"calls\":%" PRIu64 ",\"looked_at\":%" PRIu64 ",\"ok\":%s}\n",
+           stats.calls, stats.looked, ok ? "true" : "false");
+    return ok;
+}
+
+static struct figure sweep(const struct options *o, uint64_t last, unsigned actors)
 {
     struct figure f = {0};
     struct sim_config config;
     struct sim_result r;
 
-    for (uint64_t seed = o->first; seed <= o->last; seed++) {
+    for (uint64_t seed = o->first; seed <= last; seed++) {
         sim_config_draw(&config, seed);
+        if (actors)
+            keep_busy(&config, actors);
         double begun = cpu_s();
         sim_run(&config, &r);
         f.cpu_s += cpu_s() - begun;
@@ -195,6 +243,7 @@ static void say(const char *name, const struct figure *f, double bare_per_s)
 static _Noreturn void usage(int status)
 {
     (void)fputs("usage: sim [--seeds A..B] [--hours H]\n"
+                "       sim --check\n"
                 "\n"
                 "  --seeds A..B  the seeds of the sweep (default: 1..100)\n"
                 "  --hours H     virtual hours at rest (default: 5, at most 500)\n",
@@ -206,6 +255,7 @@ static void parse(struct options *o, int argc, char **argv)
 {
     static const struct option longs[] = {{"seeds", required_argument, NULL, 's'},
                                           {"hours", required_argument, NULL, 't'},
+                                          {"check", no_argument, NULL, 'c'},
                                           {"help", no_argument, NULL, 'h'},
                                           {NULL, 0, NULL, 0}};
     int option;
@@ -214,6 +264,7 @@ static void parse(struct options *o, int argc, char **argv)
     while ((option = getopt_long(argc, argv, "h", longs, NULL)) != -1) {
         if (option == 'h')
             usage(0);
+        o->check |= option == 'c';
         if (option == 's' &&
             (sscanf(optarg, "%" SCNu64 "..%" SCNu64 "%1s", &o->first, &o->last, rest) != 2 ||
              o->first > o->last)) {
@@ -237,9 +288,15 @@ int main(int argc, char **argv)
 {
     struct options o = {.first = 1, .last = 100, .hours = 5};
 
+    double busy_ratio = 0;
+
     parse(&o, argc, argv);
+    if (o.check)
+        return check() ? 0 : 1;
     for (int round = 0; round < ROUNDS; round++) {
-        struct figure b = bare(), s = sweep(&o);
+        struct figure b = bare(), s = sweep(&o, o.last, 0);
+        uint64_t last = o.last < o.first + BUSY_SEEDS - 1 ? o.last : o.first + BUSY_SEEDS - 1;
+        struct figure busy = sweep(&o, last, 1), calm = sweep(&o, last, CALM_ACTORS);
         struct figure fdb = rest(SIM_STORE_FDB, o.hours);
         struct figure embedded = rest(SIM_STORE_EMBEDDED, o.hours);
         double per_s = (double)b.events / b.cpu_s;
@@ -247,6 +304,14 @@ int main(int argc, char **argv)
         say("rest_fdb", &fdb, per_s);
         say("rest_embedded", &embedded, per_s);
         say("sweep", &s, per_s);
+        say("busy", &busy, per_s);
+        say("calm", &calm, per_s);
+        double ratio = (double)busy.events / busy.cpu_s / ((double)calm.events / calm.cpu_s);
+        if (ratio > busy_ratio)
+            busy_ratio = ratio;
     }
-    return 0;
+    bool ok = busy_ratio >= BUSY_TARGET;
+    printf("{\"bench\":\"sim\",\"busy_over_calm\":%.2f,\"target\":%.2f,\"ok\":%s}\n", busy_ratio,
+           BUSY_TARGET, ok ? "true" : "false");
+    return ok ? 0 : 1;
 }

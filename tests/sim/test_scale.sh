@@ -4,3 +4,5 @@
 set -euo pipefail
 
 "$KELPIE_BUILD/bench/scale" --check
+# Nor does what a simulated client costs grow with the requests of a busy actor.
+"$KELPIE_BUILD/bench/sim" --check

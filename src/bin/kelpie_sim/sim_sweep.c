@@ -14,6 +14,7 @@
 #include "sim/report/sim_report.h"
 
 #define PROGRESS_S 10
+#define SWEEP_ORDERED_MAX 1000000u
 #define TERMINAL_US 500000
 
 struct job {
@@ -30,9 +31,42 @@ struct sweep {
     struct job jobs[SWEEP_JOBS_MAX];
     unsigned running;
     uint64_t next;
+    struct sweep_seed *order; /* NULL: as they come */
     uint64_t started_us, told_us;
     bool terminal; /* progress is one line that is written over */
 };
+
+/* The longest begin first, so that none runs on alone at the end. Where the time or the first failure
+ * ends the sweep the seeds come in their order: else it would try the longest only. */
+struct sweep_seed {
+    uint64_t seed, weight;
+};
+
+static int heavier_first(const void *a, const void *b)
+{
+    const struct sweep_seed *x = a, *y = b;
+
+    if (x->weight != y->weight)
+        return x->weight < y->weight ? 1 : -1;
+    return x->seed < y->seed ? -1 : x->seed > y->seed;
+}
+
+static struct sweep_seed *order_of(const struct sweep_options *o)
+{
+    uint64_t count = o->last - o->first + 1;
+
+    if (o->wall_us_max || o->stop_at_first || count > SWEEP_ORDERED_MAX)
+        return NULL;
+    struct sweep_seed *order = calloc(count, sizeof *order);
+    CHECK(order);
+    for (uint64_t i = 0; i < count; i++) {
+        struct sim_config config;
+        o->configure(o->arg, o->first + i, &config);
+        order[i] = (struct sweep_seed){o->first + i, sim_config_weight(&config)};
+    }
+    qsort(order, count, sizeof *order, heavier_first);
+    return order;
+}
 
 static uint64_t now_us(void)
 {
@@ -319,7 +353,11 @@ static int compare_seeds(const void *a, const void *b)
 
 int sim_sweep(const struct sweep_options *o, struct mem mem, struct sweep_result *out)
 {
-    struct sweep s = {.o = o, .r = out, .next = o->first, .terminal = isatty(STDERR_FILENO)};
+    struct sweep s = {.o = o,
+                      .r = out,
+                      .next = o->first,
+                      .order = order_of(o),
+                      .terminal = isatty(STDERR_FILENO)};
     int err = 0;
 
     *out = (struct sweep_result){0};
@@ -331,7 +369,7 @@ int sim_sweep(const struct sweep_options *o, struct mem mem, struct sweep_result
         for (unsigned i = 0; i < o->jobs && more && s.next <= o->last; i++) {
             if (s.jobs[i].pid || s.jobs[i].again.pid)
                 continue;
-            err = job_start(&s, &s.jobs[i], s.next);
+            err = job_start(&s, &s.jobs[i], s.order ? s.order[s.next - o->first].seed : s.next);
             if (err)
                 break;
             s.next++;
@@ -340,6 +378,7 @@ int sim_sweep(const struct sweep_options *o, struct mem mem, struct sweep_result
             break;
         reap(&s);
     }
+    free(s.order);
     out->wall_us = now_us() - s.started_us;
     if (s.terminal && s.told_us > s.started_us)
         fprintf(stderr, "\r\033[K");

@@ -80,6 +80,7 @@ static bool may_add(const struct world *w, struct sim_actor *a)
 {
     while (!list_empty(&a->ops)) {
         struct sim_op *op = LIST_ENTRY(a->ops.next, struct sim_op, link);
+        w->work->stats.looked++;
         if (op->refs > 0 || op->expires_ns >= w->now_ns)
             return a->adds - op->adds_before < ADDS_APART_MAX;
         op_free(w->work, op);

@@ -14,6 +14,7 @@ struct workload_stats {
     uint64_t calls, acknowledged, acknowledged_adds, retries, gave_up, errors, impatient;
     uint64_t failed; /* as they had to */
     uint64_t mailbox_full, applied_no_reply;
+    uint64_t looked; /* requests that were looked at before an add could begin */
 };
 
 struct workload *workload_new(struct world *w);

@@ -14,7 +14,8 @@
 #define FDB_RECOVERY_MS_MIN 500
 #define FDB_RECOVERY_MS_MAX 5000
 #define EMBEDDED_IN 8 /* runs of which one is on the embedded store */
-#define AT_ONCE 6     /* troubles, or the store is away all the time */
+#define CALL_TAKES_MS 15
+#define AT_ONCE 6 /* troubles, or the store is away all the time */
 /* Groups of draws with streams of their own. */
 #define DRAW_STORE (1ull << 41)
 #define DRAW_TRIALS (1ull << 42)
@@ -304,6 +305,14 @@ void sim_config_draw(struct sim_config *c, uint64_t seed)
     draw_aim(c);
     draw_last_faults(c);
     draw_hosting(c);
+}
+
+uint64_t sim_config_weight(const struct sim_config *c)
+{
+    uint64_t call_ms = c->think_ms + CALL_TAKES_MS;
+    uint64_t calls = c->actors ? c->clients * c->duration_ms / call_ms : 0;
+
+    return calls + c->nodes * c->duration_ms / c->timing.heartbeat_ms;
 }
 
 static int fault_find(const char *name, size_t len)

@@ -179,6 +179,9 @@ static inline unsigned sim_trials(const struct sim_config *c)
     return c->actors && c->faults & kinds ? c->trial_actors : 0;
 }
 
+/* Roughly how much of a run's time it takes, to begin the longest first: the calls of its clients, and
+ * the heartbeats of its nodes. */
+uint64_t sim_config_weight(const struct sim_config *c);
 /* Draws everything from the seed. */
 void sim_config_draw(struct sim_config *c, uint64_t seed);
 /* Of "none", "all", or names with commas. Returns 0, or KELPIE_E_INVALID with a sentence. */
