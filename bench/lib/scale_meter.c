@@ -180,13 +180,24 @@ static int meter_send(void *ctx, const char *addr, struct bytes frame)
     return d->net.ops->send(d->net.ctx, addr, frame);
 }
 
+static int meter_answer(void *ctx, struct net_conn conn, struct bytes frame)
+{
+    struct meter_door *d = ctx;
+    struct meter_counts *all = &d->meter->nodes[d->node].all;
+
+    all->frames++;
+    all->frame_bytes += frame.len;
+    return d->net.ops->answer(d->net.ctx, conn, frame);
+}
+
 static void meter_receive(void *ctx, const struct net_events *events, void *arg)
 {
     struct meter_door *d = ctx;
     d->net.ops->receive(d->net.ctx, events, arg);
 }
 
-static const struct net_ops net_ops = {.send = meter_send, .receive = meter_receive};
+static const struct net_ops net_ops = {
+    .send = meter_send, .answer = meter_answer, .receive = meter_receive};
 
 void meter_attach(struct meter *m, struct meter_door *d, struct process *p, unsigned node)
 {

@@ -199,14 +199,30 @@ static void settle(struct actor_call *call, int status, struct bytes body)
     retry(call, status, body);
 }
 
+/* The address of the life that a hint names, as this node's own view has it. */
+static bool hint_resolve(const struct actors *a, const struct placement *hint,
+                         struct placement *out)
+{
+    const struct view *view = cluster_view(a->cluster);
+    const struct member *m =
+        hint && hint->record.placed && view ? view_find(view, hint->record.node_id) : NULL;
+
+    if (!m || uuid_is_zero(m->boot) || !uuid_equal(m->boot, hint->record.boot))
+        return false;
+    *out = (struct placement){.record = hint->record};
+    memcpy(out->addr, m->addr, sizeof out->addr);
+    return true;
+}
+
 /* An attempt that failed: what the callee knows, or nothing, takes the cached placement's place. */
 static void learn(struct actor_call *call, int status, const struct placement *hint)
 {
     struct directory *d = &call->actors->directory;
+    struct placement known;
 
-    if (hint && hint->record.placed && hint->addr[0]) {
+    if (hint_resolve(call->actors, hint, &known)) {
         SOMETIMES("callee-says-where-it-is");
-        directory_learn(d, call->type, call->id, hint);
+        directory_learn(d, call->type, call->id, &known);
     } else if (status == KELPIE_E_NOT_HERE || status == KELPIE_E_UNREACHABLE ||
                status == KELPIE_E_UNAVAILABLE || status == KELPIE_E_TIMEOUT ||
                status == KELPIE_E_NODE_FULL)

@@ -61,7 +61,6 @@ static void encode_hint(struct buf *out, const struct placement *p)
     buf_append_blob(out, bytes_of_str(p->record.node_id));
     buf_append_u64(out, p->record.incarnation);
     buf_append(out, p->record.boot.b, sizeof p->record.boot.b);
-    buf_append_blob(out, bytes_of_str(p->addr));
     buf_append_u64(out, p->record.generation);
 }
 
@@ -78,7 +77,6 @@ static void decode_hint(struct reader *in, struct placement *p)
     boot = reader_raw(in, sizeof p->record.boot.b);
     if (in->ok)
         memcpy(p->record.boot.b, boot.data, sizeof p->record.boot.b);
-    read_text(in, 0, NET_ADDR_SIZE - 1, p->addr);
     p->record.generation = reader_u64(in);
 }
 

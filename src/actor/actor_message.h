@@ -4,7 +4,8 @@
  * Request: op u8; type, id (blobs); generation u64 as the sender knows it (0: not known); and for
  * ACTOR_OP_CALL also: remaining milliseconds of the whole call u32, method, request id, body
  * (blobs). Answer: flags u8 (1 = a hint follows); hint: placed u8, node id, incarnation u64, boot
- * id 16, address, generation u64; then the body (blob): the reply, or a sentence.
+ * id 16, generation u64; then the body (blob): the reply, or a sentence. A hint names a life of a
+ * node; where that lives, the receiver knows from the store or asks it.
  */
 #ifndef KELPIE_ACTOR_ACTOR_MESSAGE_H
 #define KELPIE_ACTOR_ACTOR_MESSAGE_H
@@ -30,8 +31,8 @@ struct actor_request {
 
 struct actor_answer {
     bool has_hint;
-    struct placement hint;
-    struct bytes body; /* borrowed */
+    struct placement hint; /* its address is not sent, and empty when received */
+    struct bytes body;     /* borrowed */
 };
 
 void actor_request_encode(struct buf *out, const struct actor_request *r);

@@ -6,18 +6,6 @@
 #include "base/mutant.h"
 #include "base/tuple.h"
 
-/* A hint from a placement row alone: the address is the view's, if it has that life of the node. */
-static struct placement hint_of(const struct actors *a, const struct placement_record *p)
-{
-    struct placement hint = {.record = *p};
-    const struct view *view = cluster_view(a->cluster);
-    const struct member *m = p->placed && view ? view_find(view, p->node_id) : NULL;
-
-    if (m && uuid_equal(m->boot, p->boot))
-        memcpy(hint.addr, m->addr, sizeof hint.addr);
-    return hint;
-}
-
 static int load_row(struct kelpie_actor *act, struct store_row row, struct buf *scratch)
 {
     struct key_parts parts;
@@ -111,7 +99,7 @@ static void load_failed(struct kelpie_actor *act, const struct load_args *args, 
                         const char *why)
 {
     struct actors *a = act->actors;
-    struct placement hint = hint_of(a, &args->placement);
+    struct placement hint = {.record = args->placement};
 
     if (status == KELPIE_E_REFUSED) {
         act_drop(act, KELPIE_E_NOT_HERE, &hint, "");
@@ -175,7 +163,7 @@ static void on_taken_back(struct txn *txn, int status)
         if (act_may_go_on(act))
             act_load(act);
     } else if (status == KELPIE_E_REFUSED) {
-        struct placement hint = hint_of(a, &op->args.own.result.record);
+        struct placement hint = {.record = op->args.own.result.record};
         act_drop(act, KELPIE_E_NOT_HERE, &hint, "");
     } else if (status == KELPIE_E_UNKNOWN_RESULT || status == KELPIE_E_CANCELLED ||
                status == KELPIE_E_TIMEOUT) {

@@ -185,7 +185,6 @@ struct cluster *cluster_new(const struct env *env, struct rpc *rpc,
     peers_init(c);
     struct rpc_identity id = {.boot = config->boot};
     memcpy(id.node_id, config->node_id, sizeof(id.node_id));
-    memcpy(id.addr, config->addr, sizeof(id.addr));
     rpc_set_identity(rpc, &id);
     return c;
 }

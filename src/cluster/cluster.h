@@ -137,6 +137,8 @@ void cluster_tell(struct cluster *c, enum log_level level, const char *name, con
 /* Latest load of a member as read from its heartbeat; 0 when unknown. */
 uint64_t cluster_member_load(const struct cluster *c, const char *node_id);
 const struct member *view_find(const struct view *v, const char *node_id);
+/* That life is in the view, or in the rows of nodes as this node last read them. */
+bool cluster_knows(const struct cluster *c, const char *node_id, struct uuid boot);
 
 /* Operators' actions, run by this node against the store. `done` runs once with 0 or an error and a
  * sentence. */

@@ -524,6 +524,16 @@ static void scan_heartbeats(struct cluster *c, struct rule_ctx *ctx)
         detector_lease(&c->detector, &c->nodes[i].life, c->nodes[i].lease_ms);
 }
 
+/* A node that has not joined yet hands calls on, and says of which cluster it is. */
+static void learn_cluster(struct cluster *c, struct uuid cluster_id)
+{
+    struct rpc_identity id = c->rpc->self;
+    if (!uuid_is_zero(id.cluster_id))
+        return;
+    id.cluster_id = cluster_id;
+    rpc_set_identity(c->rpc, &id);
+}
+
 static void on_scan(struct txn *t, int status)
 {
     struct cluster *c = t->arg;
@@ -549,6 +559,8 @@ static void on_scan(struct txn *t, int status)
                    (unsigned long long)format.version);
         return;
     }
+    if (found)
+        learn_cluster(c, format.cluster_id);
     scan_heartbeats(c, &ctx);
     note_primary(c, &primary, t->read_version);
     c->scanned = true;

@@ -90,6 +90,29 @@ void peer_ping(struct cluster *c, const struct life *life, const char *addr)
     buf_deinit(&payload);
 }
 
+bool cluster_knows(const struct cluster *c, const char *node_id, struct uuid boot)
+{
+    if (uuid_is_zero(boot))
+        return false;
+    const struct member *m = view_find(&c->view, node_id);
+    if (m && uuid_equal(m->boot, boot))
+        return true;
+    const struct known_node *k = known_find(c, node_id);
+    return k && uuid_equal(k->life.boot, boot);
+}
+
+static bool knows(void *arg, const struct rpc_identity *who)
+{
+    return cluster_knows(arg, who->node_id, who->boot);
+}
+
+/* The primary alone says who is suspected. */
+static bool is_primary(const struct cluster *c, const struct rpc_identity *who)
+{
+    return c->primary_known && c->primary.node_id[0] && !uuid_is_zero(who->boot) &&
+           uuid_equal(who->boot, c->primary.boot);
+}
+
 /* Only a node that may act answers: its lease is running. */
 static void serve_ping(void *arg, const struct rpc_request *request)
 {
@@ -99,7 +122,8 @@ static void serve_ping(void *arg, const struct rpc_request *request)
         return;
     }
     struct buf out;
-    grey_take_suspects(c, request->payload);
+    if (is_primary(c, &request->from))
+        grey_take_suspects(c, request->payload);
     buf_init(&out, c->env->mem);
     buf_append_u64(&out, c->sequence);
     buf_append_u64(&out, c->view.number);
@@ -110,6 +134,7 @@ static void serve_ping(void *arg, const struct rpc_request *request)
 void peers_init(struct cluster *c)
 {
     map_init(&c->peers);
+    rpc_set_known(c->rpc, knows, c);
     rpc_serve(c->rpc, RPC_PING, serve_ping, c);
 }
 

@@ -85,3 +85,17 @@ int net_send(struct net net, const char *addr, struct bytes payload, struct buf 
     net_frame_make(scratch, payload);
     return net.ops->send(net.ctx, addr, buf_bytes(scratch));
 }
+
+int net_answer(struct net net, struct net_conn conn, struct bytes payload, struct buf *scratch)
+{
+    if (payload.len > NET_PAYLOAD_MAX)
+        return KELPIE_E_TOO_LARGE;
+    buf_clear(scratch);
+    net_frame_make(scratch, payload);
+    return net.ops->answer(net.ctx, conn, buf_bytes(scratch));
+}
+
+struct net_counts net_counts(struct net net)
+{
+    return net.ops->counts ? net.ops->counts(net.ctx) : (struct net_counts){0};
+}

@@ -135,6 +135,23 @@ static void cap_metrics(struct api *api, struct buf *out)
     cap_metric(&api->lists_cap, out);
 }
 
+static void net_metrics(struct net_counts n, struct buf *out)
+{
+    gauge(out, "rpc_connections_dialled", n.outgoing, "Connections to nodes that it dialled.");
+    gauge(out, "rpc_connections_accepted", n.incoming, "Connections that others dialled.");
+    gauge(out, "rpc_connections_members", n.members, "Of those accepted, from known nodes.");
+    gauge(out, "rpc_queued_bytes", n.bytes_queued, "Bytes waiting to be sent to nodes.");
+    counter(out, "rpc_sent_bytes_total", n.bytes_sent, "Bytes sent to nodes.");
+    counter(out, "rpc_received_bytes_total", n.bytes_received, "Bytes received from nodes.");
+    counter(out, "rpc_answers_gone_total", n.answers_gone, "Answers whose connection was gone.");
+    counter(out, "rpc_answers_dropped_total", n.answers_dropped,
+            "Answers dropped because too much was waiting.");
+    family(out, "rpc_closed_total", "counter", "Connections closed by this node, by reason.");
+    buf_appendf(out, "kelpie_rpc_closed_total{why=\"full\"} %" PRIu64 "\n", n.closed_full);
+    buf_appendf(out, "kelpie_rpc_closed_total{why=\"refused\"} %" PRIu64 "\n", n.closed_refused);
+    buf_appendf(out, "kelpie_rpc_closed_total{why=\"late\"} %" PRIu64 "\n", n.closed_late);
+}
+
 static void rpc_metrics(struct api *api, struct buf *out)
 {
     store_metrics(api, out);
@@ -144,7 +161,10 @@ static void rpc_metrics(struct api *api, struct buf *out)
     counter(out, "rpc_sent_total", rpc->sent, "Messages sent to nodes.");
     counter(out, "rpc_received_total", rpc->received, "Messages received from nodes.");
     counter(out, "rpc_dropped_total", rpc->dropped, "Messages dropped.");
+    counter(out, "rpc_refused_total", rpc->refused,
+            "Messages received that are nonsense, or not meant for this node.");
     gauge(out, "rpc_outstanding", rpc_outstanding(rpc), "Calls to nodes under way.");
+    net_metrics(net_counts(api->env->net), out);
     family(out, "http_requests_total", "counter", "HTTP requests answered, by status class.");
     for (unsigned i = 2; i < API_STATUS_CLASSES; i++)
         buf_appendf(out, "kelpie_http_requests_total{code=\"%uxx\"} %" PRIu64 "\n", i,

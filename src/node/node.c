@@ -2,13 +2,17 @@
 
 #include <stdio.h>
 
+#include "base/mutant.h"
 #include "env/txn.h"
 #include "kelpie/error.h"
 
 enum admin_request { ADMIN_DRAIN = 1, ADMIN_FORGET = 2 };
 
 #define WHY_SIZE 256
+#define BAD_KINDS 4
 #define ADMIN_TIMEOUT_MS 5000
+#define ADMIN_LOOKUPS_MAX 4 /* of rows of those who command without being in the view */
+#define BAD_TELL_MS 10000   /* until the same kind of bad frame is told again */
 
 struct node {
     const struct env *env;
@@ -21,6 +25,13 @@ struct node {
     uint64_t alive_ns;
     uint64_t event_seq;
     size_t pending; /* reads and admin calls under way */
+    size_t admin_lookups;
+    struct bad_told {
+        int error;
+        bool told;
+        uint64_t at_ns;
+        uint64_t more; /* since then */
+    } bad_told[BAD_KINDS];
     struct list reads;
     bool closing, told_closed;
     void (*closed)(void *arg);
@@ -132,14 +143,33 @@ static void on_alive(void *arg)
     cluster_tick(n->cluster);
 }
 
+static struct bad_told *bad_told_of(struct node *n, int error)
+{
+    for (size_t i = 0; i + 1 < BAD_KINDS; i++) {
+        struct bad_told *t = &n->bad_told[i];
+        if (!t->told || t->error == error)
+            return t;
+    }
+    return &n->bad_told[BAD_KINDS - 1];
+}
+
+/* One line a kind and BAD_TELL_MS, however many frames strangers send: the next line, and the
+ * metric, say how many there were. */
 static void on_bad_frame(void *arg, const char *from, int error, const char *why)
 {
     struct node *n = arg;
+    struct bad_told *t = bad_told_of(n, error);
+    uint64_t now = env_now_ns(n->env);
     char quoted[WHY_SIZE];
     char addr[4 * NET_ADDR_SIZE + 3];
-    log_warn(&n->env->log, "bad_frame", "from=%s error=%s why=%s",
+    if (t->told && now - t->at_ns < BAD_TELL_MS * NS_PER_MS) {
+        t->more++;
+        return;
+    }
+    log_warn(&n->env->log, "bad_frame", "from=%s error=%s untold=%llu why=%s",
              log_quote(from, addr, sizeof(addr)), kelpie_error_name(error),
-             log_quote(why, quoted, sizeof(quoted)));
+             (unsigned long long)t->more, log_quote(why, quoted, sizeof(quoted)));
+    *t = (struct bad_told){.error = error, .told = true, .at_ns = now};
 }
 
 /* ---- what operators ask ---- */
@@ -165,6 +195,13 @@ static int drain_self(struct node *n, char *why, size_t why_size)
 }
 
 /* ---- requests of other nodes' operators ---- */
+
+/* A member commands, or a life that the store knows: nobody else. */
+static bool is_member(const struct node *n, const struct rpc_identity *who)
+{
+    const struct member *m = view_find(cluster_view(n->cluster), who->node_id);
+    return m && !uuid_is_zero(who->boot) && uuid_equal(m->boot, who->boot);
+}
 
 /* A request of another node's operator that is answered later. */
 struct forget_for {
@@ -195,9 +232,8 @@ static void serve_forget(struct node *n, const struct rpc_request *request, stru
     mem_free(n->env->mem, node_id);
 }
 
-static void serve_admin(void *arg, const struct rpc_request *request)
+static void do_admin(struct node *n, const struct rpc_request *request)
 {
-    struct node *n = arg;
     struct reader r = reader_of(request->payload);
     char why[WHY_SIZE] = "";
     switch (reader_u8(&r)) {
@@ -213,6 +249,80 @@ static void serve_admin(void *arg, const struct rpc_request *request)
     default:
         rpc_reply(&n->rpc, request, KELPIE_E_PROTOCOL, bytes_of("", 0));
     }
+}
+
+/* A command of somebody who is not in the view, until its row has been read. */
+struct admin_lookup {
+    struct node *node;
+    struct rpc_request request;
+    struct buf payload;
+};
+
+static void refuse_admin(struct node *n, const struct rpc_request *request, int status)
+{
+    static const char why[] = "the node that asks is no member of this cluster";
+    rpc_reply(&n->rpc, request, status,
+              bytes_of_str(status == KELPIE_E_REFUSED ? why : kelpie_error_text(status)));
+}
+
+static bool row_is_of(const struct store_row *row, const struct rpc_identity *who, struct mem mem)
+{
+    struct node_record r;
+    struct buf scratch;
+    buf_init(&scratch, mem);
+    int err = node_record_decode(row->key, row->value, &scratch, &r);
+    buf_deinit(&scratch);
+    return !err && !uuid_is_zero(who->boot) && uuid_equal(r.boot, who->boot) &&
+           r.incarnation == who->incarnation;
+}
+
+static void on_admin_row(void *arg, int status, const struct store_row *rows, size_t count,
+                         bool more)
+{
+    struct admin_lookup *l = arg;
+    struct node *n = l->node;
+    (void)more;
+    n->admin_lookups--;
+    if (status)
+        refuse_admin(n, &l->request, KELPIE_E_UNAVAILABLE);
+    else if (count == 1 && row_is_of(&rows[0], &l->request.from, n->env->mem) && !n->closing)
+        do_admin(n, &l->request);
+    else
+        refuse_admin(n, &l->request, KELPIE_E_REFUSED);
+    buf_deinit(&l->payload);
+    mem_free(n->env->mem, l);
+}
+
+static void look_up_admin(struct node *n, const struct rpc_request *request)
+{
+    struct key key = key_node(node_keyspace(n), request->from.node_id);
+    struct key_range range = {.begin = key, .end = key};
+    struct admin_lookup *l;
+    /* The next key after this one: a zero more. */
+    if (n->closing || n->admin_lookups >= ADMIN_LOOKUPS_MAX ||
+        range.end.len >= sizeof(range.end.data)) {
+        refuse_admin(n, request, KELPIE_E_LIMIT);
+        return;
+    }
+    range.end.data[range.end.len++] = 0;
+    l = MEM_NEW(n->env->mem, struct admin_lookup);
+    *l = (struct admin_lookup){.node = n, .request = *request};
+    buf_init(&l->payload, n->env->mem);
+    buf_append_bytes(&l->payload, request->payload);
+    l->request.payload = buf_bytes(&l->payload);
+    n->admin_lookups++;
+    node_read_rows(n, &range, 1, on_admin_row, l);
+}
+
+static void serve_admin(void *arg, const struct rpc_request *request)
+{
+    struct node *n = arg;
+    if (is_member(n, &request->from) || MUTANT("adminstranger"))
+        do_admin(n, request);
+    else if (request->from.node_id[0] == '\0' || !cluster_may_act(n->cluster))
+        refuse_admin(n, request, KELPIE_E_REFUSED);
+    else
+        look_up_admin(n, request);
 }
 
 struct admin_call {

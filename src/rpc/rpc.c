@@ -3,12 +3,14 @@
 #include <stdio.h>
 
 #include "base/mark.h"
+#include "base/mutant.h"
 #include "kelpie/error.h"
 #include "rpc/rpc_message.h"
 
 /* call->status while nothing is decided yet; every decided status is 0 or negative. A decided call
  * only waits for its timer, armed with 0, to run `done` from the loop. */
 #define IN_FLIGHT 1
+#define FOREIGN_TELL_MS 1000
 
 static void report_bad(struct rpc *rpc, const char *from, int error, const char *why)
 {
@@ -73,60 +75,139 @@ static void settle_all(struct rpc *rpc, bool (*matches)(const struct rpc_call *,
     }
 }
 
-/* Both know their cluster, and it is not the same one. */
-static bool is_foreign(const struct rpc *rpc, const struct rpc_identity *from)
+/* A zero id is nobody's. */
+static bool uuid_matches(struct uuid a, struct uuid b)
 {
-    return !uuid_is_zero(rpc->self.cluster_id) && !uuid_is_zero(from->cluster_id) &&
-           !uuid_equal(rpc->self.cluster_id, from->cluster_id);
+    if (MUTANT("zeroid") && (uuid_is_zero(a) || uuid_is_zero(b)))
+        return true;
+    return !uuid_is_zero(a) && uuid_equal(a, b);
 }
 
-static void report_foreign(struct rpc *rpc, const struct rpc_identity *from)
+static enum net_standing refuse(struct rpc *rpc, const char *from, int error, const char *why)
+{
+    rpc->refused++;
+    report_bad(rpc, from, error, why);
+    return NET_REFUSED;
+}
+
+/* The sentence costs more than the frame that it is about: one in FOREIGN_TELL_MS. */
+static enum net_standing refuse_foreign(struct rpc *rpc, const struct net_from *from,
+                                        struct bytes payload, struct rpc_message *m)
 {
     char theirs[UUID_TEXT_SIZE], ours[UUID_TEXT_SIZE];
-    char why[RPC_NODE_ID_MAX + NET_ADDR_SIZE + 2 * UUID_TEXT_SIZE + 64];
+    char why[RPC_NODE_ID_MAX + 2 * UUID_TEXT_SIZE + 64];
+    uint64_t now = env_now_ns(rpc->env);
 
-    uuid_to_text(from->cluster_id, theirs);
+    rpc->refused++;
+    if (rpc->foreign_told_ns && now - rpc->foreign_told_ns < FOREIGN_TELL_MS * NS_PER_MS)
+        return NET_REFUSED;
+    rpc->foreign_told_ns = now;
+    uuid_to_text(m->from.cluster_id, theirs);
     uuid_to_text(rpc->self.cluster_id, ours);
-    (void)snprintf(why, sizeof why, "node %s at %s belongs to cluster %s, this node to cluster %s",
-                   from->node_id, from->addr, theirs, ours);
-    report_bad(rpc, from->addr, KELPIE_E_STORE_FOREIGN, why);
+    if (rpc_message_decode(payload, m))
+        m->from.node_id[0] = '\0';
+    (void)snprintf(why, sizeof why, "node %s belongs to cluster %s, this node to cluster %s",
+                   m->from.node_id, theirs, ours);
+    report_bad(rpc, from->somewhere, KELPIE_E_STORE_FOREIGN, why);
+    return NET_REFUSED;
 }
 
-static void on_request(struct rpc *rpc, const struct rpc_message *m)
+static enum net_standing standing_of(const struct rpc *rpc, const struct rpc_identity *who)
 {
+    return rpc->knows && rpc->knows(rpc->knows_arg, who) ? NET_MEMBER : NET_STRANGER;
+}
+
+/* Who has proven what it is speaks as nobody else. */
+static bool speaks_as_itself(const struct net_from *from, const struct rpc_identity *who)
+{
+    return from->identity[0] == '\0' || strcmp(from->identity, who->node_id) == 0;
+}
+
+/* What the places at the head of a request say already: 0, or the error it is answered with. */
+static int head_fault(const struct rpc *rpc, const struct rpc_message *m)
+{
+    if (uuid_is_zero(rpc->self.cluster_id))
+        return KELPIE_E_UNAVAILABLE;
+    if (!uuid_matches(rpc->self.cluster_id, m->from.cluster_id))
+        return KELPIE_E_STORE_FOREIGN;
+    return uuid_matches(m->target_boot, rpc->self.boot) ? 0 : KELPIE_E_NOT_HERE;
+}
+
+static void answer_head(struct rpc *rpc, const struct net_from *from, const struct rpc_message *m,
+                        int error)
+{
+    struct rpc_request request = {.from = m->from, .id = m->id, .conn = from->conn};
+
+    request.deadline_ns = UINT64_MAX;
+    rpc_reply(rpc, &request, error, bytes_of(NULL, 0));
+}
+
+/* Refused by its head alone. Whoever asks for another life of this node may have known that one: a
+ * known life that does is no stranger. */
+static enum net_standing on_head_fault(struct rpc *rpc, const struct net_from *from,
+                                       struct rpc_message *m, struct bytes payload, int error)
+{
+    answer_head(rpc, from, m, error);
+    if (error == KELPIE_E_UNAVAILABLE)
+        return NET_STRANGER;
+    if (error == KELPIE_E_STORE_FOREIGN)
+        return refuse_foreign(rpc, from, payload, m);
+    SOMETIMES("message-to-another-life");
+    if (rpc_message_decode(payload, m) == 0 && standing_of(rpc, &m->from) == NET_MEMBER)
+        return NET_MEMBER;
+    rpc->refused++;
+    return NET_REFUSED;
+}
+
+static enum net_standing on_request(struct rpc *rpc, const struct net_from *from,
+                                    struct bytes payload, struct rpc_message *m)
+{
+    int fault = head_fault(rpc, m);
+
+    if (fault)
+        return on_head_fault(rpc, from, m, payload, fault);
+    if (rpc_message_decode(payload, m))
+        return refuse(rpc, from->somewhere, KELPIE_E_PROTOCOL, "a message is malformed");
+    if (!speaks_as_itself(from, &m->from))
+        return refuse(rpc, from->somewhere, KELPIE_E_PROTOCOL,
+                      "a message names another node than the one that its sender proved to be");
+
     struct rpc_request request = {
         .from = m->from,
+        .conn = from->conn,
         .id = m->id,
         .deadline_ns = env_now_ns(rpc->env) + m->remaining_ms * NS_PER_MS,
         .payload = m->payload,
     };
+    enum net_standing standing = standing_of(rpc, &m->from);
 
-    if (is_foreign(rpc, &m->from)) {
-        report_foreign(rpc, &m->from);
-        rpc_reply(rpc, &request, KELPIE_E_STORE_FOREIGN, bytes_of(NULL, 0));
-    } else if (!uuid_is_zero(m->target_boot) && !uuid_equal(m->target_boot, rpc->self.boot)) {
-        SOMETIMES("message-to-another-life");
-        rpc_reply(rpc, &request, KELPIE_E_NOT_HERE, bytes_of(NULL, 0));
-    } else if (!rpc->handlers[m->kind].fn) {
+    if (!rpc->handlers[m->kind].fn)
         rpc_reply(rpc, &request, KELPIE_E_UNAVAILABLE, bytes_of(NULL, 0));
-    } else {
+    else
         rpc->handlers[m->kind].fn(rpc->handlers[m->kind].arg, &request);
-    }
+    return standing;
 }
 
-/* Another life than the one that was asked can only say that it is another, and another cluster
- * only that it is foreign. */
+/* It came from where the request went, and from the life that was asked. Another life at that
+ * address can only say that it is another, and another cluster only that it is foreign. */
 static bool answer_is_plausible(const struct rpc *rpc, const struct rpc_call *call,
-                                const struct rpc_message *m)
+                                const struct net_from *from, const struct rpc_message *m)
 {
+    if (MUTANT("answerbyid"))
+        return true;
+    if (strcmp(call->addr, from->dialled) != 0 || !speaks_as_itself(from, &m->from) ||
+        !uuid_matches(m->target_boot, rpc->self.boot))
+        return false;
     if (m->status == KELPIE_E_STORE_FOREIGN || m->status == KELPIE_E_NOT_HERE)
         return true;
-    if (is_foreign(rpc, &m->from))
+    if (!uuid_matches(call->target_boot, m->from.boot))
         return false;
-    return uuid_is_zero(call->target_boot) || uuid_equal(call->target_boot, m->from.boot);
+    return m->status == KELPIE_E_UNAVAILABLE ||
+           uuid_matches(rpc->self.cluster_id, m->from.cluster_id);
 }
 
-static void on_answer(struct rpc *rpc, const struct rpc_message *m)
+static enum net_standing on_answer(struct rpc *rpc, const struct net_from *from,
+                                   struct bytes payload, struct rpc_message *m)
 {
     uint8_t key[8];
     struct rpc_call *call;
@@ -136,31 +217,33 @@ static void on_answer(struct rpc *rpc, const struct rpc_message *m)
     /* Late, or a duplicate: nobody waits for it any more. */
     if (!call || call->status != IN_FLIGHT) {
         rpc->dropped++;
-        return;
+        return NET_STRANGER;
     }
-    if (!answer_is_plausible(rpc, call, m)) {
-        report_bad(rpc, m->from.addr, KELPIE_E_PROTOCOL,
-                   "an answer came from another node than the one that was asked");
-        return;
+    if (rpc_message_decode(payload, m))
+        return refuse(rpc, from->somewhere, KELPIE_E_PROTOCOL, "a message is malformed");
+    if (!answer_is_plausible(rpc, call, from, m)) {
+        return refuse(rpc, from->somewhere, KELPIE_E_PROTOCOL,
+                      "an answer came from another node than the one that was asked");
     }
     call->from = m->from;
     complete(call, m->status, m->payload);
+    return NET_MEMBER;
 }
 
-static void on_frame(void *arg, struct bytes payload)
+static enum net_standing on_frame(void *arg, const struct net_from *from, struct bytes payload)
 {
     struct rpc *rpc = arg;
     struct rpc_message m;
+    bool dialled = from->dialled[0] != '\0';
 
     rpc->received++;
-    if (rpc_message_decode(payload, &m)) {
-        report_bad(rpc, "a peer", KELPIE_E_PROTOCOL, "a message is malformed");
-        return;
-    }
-    if (m.is_answer)
-        on_answer(rpc, &m);
-    else
-        on_request(rpc, &m);
+    if (rpc_message_head(payload, &m))
+        return refuse(rpc, from->somewhere, KELPIE_E_PROTOCOL, "a message is malformed");
+    if (m.is_answer != dialled && !MUTANT("answerbyid"))
+        return refuse(rpc, from->somewhere, KELPIE_E_PROTOCOL,
+                      dialled ? "a node that was asked asks on the same connection"
+                              : "an answer came to a node that has not asked there");
+    return m.is_answer ? on_answer(rpc, from, payload, &m) : on_request(rpc, from, payload, &m);
 }
 
 static void on_down(void *arg, const char *addr)
@@ -186,7 +269,7 @@ void rpc_init(struct rpc *rpc, const struct env *env)
     buf_init(&rpc->out, env->mem);
     buf_init(&rpc->scratch, env->mem);
     /* Answers meant for an earlier life at this address find no call. */
-    rpc->next_id = random_u64(env->random);
+    rpc->next_id = random_u64(env->random) | 1;
     env->net.ops->receive(env->net.ctx, &events, rpc);
 }
 
@@ -210,18 +293,27 @@ void rpc_serve(struct rpc *rpc, enum rpc_kind kind, rpc_handler_fn *fn, void *ar
     rpc->handlers[kind].arg = arg;
 }
 
-static int send_message(struct rpc *rpc, const char *addr, const struct rpc_message *m)
+void rpc_set_known(struct rpc *rpc, bool (*knows)(void *arg, const struct rpc_identity *who),
+                   void *arg)
 {
-    int error;
+    rpc->knows = knows;
+    rpc->knows_arg = arg;
+}
 
-    buf_clear(&rpc->out);
-    rpc_message_encode(&rpc->out, m);
-    error = net_send(rpc->env->net, addr, buf_bytes(&rpc->out), &rpc->scratch);
+static int sent(struct rpc *rpc, int error)
+{
     if (error)
         rpc->dropped++;
     else
         rpc->sent++;
     return error;
+}
+
+static struct bytes encoded(struct rpc *rpc, const struct rpc_message *m)
+{
+    buf_clear(&rpc->out);
+    rpc_message_encode(&rpc->out, m);
+    return buf_bytes(&rpc->out);
 }
 
 static int send_request(struct rpc *rpc, struct rpc_call *call, enum rpc_kind kind,
@@ -240,9 +332,18 @@ static int send_request(struct rpc *rpc, struct rpc_call *call, enum rpc_kind ki
         return KELPIE_E_LIMIT;
     if (payload.len > RPC_PAYLOAD_MAX)
         return KELPIE_E_TOO_LARGE;
-    if (call->addr[0] == '\0')
+    if (uuid_is_zero(rpc->self.cluster_id) && !MUTANT("zeroid"))
+        return KELPIE_E_UNAVAILABLE;
+    if (call->addr[0] == '\0' || uuid_is_zero(call->target_boot))
         return KELPIE_E_UNREACHABLE;
-    return send_message(rpc, call->addr, &m);
+    return sent(rpc, net_send(rpc->env->net, call->addr, encoded(rpc, &m), &rpc->scratch));
+}
+
+static uint64_t next_id(struct rpc *rpc)
+{
+    if (rpc->next_id == 0)
+        rpc->next_id = 1;
+    return rpc->next_id++;
 }
 
 void rpc_start(struct rpc *rpc, struct rpc_call *call, const char *addr, struct uuid target_boot,
@@ -257,7 +358,7 @@ void rpc_start(struct rpc *rpc, struct rpc_call *call, const char *addr, struct 
         .arg = arg,
         .sent_ns = env_now_ns(rpc->env),
         .rpc = rpc,
-        .id = rpc->next_id++,
+        .id = next_id(rpc),
         .target_boot = target_boot,
         .status = IN_FLIGHT,
     };
@@ -320,6 +421,7 @@ void rpc_reply(struct rpc *rpc, const struct rpc_request *request, int status, s
         m.status = KELPIE_E_TOO_LARGE;
         m.payload = bytes_of(NULL, 0);
     }
-    /* A full queue loses it: the caller's deadline, or its repeat, deals with that. */
-    (void)send_message(rpc, request->from.addr, &m);
+    /* A full queue or a connection that is gone loses it: the caller is told of the one, and its
+     * deadline, or its repeat, deals with the other. */
+    (void)sent(rpc, net_answer(rpc->env->net, request->conn, encoded(rpc, &m), &rpc->scratch));
 }

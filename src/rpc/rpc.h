@@ -1,11 +1,15 @@
 /*
  * Calls between nodes: request matching, deadlines, and the identity of who speaks.
  *
- * Every message carries the sender's cluster id, node id, incarnation, boot id and address, and
- * (requests) the boot id it is meant for: a request that reaches another life of a node is answered
- * NOT_HERE, one of another cluster STORE_FOREIGN. Messages are best effort (env/net.h): a call ends
- * with an answer, at its deadline, or when a view without the target says it is gone; what it did
- * there is then not known, and callers repeat it with the same request id.
+ * Every message carries the sender's cluster id, node id, incarnation and boot id, and the boot id
+ * it is meant for; never an address. A request goes to an address that the caller has read from the
+ * store, its answer comes back on the connection that the request went out on. Nothing that a
+ * message says of its sender is believed further than that: an answer counts when it comes on the
+ * connection to the node that was asked and names the life that was asked. A request that reaches
+ * another life of a node is answered NOT_HERE, one of another cluster STORE_FOREIGN; a zero id
+ * matches nothing. Messages are best effort (env/net.h): a call ends with an answer, at its
+ * deadline, or when a view without the target says it is gone; what it did there is then not known,
+ * and callers repeat it with the same request id.
  */
 #ifndef KELPIE_RPC_RPC_H
 #define KELPIE_RPC_RPC_H
@@ -19,13 +23,12 @@
 #define RPC_NODE_ID_MAX 128
 #define RPC_CALLS_MAX 65536 /* outstanding calls of one node */
 
-/* Who a node is; set again when it joins as a new incarnation. */
+/* Who a node is, or says it is; set again when it joins as a new incarnation. */
 struct rpc_identity {
-    struct uuid cluster_id; /* zero until known: matches any */
+    struct uuid cluster_id; /* zero until known: matches nothing */
     struct uuid boot;
     uint64_t incarnation; /* 0: not joined */
     char node_id[RPC_NODE_ID_MAX + 1];
-    char addr[NET_ADDR_SIZE];
 };
 
 enum rpc_kind { RPC_PING = 1, RPC_ACTOR_CALL = 2, RPC_ADMIN = 3, RPC_KIND_COUNT = 8 };
@@ -36,7 +39,7 @@ struct rpc_call;
  * KELPIE_E_TIMEOUT, KELPIE_E_UNREACHABLE, KELPIE_E_CANCELLED, KELPIE_E_LIMIT (too much is queued for
  * that peer, or RPC_CALLS_MAX), KELPIE_E_TOO_LARGE (the request or the answer does not fit a frame);
  * from the other side's rpc: KELPIE_E_NOT_HERE, KELPIE_E_STORE_FOREIGN, KELPIE_E_UNAVAILABLE (nobody
- * serves that kind there yet). After LIMIT, TOO_LARGE of the request, NOT_HERE, STORE_FOREIGN and
+ * serves that kind there yet, or one of the two does not know its cluster yet). After LIMIT, TOO_LARGE of the request, NOT_HERE, STORE_FOREIGN and
  * UNAVAILABLE nothing was done; after TIMEOUT, UNREACHABLE and CANCELLED that is not known. */
 typedef void rpc_done_fn(struct rpc_call *call, int status, struct bytes payload);
 
@@ -63,6 +66,7 @@ struct rpc_call {
 /* A request to answer, once, now or later. */
 struct rpc_request {
     struct rpc_identity from;
+    struct net_conn conn; /* that it came on: its answer goes there */
     uint64_t id;
     uint64_t deadline_ns; /* on this node's clock: receipt + what the caller still had */
     struct bytes payload; /* borrowed until the handler returns */
@@ -81,10 +85,15 @@ struct rpc {
     } handlers[RPC_KIND_COUNT];
     struct buf out;
     struct buf scratch;
-    /* A frame or message was dropped; `why` is a sentence. May be NULL. */
+    /* A frame or message was dropped or refused; `why` is a sentence. May be NULL. */
     void (*on_bad)(void *arg, const char *from, int error, const char *why);
     void *on_bad_arg;
+    /* Whether the store knows that life. May be NULL: nobody is known. */
+    bool (*knows)(void *arg, const struct rpc_identity *who);
+    void *knows_arg;
     uint64_t sent, received, dropped; /* messages, for metrics */
+    uint64_t refused;                 /* of those received: nonsense, or not meant for this node */
+    uint64_t foreign_told_ns;         /* when another cluster was last named; 0: never */
 };
 
 /* Registers itself as the receiver of env->net. `rpc` stays where it is until rpc_deinit. */
@@ -93,9 +102,11 @@ void rpc_init(struct rpc *rpc, const struct env *env);
 void rpc_deinit(struct rpc *rpc);
 void rpc_set_identity(struct rpc *rpc, const struct rpc_identity *self);
 void rpc_serve(struct rpc *rpc, enum rpc_kind kind, rpc_handler_fn *fn, void *arg);
+void rpc_set_known(struct rpc *rpc, bool (*knows)(void *arg, const struct rpc_identity *who),
+                   void *arg);
 
-/* Sends a request to `addr`, meant for the process with `target_boot` (zero: whoever is there).
- * `done` runs exactly once, from the loop, never inside this call. A zero timeout is an error of
+/* Sends a request to `addr`, which the caller has read from the store, meant for the process with
+ * `target_boot` (zero: nobody, it ends as UNREACHABLE). `done` runs exactly once, from the loop, never inside this call. A zero timeout is an error of
  * the caller (asserted). */
 void rpc_start(struct rpc *rpc, struct rpc_call *call, const char *addr, struct uuid target_boot,
                enum rpc_kind kind, struct bytes payload, uint64_t timeout_ns, rpc_done_fn *done,
@@ -108,7 +119,8 @@ void rpc_fail_boot(struct rpc *rpc, struct uuid boot);
 size_t rpc_outstanding(const struct rpc *rpc);
 
 /* Answers a request: status 0 or an error code, payload borrowed. The request may be a copy that
- * outlived its handler (its payload may not). Answers after the deadline are not sent. */
+ * outlived its handler (its payload may not). Answers after the deadline, and those whose connection
+ * is gone, are not sent. */
 void rpc_reply(struct rpc *rpc, const struct rpc_request *request, int status,
                struct bytes payload);
 

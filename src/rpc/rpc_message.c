@@ -28,11 +28,10 @@ void rpc_message_encode(struct buf *out, const struct rpc_message *m)
     buf_append_u32(out, m->remaining_ms);
     buf_append_u64(out, m->id);
     buf_append(out, m->from.cluster_id.b, sizeof m->from.cluster_id.b);
+    buf_append(out, m->target_boot.b, sizeof m->target_boot.b);
     buf_append(out, m->from.boot.b, sizeof m->from.boot.b);
     buf_append_u64(out, m->from.incarnation);
     buf_append_blob(out, bytes_of_str(m->from.node_id));
-    buf_append_blob(out, bytes_of_str(m->from.addr));
-    buf_append(out, m->target_boot.b, sizeof m->target_boot.b);
     buf_append_blob(out, m->payload);
 }
 
@@ -60,37 +59,53 @@ static void read_text(struct reader *r, char *out, size_t size)
     out[text.len] = '\0';
 }
 
-/* A request can be answered and has a deadline; an answer has no kind. */
+/* A request has a deadline; an answer has no kind. */
 static bool is_consistent(const struct rpc_message *m, uint8_t flags, uint16_t status)
 {
     if (flags == FLAG_ANSWER)
         return m->kind == 0 && m->remaining_ms == 0 && status <= RPC_STATUS_MAX;
     return flags == 0 && m->kind > 0 && m->kind < RPC_KIND_COUNT && status == 0 &&
-           m->remaining_ms > 0 && m->from.addr[0] != '\0';
+           m->remaining_ms > 0;
+}
+
+/* Leaves the reader behind the last fixed place. */
+static int read_head(struct reader *r, struct rpc_message *m)
+{
+    uint8_t flags;
+    uint16_t status;
+
+    flags = reader_u8(r);
+    m->kind = reader_u8(r);
+    status = reader_u16(r);
+    m->remaining_ms = reader_u32(r);
+    m->id = reader_u64(r);
+    m->from.cluster_id = read_uuid(r);
+    m->target_boot = read_uuid(r);
+    m->from.boot = read_uuid(r);
+    m->from.incarnation = reader_u64(r);
+    if (!r->ok || !is_consistent(m, flags, status) || m->id == 0 || uuid_is_zero(m->from.boot))
+        return KELPIE_E_PROTOCOL;
+    m->is_answer = flags == FLAG_ANSWER;
+    m->status = -(int)status;
+    return 0;
+}
+
+int rpc_message_head(struct bytes bytes, struct rpc_message *m)
+{
+    struct reader r = reader_of(bytes);
+
+    *m = (struct rpc_message){0};
+    return read_head(&r, m);
 }
 
 int rpc_message_decode(struct bytes bytes, struct rpc_message *m)
 {
     struct reader r = reader_of(bytes);
-    uint8_t flags;
-    uint16_t status;
 
     *m = (struct rpc_message){0};
-    flags = reader_u8(&r);
-    m->kind = reader_u8(&r);
-    status = reader_u16(&r);
-    m->remaining_ms = reader_u32(&r);
-    m->id = reader_u64(&r);
-    m->from.cluster_id = read_uuid(&r);
-    m->from.boot = read_uuid(&r);
-    m->from.incarnation = reader_u64(&r);
-    read_text(&r, m->from.node_id, sizeof m->from.node_id);
-    read_text(&r, m->from.addr, sizeof m->from.addr);
-    m->target_boot = read_uuid(&r);
-    m->payload = reader_blob(&r, NET_PAYLOAD_MAX);
-    if (!reader_end(&r) || !is_consistent(m, flags, status))
+    if (read_head(&r, m))
         return KELPIE_E_PROTOCOL;
-    m->is_answer = flags == FLAG_ANSWER;
-    m->status = -(int)status;
-    return 0;
+    read_text(&r, m->from.node_id, sizeof m->from.node_id);
+    m->payload = reader_blob(&r, NET_PAYLOAD_MAX);
+    return reader_end(&r) ? 0 : KELPIE_E_PROTOCOL;
 }

@@ -29,11 +29,13 @@ static const struct mem_ops mem_ops = {fuzz_alloc, fuzz_resize, fuzz_release};
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct bytes input = bytes_of(data, size);
-    struct rpc_message m;
+    struct rpc_message m, head;
     struct buf again;
 
     if (rpc_message_decode(input, &m))
         return 0;
+    CHECK(rpc_message_head(input, &head) == 0 && head.id == m.id && m.id != 0);
+    CHECK(uuid_equal(head.target_boot, m.target_boot) && !uuid_is_zero(m.from.boot));
     CHECK(m.status <= 0 && (m.is_answer || m.kind < RPC_KIND_COUNT));
     buf_init(&again, (struct mem){&mem_ops, NULL});
     rpc_message_encode(&again, &m);

@@ -12,155 +12,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "integration/net_scene.h"
 #include "kelpie/error.h"
-#include "loop/net_tcp.h"
 #include "loop/tcp_socket.h"
-
-struct scene;
-
-struct end {
-    struct scene *scene;
-    struct net_tcp *tcp;
-    struct net net;
-    char addr[NET_ADDR_SIZE];
-    size_t frames;
-    size_t bytes;
-    char last[64];
-    size_t downs;
-    char down_addr[NET_ADDR_SIZE];
-    size_t bads;
-    int bad_error;
-};
-
-struct scene {
-    struct loop *loop;
-    struct log log;
-    struct timer deadline;
-    bool timed_out;
-    bool (*until)(struct scene *s);
-    struct buf scratch;
-    struct end ends[2];
-};
-
-static void check_until(struct scene *s)
-{
-    if (s->until && s->until(s))
-        loop_stop(s->loop);
-}
-
-static void on_frame(void *arg, struct bytes payload)
-{
-    struct end *e = arg;
-
-    e->frames++;
-    e->bytes += payload.len;
-    (void)snprintf(e->last, sizeof e->last, "%.*s", (int)(payload.len < 60 ? payload.len : 0),
-                   (const char *)payload.data);
-    check_until(e->scene);
-}
-
-static void on_down(void *arg, const char *addr)
-{
-    struct end *e = arg;
-
-    e->downs++;
-    (void)snprintf(e->down_addr, sizeof e->down_addr, "%s", addr);
-    check_until(e->scene);
-}
-
-static void on_bad(void *arg, const char *from, int error)
-{
-    struct end *e = arg;
-
-    assert_int_equal(strncmp(from, "127.0.0.1:", 10), 0);
-    e->bads++;
-    e->bad_error = error;
-    check_until(e->scene);
-}
-
-static const struct net_events events = {on_frame, on_down, on_bad};
-
-static void log_nothing(void *ctx, enum log_level level, const char *event, const char *fields)
-{
-    (void)ctx;
-    (void)level;
-    (void)event;
-    (void)fields;
-}
-
-static const struct log_ops log_ops = {log_nothing};
-
-static void on_deadline(void *arg)
-{
-    struct scene *s = arg;
-
-    s->timed_out = true;
-    loop_stop(s->loop);
-}
-
-static void open_end(struct scene *s, struct end *e, const char *addr)
-{
-    char why[256] = "";
-
-    e->scene = s;
-    e->tcp = net_tcp_new(s->loop, loop_mem(), &s->log, addr, why, sizeof why);
-    if (!e->tcp)
-        fail_msg("%s", why);
-    e->net = net_tcp_net(e->tcp);
-    (void)snprintf(e->addr, sizeof e->addr, "%s", net_tcp_addr(e->tcp));
-    e->net.ops->receive(e->net.ctx, &events, e);
-}
-
-static int setup(void **state)
-{
-    struct scene *s = calloc(1, sizeof *s);
-
-    if (!s)
-        return -1;
-    s->loop = loop_new();
-    s->log = (struct log){.ops = &log_ops};
-    buf_init(&s->scratch, loop_mem());
-    timer_init(&s->deadline, loop_timers(s->loop), "deadline", on_deadline, s);
-    open_end(s, &s->ends[0], "127.0.0.1:0");
-    open_end(s, &s->ends[1], "127.0.0.1:0");
-    *state = s;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct scene *s = *state;
-
-    timer_stop(&s->deadline);
-    net_tcp_free(s->ends[0].tcp);
-    net_tcp_free(s->ends[1].tcp);
-    buf_deinit(&s->scratch);
-    loop_free(s->loop);
-    free(s);
-    return 0;
-}
-
-static void run_until(struct scene *s, bool (*until)(struct scene *s))
-{
-    s->until = until;
-    s->timed_out = false;
-    timer_start(&s->deadline, 10 * NS_PER_S);
-    loop_run(s->loop);
-    timer_stop(&s->deadline);
-    assert_false(s->timed_out);
-}
-
-static void run_for(struct scene *s, uint64_t ns)
-{
-    s->until = NULL;
-    timer_start(&s->deadline, ns);
-    loop_run(s->loop);
-}
-
-static int send_text(struct scene *s, size_t from, const char *addr, const char *text)
-{
-    return net_send(s->ends[from].net, addr, bytes_of_str(text), &s->scratch);
-}
 
 static bool both_got_three(struct scene *s)
 {
@@ -182,8 +36,58 @@ static void frames_go_both_ways(void **state)
     run_until(s, both_got_three);
     assert_string_equal(s->ends[0].last, "frame 2");
     assert_string_equal(s->ends[1].last, "frame 2");
-    assert_int_equal(net_tcp_counts(s->ends[0].tcp).outgoing, 1);
-    assert_int_equal(net_tcp_counts(s->ends[0].tcp).incoming, 1);
+    assert_int_equal(net_counts(s->ends[0].net).outgoing, 1);
+    assert_int_equal(net_counts(s->ends[0].net).incoming, 1);
+}
+
+static bool zero_got_three(struct scene *s)
+{
+    return s->ends[0].frames == 3;
+}
+
+static void answers_come_back_on_the_connection(void **state)
+{
+    struct scene *s = *state;
+
+    s->ends[1].answers = true;
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(send_text(s, 0, s->ends[1].addr, "echo"), 0);
+    run_until(s, zero_got_three);
+    assert_string_equal(s->ends[0].last, "echo");
+    assert_string_equal(s->ends[0].answered_from, s->ends[1].addr);
+    assert_int_equal(net_counts(s->ends[0].net).incoming, 0);
+    assert_int_equal(net_counts(s->ends[1].net).outgoing, 0);
+}
+
+static bool one_lost_its_peer(struct scene *s)
+{
+    return net_counts(s->ends[1].net).incoming == 0;
+}
+
+/* A handle names one connection for ever: neither nothing nor the next one in its place. */
+static void an_answer_to_a_connection_that_is_gone_is_counted(void **state)
+{
+    struct scene *s = *state;
+    struct net_conn old;
+
+    assert_int_equal(send_text(s, 0, s->ends[1].addr, "x"), 0);
+    run_until(s, one_got_one);
+    old = s->ends[1].conn;
+    net_tcp_free(s->ends[0].tcp);
+    run_until_seen(s, one_lost_its_peer);
+    open_end(s, &s->ends[0], "127.0.0.1:0");
+    assert_int_equal(send_text(s, 0, s->ends[1].addr, "x"), 0);
+    s->ends[1].frames = 0;
+    run_until(s, one_got_one);
+    assert_int_not_equal(old.id, s->ends[1].conn.id);
+    assert_int_equal(net_answer(s->ends[1].net, old, bytes_of_str("late"), &s->scratch),
+                     KELPIE_E_UNREACHABLE);
+    assert_int_equal(
+        net_answer(s->ends[1].net, (struct net_conn){0}, bytes_of_str("nobody"), &s->scratch),
+        KELPIE_E_UNREACHABLE);
+    assert_int_equal(net_counts(s->ends[1].net).answers_gone, 2);
+    run_for(s, 10 * NS_PER_MS);
+    assert_int_equal(s->ends[0].frames, 0);
 }
 
 static bool one_got_all(struct scene *s)
@@ -222,11 +126,6 @@ static bool zero_saw_down(struct scene *s)
     return s->ends[0].downs > 0;
 }
 
-static bool one_got_one(struct scene *s)
-{
-    return s->ends[1].frames == 1;
-}
-
 static void a_restarted_peer_is_reached_again(void **state)
 {
     struct scene *s = *state;
@@ -240,7 +139,7 @@ static void a_restarted_peer_is_reached_again(void **state)
     memset(&s->ends[1], 0, sizeof s->ends[1]);
     run_until(s, zero_saw_down);
     assert_string_equal(s->ends[0].down_addr, addr);
-    assert_int_equal(net_tcp_counts(s->ends[0].tcp).outgoing, 0);
+    assert_int_equal(net_counts(s->ends[0].net).outgoing, 0);
 
     /* Nobody there: refused. */
     s->ends[0].downs = 0;
@@ -317,7 +216,7 @@ static void say_garbage(struct scene *s, const void *text, size_t len, int expec
     assert_int_equal(s->ends[1].bad_error, expected);
     assert_int_equal(tcp_read(fd, &byte, 1), TCP_CLOSED);
     (void)close(fd);
-    assert_int_equal(net_tcp_counts(s->ends[1].tcp).incoming, 0);
+    assert_int_equal(net_counts(s->ends[1].net).incoming, 0);
 }
 
 static void garbage_closes_the_connection_and_is_reported(void **state)
@@ -326,7 +225,7 @@ static void garbage_closes_the_connection_and_is_reported(void **state)
     struct buf frames;
 
     say_garbage(s, "GET / HTTP/1.1\r\n\r\n", 18, KELPIE_E_PROTOCOL);
-    say_garbage(s, "KLP1\0\2\0\0", 8, KELPIE_E_VERSION);
+    say_garbage(s, "KLP1\0\1\0\0", 8, KELPIE_E_VERSION);
     /* A good frame, then one that lies: the good one is passed on. */
     buf_init(&frames, loop_mem());
     net_frame_make(&frames, bytes_of_str("good"));
@@ -378,7 +277,7 @@ static void running_out_of_descriptors_passes(void **state)
     assert_int_equal(getrusage(RUSAGE_SELF, &start), 0);
     run_for(s, 150 * NS_PER_MS);
     assert_int_equal(getrusage(RUSAGE_SELF, &end), 0);
-    assert_int_equal(net_tcp_counts(s->ends[1].tcp).incoming, 0);
+    assert_int_equal(net_counts(s->ends[1].net).incoming, 0);
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
     assert_true((end.ru_utime.tv_sec - start.ru_utime.tv_sec) * 1000000 + end.ru_utime.tv_usec -
                     start.ru_utime.tv_usec <
@@ -404,9 +303,11 @@ static void a_port_in_use_is_named(void **state)
 
 int main(void)
 {
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define T(f) cmocka_unit_test_setup_teardown(f, net_scene_setup, net_scene_teardown)
     const struct CMUnitTest tests[] = {
         T(frames_go_both_ways),
+        T(answers_come_back_on_the_connection),
+        T(an_answer_to_a_connection_that_is_gone_is_counted),
         T(large_frames_arrive_whole),
         T(a_node_can_send_to_itself),
         T(a_restarted_peer_is_reached_again),

@@ -19,3 +19,4 @@ node_start n2 --no-supervisor
 node_wait n2
 is "files where the system allows no more" "$(files_of "${supervisor[n2]}")" 512
 is "complaints" "$(grep -c 'few_open_files allowed=512 wanted=7232' "$work/n2.log")" 1
+is "shares" "$(grep -c 'rpc_outgoing=64 rpc_incoming=128 http=256' "$work/n2.log")" 1

@@ -94,24 +94,36 @@ static const struct timer_ops timer_ops = {world_timer_start, world_timer_stop};
 
 /* ---- network ---- */
 
-static int net_ship(void *ctx, const char *addr, struct bytes frame)
+static int net_queue(struct small_node *n, const char *addr, bool is_answer, struct bytes frame)
 {
-    struct small_node *n = ctx;
     struct small_world *w = n->world;
-    struct small_frame *f = &w->frames[(w->frame_first + w->frame_count++) % SMALL_FRAMES_MAX];
+    struct small_frame *f = &w->frames[(w->frame_first + w->frame_count) % SMALL_FRAMES_MAX];
 
-    CHECK(w->frame_count <= SMALL_FRAMES_MAX);
-    if (n->mute) {
-        w->frame_count--;
+    if (n->mute)
         return 0;
-    }
+    CHECK(w->frame_count++ < SMALL_FRAMES_MAX);
     f->from = n;
+    f->is_answer = is_answer;
     (void)snprintf(f->addr, sizeof f->addr, "%s", addr);
     f->data = malloc(frame.len);
     CHECK(f->data);
     memcpy(f->data, frame.data, frame.len);
     f->len = frame.len;
     return 0;
+}
+
+static int net_ship(void *ctx, const char *addr, struct bytes frame)
+{
+    return net_queue(ctx, addr, false, frame);
+}
+
+/* A connection is the number of the node that dialled, from 1. */
+static int net_ship_back(void *ctx, struct net_conn conn, struct bytes frame)
+{
+    struct small_node *n = ctx;
+
+    CHECK(conn.id > 0 && conn.id <= SMALL_NODES_MAX);
+    return net_queue(n, n->world->nodes[conn.id - 1].addr, true, frame);
 }
 
 static void net_receive(void *ctx, const struct net_events *events, void *arg)
@@ -122,7 +134,7 @@ static void net_receive(void *ctx, const struct net_events *events, void *arg)
     n->events_arg = arg;
 }
 
-static const struct net_ops net_ops = {net_ship, net_receive};
+static const struct net_ops net_ops = {net_ship, net_ship_back, net_receive, NULL};
 
 static void deliver(struct small_world *w)
 {
@@ -136,8 +148,14 @@ static void deliver(struct small_world *w)
             to = &w->nodes[i];
     }
     if (to && to->events) {
-        to->events->frame(to->events_arg, net_frame_payload(bytes_of(f.data, f.len)));
-    } else if (f.from->events) {
+        struct net_from from = {.dialled = "", .identity = "", .somewhere = f.from->addr};
+
+        if (f.is_answer)
+            from.dialled = f.from->addr;
+        else
+            from.conn.id = (uint64_t)(f.from - w->nodes) + 1;
+        (void)to->events->frame(to->events_arg, &from, net_frame_payload(bytes_of(f.data, f.len)));
+    } else if (f.from->events && !f.is_answer) {
         f.from->events->down(f.from->events_arg, f.addr);
     }
     free(f.data);

@@ -39,6 +39,7 @@ struct small_node {
 
 struct small_frame {
     struct small_node *from;
+    bool is_answer;
     char addr[NET_ADDR_SIZE];
     uint8_t *data;
     size_t len;

@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "kelpie/error.h"
 #include "sim/sim_rig.h"
 
 /* ---- the queue */
@@ -210,16 +211,20 @@ static void what_a_frozen_one_holds_is_let_go(void **state)
 
 struct inbox {
     unsigned frames, downs;
+    struct net_conn conn;
     char last[32];
 };
 
-static void on_frame(void *arg, struct bytes payload)
+static enum net_standing on_frame(void *arg, const struct net_from *from, struct bytes payload)
 {
     struct inbox *in = arg;
     in->frames++;
+    in->conn = from->conn;
+    assert_true((from->conn.id == 0) == (from->dialled[0] != '\0'));
     assert_true(payload.len < sizeof in->last);
     memcpy(in->last, payload.data, payload.len);
     in->last[payload.len] = '\0';
+    return NET_MEMBER;
 }
 
 static void on_down(void *arg, const char *addr)
@@ -237,6 +242,15 @@ static void tell(struct process *from, const char *addr, const char *text)
     buf_init(&scratch, from->env.mem);
     assert_int_equal(net_send(from->env.net, addr, bytes_of_str(text), &scratch), 0);
     buf_deinit(&scratch);
+}
+
+static int answer(struct process *from, struct net_conn conn, const char *text)
+{
+    struct buf scratch;
+    buf_init(&scratch, from->env.mem);
+    int error = net_answer(from->env.net, conn, bytes_of_str(text), &scratch);
+    buf_deinit(&scratch);
+    return error;
 }
 
 static void frames_go_where_they_can(void **state)
@@ -278,6 +292,41 @@ static void frames_go_where_they_can(void **state)
     rig_end(&r);
 }
 
+/* An answer comes back on the connection of what it answers, or not at all. */
+static void answers_go_back_where_they_came_from(void **state)
+{
+    struct sim_config c = rig_config();
+    struct rig r;
+    struct inbox in = {0}, back = {0}, again = {0};
+
+    (void)state;
+    rig_begin(&r, &c);
+    struct process *a = rig_process(&r, 0), *b = rig_process(&r, 1);
+    const char *to = sim_net_addr(r.w.net, 1, SIM_SLOT_NODE);
+    a->env.net.ops->receive(a->env.net.ctx, &net_events, &back);
+    b->env.net.ops->receive(b->env.net.ctx, &net_events, &in);
+    tell(a, to, "asks");
+    world_run(&r.w, r.w.now_ns + NS_PER_S);
+    assert_int_equal(answer(b, in.conn, "answers"), 0);
+    world_run(&r.w, r.w.now_ns + NS_PER_S);
+    assert_string_equal(back.last, "answers");
+    assert_int_equal(back.conn.id, 0);
+    assert_int_equal(answer(b, (struct net_conn){0}, "to nobody"), KELPIE_E_UNREACHABLE);
+
+    sim_net_reset(r.w.net, 0, 1);
+    assert_int_equal(answer(b, in.conn, "too late"), KELPIE_E_UNREACHABLE);
+    tell(a, to, "asks");
+    world_run(&r.w, r.w.now_ns + NS_PER_S);
+    struct net_conn old = in.conn;
+    process_free(a);
+    a = rig_process(&r, 0);
+    a->env.net.ops->receive(a->env.net.ctx, &net_events, &again);
+    assert_int_equal(answer(b, old, "to a past life"), 0);
+    world_run(&r.w, r.w.now_ns + NS_PER_S);
+    assert_int_equal(again.frames, 0);
+    rig_end(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -288,6 +337,7 @@ int main(void)
         cmocka_unit_test(the_killed_are_gone),
         cmocka_unit_test(what_a_frozen_one_holds_is_let_go),
         cmocka_unit_test(frames_go_where_they_can),
+        cmocka_unit_test(answers_go_back_where_they_came_from),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -12,6 +12,7 @@
 #include "base/log_line.h"
 #include "bin/kelpied/actors_load.h"
 #include "bin/kelpied/daemon_say.h"
+#include "bin/kelpied/descriptors.h"
 #include "bin/kelpied/home_file.h"
 #include "bin/kelpied/http_bind.h"
 #include "bin/kelpied/store_preflight.h"
@@ -25,8 +26,6 @@
 #include "node/node.h"
 
 #define PROGRAM "kelpied"
-#define FILES_OTHER 64 /* log, store, timers, libraries */
-#define FILES_WANTED (NET_TCP_PEERS_MAX + NET_TCP_INCOMING_MAX + HTTP_CONNECTIONS_MAX + FILES_OTHER)
 #define PENDING_POLL_MS 5
 #define PENDING_WAIT_MS 2000 /* for answers that are still due when the node has left */
 
@@ -37,6 +36,7 @@ struct node_process {
     struct log_writer *output; /* standard output, which nobody may read either */
     struct class_list classes;
     struct uuid home; /* as DATA/cluster says */
+    struct descriptors descriptors;
     struct net_tcp *net;
     struct http_server *http;
     struct api *api;
@@ -250,27 +250,19 @@ static const struct node_events process_events = {
 
 /* ---- the start ---- */
 
-/* The primary keeps a connection each way with every node: the usual 1024 files would be enough for
- * half of those that a cluster may have, and for no clients. */
-static void allow_files(const struct node_process *p)
-{
-    unsigned allowed = process_allow_files(FILES_WANTED);
-    if (allowed < FILES_WANTED)
-        log_warn(&p->world.env.log, "few_open_files", "allowed=%u wanted=%u", allowed,
-                 (unsigned)FILES_WANTED);
-}
-
 static int open_sockets(struct node_process *p, char *why, size_t why_size)
 {
     struct env *env = &p->world.env;
     p->net = net_tcp_new(p->world.loop, env->mem, &env->log, p->config->rpc_listen, why, why_size);
     if (!p->net)
         return KELPIE_E_IO;
+    net_tcp_limit(p->net, p->descriptors.rpc_outgoing, p->descriptors.rpc_incoming);
     env->net = net_tcp_net(p->net);
     struct http_server_options http = {.addr = p->config->listen,
                                        .fn = http_bind_handle,
                                        .arg = &p->api,
                                        .log = &env->log,
+                                       .connections_max = p->descriptors.http,
                                        .is_vital = api_is_vital};
     p->http = http_server_new(p->world.loop, env->mem, &http, why, why_size);
     return p->http ? 0 : KELPIE_E_IO;
@@ -328,7 +320,7 @@ static enum exit_status start(struct node_process *p, char *why, size_t why_size
     if ((is_kept(c) && home_file_read(c->data_dir, &p->home, why, why_size)) ||
         world_bind_init(&p->world, &o, why, why_size))
         return EXIT_STATUS_REFUSED;
-    allow_files(p);
+    p->descriptors = descriptors_allow(&p->world.env.log);
     fork_guard_install();
     p->output = log_writer_new(STDOUT_FILENO, &no_ops, NULL);
     if (!p->output) {

@@ -21,6 +21,7 @@ struct flight {
     uint64_t sent_ns;
     uint64_t heard_ns; /* the sender had got what its receiver sent then */
     unsigned life;     /* of the sender; a hint is for that life alone */
+    unsigned to_life;  /* an answer: of whoever dialled; 0: a frame that is dialled */
     bool broken;       /* its connection was reset */
     struct list waiting;
     size_t len, cap;
@@ -35,6 +36,7 @@ struct endpoint {
 /* One way between two nodes. */
 struct way {
     unsigned cuts, clogs;
+    unsigned resets; /* of the connections that the one has dialled to the other */
     uint64_t last_ns;
     uint64_t heard_ns; /* of what has arrived, what was sent last was sent then */
     struct sim_echo echo;
@@ -96,6 +98,7 @@ static struct flight *flight_new(struct sim_net *n, unsigned from, unsigned to, 
     f->from = from;
     f->to = to;
     f->life = life;
+    f->to_life = 0;
     f->sent_ns = n->w->now_ns;
     f->heard_ns = way(n, node_of(to), node_of(from))->heard_ns;
     f->len = 0;
@@ -131,10 +134,13 @@ static bool is_cut(const struct sim_net *n, unsigned from, unsigned to)
     return way(n, node_of(from), node_of(to))->cuts > 0;
 }
 
-static void launch(struct sim_net *n, unsigned from, unsigned to, unsigned life, struct bytes data)
+/* `to_life`: as in a flight. */
+static void launch(struct sim_net *n, const struct process *p, unsigned to, unsigned to_life,
+                   struct bytes data)
 {
-    struct flight *f = flight_new(n, from, to, life);
+    struct flight *f = flight_new(n, endpoint_of(p), to, p->life);
 
+    f->to_life = to_life;
     if (data.len > f->cap) {
         f->cap = data.len + data.len / 2 + 64;
         free(f->data);
@@ -186,33 +192,73 @@ static void record(const struct sim_net *n, unsigned from, unsigned to, uint64_t
 
 /* ---- what nodes call */
 
-static int net_op_send(void *ctx, const char *addr, struct bytes frame)
+static int ship(struct process *p, unsigned to, unsigned to_life, struct bytes frame)
 {
-    struct process *p = ctx;
     struct world *w = p->world;
     struct sim_net *n = w->net;
     unsigned from = endpoint_of(p);
+
+    if (n->down[node_of(to)] || is_cut(n, from, to)) {
+        record(n, from, to, w->now_ns, END_LOST, frame);
+        return 0;
+    }
+    if (world_fault(w, FAULT_LOSS, STREAM_NET, w->config.loss_per_1024, 1024)) {
+        n->stats.lost++;
+        record(n, from, to, w->now_ns, END_LOST, frame);
+        /* A full queue says so; a network does not. */
+        return world_below(w, STREAM_NET, 4) == 0 ? KELPIE_E_LIMIT : 0;
+    }
+    launch(n, p, to, to_life, frame);
+    if (world_fault(w, FAULT_DUPLICATE, STREAM_NET, w->config.duplicate_per_1024, 1024)) {
+        n->stats.duplicated++;
+        launch(n, p, to, to_life, frame);
+    }
+    return 0;
+}
+
+static int net_op_send(void *ctx, const char *addr, struct bytes frame)
+{
+    struct process *p = ctx;
+    struct sim_net *n = p->world->net;
     int to = endpoint_find(n, addr);
 
     n->stats.sent++;
     if (to < 0 || p->mem.failed)
         return 0;
-    if (n->down[node_of((unsigned)to)] || is_cut(n, from, (unsigned)to)) {
-        record(n, from, (unsigned)to, w->now_ns, END_LOST, frame);
+    return ship(p, (unsigned)to, 0, frame);
+}
+
+/* The connection that an endpoint has dialled to another one, as the other one names it: who
+ * dialled, in which life, and how often such connections had been reset before. */
+#define CONN_LIFE_BITS 32
+#define CONN_RESET_BITS 16
+
+static struct net_conn conn_of(const struct sim_net *n, unsigned dialler, unsigned life,
+                               unsigned to)
+{
+    uint64_t resets = way(n, node_of(dialler), node_of(to))->resets & ((1u << CONN_RESET_BITS) - 1);
+    uint64_t who = dialler + 1;
+
+    return (struct net_conn){who << (CONN_LIFE_BITS + CONN_RESET_BITS) | resets << CONN_LIFE_BITS |
+                             life};
+}
+
+static int net_op_answer(void *ctx, struct net_conn conn, struct bytes frame)
+{
+    struct process *p = ctx;
+    struct sim_net *n = p->world->net;
+    uint64_t who = conn.id >> (CONN_LIFE_BITS + CONN_RESET_BITS);
+    unsigned life = (unsigned)(conn.id & UINT32_MAX);
+
+    n->stats.sent++;
+    if (p->mem.failed)
         return 0;
+    if (who == 0 || who > endpoints(n) ||
+        conn.id != conn_of(n, (unsigned)who - 1, life, endpoint_of(p)).id) {
+        n->stats.answers_gone++;
+        return KELPIE_E_UNREACHABLE;
     }
-    if (world_fault(w, FAULT_LOSS, STREAM_NET, w->config.loss_per_1024, 1024)) {
-        n->stats.lost++;
-        record(n, from, (unsigned)to, w->now_ns, END_LOST, frame);
-        /* A full queue says so; a network does not. */
-        return world_below(w, STREAM_NET, 4) == 0 ? KELPIE_E_LIMIT : 0;
-    }
-    launch(n, from, (unsigned)to, p->life, frame);
-    if (world_fault(w, FAULT_DUPLICATE, STREAM_NET, w->config.duplicate_per_1024, 1024)) {
-        n->stats.duplicated++;
-        launch(n, from, (unsigned)to, p->life, frame);
-    }
-    return 0;
+    return ship(p, (unsigned)who - 1, life, frame);
 }
 
 static void net_op_receive(void *ctx, const struct net_events *events, void *arg)
@@ -222,7 +268,8 @@ static void net_op_receive(void *ctx, const struct net_events *events, void *arg
     p->net_arg = arg;
 }
 
-static const struct net_ops net_ops = {.send = net_op_send, .receive = net_op_receive};
+static const struct net_ops net_ops = {
+    .send = net_op_send, .answer = net_op_answer, .receive = net_op_receive};
 
 /* ---- arrival */
 
@@ -253,7 +300,12 @@ static void note_arrival(struct sim_net *n, const struct flight *f)
 static void deliver(struct sim_net *n, struct flight *f, struct process *p)
 {
     struct bytes frame = bytes_of(f->data, f->len);
+    struct net_from from = {.dialled = "", .identity = "", .somewhere = n->at[f->from].addr};
 
+    if (f->to_life)
+        from.dialled = n->at[f->from].addr;
+    else
+        from.conn = conn_of(n, f->from, f->life, f->to);
     n->stats.delivered++;
     note_arrival(n, f);
     p->talked[f->from] = true;
@@ -261,7 +313,7 @@ static void deliver(struct sim_net *n, struct flight *f, struct process *p)
         return;
     CHECK(net_frame_scan(frame) == (long)frame.len);
     process_enter(p, PROCESS_FRAME, digest(frame));
-    p->net_events->frame(p->net_arg, net_frame_payload(frame));
+    (void)p->net_events->frame(p->net_arg, &from, net_frame_payload(frame));
     process_leave(p);
 }
 
@@ -278,7 +330,8 @@ static void on_frame_due(struct world *w, struct sim_event *e)
     }
     if (p && process_hold(p, e))
         return;
-    if (f->broken || is_cut(n, f->from, f->to) || n->down[node_of(f->to)]) {
+    bool gone = f->to_life && (!p || p->life != f->to_life); /* and the connection with it */
+    if (f->broken || gone || is_cut(n, f->from, f->to) || n->down[node_of(f->to)]) {
         n->stats.lost++;
         record(n, f->from, f->to, f->sent_ns, END_LOST, frame);
     } else if (p) {
@@ -410,6 +463,8 @@ void sim_net_reset(struct sim_net *n, unsigned a, unsigned b)
         if ((from == a && to == b) || (from == b && to == a))
             f->broken = true;
     }
+    way(n, a, b)->resets++;
+    way(n, b, a)->resets++;
     for (unsigned i = 0; i < 4; i++) {
         unsigned one = a * 2 + i / 2, other = b * 2 + i % 2;
         tell_broken(n, one, other);

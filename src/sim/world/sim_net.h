@@ -46,7 +46,7 @@ struct sim_echo {
 struct sim_echo sim_net_echo(const struct sim_net *n, unsigned from, unsigned to);
 
 struct sim_net_stats {
-    uint64_t sent, delivered, lost, duplicated, refused;
+    uint64_t sent, delivered, lost, duplicated, refused, answers_gone;
 };
 const struct sim_net_stats *sim_net_stats(const struct sim_net *n);
 
