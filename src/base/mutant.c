@@ -161,6 +161,12 @@ const struct mutant_info mutant_table[] = {
      "NoOldLifeRevives", NULL},
     {"epochplaces", "a new epoch leaves placements as the backup had them", "ByNodeIsPlacement",
      NULL},
+    /* who is believed */
+    {"answerbyid", "an answer is taken from anybody who knows the id of the call",
+     "StrangersAreNobody", NULL},
+    {"dialmessage", "what a message says of its sender is dialled", "DialsRowsOnly", NULL},
+    {"adminstranger", "a command is taken from anybody", "StrangersAreNobody", NULL},
+    {"zeroid", "a zero id matches any", "StrangersAreNobody", NULL},
     /* transactions and the store */
     {"nochecksum", "a record is read though its checksum is wrong", "RepliesInOrder, Growth", NULL},
     {"unknownfailed", "a commit whose result is unknown is reported as failed", "Linearizable",

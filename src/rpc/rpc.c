@@ -222,6 +222,7 @@ static enum net_standing on_answer(struct rpc *rpc, const struct net_from *from,
     if (rpc_message_decode(payload, m))
         return refuse(rpc, from->somewhere, KELPIE_E_PROTOCOL, "a message is malformed");
     if (!answer_is_plausible(rpc, call, from, m)) {
+        SOMETIMES("answer-of-another");
         return refuse(rpc, from->somewhere, KELPIE_E_PROTOCOL,
                       "an answer came from another node than the one that was asked");
     }
@@ -421,6 +422,9 @@ void rpc_reply(struct rpc *rpc, const struct rpc_request *request, int status, s
         m.status = KELPIE_E_TOO_LARGE;
         m.payload = bytes_of(NULL, 0);
     }
+    if (MUTANT("dialmessage"))
+        rpc->dropped +=
+            net_send(rpc->env->net, request->from.node_id, encoded(rpc, &m), &rpc->scratch) != 0;
     /* A full queue or a connection that is gone loses it: the caller is told of the one, and its
      * deadline, or its repeat, deals with the other. */
     (void)sent(rpc, net_answer(rpc->env->net, request->conn, encoded(rpc, &m), &rpc->scratch));

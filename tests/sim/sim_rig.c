@@ -50,6 +50,7 @@ void rig_end(struct rig *r)
 struct process *rig_process(struct rig *r, unsigned node)
 {
     static const struct process_ops none;
+    sim_net_note_row(r->w.net, sim_net_addr(r->w.net, node, SIM_SLOT_NODE));
     return process_new(&r->w, node, SIM_SLOT_NODE, &none, NULL);
 }
 

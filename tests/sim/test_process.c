@@ -327,6 +327,25 @@ static void answers_go_back_where_they_came_from(void **state)
     rig_end(&r);
 }
 
+/* Whoever dials what no node's row names is found out, a real address included. */
+static void what_is_in_no_row_is_not_dialled(void **state)
+{
+    struct sim_config c = rig_config();
+    struct rig r;
+
+    (void)state;
+    rig_begin(&r, &c);
+    struct process *a = rig_process(&r, 0);
+    tell(a, sim_net_addr(r.w.net, 0, SIM_SLOT_NODE), "in a row");
+    assert_int_equal(r.w.violation_count, 0);
+    tell(a, sim_net_addr(r.w.net, 1, SIM_SLOT_NODE), "in none");
+    assert_int_equal(r.w.violation_count, 1);
+    assert_string_equal(r.w.violations[0].check, "DialsRowsOnly");
+    tell(a, "10.66.66.66:6666", "nowhere");
+    assert_int_equal(r.w.violation_count, 2);
+    rig_end(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -338,6 +357,7 @@ int main(void)
         cmocka_unit_test(what_a_frozen_one_holds_is_let_go),
         cmocka_unit_test(frames_go_where_they_can),
         cmocka_unit_test(answers_go_back_where_they_came_from),
+        cmocka_unit_test(what_is_in_no_row_is_not_dialled),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -114,6 +114,7 @@ static bool had_to_compare(const struct world *w, enum check c)
     case CHECK_GREY_MAJORITY:
     case CHECK_GREY_OUT:
     case CHECK_GREY_RETURN:
+    case CHECK_STRANGERS:
         return false;
     default:
         return true;

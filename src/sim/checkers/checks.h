@@ -49,6 +49,8 @@
     X(GREY_BEAT, "FlaggedIsSilent")                                                                \
     X(GREY_OUT, "GreyIsOut")                                                                       \
     X(GREY_RETURN, "GreyReturnsReached")                                                           \
+    X(DIALS, "DialsRowsOnly")                                                                      \
+    X(STRANGERS, "StrangersAreNobody")                                                             \
     X(CONVERGENCE, "EventualMembershipConvergence")                                                \
     X(ANSWERS, "EveryActorAnswers")
 

@@ -6,6 +6,7 @@
 #include "sim/checkers/checks.h"
 #include "sim/workload/sim_trial.h"
 #include "sim/workload/sim_workload.h"
+#include "sim/world/sim_net.h"
 
 /* A request id that an actor has applied. */
 struct shadow_request {
@@ -216,6 +217,7 @@ static void apply_node(struct shadow *s, struct shadow_change *c, const struct k
     }
     if (!decoded(s, w, node_record_decode(w->key, w->value, &s->scratch, &rec)))
         return;
+    sim_net_note_row(s->w->net, rec.addr);
     check_node_row(s, c, (unsigned)n, &s->nodes[n], &rec);
     s->nodes[n].row_incarnation = rec.incarnation;
     if (s->nodes[n].swept) {

@@ -7,6 +7,7 @@
 #include "sim/faults/sim_nemesis.h"
 #include "sim/faults/sim_restore.h"
 #include "sim/faults/sim_rot.h"
+#include "sim/faults/sim_stranger.h"
 #include "sim/report/sim_record.h"
 #include "sim/steps/sim_steps.h"
 #include "sim/stores/sim_store.h"
@@ -34,6 +35,7 @@ void sim_build(struct world *w, const struct sim_config *config)
     w->operators = operators_new(w);
     w->restore = restore_new(w);
     w->rot = rot_new(w);
+    w->strangers = strangers_new(w);
 }
 
 void sim_tear_down(struct world *w)
@@ -43,6 +45,7 @@ void sim_tear_down(struct world *w)
     operators_free(w->operators);
     restore_free(w->restore);
     rot_free(w->rot);
+    strangers_free(w->strangers);
     workload_free(w->work);
     nemesis_free(w->nemesis);
     checks_free(w->checks);
@@ -183,6 +186,7 @@ void sim_run(const struct sim_config *config, struct sim_result *r)
     hosts_start(&w, START_SPREAD_MS);
     workload_start(&w);
     nemesis_start(&w);
+    strangers_start(&w);
     operators_start(&w);
     run_with_faults(&w);
 

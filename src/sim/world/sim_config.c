@@ -261,6 +261,8 @@ static void draw_last_faults(struct sim_config *c)
         c->late_per_1024 *= 4;
         c->unknown_per_1024 *= 4;
     }
+    if (rng_chance(&r, 1, 3) && c->faults)
+        c->faults |= 1ull << FAULT_STRANGER;
 }
 
 /* Small mailboxes, much that arrives twice, and a class that only some nodes host (which they may all be without room for). */

@@ -74,7 +74,8 @@
     X(RESTORE, "restore", "all is stopped, and the store set back to an older backup")             \
     X(GREY, "grey", "a node reaches the store, but not (or not both ways) most of the others")     \
     X(ROT, "rot", "a bit of a stored value flips, and stays so until the row is put right")        \
-    X(STORE_WRITE_FAIL, "store-write-fail", "the store refuses commits")
+    X(STORE_WRITE_FAIL, "store-write-fail", "the store refuses commits")                           \
+    X(STRANGER, "stranger", "somebody who is no node says what a node could say")
 
 /* X(NAME, "invariants") that a fault suspends while it lasts, and until its effects are over. */
 #define SIM_FAULTS_SUSPEND(X)                                                                      \

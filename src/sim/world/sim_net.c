@@ -4,6 +4,8 @@
 #include <stdlib.h>
 
 #include "kelpie/error.h"
+#include "sim/checkers/checks.h"
+#include "sim/faults/sim_stranger.h"
 #include "sim/report/sim_record.h"
 
 #define TAIL_FACTOR 64
@@ -31,6 +33,7 @@ struct flight {
 struct endpoint {
     struct process *p;
     char addr[NET_ADDR_SIZE];
+    bool in_row; /* of a node, now or before */
 };
 
 /* One way between two nodes. */
@@ -223,8 +226,14 @@ static int net_op_send(void *ctx, const char *addr, struct bytes frame)
     int to = endpoint_find(n, addr);
 
     n->stats.sent++;
-    if (to < 0 || p->mem.failed)
+    if (p->mem.failed)
         return 0;
+    if (p->world->shadow && !COMPARE(p->world, CHECK_DIALS, to >= 0 && n->at[to].in_row,
+                                     "a node dials %.80s, which is in no row of a node", addr))
+        return 0;
+    if (to < 0)
+        return 0;
+    strangers_hear(p, addr, frame);
     return ship(p, (unsigned)to, 0, frame);
 }
 
@@ -253,6 +262,10 @@ static int net_op_answer(void *ctx, struct net_conn conn, struct bytes frame)
     n->stats.sent++;
     if (p->mem.failed)
         return 0;
+    if (who == endpoints(n) + 1) {
+        strangers_answered(p, life, frame);
+        return 0;
+    }
     if (who == 0 || who > endpoints(n) ||
         conn.id != conn_of(n, (unsigned)who - 1, life, endpoint_of(p)).id) {
         n->stats.answers_gone++;
@@ -362,7 +375,30 @@ static void on_hint_due(struct world *w, struct sim_event *e)
     flight_release(n, f);
 }
 
+enum net_standing sim_net_stranger(struct process *p, uint32_t which, const char *dialled,
+                                   struct bytes payload)
+{
+    uint64_t who = endpoints(p->world->net) + 1;
+    struct net_from from = {.dialled = dialled, .identity = "", .somewhere = "10.66.66.66:6666"};
+    enum net_standing standing;
+
+    if (!dialled[0])
+        from.conn.id = who << (CONN_LIFE_BITS + CONN_RESET_BITS) | which;
+    process_enter(p, PROCESS_FRAME, digest(payload));
+    standing = p->net_events->frame(p->net_arg, &from, payload);
+    process_leave(p);
+    return standing;
+}
+
 /* ---- the world's side */
+
+void sim_net_note_row(struct sim_net *n, const char *addr)
+{
+    int e = endpoint_find(n, addr);
+
+    if (e >= 0)
+        n->at[e].in_row = true;
+}
 
 struct sim_net *sim_net_new(struct world *w)
 {

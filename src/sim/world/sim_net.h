@@ -45,6 +45,14 @@ struct sim_echo {
 #define ECHO_GAP_PERCENT 80 /* of a lease: clocks may run fast */
 struct sim_echo sim_net_echo(const struct sim_net *n, unsigned from, unsigned to);
 
+/* A payload comes to `p` from a stranger: on a connection of its own, by which an answer goes to
+ * strangers_answered() with that number, or (`dialled` is not "") from that address, which `p` has
+ * dialled. What `p` says of it; it may be gone then. */
+enum net_standing sim_net_stranger(struct process *p, uint32_t which, const char *dialled,
+                                   struct bytes payload);
+/* That address stands in the row of a node. */
+void sim_net_note_row(struct sim_net *n, const char *addr);
+
 struct sim_net_stats {
     uint64_t sent, delivered, lost, duplicated, refused, answers_gone;
 };

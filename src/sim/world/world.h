@@ -32,6 +32,7 @@ enum sim_stream {
     STREAM_AIM,   /* of strikes that wait for a phase of the protocol */
     STREAM_RESTORE,
     STREAM_ROT,
+    STREAM_STRANGER,
     STREAM_COUNT
 };
 
@@ -77,6 +78,7 @@ struct world {
     struct operators *operators;
     struct restore *restore;
     struct rot *rot;
+    struct strangers *strangers;
     struct record *record; /* NULL: nobody keeps what happens (sim_record.h) */
     struct steps *steps;   /* likewise, as steps of the specification (sim_steps.h) */
 };
