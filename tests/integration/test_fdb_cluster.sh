@@ -63,8 +63,8 @@ within 10 has_resumed
 is 'processes after the outage' "$(children)" "$before_children"
 is 'incarnations after the outage' "$(incarnations)" "$before_incarnations"
 is 'nodes that were failed' "$(count -E 'event=(node_failed|life_ended|past_life_failed)')" 0
-is 'store_problem, each once' "$(count 'level=warn node=.*event=store_problem')" 3
-is 'store_connected again, each once' "$(count 'node=n. event=store_connected')" 3
+is 'store_problem, each once' "$(count 'level=warn node=n. program=kelpied event=store_problem')" 3
+is 'store_connected again, each once' "$(count 'node=n. program=kelpied event=store_connected')" 3
 added=$(($(lines) - before_lines))
 [ "$added" -le 24 ] && ok || fail "the outage made $added lines of log"
 for id in "${ids[@]}"; do within 10 active_is "$id" 3; done
