@@ -116,6 +116,11 @@ struct declare_dead *declare_dead_start(const struct env *env, const struct keys
     return d;
 }
 
+uint64_t declare_dead_failed(const struct declare_dead *d)
+{
+    return d->op.failed ? d->op.incarnation : 0;
+}
+
 bool declare_dead_found_left(const struct declare_dead *d)
 {
     return d->op.left;

@@ -161,7 +161,9 @@ struct declare_dead *declare_dead_start(const struct env *env, const struct keys
                                         const char *node_id, struct uuid boot,
                                         void (*done)(void *arg, int status, const char *why),
                                         void *arg);
-/* From `done` on: that life had left the cluster before, in an orderly way. */
+/* From `done` on: the incarnation that was declared failed, by this or before; 0: none. */
+uint64_t declare_dead_failed(const struct declare_dead *d);
+/* That life had left the cluster before, in an orderly way. */
 bool declare_dead_found_left(const struct declare_dead *d);
 void declare_dead_free(struct declare_dead *d); /* after done */
 

@@ -201,7 +201,8 @@ struct declare_dead_op {
     struct uuid boot;
 
     bool failed; /* a life of that boot was declared failed */
-    bool left;   /* it had left */
+    uint64_t incarnation;
+    bool left; /* it had left */
 
     struct txn txn;
 };

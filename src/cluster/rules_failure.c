@@ -196,6 +196,7 @@ static enum verdict declare_dead_rule(struct rule_ctx *ctx, void *arg)
         return RULE_REFUSE;
     bool matches = uuid_equal(r.boot, op->boot) || MUTANT("anyboot");
     op->failed = matches && r.state != NODE_LEFT;
+    op->incarnation = r.incarnation;
     op->left = matches && r.state == NODE_LEFT;
     r.touched++;
     if (matches && state_is_living(r.state)) {

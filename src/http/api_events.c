@@ -37,6 +37,26 @@ static size_t field_name(const char *at)
     return at[n] == '=' ? n : 0;
 }
 
+/* The character at `at` of what log_quote() wrote; returns what follows it. A control character is one
+ * again, which JSON escapes; a byte that is no text stays as it is shown, \xNN. */
+static const char *unquote(const char *at, char *c)
+{
+    static const char digits[] = "0123456789abcdef";
+    const char *high, *low;
+    *c = *at;
+    if (at[0] != '\\' || !at[1])
+        return at + 1;
+    if (at[1] != 'x') {
+        *c = at[1];
+        return at + 2;
+    }
+    if (!at[2] || !at[3] || !(high = strchr(digits, at[2])) || !(low = strchr(digits, at[3])) ||
+        high - digits > 7)
+        return at + 1;
+    *c = (char)(16 * (high - digits) + (low - digits));
+    return at + 4;
+}
+
 /* Reads a value, quoted or not, into `out`; returns what follows it. */
 static const char *field_value(const char *at, char *out, size_t size)
 {
@@ -44,11 +64,10 @@ static const char *field_value(const char *at, char *out, size_t size)
     bool is_quoted = *at == '"';
     at += is_quoted;
     while (*at && (is_quoted ? *at != '"' : *at != ' ')) {
-        if (is_quoted && *at == '\\' && at[1])
-            at++;
+        char c = *at;
+        at = is_quoted ? unquote(at, &c) : at + 1;
         if (n + 1 < size)
-            out[n++] = *at;
-        at++;
+            out[n++] = c;
     }
     out[n] = '\0';
     return is_quoted && *at ? at + 1 : at;

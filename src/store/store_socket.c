@@ -93,7 +93,7 @@ static void socket_drop(struct store_socket *s, const char *why)
     if (s->state == SOCKET_DOWN)
         return;
     uint64_t now = socket_now(s);
-    log_info(&s->env.log, "store_disconnected", "reason=\"%s\"", why);
+    log_warn(&s->env.log, "store_disconnected", "reason=\"%s\"", why);
     /* The first retry comes at once, unless the last connection was short-lived too. */
     if (s->state == SOCKET_UP && now - s->up_ns > NS_PER_S)
         s->retry_ns = 0;

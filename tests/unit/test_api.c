@@ -482,8 +482,8 @@ static void test_events(void **state)
         f->c.body, "\"event\":\"made_up\",\"level\":\"info\",\"fields\":{\"a\":\"1\",\"why\":\"it "
                    "\\\"is\\\" so\",\"b\":\"x\"}}\n\n"));
     assert_non_null(strstr(f->c.body, "-2\nevent: made_up\ndata: {\"node\":\"n1\",\"time_ms\":"));
-    event(f, 3, "later=yes");
-    assert_non_null(strstr(f->c.body, "{\"later\":\"yes\"}"));
+    event(f, 3, "later=yes who=\"n\\x1b\\x0a\\xff\\\\x41\"");
+    assert_non_null(strstr(f->c.body, "{\"later\":\"yes\",\"who\":\"n\\u001B\\n\\\\xff\\\\x41\"}"));
     small_run_ms(f->w, API_STREAM_IDLE_MS + 10);
     assert_non_null(strstr(f->c.body, ": idle\n\n"));
 

@@ -15,6 +15,8 @@
 #include "cluster/cluster.h"
 #include "kelpie/error.h"
 
+#define HOW_SIZE 96
+
 struct supervisor {
     const struct config *config;
     struct world_bind world;
@@ -28,6 +30,7 @@ struct supervisor {
     uint64_t child_since_ns;
     uint32_t backoff_ms; /* before the next start; 0: at once */
     uint64_t died_ns;
+    char how[HOW_SIZE]; /* it ended */
     struct declare_dead *declare;
     bool declaring;
     struct timer watchdog, restart, give_up;
@@ -120,6 +123,16 @@ static void after_death(struct supervisor *s)
         schedule_restart(s);
 }
 
+/* The same event as that of a node that fails another. */
+static void tell_failed(struct supervisor *s)
+{
+    char who[4 * NODE_ID_MAX + 3], reason[2 * HOW_SIZE];
+    log_warn(log_of(s), "node_failed", "who=%s incarnation=%llu by=supervisor reason=%s",
+             log_quote(s->config->node_id, who, sizeof(who)),
+             (unsigned long long)declare_dead_failed(s->declare),
+             log_quote(s->how, reason, sizeof(reason)));
+}
+
 /* What came of it ends the supervisor only if the node has left, or if it was told to end. */
 static void on_declared(void *arg, int status, const char *why)
 {
@@ -140,6 +153,8 @@ static void on_declared(void *arg, int status, const char *why)
     else
         log_info(log_of(s), "declared_dead", "boot=%s took_us=%llu result=\"%s\"", boot,
                  (unsigned long long)took_us, why);
+    if (!status && declare_dead_failed(s->declare))
+        tell_failed(s);
     if (s->child.verdict == EXIT_STATUS_OK && !s->ending)
         s->finishing = false; /* it said that it has left; the store says otherwise */
     after_death(s);
@@ -193,7 +208,6 @@ static bool is_final(const struct supervisor *s, int wait_status, enum exit_stat
 static void on_child_signal(void *arg)
 {
     struct supervisor *s = arg;
-    char how[96];
     int wait_status;
     pid_t pid = s->child.pid;
     bool ended = child_process_reap(&s->child, &wait_status);
@@ -207,10 +221,10 @@ static void on_child_signal(void *arg)
     forget_pipe(s);
     child_process_close(&s->child);
     s->finishing = is_final(s, wait_status, &s->status);
-    child_process_how(&s->child, wait_status, how, sizeof(how));
+    child_process_how(&s->child, wait_status, s->how, sizeof(s->how));
     bool left = WIFEXITED(wait_status) && s->child.verdict == EXIT_STATUS_OK;
     log_event(log_of(s), left ? LOG_INFO : LOG_WARN, left ? "node_ended" : "node_died",
-              "pid=%ld how=\"%s\"", (long)pid, how);
+              "pid=%ld how=\"%s\"", (long)pid, s->how);
     /* A process that ended by itself without a sign of life has never begun to join. One that says it
      * has left is declared dead all the same: only the store knows. */
     if (WIFEXITED(wait_status) && !s->has_sign)
