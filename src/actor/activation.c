@@ -1,4 +1,6 @@
 /* Activations: their table, their states, and how they end. */
+#include <stdio.h>
+
 #include "actor/activation.h"
 #include "base/mutant.h"
 
@@ -73,6 +75,15 @@ const char *act_type(const struct kelpie_actor *act)
 const char *act_id(const struct kelpie_actor *act)
 {
     return act->name + act->type_len + 1;
+}
+
+const char *act_fields(const struct kelpie_actor *act, char out[ACT_FIELDS_SIZE])
+{
+    char type[4 * ACTOR_TYPE_MAX + 3], id[4 * ACTOR_ID_MAX + 3];
+    (void)snprintf(out, ACT_FIELDS_SIZE, "type=%s id=%s",
+                   log_quote(act_type(act), type, sizeof(type)),
+                   log_quote(act_id(act), id, sizeof(id)));
+    return out;
 }
 
 struct actor_ref act_ref(const struct kelpie_actor *act)

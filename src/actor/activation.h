@@ -220,6 +220,10 @@ size_t class_index_of(const struct actors *a, const struct kelpie_class *class);
 const struct kelpie_class *actors_class(const struct actors *a, const char *type);
 const char *act_type(const struct kelpie_actor *act);
 const char *act_id(const struct kelpie_actor *act);
+/* Both as fields of a log line: they come from outside. */
+#define ACT_FIELDS_SIZE (4 * (ACTOR_TYPE_MAX + ACTOR_ID_MAX) + 32)
+#define ACT_FIELDS(act) act_fields((act), (char[ACT_FIELDS_SIZE]){""})
+const char *act_fields(const struct kelpie_actor *act, char out[ACT_FIELDS_SIZE]);
 struct actor_ref act_ref(const struct kelpie_actor *act);
 /* Suspends one: drops it at once; a transaction of it is cancelled and then settles. */
 void act_suspend(struct kelpie_actor *act, struct list *orphans);

@@ -44,8 +44,7 @@ bool kelpie_state_get(struct kelpie_actor *actor, const void *key, size_t key_le
 static int refuse_write(const struct kelpie_actor *actor)
 {
     log_warn(&actor->actors->env->log, "actor_write_refused",
-             "type=%s id=%s why=\"state cannot be written in deactivate\"", act_type(actor),
-             act_id(actor));
+             "%s why=\"state cannot be written in deactivate\"", ACT_FIELDS(actor));
     return KELPIE_E_REFUSED;
 }
 
@@ -73,8 +72,8 @@ static int report(struct kelpie_actor *actor, int error, struct bytes key, struc
     actor_state_why(&actor->values, key, value, a->write_why, sizeof a->write_why);
     if (error == KELPIE_E_STATE_FULL) {
         SOMETIMES("state-full");
-        log_warn(&a->env->log, "actor_state_full", "type=%s id=%s why=%s", act_type(actor),
-                 act_id(actor), log_quote(a->write_why, quoted, sizeof quoted));
+        log_warn(&a->env->log, "actor_state_full", "%s why=%s", ACT_FIELDS(actor),
+                 log_quote(a->write_why, quoted, sizeof quoted));
     }
     return error;
 }
@@ -141,6 +140,6 @@ void kelpie_log(struct kelpie_actor *actor, const char *text)
 {
     char quoted[512];
 
-    log_info(&actor->actors->env->log, "actor", "type=%s id=%s text=%s", act_type(actor),
-             act_id(actor), log_quote(text ? text : "", quoted, sizeof quoted));
+    log_info(&actor->actors->env->log, "actor", "%s text=%s", ACT_FIELDS(actor),
+             log_quote(text ? text : "", quoted, sizeof quoted));
 }

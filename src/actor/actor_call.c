@@ -250,6 +250,17 @@ void call_answered(struct actor_call *call, int status, struct bytes body,
         settle(call, status, body);
 }
 
+static void tell_given_up(const struct actor_call *call)
+{
+    char type[4 * ACTOR_TYPE_MAX + 3], id[4 * ACTOR_ID_MAX + 3], method[4 * KELPIE_METHOD_MAX + 3],
+        request[4 * REQUEST_ID_MAX + 3];
+    log_warn(&call->actors->env->log, "call_given_up",
+             "type=%s id=%s method=%s request=%s reason=\"%u nodes ended while they had it\"",
+             log_quote(call->type, type, sizeof type), log_quote(call->id, id, sizeof id),
+             log_quote(call->method, method, sizeof method),
+             log_quote(call->request_id, request, sizeof request), call->lives_lost);
+}
+
 /* True when the attempt's node is the second one that ended with this call: the call ends too. */
 static bool end_if_deadly(struct actor_call *call)
 {
@@ -261,9 +272,7 @@ static bool end_if_deadly(struct actor_call *call)
     if (call->lives_lost < LIVES_LOST_MAX)
         return false;
     SOMETIMES("call-two-nodes-ended-with-it");
-    log_warn(&call->actors->env->log, "call_given_up",
-             "actor=%s/%s method=%s request=%s reason=\"%u nodes ended while they had it\"",
-             call->type, call->id, call->method, call->request_id, call->lives_lost);
+    tell_given_up(call);
     call->state = CALL_WAITING;
     finish_text(call, KELPIE_E_UNKNOWN_RESULT,
                 "two nodes ended one after the other while they had this request; whether it was "

@@ -40,6 +40,7 @@ static int call_receive(struct kelpie_actor *act, const struct invocation *inv)
         .body_len = inv->body_len,
     };
     uint64_t began_ns = env_now_ns(a->env), took_ns;
+    char method[4 * KELPIE_METHOD_MAX + 3];
     int status;
 
     act_callback_begins(act);
@@ -48,8 +49,8 @@ static int call_receive(struct kelpie_actor *act, const struct invocation *inv)
     act->in_receive = false;
     took_ns = env_now_ns(a->env) - began_ns;
     if (took_ns > timing_lease_ns(&cluster_config_of(a->cluster)->timing))
-        log_warn(&a->env->log, "handler_outlasted_lease", "type=%s id=%s method=%s took_ms=%llu",
-                 act_type(act), act_id(act), inv->method,
+        log_warn(&a->env->log, "handler_outlasted_lease", "%s method=%s took_ms=%llu",
+                 ACT_FIELDS(act), log_quote(inv->method, method, sizeof method),
                  (unsigned long long)(took_ns / NS_PER_MS));
     return status <= 0 ? status : KELPIE_E_HANDLER_FAILED;
 }
@@ -166,9 +167,8 @@ static void on_committed(struct txn *txn, int status)
         break;
     case KELPIE_E_REFUSED:
         a->stats.fenced++;
-        log_warn(&a->env->log, "actor_fenced", "type=%s id=%s generation=%llu why=%s",
-                 act_type(act), act_id(act), (unsigned long long)act->generation,
-                 log_quote(txn->reason, why, sizeof why));
+        log_warn(&a->env->log, "actor_fenced", "%s generation=%llu why=%s", ACT_FIELDS(act),
+                 (unsigned long long)act->generation, log_quote(txn->reason, why, sizeof why));
         /* An attempt of it may have landed before the placement went on, and be overwritten since. */
         if (txn->unknown_pending) {
             SOMETIMES("fenced-after-it-may-have-landed");
@@ -182,9 +182,8 @@ static void on_committed(struct txn *txn, int status)
         break;
     case KELPIE_E_STORE_CORRUPT:
     case KELPIE_E_STORE_NEWER:
-        log_error(&a->env->log, "actor_commit_failed", "type=%s id=%s error=%s why=%s",
-                  act_type(act), act_id(act), kelpie_error_name(status),
-                  log_quote(txn->reason, why, sizeof why));
+        log_error(&a->env->log, "actor_commit_failed", "%s error=%s why=%s", ACT_FIELDS(act),
+                  kelpie_error_name(status), log_quote(txn->reason, why, sizeof why));
         act_drop(act, status, NULL, txn->reason);
         break;
     default:

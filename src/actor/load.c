@@ -79,8 +79,8 @@ void act_activate(struct kelpie_actor *act)
         error = act->class->activate(act);
     if (error) {
         SOMETIMES("activate-failed");
-        log_warn(&a->env->log, "actor_activate_failed", "type=%s id=%s error=%s", act_type(act),
-                 act_id(act), kelpie_error_name(error));
+        log_warn(&a->env->log, "actor_activate_failed", "%s error=%s", ACT_FIELDS(act),
+                 kelpie_error_name(error));
         act_drop(act, error < 0 ? error : KELPIE_E_HANDLER_FAILED, NULL,
                  a->write_error == error ? a->write_why
                                          : "the actor's class failed to activate it");
@@ -108,9 +108,8 @@ static void load_failed(struct kelpie_actor *act, const struct load_args *args, 
     if (status == KELPIE_E_STORE_CORRUPT || status == KELPIE_E_STORE_NEWER) {
         char why_quoted[TXN_REASON_SIZE * 2];
         SOMETIMES("state-cannot-be-loaded");
-        log_error(&a->env->log, "actor_load_failed", "type=%s id=%s error=%s why=%s", act_type(act),
-                  act_id(act), kelpie_error_name(status),
-                  log_quote(why, why_quoted, sizeof why_quoted));
+        log_error(&a->env->log, "actor_load_failed", "%s error=%s why=%s", ACT_FIELDS(act),
+                  kelpie_error_name(status), log_quote(why, why_quoted, sizeof why_quoted));
         act_drop(act, status, NULL, why);
         return;
     }

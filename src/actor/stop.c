@@ -72,9 +72,8 @@ static void stop_failed(struct kelpie_actor *act, const struct txn *txn, int sta
         stopped_unsettled(act);
         return;
     }
-    log_error(&act->actors->env->log, "actor_stop_failed", "type=%s id=%s error=%s why=%s",
-              act_type(act), act_id(act), kelpie_error_name(status),
-              log_quote(txn->reason, why, sizeof why));
+    log_error(&act->actors->env->log, "actor_stop_failed", "%s error=%s why=%s", ACT_FIELDS(act),
+              kelpie_error_name(status), log_quote(txn->reason, why, sizeof why));
     act_drop(act, status == KELPIE_E_CANCELLED ? KELPIE_E_UNAVAILABLE : status, NULL, txn->reason);
 }
 

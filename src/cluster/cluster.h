@@ -120,6 +120,8 @@ const char *cluster_reason(const struct cluster *c);
 void cluster_tick(struct cluster *c);
 /* What is missing, as last told. */
 void cluster_health(struct cluster *c, struct health_report *out);
+/* A loss of primary or majority was told, and no return yet. */
+bool cluster_misses(const struct cluster *c);
 /* There is a living primary, as far as this node knows now. */
 bool cluster_led(struct cluster *c);
 /* For how long that life's heartbeat was seen not to move, and whether that is its window. False: it is

@@ -240,6 +240,11 @@ bool cluster_store_full(const struct cluster *c)
 
 /* ---- all of it ---- */
 
+bool cluster_misses(const struct cluster *c)
+{
+    return c->no_primary.told || c->no_majority.told;
+}
+
 void cluster_tick(struct cluster *c)
 {
     struct health_seen seen;

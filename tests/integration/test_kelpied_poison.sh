@@ -38,7 +38,7 @@ is "deaths" "$deaths" 2
 if [ "$code" ]; then
     is "status" "$code" 504
     like "what it says" "$(cat "$work/body")" '"error":"unknown_result".*two nodes ended'
-    within 5 log_has n1 "event=call_given_up actor=$target method=crash"
+    within 5 log_has n1 "event=call_given_up type=\"${target%%/*}\" id=\"${target#*/}\" method=\"crash\""
 else
     within 5 log_has n1 event=node_died
 fi

@@ -47,6 +47,22 @@ kill -CONT "${supervisor[$primary]}"
 within 15 active_is "$survivor" 3
 is 'losses of a primary told for one that was elected at once' "$(count 'event=primary_lost' "$work"/n?.log)" 0
 
+# ---- another's machine dies: the primary fails it, and names it
+primary=$(primary_of "$survivor") others=()
+for id in n1 n2 n3; do [ "$id" = "$primary" ] || others+=("$id"); done
+machine KILL "${others[1]}"
+within 15 log_has "$primary" "level=warn .*event=node_failed who=\"${others[1]}\" incarnation=[0-9]* by=\"$primary\" reason=\"silent for the window, as the primary saw"
+within 5 log_has "${others[0]}" "event=view .*came=\"\" gone=\"${others[1]}\""
+node_start "${others[1]}"
+node_wait "${others[1]}"
+for id in n1 n2 n3; do within 10 active_is $id 3; done
+
+# ---- a node's process dies: its supervisor fails it, and names it
+kill -KILL "$(child_of "${others[1]}")"
+within 10 log_has "${others[1]}" "level=warn .*event=node_failed who=\"${others[1]}\" incarnation=[0-9]* by=supervisor reason=\"signal 9"
+node_wait "${others[1]}" 2
+for id in n1 n2 n3; do within 10 active_is $id 3; done
+
 # ---- two of three machines die, the primary's among them: one line each, and no word that is not true
 primary=$(primary_of "$survivor") others=()
 for id in n1 n2 n3; do [ "$id" = "$primary" ] || others+=("$id"); done

@@ -114,6 +114,46 @@ static void begin(struct fixture *f)
     f->v = found(&f->r, f->p);
 }
 
+/* What a node tells; NULL: no checker speaks. */
+static void tells(struct fixture *f, const char *name, const char *fields, const char *check)
+{
+    struct world *w = &f->r.w;
+    check_told(f->p, LOG_WARN, name, fields);
+    if (check) {
+        assert_int_equal(w->violation_count, 1);
+        assert_string_equal(w->violations[0].check, check);
+    } else {
+        assert_int_equal(w->violation_count, 0);
+    }
+    w->stop = false;
+    w->violation_count = 0;
+}
+
+static void failures_are_named(void **state)
+{
+    struct fixture f;
+    (void)state;
+    begin(&f);
+    const char *named = "who=\"n2\" incarnation=1 by=\"n1\" reason=\"silent\"";
+    tells(&f, "node_failed", named, "FailuresAreNamed"); /* nobody has failed it */
+    struct batch b = batch_of(&f.r, f.p);
+    PUT(&b, node_record, key_node(KS, "n2"), .state = NODE_JOINING, .incarnation = 1,
+        .boot = f.p->boot);
+    commits(&b, NULL);
+    tells(&f, "node_failed", named, "FailuresAreNamed"); /* it is Joining */
+    PUT(&b, node_record, key_node(KS, "n2"), .state = NODE_FAILED, .incarnation = 1,
+        .boot = f.p->boot, .gone_view = 1);
+    commits(&b, NULL);
+    tells(&f, "node_failed", named, NULL);
+    tells(&f, "node_flagged", "who=\"n2\"", NULL);
+    tells(&f, "node_failed", "who=\"n2\" incarnation=1 by=\"n1\"", "FailuresAreNamed");
+    tells(&f, "node_failed", "who=\"n2\" incarnation=1 by=\"n3\" reason=\"silent\"",
+          "FailuresAreNamed");
+    tells(&f, "node_failed", "node=\"n2\" incarnation=1 by=\"n1\" reason=\"silent\"",
+          "FailuresAreNamed");
+    rig_end(&f.r);
+}
+
 static void moves_of_nodes(void **state)
 {
     struct fixture f;
@@ -644,6 +684,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(moves_of_nodes),
+        cmocka_unit_test(failures_are_named),
         cmocka_unit_test(incarnations_grow_with_joins),
         cmocka_unit_test(the_view_is_the_active_nodes),
         cmocka_unit_test(a_term_needs_a_majority),

@@ -35,6 +35,10 @@ static bool node_converged(struct world *w, unsigned n, char *why, size_t why_si
                        cluster_lease_left_ns(c) ? "running" : "lapsed");
         return false;
     }
+    if (cluster_misses(c)) {
+        (void)snprintf(why, why_size, "%s says that a primary or a majority is missing", h->id);
+        return false;
+    }
     return true;
 }
 
@@ -108,6 +112,7 @@ static bool had_to_compare(const struct world *w, enum check c)
     case CHECK_FAILED_IS_OVER:
     case CHECK_STATE_IS_WHOLE:
     case CHECK_LEASE_KEPT:
+    case CHECK_FAILED_NAMED:
     case CHECK_OLD_LIFE:
     case CHECK_GREY_FAULT:
     case CHECK_GREY_ONE:

@@ -42,6 +42,7 @@
     X(FAILED_IS_OVER, "FailedIsOver")                                                              \
     X(STATE_IS_WHOLE, "StateIsWhole")                                                              \
     X(LEASE_KEPT, "LeaseIsKept")                                                                   \
+    X(FAILED_NAMED, "FailuresAreNamed")                                                            \
     X(OLD_LIFE, "NoOldLifeRevives")                                                                \
     X(GREY_FAULT, "GreyIsUnreachable")                                                             \
     X(GREY_ONE, "OneGreyAtATime")                                                                  \
@@ -118,6 +119,8 @@ void check_beat(struct shadow *s, unsigned n, struct uuid boot);
 /* Flags and what follows (check_grey.c): a commit; a heartbeat that landed. */
 void check_grey(struct shadow *s, const struct shadow_change *c);
 void check_grey_beat(struct shadow *s, unsigned n, const struct heartbeat_record *before);
+/* What a node tells people (check_told.c). */
+void check_told(struct process *p, enum log_level level, const char *name, const char *fields);
 /* `node` has heard from a majority of the voters within a lease. */
 bool check_reaches(struct world *w, unsigned node);
 

@@ -61,6 +61,14 @@ static void on_alive(void *arg)
         l->h->alive_ns = l->p->world->now_ns;
 }
 
+static void on_event(void *arg, uint64_t seq, enum log_level level, const char *name,
+                     const char *fields)
+{
+    struct life_of *l = arg;
+    (void)seq;
+    check_told(l->p, level, name, fields);
+}
+
 static void on_closed(void *arg)
 {
     struct life_of *l = arg;
@@ -79,11 +87,14 @@ static void on_at_home(void *arg, struct uuid home)
     l->h->home = home;
 }
 
-static const struct node_events node_events = {.left = on_left,
-                                               .twin = on_twin,
-                                               .alive = on_alive,
-                                               .other_epoch = on_other_epoch,
-                                               .at_home = on_at_home};
+static const struct node_events node_events = {
+    .left = on_left,
+    .twin = on_twin,
+    .alive = on_alive,
+    .other_epoch = on_other_epoch,
+    .at_home = on_at_home,
+    .event = on_event,
+};
 
 static void life_after(struct process *p)
 {
