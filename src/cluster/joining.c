@@ -68,7 +68,8 @@ static void step_past_life(struct cluster *c, const struct known_node *own)
         set_reason(c, "node id %s is alive at %s", c->config.node_id, own->addr);
         if (!c->twin_told) {
             c->twin_told = true;
-            cluster_tell(c, LOG_ERROR, "twin", "addr=%s", own->addr);
+            char addr[4 * NET_ADDR_SIZE + 3];
+            cluster_tell(c, LOG_ERROR, "twin", "addr=%s", log_quote(own->addr, addr, sizeof(addr)));
             if (c->events.twin)
                 c->events.twin(c->arg, own->addr);
         }

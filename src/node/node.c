@@ -396,13 +396,13 @@ void node_forget(struct node *n, const char *node_id, bool force, cluster_op_fn 
         cluster_forget(n->cluster, node_id, force, done, arg);
         return;
     }
-    if (cluster_primary(n->cluster, &primary))
+    if (cluster_led(n->cluster) && cluster_primary(n->cluster, &primary))
         m = view_find(cluster_view(n->cluster), primary.node_id);
     if (m)
         admin_send(n, m, ADMIN_FORGET, node_id, done, arg);
     else
         done(arg, KELPIE_E_REFUSED,
-             "there is no primary to strike a node off; --force does it without one");
+             "there is no living primary to strike a node off; --force does it without one");
 }
 
 /* ---- listings ---- */

@@ -85,6 +85,7 @@ like 'node list' "$text" "(^|"$'\n'")$primary +Active, silent [0-9]+ s +-"
 is 'PRIMARY yes' "$(grep -c ' yes ' <<<"$text")" 0
 says 1 'no living primary.*unavailable' ask "$survivor" node drain "$survivor"
 says 1 'no living primary.*unavailable' ask "$survivor" node drain "$other"
+says 1 'no living primary to strike a node off; --force' ask "$survivor" node forget "$other"
 log_has "$survivor" "level=info .*event=asked what=\"drain\" who=\"$other\"" && ok || fail 'no word of the drain'
 request "$survivor" GET /metrics
 for metric in primary_missing majority_missing store_connected; do

@@ -108,7 +108,7 @@ int cli_status_run(struct cli *cli)
         return CLI_FAILED;
     if (!cli->json)
         status_print(stdout, a.json);
-    int status = status_outcome(a.json);
+    int status = (int)status_outcome(a.json);
     cli_answer_free(&a);
     return status;
 }
