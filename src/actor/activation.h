@@ -298,6 +298,7 @@ struct kelpie_actor *idle_longest(const struct actors *a);
 void idle_timer_arm(struct actors *a);
 void on_idle_timer(void *arg);
 uint64_t actors_member_load(void *arg, const char *node_id);
+bool actors_member_silent(void *arg, const struct member *m);
 
 /* drain.c */
 void drain_init(struct actors *a);

@@ -33,12 +33,17 @@ static bool choose_target(struct finder *f)
         .excluded = &f->excluded,
         .load = actors_member_load,
         .load_arg = a,
+        .silent = actors_member_silent,
+        .silent_arg = a,
         .random = a->env->random,
         .turn = &a->turn,
     };
     const struct member *m = NULL;
 
     if (f->excluded.count < EXCLUDED_MAX)
+        m = policy_choose(&in);
+    in.silent = NULL; /* better one that may be dead than none */
+    if (!m && f->excluded.count < EXCLUDED_MAX)
         m = policy_choose(&in);
     memset(f->op.target, 0, sizeof f->op.target);
     if (m)

@@ -153,6 +153,13 @@ uint64_t actors_member_load(void *arg, const char *node_id)
     return cluster_member_load(a->cluster, node_id);
 }
 
+bool actors_member_silent(void *arg, const struct member *m)
+{
+    const struct actors *a = arg;
+
+    return cluster_member_silent(a->cluster, m);
+}
+
 /* Who takes over: the less loaded of two others that have not refused. */
 static const struct member *choose_heir(struct actors *a, const struct excluded *excluded)
 {
@@ -165,6 +172,8 @@ static const struct member *choose_heir(struct actors *a, const struct excluded 
         .excluded = &others,
         .load = actors_member_load,
         .load_arg = a,
+        .silent = actors_member_silent,
+        .silent_arg = a,
         .random = a->env->random,
         .turn = &a->turn,
     };

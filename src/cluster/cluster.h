@@ -120,6 +120,8 @@ const char *cluster_reason(const struct cluster *c);
 void cluster_tick(struct cluster *c);
 /* What is missing, as last told. */
 void cluster_health(struct cluster *c, struct health_report *out);
+/* While a loss is told, and nobody can declare anything: that member was silent for its window. */
+bool cluster_member_silent(const struct cluster *c, const struct member *m);
 /* A loss of primary or majority was told, and no return yet. */
 bool cluster_misses(const struct cluster *c);
 /* There is a living primary, as far as this node knows now. */

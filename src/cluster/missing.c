@@ -34,6 +34,17 @@ bool cluster_unmoved(const struct cluster *c, const char *node_id, uint64_t inca
     return true;
 }
 
+bool cluster_member_silent(const struct cluster *c, const struct member *m)
+{
+    uint64_t ns;
+    bool silent = false;
+    if (cluster_misses(c))
+        (void)cluster_unmoved(c, m->node_id, m->incarnation, m->boot, &ns, &silent);
+    if (silent)
+        SOMETIMES("silent-member-hosts-nothing-new");
+    return silent;
+}
+
 static enum primary_seen primary_as_seen(const struct cluster *c)
 {
     if (c->claim)

@@ -20,6 +20,8 @@ bool excluded_has(const struct excluded *e, const char *node_id)
 
 static bool is_candidate(const struct policy_input *in, const struct member *m)
 {
+    if (in->silent && in->silent(in->silent_arg, m))
+        return false;
     return !in->excluded || !excluded_has(in->excluded, m->node_id);
 }
 

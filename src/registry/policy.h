@@ -25,11 +25,14 @@ struct policy_input {
     /* Load of a member; 0 when not known. */
     uint64_t (*load)(void *arg, const char *node_id);
     void *load_arg;
+    /* Nothing is heard of that member: it is not chosen. NULL: all are. */
+    bool (*silent)(void *arg, const struct member *m);
+    void *silent_arg;
     struct random random;
     uint64_t *turn; /* round robin: counts on */
 };
 
-/* The chosen member, or NULL when every member is excluded (or there is none). */
+/* The chosen member, or NULL when every member is excluded or silent (or there is none). */
 const struct member *policy_choose(const struct policy_input *in);
 
 #endif

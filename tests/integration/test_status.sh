@@ -75,6 +75,7 @@ is 'acting goes on' "$(ready_code "$survivor")" 200
 like 'what /readyz names' "$(tr '\n' '|' <"$work/body")" '^ready\|no majority: 1 of 3 .*\|no living primary: .*\|$'
 within 5 gone_is "$survivor" '?majority=1' 503
 like 'what it names' "$(cat "$work/body")" 'unavailable.*no majority: 1 of 3 voters heard from, 2 needed;no living primary'
+for i in $(seq 6); do says 0 "^new $i\$" ask "$survivor" call "echo/new$i" echo "new $i"; done
 text=$(ask "$survivor" status)
 is 'status of status without a primary' $? 3
 like 'status' "$text" "TROUBLE +no majority: 1 of 3.*TROUBLE +no living primary.*view .*$other \(silent [0-9]+ s\).*primary +none living; last read: $primary.*majority +NO: 1 of 3 voters heard from"

@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -63,6 +64,28 @@ static void test_local(void **state)
     in.excluded = NULL;
     in.self = "n9";
     assert_non_null(policy_choose(&in));
+}
+
+static bool all_but_n3_silent(void *arg, const struct member *m)
+{
+    (void)arg;
+    return strcmp(m->node_id, "n3") != 0;
+}
+
+static void test_silent(void **state)
+{
+    uint64_t turn = 0;
+    struct excluded excluded = {0};
+    (void)state;
+    for (enum kelpie_placement p = KELPIE_PLACE_LEAST_LOADED; p <= KELPIE_PLACE_ROUND_ROBIN; p++) {
+        struct policy_input in = input(p, &turn);
+        in.silent = all_but_n3_silent;
+        for (unsigned i = 0; i < 10; i++)
+            assert_string_equal(policy_choose(&in)->node_id, "n3");
+        excluded_add(&excluded, "n3");
+        in.excluded = &excluded;
+        assert_null(policy_choose(&in));
+    }
 }
 
 static void test_round_robin(void **state)
@@ -139,11 +162,9 @@ static void test_excluded_has_a_bound(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_local),
-        cmocka_unit_test(test_round_robin),
-        cmocka_unit_test(test_least_loaded_of_two),
-        cmocka_unit_test(test_excluded),
-        cmocka_unit_test(test_excluded_has_a_bound),
+        cmocka_unit_test(test_local),       cmocka_unit_test(test_silent),
+        cmocka_unit_test(test_round_robin), cmocka_unit_test(test_least_loaded_of_two),
+        cmocka_unit_test(test_excluded),    cmocka_unit_test(test_excluded_has_a_bound),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
