@@ -119,12 +119,8 @@ static void tells(struct fixture *f, const char *name, const char *fields, const
 {
     struct world *w = &f->r.w;
     check_told(f->p, LOG_WARN, name, fields);
-    if (check) {
-        assert_int_equal(w->violation_count, 1);
-        assert_string_equal(w->violations[0].check, check);
-    } else {
-        assert_int_equal(w->violation_count, 0);
-    }
+    assert_int_equal(w->violation_count, check ? 1 : 0);
+    assert_string_equal(check ? w->violations[0].check : "", check ? check : "");
     w->stop = false;
     w->violation_count = 0;
 }
@@ -148,8 +144,6 @@ static void failures_are_named(void **state)
     tells(&f, "node_flagged", "who=\"n2\"", NULL);
     tells(&f, "node_failed", "who=\"n2\" incarnation=1 by=\"n1\"", "FailuresAreNamed");
     tells(&f, "node_failed", "who=\"n2\" incarnation=1 by=\"n3\" reason=\"silent\"",
-          "FailuresAreNamed");
-    tells(&f, "node_failed", "node=\"n2\" incarnation=1 by=\"n1\" reason=\"silent\"",
           "FailuresAreNamed");
     rig_end(&f.r);
 }
