@@ -136,8 +136,6 @@ const struct mutant_info mutant_table[] = {
      NULL},
     {"overrun", "a callback of an actor begins however little is left of the lease", "LeaseIsKept",
      "seeds draw no run in which callbacks are slow and nothing else is wrong; tests/sim/test_turns.sh has them"},
-    {"endless", "a turn runs all callbacks that wait", "LeaseIsKept",
-     "seeds draw no run in which callbacks are slow and nothing else is wrong; tests/sim/test_turns.sh has them"},
     {"keepfailed", "what a message wrote stays in memory though its handler failed", "Linearizable",
      NULL},
     {"dropactivate", "what activate wrote is taken back with the first message that fails",

@@ -41,13 +41,15 @@ static bool expect(const struct kelpie_actor *actor, bool ok, const char *what)
                    kelpie_actor_id(actor), what);
 }
 
-/* Runs for a while; the world goes on meanwhile. */
+/* Runs for a while; the world goes on meanwhile. Where nothing else goes wrong it does so always. */
 static void take_time(const struct kelpie_actor *actor)
 {
     struct process *p = process_of(actor);
     struct world *w = p->world;
 
-    if (world_fault(w, FAULT_ACTOR_SLOW, STREAM_TRIAL, 1, SLOW_IN))
+    bool only = w->config.faults == 1ull << FAULT_ACTOR_SLOW;
+
+    if (world_fault(w, FAULT_ACTOR_SLOW, STREAM_TRIAL, 1, only ? 1 : SLOW_IN))
         process_pause(p, (1 + world_below(w, STREAM_TRIAL, w->config.slow_handler_ms)) * NS_PER_MS);
 }
 
