@@ -13,6 +13,10 @@
  * One JSON line per case: `ratio` is its calls a second over those of the TCP echo with as many in
  * flight; `client_cpu_us` and `node_cpu_us` are the processor time of a call in the client and in
  * the three nodes together. A durable answer waits for the disk: `disk_sync` is what that gives.
+ * Targets, with 100 in flight: echo_local at least ECHO_LOCAL_MIN of the TCP echo, echo_remote at least
+ * ECHO_REMOTE_MIN. The last line says whether they were met: "ok". --check: each case for a moment, and of
+ * these the counts alone.
+ *
  * The memory is measured in a node of its own: RSS after activating N actors, less before, over N.
  */
 #include <fcntl.h>
@@ -29,6 +33,10 @@
 #include "tcp_echo.h"
 
 #define IN_FLIGHT_MAX 100
+#define ECHO_LOCAL_MIN 0.6
+#define ECHO_REMOTE_MIN 0.4
+#define CHECK_MS 200
+#define CHECK_IN_FLIGHT 10
 #define SPREAD 400      /* actors of each class, so that each node hosts IN_FLIGHT_MAX */
 #define MESSAGE_LEN 128 /* of the TCP echo: about a request */
 #define BODY "0123456789abcdef"
@@ -38,6 +46,8 @@
 #define MEMORY_IN_FLIGHT 64
 
 struct options {
+    bool check;
+    double echo_ratio[2]; /* local, remote: with IN_FLIGHT_MAX in flight */
     unsigned seconds;
     unsigned actors;
     const char *dir;
@@ -216,7 +226,7 @@ static bool print_line(json_t *json)
 }
 
 static bool run_case(struct calls *c, struct bench_nodes *n, const struct bench_case *what,
-                     unsigned in_flight, double baseline, unsigned seconds)
+                     unsigned in_flight, double baseline, unsigned ms, double *ratio)
 {
     double self, nodes, took, rate, calls;
     uint64_t begun;
@@ -236,7 +246,7 @@ static bool run_case(struct calls *c, struct bench_nodes *n, const struct bench_
     begun = bench_now_ns(n->b);
     self = seconds_of(getpid());
     nodes = nodes_seconds(n);
-    if (!bench_sleep(n->b, seconds * 1000ull))
+    if (!bench_sleep(n->b, ms))
         return false;
     took = (double)(bench_now_ns(n->b) - begun) / 1e9;
     self = seconds_of(getpid()) - self;
@@ -246,12 +256,13 @@ static bool run_case(struct calls *c, struct bench_nodes *n, const struct bench_
         return false;
     calls = c->latencies.count ? (double)c->latencies.count : 1;
     rate = calls / took;
+    *ratio = rate / baseline;
     return print_line(json_pack("{s:s,s:i,s:I,s:f,s:f,s:f,s:f,s:f,s:f,s:f,s:I}", "case", what->name,
                                 "in_flight", (int)in_flight, "calls",
                                 (json_int_t)c->latencies.count, "calls_per_s", rate, "p50_us",
                                 samples_percentile(&c->latencies, 50), "p95_us",
                                 samples_percentile(&c->latencies, 95), "p99_us",
-                                samples_percentile(&c->latencies, 99), "ratio", rate / baseline,
+                                samples_percentile(&c->latencies, 99), "ratio", *ratio,
                                 "client_cpu_us", self * 1e6 / calls, "node_cpu_us",
                                 nodes * 1e6 / calls, "errors", (json_int_t)c->errors)) &&
            c->errors == 0;
@@ -324,11 +335,35 @@ static bool run_disk(struct bench_loop *b, const char *dir, unsigned seconds)
     return ok;
 }
 
-static bool run_calls(const struct options *o, struct bench_loop *b)
+/* Counts alone: every call of every case is answered. */
+static bool check_calls(struct options *o, struct bench_loop *b)
 {
     struct bench_nodes nodes;
     struct calls *c = MEM_NEW(b->mem, struct calls);
-    double rates[ARRAY_LEN(in_flights)];
+    double ratio;
+    bool ok;
+
+    calls_init(c, b);
+    bench_nodes_init(&nodes, b, 3, o->dir, o->program);
+    ok = bench_nodes_start(&nodes) && bench_nodes_ready(&nodes);
+    for (size_t k = 0; ok && k < ARRAY_LEN(cases); k++) {
+        for (size_t i = 0; i < CHECK_IN_FLIGHT; i++)
+            (void)snprintf(c->flights[i].path, sizeof c->flights[i].path, "/v1/actors/%s/x%zu/%s",
+                           cases[k].type, i, cases[k].method);
+        ok = run_case(c, &nodes, &cases[k], CHECK_IN_FLIGHT, 1, CHECK_MS, &ratio) && ratio > 0;
+    }
+    c->is_running = false;
+    bench_nodes_deinit(&nodes, !ok && !b->interrupted);
+    samples_deinit(&c->latencies);
+    mem_free(b->mem, c);
+    return ok;
+}
+
+static bool run_calls(struct options *o, struct bench_loop *b)
+{
+    struct bench_nodes nodes;
+    struct calls *c = MEM_NEW(b->mem, struct calls);
+    double rates[ARRAY_LEN(in_flights)], ratio = 0;
     bool ok;
 
     calls_init(c, b);
@@ -342,7 +377,9 @@ static bool run_calls(const struct options *o, struct bench_loop *b)
     for (size_t k = 0; ok && k < ARRAY_LEN(cases); k++) {
         ok = pick_actors(c, &nodes, &cases[k]);
         for (size_t i = 0; ok && i < ARRAY_LEN(in_flights); i++)
-            ok = run_case(c, &nodes, &cases[k], in_flights[i], rates[i], o->seconds);
+            ok = run_case(c, &nodes, &cases[k], in_flights[i], rates[i], o->seconds * 1000, &ratio);
+        if (ok && k < ARRAY_LEN(o->echo_ratio))
+            o->echo_ratio[k] = ratio; /* of the last, with IN_FLIGHT_MAX */
     }
     c->is_running = false;
     bench_nodes_deinit(&nodes, !ok && !b->interrupted);
@@ -414,24 +451,31 @@ static bool run_memory(const struct options *o, struct bench_loop *b)
 
 static void usage(FILE *to)
 {
-    (void)fprintf(to, "usage: call [OPTION]...\n"
-                      "\n"
-                      "  --seconds N     each case (default 3)\n"
-                      "  --actors N      of which the memory is measured (default 20000)\n"
-                      "  --dir DIR       where the nodes keep their data (default $TMPDIR, else "
-                      "/tmp)\n"
-                      "  --kelpied FILE  the program (default: the one of this build)\n"
-                      "  --help\n"
-                      "\n"
-                      "Prints one JSON line per case; exit status 1 when a call failed.\n");
+    (void)fprintf(to,
+                  "usage: call [OPTION]...\n"
+                  "\n"
+                  "  --seconds N     each case (default 3)\n"
+                  "  --actors N      of which the memory is measured (default 20000)\n"
+                  "  --dir DIR       where the nodes keep their data (default $TMPDIR, else "
+                  "/tmp)\n"
+                  "  --kelpied FILE  the program (default: the one of this build)\n"
+                  "  --check         each case for a moment: counts alone\n"
+                  "  --help\n"
+                  "\n"
+                  "Prints one JSON line per case, and one last with \"ok\"; exit status 1 when a "
+                  "call failed or a target was missed.\n");
 }
 
 static void read_options(struct options *o, int argc, char **argv)
 {
-    enum { SECONDS = 1, ACTORS, DIR_, PROGRAM, HELP };
-    static const struct option table[] = {
-        {"seconds", 1, NULL, SECONDS}, {"actors", 1, NULL, ACTORS}, {"dir", 1, NULL, DIR_},
-        {"kelpied", 1, NULL, PROGRAM}, {"help", 0, NULL, HELP},     {NULL, 0, NULL, 0}};
+    enum { SECONDS = 1, ACTORS, DIR_, PROGRAM, CHECK_, HELP };
+    static const struct option table[] = {{"seconds", 1, NULL, SECONDS},
+                                          {"actors", 1, NULL, ACTORS},
+                                          {"dir", 1, NULL, DIR_},
+                                          {"kelpied", 1, NULL, PROGRAM},
+                                          {"check", 0, NULL, CHECK_},
+                                          {"help", 0, NULL, HELP},
+                                          {NULL, 0, NULL, 0}};
     int found;
 
     *o = (struct options){.seconds = 3, .actors = 20000};
@@ -449,6 +493,9 @@ static void read_options(struct options *o, int argc, char **argv)
             break;
         case PROGRAM:
             o->program = optarg;
+            break;
+        case CHECK_:
+            o->check = true;
             break;
         case HELP:
             usage(stdout);
@@ -474,7 +521,16 @@ int main(int argc, char **argv)
 
     read_options(&options, argc, argv);
     bench_loop_init(&loop);
-    ok = run_calls(&options, &loop) && run_memory(&options, &loop);
+    if (options.check) {
+        ok = check_calls(&options, &loop);
+        (void)print_line(json_pack("{s:s,s:b,s:b}", "bench", "call", "check", 1, "ok", ok));
+    } else {
+        ok = run_calls(&options, &loop) && run_memory(&options, &loop) &&
+             options.echo_ratio[0] >= ECHO_LOCAL_MIN && options.echo_ratio[1] >= ECHO_REMOTE_MIN;
+        (void)print_line(json_pack("{s:s,s:f,s:f,s:b}", "bench", "call", "echo_local_ratio",
+                                   options.echo_ratio[0], "echo_remote_ratio",
+                                   options.echo_ratio[1], "ok", ok));
+    }
     bench_loop_deinit(&loop);
     return ok ? 0 : 1;
 }

@@ -31,6 +31,7 @@
 #include "lib/view_watch.h"
 
 #define RUNS_DEFAULT 20
+#define CHECK_COUNTERS 8
 #define COUNTERS_DEFAULT 100
 #define ATTEMPT_MS_DEFAULT 1000
 #define STEADY_MS 30000
@@ -359,12 +360,14 @@ static bool report(struct failover *f, bool complete)
     }
     if (f->options->kind == KIND_DRAIN)
         (void)json_object_set_new(json, "bad_ends", json_integer((json_int_t)f->bad_ends));
+    bool ok = complete && !f->lost && !f->duplicated && !failed && !f->load.wrong_replies &&
+              !f->early_answers && !f->stale_answers && !f->bad_ends;
+    (void)json_object_set_new(json, "ok", json_boolean(ok));
     (void)json_dumpf(json, stdout, JSON_COMPACT | JSON_REAL_PRECISION(8));
     (void)printf("\n");
     (void)fflush(stdout);
     json_decref(json);
-    return complete && !f->lost && !f->duplicated && !failed && !f->load.wrong_replies &&
-           !f->early_answers && !f->stale_answers && !f->bad_ends;
+    return ok;
 }
 
 /* ---- options ---- */
@@ -384,6 +387,7 @@ static void usage(FILE *to)
         "  --dir DIR        where the nodes keep their data (default $TMPDIR, else /tmp)\n"
         "  --kelpied FILE   the program (default: the one of this build)\n"
         "  --keep           keep data and logs\n"
+        "  --check          one crash of a few counters: counts alone\n"
         "  --help\n"
         "\n"
         "Prints one JSON line; exit status 1 when a call was lost, duplicated or failed.\n",
@@ -407,13 +411,12 @@ static enum kind kind_of(const char *text)
 
 static void read_options(struct options *o, int argc, char **argv)
 {
-    enum { KIND = 1, RUNS, COUNTERS, ATTEMPT, SEED, DIR_, PROGRAM, KEEP, HELP };
+    enum { KIND = 1, RUNS, COUNTERS, ATTEMPT, SEED, DIR_, PROGRAM, KEEP, CHECK_, HELP };
     static const struct option table[] = {
-        {"kind", 1, NULL, KIND},         {"runs", 1, NULL, RUNS},
-        {"counters", 1, NULL, COUNTERS}, {"attempt-ms", 1, NULL, ATTEMPT},
-        {"seed", 1, NULL, SEED},         {"dir", 1, NULL, DIR_},
-        {"kelpied", 1, NULL, PROGRAM},   {"keep", 0, NULL, KEEP},
-        {"help", 0, NULL, HELP},         {NULL, 0, NULL, 0}};
+        {"kind", 1, NULL, KIND},          {"runs", 1, NULL, RUNS}, {"counters", 1, NULL, COUNTERS},
+        {"attempt-ms", 1, NULL, ATTEMPT}, {"seed", 1, NULL, SEED}, {"dir", 1, NULL, DIR_},
+        {"kelpied", 1, NULL, PROGRAM},    {"keep", 0, NULL, KEEP}, {"check", 0, NULL, CHECK_},
+        {"help", 0, NULL, HELP},          {NULL, 0, NULL, 0}};
     int found;
 
     *o = (struct options){.kind = KINDS,
@@ -446,6 +449,11 @@ static void read_options(struct options *o, int argc, char **argv)
             break;
         case KEEP:
             o->keep = true;
+            break;
+        case CHECK_:
+            o->kind = KIND_CRASH;
+            o->runs = 1;
+            o->counters = CHECK_COUNTERS;
             break;
         case HELP:
             usage(stdout);

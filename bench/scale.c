@@ -446,6 +446,7 @@ static int check(struct options *o)
     ok &= check_voiding(&few, &many, HOST);
     ok &= check_election(&few, &many);
     ok &= check_outage(&few, &many);
+    printf("{\"bench\":\"scale\",\"check\":true,\"ok\":%s}\n", ok ? "true" : "false");
     return ok ? 0 : 1;
 }
 

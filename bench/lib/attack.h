@@ -49,8 +49,9 @@ void attack_stop(pid_t pid);
 /* Memory for the counts that the process of attack_start shares; NULL: none. */
 volatile struct attack_counts *attack_counts_new(void);
 
-/* A bare libevent server in a process of its own: it answers every HTTP request on `http` with "1", and
- * reads and forgets what comes on `raw`. */
-pid_t bare_server_start(const char *http, const char *raw);
+/* A bare libevent server in a process of its own: it answers every HTTP request on `http` with "1", those
+ * to counters when a page of a file in `dir` (NULL: $TMPDIR, else /tmp) is on the disk, all of a turn at
+ * once; and reads and forgets what comes on `raw`. */
+pid_t bare_server_start(const char *http, const char *raw, const char *dir);
 
 #endif

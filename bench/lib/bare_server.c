@@ -4,6 +4,7 @@
 #include <event2/event.h>
 #include <event2/http.h>
 #include <event2/listener.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,14 +14,51 @@
 #include "attack.h"
 #include "loop/tcp_socket.h"
 
-static void on_request(struct evhttp_request *req, void *arg)
+#define WAITING_MAX 4096
+
+struct bare {
+    int fd; /* of the file on the disk */
+    struct event *sync;
+    struct evhttp_request *waiting[WAITING_MAX];
+    size_t count;
+};
+
+static void answer(struct evhttp_request *req)
 {
     struct evbuffer *out = evbuffer_new();
 
-    (void)arg;
     (void)evbuffer_add(out, "1", 1);
     evhttp_send_reply(req, 200, "OK", out);
     evbuffer_free(out);
+}
+
+/* Behind the events of this turn. */
+static void on_sync(evutil_socket_t fd, short what, void *arg)
+{
+    static const char page[4096];
+    struct bare *b = arg;
+    size_t count = b->count;
+
+    (void)fd;
+    (void)what;
+    if (pwrite(b->fd, page, sizeof page, 0) != (ssize_t)sizeof page || fdatasync(b->fd))
+        _exit(1);
+    b->count = 0;
+    for (size_t i = 0; i < count; i++)
+        answer(b->waiting[i]);
+}
+
+static void on_request(struct evhttp_request *req, void *arg)
+{
+    struct bare *b = arg;
+
+    if (!strstr(evhttp_request_get_uri(req), "/counter/") || b->count == WAITING_MAX) {
+        answer(req);
+        return;
+    }
+    if (b->count == 0)
+        event_active(b->sync, EV_TIMEOUT, 0);
+    b->waiting[b->count++] = req;
 }
 
 static void on_raw(struct bufferevent *bev, void *arg)
@@ -53,8 +91,9 @@ static void on_accept(struct evconnlistener *l, evutil_socket_t fd, struct socka
     (void)bufferevent_enable(bev, EV_READ);
 }
 
-_Noreturn static void serve(const char *http_addr, const char *raw_addr)
+_Noreturn static void serve(const char *http_addr, const char *raw_addr, const char *dir)
 {
+    static struct bare bare;
     struct event_base *base = event_base_new();
     struct evhttp *http = base ? evhttp_new(base) : NULL;
     char bound[NET_ADDR_SIZE], why[256];
@@ -64,12 +103,16 @@ _Noreturn static void serve(const char *http_addr, const char *raw_addr)
     if (!http || http_fd < 0 || raw_fd < 0 || evhttp_accept_socket(http, http_fd) ||
         !evconnlistener_new(base, on_accept, NULL, LEV_OPT_CLOSE_ON_FREE, 0, raw_fd))
         _exit(1);
-    evhttp_set_gencb(http, on_request, NULL);
+    bare.fd = open(dir ? dir : "/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    bare.sync = event_new(base, -1, EV_TIMEOUT, on_sync, &bare);
+    if (bare.fd < 0 || !bare.sync)
+        _exit(1);
+    evhttp_set_gencb(http, on_request, &bare);
     (void)event_base_dispatch(base);
     _exit(0);
 }
 
-pid_t bare_server_start(const char *http, const char *raw)
+pid_t bare_server_start(const char *http, const char *raw, const char *dir)
 {
     pid_t parent = getpid(), pid = fork();
 
@@ -79,5 +122,5 @@ pid_t bare_server_start(const char *http, const char *raw)
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent)
         _exit(1);
-    serve(http, raw);
+    serve(http, raw, dir ? dir : getenv("TMPDIR"));
 }

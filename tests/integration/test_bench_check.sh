@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# Every bench has --check: counts alone, no times; its last line is JSON with "ok". (fdb needs FoundationDB's
+# library and a cluster, scale has a test of its own.)
+set -euo pipefail
+
+for bench in sim store call failover siege; do
+    out=$("$KELPIE_BUILD/bench/$bench" --check 2>&1) || { echo "$bench --check failed: $out"; exit 1; }
+    last=$(tail -n 1 <<<"$out")
+    [[ $last == "{"*'"ok":true}' ]] || { echo "$bench: its last line is: $last"; exit 1; }
+done
+echo "bench: all checks hold"
