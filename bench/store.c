@@ -331,7 +331,7 @@ static int compare_doubles(const void *a, const void *b)
 static void bench_case_run(struct bench *b, struct bare *m, enum bench_case what, size_t in_flight,
                            double seconds)
 {
-    double ratios[ROUNDS], o = 0, l = 0, slice = seconds / ROUNDS;
+    double ratios[ROUNDS] = {0}, o = 0, l = 0, slice = seconds / ROUNDS;
     (void)bench_ours(b, what, in_flight, slice); /* warm */
     for (int i = 0; i < b->rounds; i++) {
         double bare = bench_bare(m, what, in_flight, slice);
