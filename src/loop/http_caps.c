@@ -21,9 +21,9 @@ static void cap_log(struct http_server *s, enum http_cap cap, uint64_t now)
     s->cap_log_ns[cap] = now + HTTP_CAP_LOG_S * NS_PER_S;
     s->caps_logged[cap] = s->caps[cap];
     if (s->options.log)
-        log_warn(s->options.log, "http_cap_reached",
-                 "cap=%s times=%" PRIu64 " connections=%zu bytes=%zu", http_cap_name(cap), count,
-                 s->conn_count, s->bytes);
+        log_warn(s->options.log, "limit_reached",
+                 "limit=http_%s times=%" PRIu64 " connections=%zu bytes=%zu", http_cap_name(cap),
+                 count, s->conn_count, s->bytes);
 }
 
 void http_cap_reached(struct http_server *s, enum http_cap cap)

@@ -34,7 +34,7 @@ static bool is_vital(const char *method, const char *path)
 static void count_line(void *ctx, enum log_level level, const char *event, const char *fields)
 {
     (void)fields;
-    if (level == LOG_WARN && strcmp(event, "http_cap_reached") == 0)
+    if (level == LOG_WARN && strcmp(event, "limit_reached") == 0)
         ++*(size_t *)ctx;
 }
 
