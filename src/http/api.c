@@ -154,6 +154,7 @@ struct api *api_new(struct node *node, const struct api_config *config)
     api->started_ns = env_now_ns(env);
     api->is_loopback = api_is_loopback(config->http_addr, strlen(config->http_addr));
     api->lists_cap = (struct cap){.name = "lists", .bound = API_LISTS_MAX};
+    api->streams_cap = (struct cap){.name = "event_streams", .bound = API_STREAMS_MAX};
     api_events_init(api);
     return api;
 }

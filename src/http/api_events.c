@@ -186,7 +186,7 @@ static void make_place(struct api *api)
         }
     }
     CHECK(victim);
-    api->streams_ended++;
+    cap_reached(&api->streams_cap, api->env);
     api->broadcasting = true;
     (void)victim->req.ops->chunk(victim->req.ex, bytes_of_str(": ended for a newer stream\n\n"));
     api->broadcasting = false;

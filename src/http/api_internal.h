@@ -26,7 +26,7 @@ struct api {
     uint64_t started_ns;
     size_t pending;
     size_t lists; /* of actors, under way */
-    struct cap lists_cap;
+    struct cap lists_cap, streams_cap;
     uint64_t answers[API_STATUS_CLASSES]; /* by status / 100 */
 
     struct api_kept_event events[API_EVENTS_KEPT];
@@ -34,7 +34,6 @@ struct api {
     char boot_prefix[9];
     struct list streams;
     size_t stream_count;
-    uint64_t streams_ended; /* for newer ones */
     bool broadcasting, streams_closed;
     bool is_loopback; /* its listener */
     struct timer idle_timer;

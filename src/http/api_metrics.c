@@ -133,6 +133,7 @@ static void cap_metrics(struct api *api, struct buf *out)
     for (size_t i = 0; i < ACTORS_CAP_COUNT; i++)
         cap_metric(&caps[i], out);
     cap_metric(&api->lists_cap, out);
+    cap_metric(&api->streams_cap, out);
 }
 
 static void net_metrics(struct net_counts n, struct buf *out)
@@ -170,8 +171,6 @@ static void rpc_metrics(struct api *api, struct buf *out)
         buf_appendf(out, "kelpie_http_requests_total{code=\"%uxx\"} %" PRIu64 "\n", i,
                     api->answers[i]);
     gauge(out, "event_streams", api->stream_count, "Event streams open.");
-    counter(out, "event_streams_ended_total", api->streams_ended,
-            "Event streams ended for newer ones, because there were as many as there may be.");
 }
 
 void api_metrics(struct api *api, const struct api_request *req, const struct path *path)

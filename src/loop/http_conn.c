@@ -50,7 +50,7 @@ void http_conn_listen(struct http_conn *c)
 
     if (c->broken)
         return;
-    set_event(c->reads, &c->reading, !c->client_closed && (!is_busy || c->in.len < HTTP_READ_MAX));
+    set_event(c->reads, &c->reading, !c->client_closed && (!is_busy || c->in.len < HTTP_SMALL_MAX));
     set_event(c->writes, &c->writing, http_conn_waiting(c) > 0);
 }
 
@@ -368,10 +368,20 @@ static void on_client_closed(struct http_conn *c)
         http_conn_break(c);
 }
 
+/* How much is read now: what is kept for later is little, or it is counted first. */
+static size_t room_for(const struct http_conn *c)
+{
+    if (c->state == HTTP_READS_BODY || c->state == HTTP_LINGERS)
+        return HTTP_READ_MAX;
+    if (c->state == HTTP_READS_HEAD)
+        return HTTP_SMALL_MAX;
+    return c->in.len < HTTP_SMALL_MAX ? HTTP_SMALL_MAX - c->in.len : 0;
+}
+
 static void receive(struct http_conn *c)
 {
     struct http_server *s = c->server;
-    size_t room = c->in.len < HTTP_READ_MAX ? HTTP_READ_MAX - c->in.len : 0;
+    size_t room = room_for(c);
     long n = room ? transport_read(&c->transport, s->input, room) : TCP_AGAIN;
     size_t used;
 
@@ -383,6 +393,9 @@ static void receive(struct http_conn *c)
         c->moved += (uint64_t)n;
         if (c->moved > LINGER_MAX)
             http_conn_break(c);
+    } else if (c->state == HTTP_READS_HEAD &&
+               !http_budget_has(s, c->in.cap, c->in.len + (size_t)n)) {
+        refuse_for_bytes(c); /* a long head that comes in pieces */
     } else if (c->in.len || c->state == HTTP_HANDLES || c->state == HTTP_SENDS) {
         keep_rest(c, s->input, (size_t)n);
         if (has_unseen(c))

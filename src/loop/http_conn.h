@@ -16,7 +16,7 @@
 
 struct event;
 
-#define HTTP_READ_MAX (64u * 1024) /* in one read, and ahead of a request under way */
+#define HTTP_READ_MAX (64u * 1024) /* of a body, in one read; of heads and ahead: HTTP_SMALL_MAX */
 
 enum http_state {
     HTTP_READS_HEAD,

@@ -209,6 +209,46 @@ static void bodies_have_one_budget(void **state)
     assert_int_equal(http_server_counts(s->server).bytes, 0);
 }
 
+/* What is read ahead, and heads that come in pieces, are counted too. */
+static void heads_have_the_same_budget(void **state)
+{
+    struct scene *s = *state;
+    int fds[40], refused = 0;
+    struct buf text;
+    char answer[1024];
+
+    s->options.bytes_max = 512 * 1024;
+    reopen(s);
+    buf_init(&text, loop_mem());
+    buf_appendf(&text, "GET / HTTP/1.1\r\nHost: h\r\nX: ");
+    while (text.len < HTTP_HEADERS_MAX - 100)
+        buf_append_u8(&text, 'x');
+    for (size_t i = 0; i < ARRAY_LEN(fds); i++) {
+        long n;
+
+        fds[i] = raw_open(s);
+        raw_send(s, fds[i], buf_bytes(&text), HTTP_SMALL_MAX);
+        scene_run(s, 2 * NS_PER_MS);
+        assert_true(http_server_counts(s->server).bytes <=
+                    s->options.bytes_max + (i + 1) * 2 * HTTP_SMALL_MAX);
+        n = tcp_read(fds[i], answer, sizeof answer - 1);
+        refused += n > 12 && memcmp(answer, "HTTP/1.1 503", 12) == 0;
+    }
+    assert_true(refused > 10);
+    for (size_t i = 0; i < ARRAY_LEN(fds); i++)
+        (void)close(fds[i]);
+
+    /* A client that sends on and on while its request is handled is not read. */
+    fds[0] = raw_open(s);
+    raw_send(s, fds[0], bytes_of_str(GET_("/hold")), 4096);
+    raw_send(s, fds[0], buf_bytes(&text), 4096);
+    scene_run(s, 20 * NS_PER_MS);
+    assert_true(http_server_counts(s->server).bytes <= 3 * HTTP_SMALL_MAX);
+    http_exchange_reply(s->held[0], 200, "text/plain", bytes_of_str("held"));
+    (void)close(fds[0]);
+    buf_deinit(&text);
+}
+
 /* Answers that nobody takes give way to others. */
 static void readers_that_do_not_read_give_way(void **state)
 {
@@ -371,11 +411,17 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, scene_setup, scene_teardown)
     const struct CMUnitTest tests[] = {
-        T(silent_connections_give_way),       T(who_asked_last_goes_last),
-        T(what_is_vital_finds_a_place),       T(bodies_have_one_budget),
-        T(readers_that_do_not_read_give_way), T(what_does_not_come_in_time_is_given_up),
-        T(an_answer_goes_at_a_rate),          cmocka_unit_test(a_rate_is_asked_for_after_a_while),
-        T(descriptors_may_run_out),           T(everyone_has_a_turn),
+        T(silent_connections_give_way),
+        T(who_asked_last_goes_last),
+        T(what_is_vital_finds_a_place),
+        T(bodies_have_one_budget),
+        T(heads_have_the_same_budget),
+        T(readers_that_do_not_read_give_way),
+        T(what_does_not_come_in_time_is_given_up),
+        T(an_answer_goes_at_a_rate),
+        cmocka_unit_test(a_rate_is_asked_for_after_a_while),
+        T(descriptors_may_run_out),
+        T(everyone_has_a_turn),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

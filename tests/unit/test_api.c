@@ -638,7 +638,7 @@ static void test_streams_bounded(void **state)
     send(f, &newer[1], "GET", "/v1/events", bytes_of("", 0));
     assert_true(newer[1].streaming && many[0].ended && !many[1].ended);
     says(f, "/metrics", "kelpie_event_streams 64\n");
-    says(f, "/metrics", "kelpie_event_streams_ended_total 2\n");
+    says(f, "/metrics", "kelpie_limit_reached_total{limit=\"event_streams\"} 2\n");
     api_close_streams(f->api);
     for (size_t i = 0; i < API_STREAMS_MAX; i++)
         assert_true(many[i].ended);
