@@ -272,11 +272,6 @@ struct uuid cluster_id(const struct cluster *c)
     return c->cluster_id;
 }
 
-bool cluster_primary_lives(const struct cluster *c)
-{
-    return primary_lives(c);
-}
-
 uint64_t cluster_claim(const struct cluster *c)
 {
     return c->claim;

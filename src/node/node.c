@@ -5,6 +5,7 @@
 #include "base/mutant.h"
 #include "env/txn.h"
 #include "kelpie/error.h"
+#include "node/replace.h"
 
 enum admin_request { ADMIN_DRAIN = 1, ADMIN_FORGET = 2 };
 
@@ -19,6 +20,7 @@ struct node {
     struct rpc rpc;
     struct cluster *cluster;
     struct actors *actors;
+    struct replace *replace; /* NULL: replaces nobody */
     struct node_events events;
     void *arg;
     struct timer alive_timer;
@@ -477,6 +479,8 @@ struct node *node_new(const struct env *env, const struct node_config *config,
     n->cluster = cluster_new(env, &n->rpc, &cluster, &cluster_events, n);
     n->actors = actors_new(env, &n->rpc, n->cluster, &config->actors);
     rpc_serve(&n->rpc, RPC_ADMIN, serve_admin, n);
+    if (config->replaces[0])
+        n->replace = replace_new(n, config->replaces);
     timer_init(&n->alive_timer, env->timers, "alive", on_alive, n);
     n->alive_ns = config->cluster.timing.heartbeat_ms * NS_PER_MS;
     return n;
@@ -485,6 +489,8 @@ struct node *node_new(const struct env *env, const struct node_config *config,
 void node_start(struct node *n)
 {
     cluster_start(n->cluster);
+    if (n->replace)
+        replace_start(n->replace);
     timer_start(&n->alive_timer, 0);
 }
 
@@ -514,6 +520,7 @@ void node_close(struct node *n, void (*closed)(void *arg), void *arg)
     n->closed = closed;
     n->closed_arg = arg;
     timer_stop(&n->alive_timer);
+    replace_stop(n->replace);
     actors_close(n->actors);
     cluster_close(n->cluster);
     rpc_cancel_all(&n->rpc);
@@ -528,6 +535,7 @@ void node_close(struct node *n, void (*closed)(void *arg), void *arg)
 void node_free(struct node *n)
 {
     struct mem mem = n->env->mem;
+    replace_free(n->replace);
     actors_free(n->actors);
     cluster_free(n->cluster);
     rpc_deinit(&n->rpc);

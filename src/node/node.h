@@ -14,6 +14,7 @@ struct node;
 struct node_config {
     struct cluster_config cluster;
     struct actors_config actors;
+    char replaces[NODE_ID_MAX + 1]; /* a node whose place this one takes (replace.h); "": none */
 };
 
 struct node_events {

@@ -290,6 +290,7 @@ static void make_node(struct node_process *p)
         .arg = p->http,
     };
     memcpy(nc.cluster.node_id, c->node_id, sizeof(c->node_id));
+    memcpy(nc.replaces, c->replaces, sizeof(c->replaces));
     (void)snprintf(nc.cluster.addr, sizeof(nc.cluster.addr), "%s", net_tcp_addr(p->net));
     (void)snprintf(nc.cluster.http_addr, sizeof(nc.cluster.http_addr), "%s",
                    http_server_addr(p->http));

@@ -17,6 +17,8 @@
 const struct option_spec kelpied_options[] = {
     {"config", 0, OPTION_TEXT, "FILE", "INI file (default: DATA/kelpied.ini if it exists)"},
     {"node-id", 0, OPTION_TEXT, "ID", "unique among the nodes of a store (default: host name)"},
+    {"replace", 0, OPTION_TEXT, "ID",
+     "take the place of node ID, which is gone for good:\nit is struck off the voters"},
     {"data-dir", 0, OPTION_TEXT, "DIR",
      "default: /var/lib/kelpie as root, else\n$XDG_STATE_HOME/kelpie or ~/.local/state/kelpie"},
     {"store", 0, OPTION_TEXT, "URL", "lmdb:DIR, fdb[:FILE] or memory: (default: lmdb:DATA/store)"},
@@ -135,6 +137,25 @@ static int take_node_id(struct config *c, char *why, size_t why_size)
     int err = id_check("node-id", bytes_of_str(id), NODE_ID_MAX, why, why_size);
     if (!err)
         (void)snprintf(c->node_id, sizeof(c->node_id), "%s", id);
+    return err;
+}
+
+static int take_replaced(struct config *c, char *why, size_t why_size)
+{
+    const char *id = options_text(&c->options, "replace");
+    if (!id)
+        return 0;
+    int err = id_check("replace", bytes_of_str(id), NODE_ID_MAX, why, why_size);
+    if (!err && strcmp(id, c->node_id) == 0) {
+        (void)snprintf(
+            why, why_size,
+            "%s is '%.80s', which is this node's own id: it needs no replacing, it starts "
+            "again by itself",
+            options_value(&c->options, "replace")->where, id);
+        err = KELPIE_E_INVALID;
+    }
+    if (!err)
+        (void)snprintf(c->replaces, sizeof(c->replaces), "%s", id);
     return err;
 }
 
@@ -297,6 +318,8 @@ int config_load(struct config *c, int argc, char *const *argv, bool only_flags, 
         err = take_flags(c, why, why_size);
     if (!err)
         err = take_node_id(c, why, why_size);
+    if (!err)
+        err = take_replaced(c, why, why_size);
     if (!err)
         err = take_store(c, why, why_size);
     if (!err)

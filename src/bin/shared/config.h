@@ -15,6 +15,7 @@
 
 struct config {
     char node_id[NODE_ID_MAX + 1];
+    char replaces[NODE_ID_MAX + 1]; /* "": nobody */
     char data_dir[CONFIG_PATH_MAX];
     bool store_is_default; /* below data_dir, which is then made */
     char store_url[CONFIG_PATH_MAX + 16];
