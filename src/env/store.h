@@ -13,6 +13,11 @@
 
 #define STORE_KEY_MAX 511
 #define STORE_VALUE_MAX (96u * 1024)
+/* A store that was copied has a row (STORE_COPY_WORD as bytes, prefix) for each prefix in it, until the copy is
+ * made an epoch of its own: the tuple element that these keys begin with. */
+#define STORE_COPY_WORD "kelpie copy"
+#define STORE_COPY_BEGIN "\x01" STORE_COPY_WORD "\0"
+
 #define STORE_READS_MAX 64   /* reads of one transaction */
 #define STORE_ROWS_MAX 65536 /* rows a transaction may read */
 #define STORE_READ_BYTES_MAX (16u * 1024 * 1024)

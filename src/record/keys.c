@@ -149,6 +149,15 @@ struct key key_term(const struct keyspace *ks)
     return folder(ks, "cluster", "primary_term");
 }
 
+struct key key_copy(const struct keyspace *ks)
+{
+    struct key k;
+    k.len = 0;
+    put_bytes(&k, bytes_of_str(STORE_COPY_WORD));
+    put_string(&k, ks->prefix, KEY_PREFIX_MAX);
+    return k;
+}
+
 struct key key_incarnation_floor(const struct keyspace *ks)
 {
     return folder(ks, "cluster", "incarnation_floor");

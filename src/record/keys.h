@@ -72,6 +72,9 @@ struct key key_state(const struct keyspace *ks, const char *type, const char *id
 struct key key_request_slot(const struct keyspace *ks, const char *type, const char *id,
                             uint32_t slot);
 
+/* The mark of a copy that a backup made (env/store.h): beside the prefix, not under it. */
+struct key key_copy(const struct keyspace *ks);
+
 /* Ranges [begin, end) of everything under a folder. */
 struct key_range {
     struct key begin;

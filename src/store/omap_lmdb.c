@@ -306,7 +306,10 @@ static int lmdb_mark_get(void *ctx, uint64_t *mark)
 /* ---- opening */
 
 struct lmdb_open {
-    const char *dir;
+    const char *dir; /* its name */
+    bool read_only;
+    int fd;
+    char path[STORE_FD_PATH_MAX];  /* through the descriptor */
     const struct omap_lmdb *probe; /* once it is open, to tell a full disk */
     char *error;
     size_t error_size;
@@ -320,6 +323,8 @@ static int open_fail(const struct lmdb_open *o, int err, const char *what, const
 
 static int open_fail_rc(const struct lmdb_open *o, int rc)
 {
+    if (rc == ENOENT && o->read_only)
+        return open_fail(o, KELPIE_E_NOT_FOUND, "holds no store", "there is no data.mdb");
     if (lmdb_disk_full(rc) || rc == MDB_MAP_FULL)
         return open_fail(o, KELPIE_E_STORE_FULL, "has no room left", mdb_strerror(rc));
     if (rc == EIO && o->probe && lmdb_probe_full(o->probe))
@@ -337,10 +342,7 @@ static int open_fail_rc(const struct lmdb_open *o, int rc)
  * blocks are taken first. */
 static int open_lock_file(const struct lmdb_open *o)
 {
-    char path[STORE_PATH_MAX + 16];
-    if ((size_t)snprintf(path, sizeof(path), "%s/lock.mdb", o->dir) >= sizeof(path))
-        return ENAMETOOLONG;
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    int fd = openat(o->fd, "lock.mdb", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (fd < 0)
         return errno;
     int rc = posix_fallocate(fd, 0, LMDB_LOCK_FILE_SIZE);
@@ -348,13 +350,11 @@ static int open_lock_file(const struct lmdb_open *o)
     return rc == EOPNOTSUPP || rc == EINVAL ? 0 : rc;
 }
 
-static uint64_t open_map_size(const char *dir, uint64_t map_max)
+static uint64_t open_map_size(int dir_fd, uint64_t map_max)
 {
-    char path[STORE_PATH_MAX + 16];
     struct stat st;
     uint64_t size = OMAP_LMDB_MAP_MIN;
-    store_sentence(path, sizeof(path), "%s/data.mdb", dir);
-    if (stat(path, &st) == 0)
+    if (fstatat(dir_fd, "data.mdb", &st, 0) == 0)
         while (size < (uint64_t)st.st_size + OMAP_LMDB_SLACK)
             size *= 2;
     return size < map_max ? size : map_max;
@@ -399,17 +399,6 @@ static int open_existing(struct omap_lmdb *m, const struct lmdb_open *o, MDB_txn
                      "it was written by a newer version of this program");
 }
 
-/* The names of new files are on disk before anything that is in them is acknowledged. */
-static int open_sync_dir(const char *dir)
-{
-    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        return errno;
-    int rc = fsync(fd) ? errno : 0;
-    close(fd);
-    return rc;
-}
-
 static int open_new(struct omap_lmdb *m, const struct lmdb_open *o)
 {
     MDB_txn *txn;
@@ -428,7 +417,7 @@ static int open_new(struct omap_lmdb *m, const struct lmdb_open *o)
     else
         mdb_txn_abort(txn);
     if (!rc)
-        rc = open_sync_dir(o->dir);
+        rc = fsync(o->fd) ? errno : 0; /* the names of new files, before anything in them is told */
     return rc ? open_fail_rc(o, rc) : 0;
 }
 
@@ -444,6 +433,8 @@ static int open_databases(struct omap_lmdb *m, const struct lmdb_open *o)
     if (st.ms_entries > 0)
         return open_existing(m, o, txn);
     mdb_txn_abort(txn);
+    if (o->read_only)
+        return open_fail(o, KELPIE_E_NOT_FOUND, "holds no store", "its data.mdb is empty");
     return open_new(m, o);
 }
 
@@ -479,17 +470,23 @@ static int open_check_rows(struct omap_lmdb *m, const struct lmdb_open *o)
     return err ? open_fail(o, err, "is corrupt", "data.mdb has a damaged row or page") : 0;
 }
 
-int omap_lmdb_open(struct mem mem, const char *dir, uint64_t map_max, struct omap_lmdb **out,
-                   char *error, size_t error_size)
+int omap_lmdb_open(struct mem mem, int dir_fd, const struct omap_lmdb_options *options,
+                   struct omap_lmdb **out, char *error, size_t error_size)
 {
-    struct lmdb_open o = {.dir = dir, .error = error, .error_size = error_size};
+    struct lmdb_open o = {.dir = options->name,
+                          .fd = dir_fd,
+                          .read_only = options->read_only,
+                          .error = error,
+                          .error_size = error_size};
+    unsigned flags = MDB_NOTLS | MDB_NORDAHEAD | (o.read_only ? MDB_RDONLY | MDB_NOLOCK : 0u);
     struct omap_lmdb *m = MEM_NEW(mem, struct omap_lmdb);
+    store_fd_path(dir_fd, o.path);
     m->mem = mem;
     m->last_error = "";
     m->page_size = (size_t)sysconf(_SC_PAGESIZE);
-    m->map_max = map_max ? map_max : OMAP_LMDB_MAP_MAX;
-    m->map_size = open_map_size(dir, m->map_max);
-    int rc = open_lock_file(&o);
+    m->map_max = options->map_max ? options->map_max : OMAP_LMDB_MAP_MAX;
+    m->map_size = open_map_size(dir_fd, m->map_max);
+    int rc = o.read_only ? 0 : open_lock_file(&o);
     if (!rc)
         rc = mdb_env_create(&m->env);
     if (!rc)
@@ -497,7 +494,7 @@ int omap_lmdb_open(struct mem mem, const char *dir, uint64_t map_max, struct oma
     if (!rc)
         rc = mdb_env_set_mapsize(m->env, m->map_size);
     if (!rc)
-        rc = mdb_env_open(m->env, dir, MDB_NOTLS | MDB_NORDAHEAD, 0600);
+        rc = mdb_env_open(m->env, o.path, flags, 0600);
     int err = rc ? open_fail_rc(&o, rc) : 0;
     o.probe = m;
     MDB_stat st;

@@ -21,18 +21,29 @@
 
 struct omap_lmdb;
 
-/* Opens, or makes, the environment in directory `dir`, which exists. `map_max` bounds its size in
- * bytes, 0: OMAP_LMDB_MAP_MAX. Returns 0, or KELPIE_E_STORE_CORRUPT, STORE_NEWER, STORE_FULL,
- * STORE_UNAVAILABLE with a sentence in `error`. */
-int omap_lmdb_open(struct mem mem, const char *dir, uint64_t map_max, struct omap_lmdb **out,
-                   char *error, size_t error_size) MUST_USE;
+struct omap_lmdb_options {
+    const char *name; /* of the directory, for sentences */
+    uint64_t map_max; /* bounds its size in bytes, 0: OMAP_LMDB_MAP_MAX */
+    bool read_only;   /* it is there, nobody has it open, and nothing in the directory is touched */
+};
+
+/* Opens, or makes, the environment in the open directory `dir_fd`, which is borrowed for the call.
+ * Returns 0, or KELPIE_E_STORE_CORRUPT, STORE_NEWER, STORE_FULL, STORE_UNAVAILABLE, for `read_only`
+ * NOT_FOUND, with a sentence in `error`. */
+int omap_lmdb_open(struct mem mem, int dir_fd, const struct omap_lmdb_options *options,
+                   struct omap_lmdb **out, char *error, size_t error_size) MUST_USE;
+/* Opens the environment of directory `dir` to be read in place, if no store process has it open and none can
+ * open it meanwhile; else *out is NULL, and 0 is returned. Errors as above. */
+int omap_lmdb_in_place(struct mem mem, const char *dir, struct omap_lmdb **out, char *error,
+                       size_t error_size) MUST_USE;
 void omap_lmdb_close(struct omap_lmdb *m);
-/* Copies the environment of `dir` into the directory `to`, as of one moment, while a store process may
- * be writing to it. `to` has no data.mdb yet; it gets one only when the copy is whole and on disk.
- * Takes none of LMDB's writer lock: whoever stops or kills the copying process holds up no store.
- * Returns 0 and the size of the copy in bytes, or KELPIE_E_STORE_CORRUPT, STORE_NEWER, STORE_FULL,
- * STORE_UNAVAILABLE, NOT_FOUND, IO with a sentence in `error`. System calls; blocks. */
-int omap_lmdb_copy(const char *dir, const char *to, uint64_t *size, char *error,
+/* Copies the environment of `dir` into the open directory `to_fd` (`to` is its name), as of one moment, while
+ * a store process may be writing to it. The copy says that it is one (STORE_COPY_WORD, env/store.h). `to` has
+ * no data.mdb yet; it gets one only when the copy is whole and on disk. Takes none of LMDB's writer lock:
+ * whoever stops or kills the copying process holds up no store. Returns 0 and the size of the copy in
+ * bytes, or KELPIE_E_STORE_CORRUPT, STORE_NEWER, STORE_FULL, STORE_UNAVAILABLE, NOT_FOUND, IO with a
+ * sentence in `error`. System calls; blocks. */
+int omap_lmdb_copy(const char *dir, const char *to, int to_fd, uint64_t *size, char *error,
                    size_t error_size) MUST_USE;
 /* The table to give to a core; valid until omap_lmdb_close. */
 struct omap omap_lmdb_map(struct omap_lmdb *m);

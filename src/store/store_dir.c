@@ -15,6 +15,7 @@
 #include "kelpie/error.h"
 
 #define STORE_BACKLOG 128
+#define GROUPS_MAX 1024 /* of one process that are looked at */
 
 static const struct {
     unsigned long magic;
@@ -55,6 +56,46 @@ void store_sentence(char *out, size_t size, const char *fmt, ...)
     va_end(ap);
 }
 
+/* This process is of that group: it was put there by whoever runs it. */
+static bool is_own_group(gid_t group)
+{
+    gid_t groups[GROUPS_MAX];
+    int count = getgroups(GROUPS_MAX, groups);
+    bool found = group == getegid();
+    for (int i = 0; i < count && !found; i++)
+        found = groups[i] == group;
+    return found;
+}
+
+/* Nobody else may enter. A group that this process is of may, as orchestrators set it for volumes: who is in
+ * it is whom this process trusts; and root, whom everybody has to. */
+static int check_owner(const char *dir, const struct stat *st, char *error, size_t size)
+{
+    unsigned mode = st->st_mode & 0777;
+    if (st->st_uid != geteuid() && st->st_uid != 0) {
+        store_sentence(
+            error, size,
+            "store directory '%s' belongs to user %d, not to the user of this program (%d)", dir,
+            (int)st->st_uid, (int)geteuid());
+        return KELPIE_E_INVALID;
+    }
+    if (mode & 07) {
+        store_sentence(error, size,
+                       "store directory '%s' has mode %04o, but only its owner and its group may "
+                       "enter it: run \"chmod 0700\" on it",
+                       dir, mode);
+        return KELPIE_E_INVALID;
+    }
+    if ((mode & 070) && !is_own_group(st->st_gid)) {
+        store_sentence(error, size,
+                       "store directory '%s' has mode %04o, and this program is not of its group "
+                       "(%d): run \"chmod 0700\" on it",
+                       dir, mode, (int)st->st_gid);
+        return KELPIE_E_INVALID;
+    }
+    return 0;
+}
+
 static int check_dir(const char *dir, int fd, char *error, size_t size)
 {
     struct stat st;
@@ -71,21 +112,7 @@ static int check_dir(const char *dir, int fd, char *error, size_t size)
                        dir, network);
         return KELPIE_E_INVALID;
     }
-    if (st.st_uid != geteuid()) {
-        store_sentence(
-            error, size,
-            "store directory '%s' belongs to user %d, not to the user of this program (%d)", dir,
-            (int)st.st_uid, (int)geteuid());
-        return KELPIE_E_INVALID;
-    }
-    if ((st.st_mode & 0777) != 0700) {
-        store_sentence(error, size,
-                       "store directory '%s' has mode %04o, but only its owner may enter it: run "
-                       "\"chmod 0700\" on it",
-                       dir, (unsigned)(st.st_mode & 0777));
-        return KELPIE_E_INVALID;
-    }
-    return 0;
+    return check_owner(dir, &st, error, size);
 }
 
 /* The name of a new directory is on disk before anything in it is acknowledged. */
@@ -104,7 +131,43 @@ static void sync_parent(const char *path)
     close(fd);
 }
 
-int store_dir_prepare(const char *dir, char *out, char *error, size_t error_size)
+int store_dir_open(const char *dir, int *out, char *error, size_t error_size)
+{
+    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) {
+        if (errno == ENOTDIR)
+            store_sentence(error, error_size, "store directory '%s' is not a directory", dir);
+        else
+            store_sentence(error, error_size, "store directory '%s' cannot be opened: %s", dir,
+                           strerror(errno));
+        return KELPIE_E_IO;
+    }
+    int err = check_dir(dir, fd, error, error_size);
+    if (err)
+        close(fd);
+    else
+        *out = fd;
+    return err;
+}
+
+/* Of what is open, not of what has that name by now. */
+static bool path_of(int fd, char *out)
+{
+    char name[STORE_FD_PATH_MAX];
+    store_fd_path(fd, name);
+    ssize_t len = readlink(name, out, STORE_PATH_MAX);
+    if (len <= 0 || len >= STORE_PATH_MAX || out[0] != '/')
+        return false;
+    out[len] = '\0';
+    return true;
+}
+
+void store_fd_path(int fd, char out[STORE_FD_PATH_MAX])
+{
+    store_sentence(out, STORE_FD_PATH_MAX, "/proc/self/fd/%d", fd);
+}
+
+int store_dir_prepare(const char *dir, char *out, int *fd, char *error, size_t error_size)
 {
     if (!*dir) {
         store_sentence(error, error_size, "the store directory's name is empty");
@@ -119,30 +182,21 @@ int store_dir_prepare(const char *dir, char *out, char *error, size_t error_size
     }
     if (made)
         (void)chmod(dir, 0700); /* whatever the umask; checked below */
-    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0) {
-        if (errno == ENOTDIR)
-            store_sentence(error, error_size, "store directory '%s' is not a directory", dir);
-        else
-            store_sentence(error, error_size, "store directory '%s' cannot be opened: %s", dir,
-                           strerror(errno));
-        return KELPIE_E_IO;
+    int dir_fd;
+    int err = store_dir_open(dir, &dir_fd, error, error_size);
+    if (!err && !path_of(dir_fd, out)) {
+        store_sentence(error, error_size, "store directory '%s' has no usable absolute path", dir);
+        err = KELPIE_E_IO;
+        close(dir_fd);
     }
-    int err = check_dir(dir, fd, error, error_size);
-    close(fd);
     if (err)
         return err;
-    char *path = realpath(dir, NULL);
-    if (!path || strlen(path) >= STORE_PATH_MAX) {
-        store_sentence(error, error_size, "store directory '%s' has no usable absolute path: %s",
-                       dir, path ? "it is too long" : strerror(errno));
-        free(path);
-        return KELPIE_E_IO;
-    }
     if (made)
-        sync_parent(path);
-    memcpy(out, path, strlen(path) + 1);
-    free(path);
+        sync_parent(out);
+    if (fd)
+        *fd = dir_fd;
+    else
+        close(dir_fd);
     return 0;
 }
 

@@ -25,11 +25,17 @@
 /* Makes a sentence, cut to `size` bytes. */
 void store_sentence(char *out, size_t size, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
-/* Makes the directory (not its parents) when it is not there, with mode 0700, and checks it: a
- * directory, mode 0700, owned by this user, not on a network filesystem. Writes its absolute path to
- * `out` (STORE_PATH_MAX bytes). Returns 0, or KELPIE_E_IO, KELPIE_E_STORE_FULL, KELPIE_E_INVALID
- * with a sentence. */
-int store_dir_prepare(const char *dir, char *out, char *error, size_t error_size) MUST_USE;
+/* Opens the directory and checks what is open: a directory of this user or of root, that nobody else may
+ * enter but a group that this process is of, on no network filesystem. What is then done in it goes through
+ * the descriptor (*fd, the caller's), so what was checked is what is used, whatever becomes of the name.
+ * Returns 0, or KELPIE_E_IO, KELPIE_E_INVALID with a sentence. */
+int store_dir_open(const char *dir, int *fd, char *error, size_t error_size) MUST_USE;
+/* The same, and makes the directory (not its parents) when it is not there, with mode 0700. Writes its
+ * absolute path to `out` (STORE_PATH_MAX bytes). `fd` may be NULL. Also KELPIE_E_STORE_FULL. */
+int store_dir_prepare(const char *dir, char *out, int *fd, char *error, size_t error_size) MUST_USE;
+/* A path that leads through an open directory. */
+#define STORE_FD_PATH_MAX 32
+void store_fd_path(int fd, char out[STORE_FD_PATH_MAX]);
 /* The name of the network filesystem with this statfs magic, or NULL when it is none known. */
 const char *store_fs_network(long magic);
 

@@ -22,7 +22,7 @@ struct memory_watch {
 
 struct store_memory {
     struct mem mem;
-    struct omap_memory *map;
+    struct omap_memory *map; /* its own; NULL: the caller's */
     struct core *core;
     struct results_builder builder;
     struct list queue;   /* requests in order of arrival */
@@ -197,17 +197,32 @@ static void memory_unwatch(void *ctx, struct store_watch *w)
 
 struct store_memory *store_memory_new(struct mem mem, struct timers timers, uint64_t bytes_max)
 {
+    struct omap_memory *own = omap_memory_new(mem, bytes_max);
+    const struct omap map = omap_memory_map(own);
+    struct store_memory *s;
+    int err = store_memory_over(mem, timers, &map, &s);
+    CHECK(!err);
+    s->map = own;
+    return s;
+}
+
+int store_memory_over(struct mem mem, struct timers timers, const struct omap *map,
+                      struct store_memory **out)
+{
+    struct core *core;
+    int err = core_new(mem, *map, NULL, &core);
+    if (err)
+        return err;
     struct store_memory *s = MEM_NEW(mem, struct store_memory);
     s->mem = mem;
-    s->map = omap_memory_new(mem, bytes_max);
-    int err = core_new(mem, omap_memory_map(s->map), NULL, &s->core);
-    CHECK(!err);
+    s->core = core;
     results_builder_init(&s->builder, mem);
     list_init(&s->queue);
     list_init(&s->turn);
     list_init(&s->watches);
     timer_init(&s->timer, timers, "store_memory", memory_turn, s);
-    return s;
+    *out = s;
+    return 0;
 }
 
 void store_memory_free(struct store_memory *s)
@@ -227,7 +242,8 @@ void store_memory_free(struct store_memory *s)
     timer_stop(&s->timer);
     core_free(s->core);
     results_builder_deinit(&s->builder);
-    omap_memory_free(s->map);
+    if (s->map)
+        omap_memory_free(s->map);
     mem_free(s->mem, s);
 }
 

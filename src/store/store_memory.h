@@ -15,6 +15,11 @@ struct store_memory;
 /* `bytes_max` bounds keys and values (0: OMAP_MEMORY_BYTES_MAX); beyond it commits complete with
  * STORE_FULL. Memory and timers are borrowed until store_memory_free. */
 struct store_memory *store_memory_new(struct mem mem, struct timers timers, uint64_t bytes_max);
+/* The same over a map that the caller keeps until after store_memory_free. Returns 0, or an error of the
+ * map. */
+struct omap;
+int store_memory_over(struct mem mem, struct timers timers, const struct omap *map,
+                      struct store_memory **out) MUST_USE;
 /* Completes what is under way with STORE_UNAVAILABLE (commits too: none of them happened) and
  * fires the armed watches, all in this call; then frees it. What these callbacks ask of the store is
  * dropped. Not to be called from a completion. */

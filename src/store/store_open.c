@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "kelpie/error.h"
+#include "store/omap_lmdb.h"
 #include "store/store_dir.h"
 #include "store/store_fdb_open.h"
 #include "store/store_memory.h"
@@ -13,13 +14,14 @@ struct store_handle {
     struct store_memory *memory;
     struct store_socket *socket;
     struct store_fdb_handle *fdb;
+    struct omap_lmdb *map; /* read in place */
 };
 
 static int open_socket(const char *dir, const struct env *env, const struct store_open_options *o,
                        struct store_socket **out, char *error, size_t error_size)
 {
     char path[STORE_PATH_MAX];
-    int err = store_dir_prepare(dir, path, error, error_size);
+    int err = store_dir_prepare(dir, path, NULL, error, error_size);
     if (err)
         return err;
     if (o->lease_ms && o->lease_ms < STORE_LEASE_MS_MIN) {
@@ -42,6 +44,7 @@ static int open_socket(const char *dir, const struct env *env, const struct stor
         .map_max = o->map_max,
         .node_id = o->node_id,
         .log_json = o->log_json,
+        .knows_copies = o->knows_copies,
     };
     struct store_socket *s;
     err = store_socket_new(&socket_env, &socket_options, &s);
@@ -57,6 +60,23 @@ static int open_socket(const char *dir, const struct env *env, const struct stor
     }
     *out = s;
     return 0;
+}
+
+/* *map stays NULL where the store is to be opened in the ordinary way. */
+static int open_in_place(const char *dir, const struct env *env, struct store_memory **out,
+                         struct omap_lmdb **map, char *error, size_t error_size)
+{
+    int err = omap_lmdb_in_place(env->mem, dir, map, error, error_size);
+    if (err || !*map)
+        return err;
+    const struct omap table = omap_lmdb_map(*map);
+    err = store_memory_over(env->mem, env->timers, &table, out);
+    if (err) {
+        store_sentence(error, error_size, "the store in '%s' cannot be read", dir);
+        omap_lmdb_close(*map);
+        *map = NULL;
+    }
+    return err;
 }
 
 static int open_fdb(const char *url, const struct env *env, const struct store_open_options *o,
@@ -80,8 +100,13 @@ int store_open(const char *url, const struct env *env, const struct store_open_o
     struct store_memory *memory = NULL;
     struct store_socket *socket = NULL;
     struct store_fdb_handle *fdb = NULL;
+    struct omap_lmdb *map = NULL;
     int err = 0;
-    if (!strcmp(url, "memory:")) {
+    if (options && options->only_reads && !strncmp(url, "lmdb:", 5))
+        err = open_in_place(url + 5, env, &memory, &map, error, error_size);
+    if (err || map) {
+        /* that is it */
+    } else if (!strcmp(url, "memory:")) {
         memory = store_memory_new(env->mem, env->timers, 0);
     } else if (!strncmp(url, "lmdb:", 5)) {
         err = open_socket(url + 5, env, options ? options : &none, &socket, error, error_size);
@@ -100,6 +125,7 @@ int store_open(const char *url, const struct env *env, const struct store_open_o
     h->memory = memory;
     h->socket = socket;
     h->fdb = fdb;
+    h->map = map;
     *out = h;
     return 0;
 }
@@ -109,6 +135,7 @@ void store_close(struct store_handle *h)
     if (!h)
         return;
     store_memory_free(h->memory);
+    omap_lmdb_close(h->map);
     store_socket_free(h->socket);
     store_fdb_shut(h->fdb);
     mem_free(h->mem, h);

@@ -25,9 +25,12 @@ struct store_open_options {
     unsigned long long map_max; /* bound of the file in bytes; 0: 64 GiB */
     const char *node_id; /* for the log of the process; borrowed until it is closed; NULL: none */
     bool log_json;       /* how that log is written */
-    const char *fdb_library;             /* the client library; NULL: libfdb_c.so */
-    bool wait_for_store;                 /* for FoundationDB to answer, however long it takes */
-    const char *wait_option;             /* of the program, that says so; NULL: none */
+    const char *fdb_library; /* the client library; NULL: libfdb_c.so */
+    bool wait_for_store;     /* for FoundationDB to answer, however long it takes */
+    const char *wait_option; /* of the program, that says so; NULL: none */
+    bool knows_copies;       /* also opens a copy that a backup made: no node does */
+    bool only_reads;         /* and commits nothing: where no process serves lmdb:DIR and none
+                                            ever has, or can, it is read in place and nothing touched */
     const struct store_fdb_options *fdb; /* of FoundationDB; may be NULL */
 };
 

@@ -265,7 +265,8 @@ static int process_lock(struct process *p, pid_t *holder)
 static int process_open(struct process *p)
 {
     char error[STORE_ERROR_MAX];
-    int err = omap_lmdb_open(p->mem, p->dir, p->map_max, &p->map, error, sizeof(error));
+    const struct omap_lmdb_options o = {.name = p->dir, .map_max = p->map_max};
+    int err = omap_lmdb_open(p->mem, p->dir_fd, &o, &p->map, error, sizeof(error));
     if (err)
         return process_fail(p, err, error);
     err = core_new(p->mem, omap_lmdb_map(p->map), NULL, &p->core);
@@ -356,16 +357,13 @@ int store_process_main(int argc, char **argv)
                 STORE_PROCESS_ARGUMENT);
         return 2;
     }
-    int err = store_dir_prepare(dir, p->dir, error, sizeof(error));
+    int err = store_dir_prepare(dir, p->dir, &p->dir_fd, error, sizeof(error));
     if (err)
         return process_fail(p, err, error);
     if (!process_detach())
         return process_fail(p, KELPIE_E_IO, "the store process cannot detach itself");
     process_prepare_crash(p);
     process_signals();
-    p->dir_fd = open(p->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (p->dir_fd < 0)
-        return process_fail(p, KELPIE_E_IO, "the store directory cannot be opened");
     pid_t holder = 0;
     err = process_lock(p, &holder);
     if (err > 0) {

@@ -66,16 +66,18 @@ static int reader_result(const struct reader *r)
 
 /* ---- client to process */
 
-void store_encode_hello(struct buf *out, struct uuid client)
+void store_encode_hello(struct buf *out, struct uuid client, bool knows_copies)
 {
     size_t at = frame_begin(out, STORE_MSG_HELLO);
     buf_append_u32(out, STORE_PROTOCOL_MAGIC);
     buf_append_u16(out, STORE_PROTOCOL_VERSION);
     buf_append(out, client.b, sizeof(client.b));
+    if (knows_copies)
+        buf_append_u8(out, 1);
     frame_end(out, at);
 }
 
-int store_decode_hello(struct bytes body, struct uuid *client)
+int store_decode_hello(struct bytes body, struct uuid *client, bool *knows_copies)
 {
     struct reader r = reader_of(body);
     uint32_t magic = reader_u32(&r);
@@ -85,6 +87,7 @@ int store_decode_hello(struct bytes body, struct uuid *client)
     if (version != STORE_PROTOCOL_VERSION)
         return KELPIE_E_VERSION; /* what follows is for that version to say */
     struct bytes id = reader_raw(&r, sizeof(client->b));
+    *knows_copies = r.ok && !reader_end(&r) && reader_u8(&r) == 1;
     if (reader_result(&r))
         return KELPIE_E_PROTOCOL;
     memcpy(client->b, id.data, sizeof(client->b));

@@ -27,10 +27,10 @@
     (STORE_FRAME_HEAD + 64u + STORE_READS_MAX * 8u + STORE_ROWS_MAX * 8u + STORE_READ_BYTES_MAX)
 
 enum store_msg {
-    STORE_MSG_HELLO = 1,   /* client: magic u32, version u16, client id 16 */
-    STORE_MSG_READ = 2,    /* id u64, count u16, reads */
-    STORE_MSG_COMMIT = 3,  /* id u64, read version u64, count u16, ranges, count u16, writes */
-    STORE_MSG_WATCH = 4,   /* id u64, since version u64, key */
+    STORE_MSG_HELLO = 1,  /* client: magic u32, version u16, client id 16, and u8 1: knows copies */
+    STORE_MSG_READ = 2,   /* id u64, count u16, reads */
+    STORE_MSG_COMMIT = 3, /* id u64, read version u64, count u16, ranges, count u16, writes */
+    STORE_MSG_WATCH = 4,  /* id u64, since version u64, key */
     STORE_MSG_UNWATCH = 5, /* id u64 */
     STORE_MSG_PING = 6,    /* number u64 */
 
@@ -58,7 +58,8 @@ int store_frame_next(struct bytes received, size_t max, struct store_frame *out)
 
 /* ---- client to process. Encoders append one frame. */
 
-void store_encode_hello(struct buf *out, struct uuid client);
+/* `knows_copies`: it reads a store that is a copy (a program for operators, no node). */
+void store_encode_hello(struct buf *out, struct uuid client, bool knows_copies);
 void store_encode_read(struct buf *out, uint64_t id, const struct store_read *reads, size_t count);
 void store_encode_commit(struct buf *out, uint64_t id, uint64_t read_version,
                          const struct key_range *ranges, size_t range_count,
@@ -69,7 +70,7 @@ void store_encode_ping(struct buf *out, uint64_t number);
 
 /* Decoders: 0, KELPIE_E_PROTOCOL, for a hello also KELPIE_E_VERSION. Bytes are borrowed from the
  * frame. Arrays have room for the bounds of env/store.h. */
-int store_decode_hello(struct bytes body, struct uuid *client) MUST_USE;
+int store_decode_hello(struct bytes body, struct uuid *client, bool *knows_copies) MUST_USE;
 int store_decode_read(struct bytes body, uint64_t *id, struct store_read *reads,
                       size_t *count) MUST_USE;
 

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "kelpie/error.h"
+#include "store/copy_mark.h"
 #include "store/store_protocol.h"
 
 #define SERVER_EVENTS 64
@@ -231,13 +232,33 @@ static void client_supersede(struct server_client *c)
     }
 }
 
+/* A copy that is put in its original's place is older than what its nodes remember: nodes do not get in
+ * before an operator has made it an epoch of its own. */
+static int refuse_copy(struct server_client *c)
+{
+    char why[COPY_WHY_SIZE];
+    int err = copy_mark_find(c->server->core, why);
+    if (err || !why[0])
+        return err;
+    store_encode_refused(&c->out, why);
+    return KELPIE_E_REFUSED;
+}
+
 static int request_hello(struct server_client *c, struct bytes body)
 {
-    int err = c->welcome ? KELPIE_E_PROTOCOL : store_decode_hello(body, &c->id);
+    bool knows_copies;
+    int err = c->welcome ? KELPIE_E_PROTOCOL : store_decode_hello(body, &c->id, &knows_copies);
     if (err == KELPIE_E_VERSION) {
         store_encode_refused(&c->out, "it speaks another protocol version");
         client_dirty(c);
         client_write(c);
+    }
+    if (!err && !knows_copies) {
+        err = refuse_copy(c);
+        if (err == KELPIE_E_REFUSED) {
+            client_dirty(c);
+            client_write(c);
+        }
     }
     if (err)
         return err;

@@ -23,6 +23,7 @@ struct store_socket {
     struct store_socket_env env;
     struct uuid client;
     char *dir;
+    bool knows_copies;
     char *executable;
     uint64_t lease_ns;
     unsigned idle_ms;
@@ -282,9 +283,11 @@ static bool socket_peer_ok(struct store_socket *s)
 static void socket_connect(struct store_socket *s)
 {
     uint64_t now = socket_now(s);
-    int dir_fd = open(s->dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (dir_fd < 0) {
-        socket_problem_errno(s, "nothing can be opened");
+    char why[STORE_ERROR_MAX];
+    int dir_fd;
+    int refused = store_dir_open(s->dir, &dir_fd, why, sizeof(why));
+    if (refused) {
+        socket_problem(s, refused, why);
         return;
     }
     s->fd = store_socket_connect(dir_fd);
@@ -308,7 +311,7 @@ static void socket_connect(struct store_socket *s)
     s->state = SOCKET_HELLO;
     s->heard_ns = now;
     buf_clear(&s->in);
-    store_encode_hello(&s->session.out, s->client);
+    store_encode_hello(&s->session.out, s->client, s->knows_copies);
     socket_set_tick(s, s->lease_ns / SOCKET_PINGS_PER_LEASE);
     socket_write(s);
 }
@@ -556,6 +559,7 @@ int store_socket_new(const struct store_socket_env *env, const struct store_sock
     if (o->executable)
         s->executable = mem_strndup(env->mem, o->executable, strlen(o->executable));
     s->lease_ns = (o->lease_ms ? o->lease_ms : SOCKET_LEASE_MS) * NS_PER_MS;
+    s->knows_copies = o->knows_copies;
     s->idle_ms = o->idle_ms;
     s->map_max = o->map_max;
     s->node_id = o->node_id;

@@ -45,6 +45,7 @@ struct store_socket_env {
 struct store_socket_options {
     const char *dir;            /* absolute, prepared (store_dir_prepare); copied */
     const char *executable;     /* what to start; NULL: /proc/self/exe; copied */
+    bool knows_copies;          /* also connects to a store that is a copy: no node does */
     unsigned lease_ms;          /* silent for so long: killed; 0: SOCKET_LEASE_MS */
     unsigned idle_ms;           /* the process ends without clients; 0: its default */
     unsigned long long map_max; /* bound of the store's file; 0: its default */

@@ -57,7 +57,7 @@ static void fuzz_server(struct bytes input)
     store_server_adopt(server, fds[1]);
     struct buf hello;
     buf_init(&hello, mem);
-    store_encode_hello(&hello, (struct uuid){.b = {1}});
+    store_encode_hello(&hello, (struct uuid){.b = {1}}, false);
     ssize_t sent = send(fds[0], hello.data, hello.len, MSG_NOSIGNAL);
     sent += send(fds[0], input.data, input.len, MSG_NOSIGNAL);
     for (int i = 0; i < 4 && sent > 0; i++)
@@ -78,10 +78,11 @@ static void fuzz_requests(struct bytes body, struct buf *out)
     struct store_commit_msg commit;
     struct uuid client;
     uint64_t id, since;
+    bool knows;
     size_t count;
     struct bytes key;
-    if (store_decode_hello(body, &client) == 0)
-        store_encode_hello(out, client);
+    if (store_decode_hello(body, &client, &knows) == 0)
+        store_encode_hello(out, client, knows);
     if (store_decode_read(body, &id, reads, &count) == 0)
         store_encode_read(out, id, reads, count);
     if (store_decode_commit_head(body, &commit) == 0 &&

@@ -84,4 +84,11 @@ like "events in JSON" "$("$kelpie" -w json events --no-follow | head -n 1)" '^\{
 says 0 'records, 2 nodes, [0-9]+ actors, 0 problems$' "$kelpie" store check --data-dir "$work/data"
 says 0 '"problems":\[\]\}$' "$kelpie" -w json store check --store "lmdb:$work/data/store"
 says 0 'registry/actors/counter/a placed=true' "$kelpie" store dump --data-dir "$work/data"
-says 0 ' 0 records, 0 nodes' "$kelpie" store check --data-dir "$work/data" --prefix other
+says 1 "no cluster under the prefix 'other' in store lmdb:" "$kelpie" store check --data-dir "$work/data" --prefix other
+says 1 "no cluster under the prefix 'other' in store lmdb:" "$kelpie" store dump --data-dir "$work/data" --prefix other
+mkdir -m 700 "$work/empty"
+for command in check dump format restored; do
+    says 1 "there is no store in $work/empty \(the directory holds no data.mdb\)" \
+        "$kelpie" store $command --store "lmdb:$work/empty"
+done
+is 'files in an empty directory' "$(ls -A "$work/empty")" ""

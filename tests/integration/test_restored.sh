@@ -26,6 +26,17 @@ says 2 'usage: kelpie store backup DIR' "$kelpie" store backup
 is 'files of the copy' "$(ls "$work/copy")" data.mdb
 is 'mode of the copy' "$(stat -c %a "$work/copy/data.mdb")" 600
 
+# Read in place: nothing is made in it, though it be read-only.
+chmod 0500 "$work/copy"
+says 0 ' 0 problems$' "$kelpie" store check --store "lmdb:$work/copy"
+says 0 'counter/a' "$kelpie" store dump --store "lmdb:$work/copy"
+is 'files of the copy' "$(ls -A "$work/copy")" data.mdb
+chmod 0700 "$work/copy"
+if mkdir "$work/ro" && mount --bind "$work/copy" "$work/ro" 2>/dev/null; then
+    mount -o remount,ro,bind "$work/ro" && says 0 ' 0 problems$' "$kelpie" store check --store "lmdb:$work/ro"
+    umount "$work/ro"
+fi
+
 # What happens after the copy is lost by the restore.
 for i in 8 9; do says 0 "$i" ask n1 call counter/a add 1; done
 
@@ -44,6 +55,10 @@ mv "$work/data/store" "$work/data/broken"
 mv "$work/copy" "$work/data/store"
 before=$(dump "$store")
 like 'the copy' "$before" 'cluster/nodes/n3 .*Active'
+# It says that it is a copy: no node gets in before the step is done.
+says 1 'refuses this program: it is a copy that .*store backup.* made; stop all nodes and run .*store restored' \
+    timeout 20 "$kelpied" --node-id n1 --data-dir "$work/data" --listen 127.0.0.1:0 --rpc-listen 127.0.0.1:0
+kill_store
 says 0 ' 0 problems' "$kelpie" store check --store "$store"
 says 0 "epoch 1, cluster [0-9a-f-]+ \(was $cluster\), 3 nodes and [0-9]+ actors released" \
     "$kelpie" store restored --store "$store"

@@ -26,6 +26,7 @@
 #include "kelpie/error.h"
 #include "store/heap_mem.h"
 #include "store/load.h"
+#include "store/omap_lmdb.h"
 #include "store/store_dir.h"
 #include "store/store_fixture.h"
 #include "store/store_process.h"
@@ -382,6 +383,35 @@ static void write_data(const char *data, size_t len, size_t size)
     close(fd);
 }
 
+/* What was checked is what is used, though another directory has its name by then. */
+static void test_directory_is_the_one_checked(void **state)
+{
+    (void)state;
+    char path[STORE_PATH_MAX], moved[STORE_PATH_MAX + 8], found[STORE_PATH_MAX];
+    int fd;
+    struct stat st;
+    store_sentence(path, sizeof(path), "%s/one", dir);
+    store_sentence(moved, sizeof(moved), "%s.moved", path);
+    assert_int_equal(store_dir_prepare(path, found, &fd, error, sizeof(error)), 0);
+    assert_int_equal(rename(path, moved), 0);
+    assert_int_equal(mkdir(path, 0700), 0);
+    struct mem heap = env.mem;
+    struct omap_lmdb *map;
+    const struct omap_lmdb_options o = {.name = path};
+    assert_int_equal(omap_lmdb_open(heap, fd, &o, &map, error, sizeof(error)), 0);
+    omap_lmdb_close(map);
+    int lock = store_lock_open(fd);
+    assert_true(lock >= 0);
+    close(lock);
+    close(fd);
+    store_sentence(found, sizeof(found), "%s/data.mdb", moved);
+    assert_int_equal(stat(found, &st), 0);
+    store_sentence(found, sizeof(found), "%s/lock", moved);
+    assert_int_equal(stat(found, &st), 0);
+    assert_int_equal(rmdir(path), 0); /* nothing is in it */
+    fixture_remove_dir(moved);
+}
+
 static void test_bad_directories(void **state)
 {
     (void)state;
@@ -393,8 +423,19 @@ static void test_bad_directories(void **state)
     close(open(path, O_CREAT | O_WRONLY, 0700));
     refused(path, KELPIE_E_IO, "is not a directory");
     unlink(path);
-    assert_int_equal(chmod(dir, 0750), 0);
-    refused(dir, KELPIE_E_INVALID, "has mode 0750");
+    assert_int_equal(chmod(dir, 0705), 0);
+    refused(dir, KELPIE_E_INVALID, "has mode 0705");
+    /* A group that this program is of may, as orchestrators set it. */
+    assert_int_equal(chmod(dir, 02770), 0);
+    assert_int_equal(store_dir_prepare(dir, path, NULL, error, sizeof(error)), 0);
+    assert_string_equal(path, dir);
+    if (geteuid() == 0) {
+        assert_int_equal(chown(dir, (uid_t)-1, 12345), 0);
+        assert_int_equal(chmod(dir, 0770), 0);
+        refused(dir, KELPIE_E_INVALID,
+                "has mode 0770, and this program is not of its group (12345)");
+        assert_int_equal(chown(dir, (uid_t)-1, 0), 0);
+    }
     assert_int_equal(chmod(dir, 0700), 0);
     assert_int_equal(store_open(url, &env, NULL, &h, error, sizeof(error)), KELPIE_E_INVALID);
     if (geteuid() == 0) {
@@ -630,23 +671,15 @@ int main(int argc, char **argv)
     if (argc > 1 && !strcmp(argv[1], STORE_PROCESS_ARGUMENT))
         return process_store_main(argc, argv);
     const struct CMUnitTest tests[] = {
-        PROCESS_TEST(test_killed_under_load),
-        PROCESS_TEST(test_frozen_store),
-        PROCESS_TEST(test_frozen_client),
-        PROCESS_TEST(test_idle_end),
-        PROCESS_TEST(test_start_race),
-        PROCESS_TEST(test_stuck_start),
-        PROCESS_TEST(test_file_limit),
-        PROCESS_TEST(test_map_limit),
-        PROCESS_TEST(test_full_disk),
-        PROCESS_TEST(test_bad_directories),
-        PROCESS_TEST(test_bad_files),
-        PROCESS_TEST(test_other_versions),
-        PROCESS_TEST(test_damage),
-        PROCESS_TEST(test_long_path),
-        PROCESS_TEST(test_no_executable),
-        PROCESS_TEST(test_other_program),
-        PROCESS_TEST(test_watch_latency),
+        PROCESS_TEST(test_killed_under_load), PROCESS_TEST(test_frozen_store),
+        PROCESS_TEST(test_frozen_client),     PROCESS_TEST(test_idle_end),
+        PROCESS_TEST(test_start_race),        PROCESS_TEST(test_stuck_start),
+        PROCESS_TEST(test_file_limit),        PROCESS_TEST(test_map_limit),
+        PROCESS_TEST(test_full_disk),         PROCESS_TEST(test_directory_is_the_one_checked),
+        PROCESS_TEST(test_bad_directories),   PROCESS_TEST(test_bad_files),
+        PROCESS_TEST(test_other_versions),    PROCESS_TEST(test_damage),
+        PROCESS_TEST(test_long_path),         PROCESS_TEST(test_no_executable),
+        PROCESS_TEST(test_other_program),     PROCESS_TEST(test_watch_latency),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -125,7 +125,7 @@ static struct uuid client_id(uint8_t n)
 
 static void peer_hello(struct served *s, struct peer *p, uint8_t n)
 {
-    store_encode_hello(&p->out, client_id(n));
+    store_encode_hello(&p->out, client_id(n), false);
     peer_send(p);
     turn(s);
     (void)peer_expect(p, STORE_MSG_WELCOME);
@@ -201,7 +201,7 @@ static void test_superseded(void **state)
     peer_send(&old);
     encode_put(&other.out, 1, "other", bytes_of_str("1"));
     peer_send(&other);
-    store_encode_hello(&new.out, client_id(1));
+    store_encode_hello(&new.out, client_id(1), false);
     peer_send(&new);
     turn(&s);
     (void)peer_expect(&new, STORE_MSG_WELCOME);
@@ -230,7 +230,7 @@ static void test_version(void **state)
     struct peer p;
     serve(&s);
     peer_open(&s, &p);
-    store_encode_hello(&p.out, client_id(1));
+    store_encode_hello(&p.out, client_id(1), false);
     p.out.data[STORE_FRAME_HEAD + 5]++; /* the version's low byte */
     peer_send(&p);
     turn(&s);
@@ -305,7 +305,7 @@ static void test_trickle(void **state)
     struct peer p;
     serve(&s);
     peer_open(&s, &p);
-    store_encode_hello(&p.out, client_id(1));
+    store_encode_hello(&p.out, client_id(1), false);
     encode_put(&p.out, 7, "k", bytes_of_str("1"));
     for (size_t i = 0; i < p.out.len; i++) {
         assert_int_equal(send(p.fd, p.out.data + i, 1, 0), 1);

@@ -27,6 +27,7 @@ bool cli_store_is_fdb(const char *url)
 static bool store_exists(const char *url, char *why, size_t why_size)
 {
     struct stat st;
+    char file[STORE_URL_MAX + 16];
     if (cli_store_is_fdb(url))
         return true;
     if (strncmp(url, "lmdb:", 5) != 0) {
@@ -35,9 +36,11 @@ static bool store_exists(const char *url, char *why, size_t why_size)
                        strcmp(url, "memory:") == 0 ? " (a memory store is in its node alone)" : "");
         return false;
     }
-    if (stat(url + 5, &st) == 0)
+    (void)snprintf(file, sizeof(file), "%s/data.mdb", url + 5);
+    if (stat(file, &st) == 0)
         return true;
-    (void)snprintf(why, why_size, "there is no store in %s; --store says where it is", url + 5);
+    (void)snprintf(why, why_size, "there is no store in %s%s; --store says where it is", url + 5,
+                   stat(url + 5, &st) == 0 ? " (the directory holds no data.mdb)" : "");
     return false;
 }
 
@@ -56,7 +59,7 @@ int cli_store_url(const struct cli *cli, char *url, size_t size, char *why, size
     return CLI_OK;
 }
 
-static int open_store(struct store_command *c, char *why, size_t why_size)
+static int open_store(struct store_command *c, bool only_reads, char *why, size_t why_size)
 {
     const struct options *o = &c->cli->options;
     const char *prefix = setting(o, "prefix", "KELPIE_PREFIX");
@@ -76,17 +79,19 @@ static int open_store(struct store_command *c, char *why, size_t why_size)
         .log_level = LOG_ERROR,
         .store_url = c->url,
         .fdb_library = setting(o, "fdb-library", "KELPIE_FDB_LIBRARY"),
+        .knows_copies = true,
+        .only_reads = only_reads,
     };
     return world_bind_init(&c->world, &w, why, why_size) ? CLI_FAILED : CLI_OK;
 }
 
-int cli_with_store(struct cli *cli, int (*run)(struct store_command *c))
+static int with_store(struct cli *cli, bool only_reads, int (*run)(struct store_command *c))
 {
     char why[CONFIG_WHY_SIZE];
     struct store_command *c = calloc(1, sizeof(*c));
     CHECK(c != NULL);
     c->cli = cli;
-    int status = open_store(c, why, sizeof(why));
+    int status = open_store(c, only_reads, why, sizeof(why));
     if (status == CLI_OK)
         status = run(c);
     else
@@ -95,6 +100,19 @@ int cli_with_store(struct cli *cli, int (*run)(struct store_command *c))
     json_decref(c->problems);
     free(c);
     return status;
+}
+
+int cli_with_store(struct cli *cli, int (*run)(struct store_command *c))
+{
+    return with_store(cli, false, run);
+}
+
+/* Under another prefix nothing is wrong, and nothing is what was meant. */
+static int say_unused(const struct store_command *c)
+{
+    say(CLI_PROGRAM, "there is no cluster under the prefix '%s' in store %s", c->scan.ks.prefix,
+        c->url);
+    return CLI_FAILED;
 }
 
 int cli_say_unreadable(const struct store_command *c)
@@ -134,12 +152,14 @@ static int run_check(struct store_command *c)
                      " actors, %" PRIu64 " problems\n",
                      c->url, c->scan.ks.prefix, n.records, n.nodes, n.actors, n.problems);
     }
+    if (n.records == 0)
+        return say_unused(c);
     return n.problems ? CLI_FAILED : CLI_OK;
 }
 
 int cli_store_check(struct cli *cli)
 {
-    return cli_with_store(cli, run_check);
+    return with_store(cli, true, run_check);
 }
 
 /* ---- dump ---- */
@@ -147,6 +167,7 @@ int cli_store_check(struct cli *cli)
 static void dump_row(void *arg, const struct store_row *row)
 {
     struct store_command *c = arg;
+    c->dumped++;
     struct buf line;
     buf_init(&line, c->world.env.mem);
     record_to_text(&c->scan.ks, row->key, row->value, &line);
@@ -158,10 +179,10 @@ static int run_dump(struct store_command *c)
 {
     if (scan_range(&c->scan, keys_all(&c->scan.ks), dump_row, c))
         return cli_say_unreadable(c);
-    return CLI_OK;
+    return c->dumped ? CLI_OK : say_unused(c);
 }
 
 int cli_store_dump(struct cli *cli)
 {
-    return cli_with_store(cli, run_dump);
+    return with_store(cli, true, run_dump);
 }

@@ -13,6 +13,7 @@ struct store_command {
     char url[STORE_URL_MAX];
     struct world_bind world;
     struct scan scan;
+    uint64_t dumped; /* rows */
     json_t *problems;
 };
 

@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "bin/kelpie/cli_store.h"
 #include "store/omap_lmdb.h"
@@ -25,13 +26,20 @@ int cli_store_backup(struct cli *cli)
         say(CLI_PROGRAM, "--store is '%.100s', but only lmdb:DIR can be copied", url);
         return CLI_FAILED;
     }
-    if (store_dir_prepare(to, path, why, sizeof(why)) ||
-        omap_lmdb_copy(url + 5, path, &size, why, sizeof(why))) {
+    int fd = -1, err = store_dir_prepare(to, path, &fd, why, sizeof(why));
+    if (!err) {
+        err = omap_lmdb_copy(url + 5, path, fd, &size, why, sizeof(why));
+        (void)close(fd);
+    }
+    if (err) {
         say(CLI_PROGRAM, "%s", why);
         return CLI_FAILED;
     }
     if (!cli->json) {
-        (void)printf("store %s copied to %s: %" PRIu64 " bytes\n", url, path, size);
+        (void)printf("store %s copied to %s: %" PRIu64
+                     " bytes; where it takes a store's place, \"kelpie "
+                     "store restored\" comes before any node\n",
+                     url, path, size);
         return CLI_OK;
     }
     json_t *body =

@@ -49,7 +49,9 @@ static int bind_store(struct world_bind *w, const struct world_options *o, char 
                                          .log_json = o->log_json,
                                          .fdb_library = o->fdb_library,
                                          .wait_for_store = o->wait_for_store,
-                                         .wait_option = o->wait_option};
+                                         .wait_option = o->wait_option,
+                                         .knows_copies = o->knows_copies,
+                                         .only_reads = o->only_reads};
     int err = o->fdb_library && strchr(o->fdb_library, '/')
                   ? file_trusted(o->fdb_library, -1, why, why_size)
                   : 0;

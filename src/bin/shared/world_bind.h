@@ -23,7 +23,8 @@ struct world_options {
     unsigned lease_ms;
     const char *fdb_library;
     bool wait_for_store;
-    const char *wait_option; /* of the program, that says so; NULL: none */
+    const char *wait_option;       /* of the program, that says so; NULL: none */
+    bool knows_copies, only_reads; /* see struct store_open_options */
 };
 
 /* `w` stays where it is. Returns 0, or an error with a sentence. */
