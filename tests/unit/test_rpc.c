@@ -9,8 +9,8 @@
 #include <cmocka.h>
 
 #include "kelpie/error.h"
+#include "lib/rpc_world.h"
 #include "rpc/rpc_message.h"
-#include "unit/rpc_world.h"
 
 static void an_answer_finds_its_call(void **state)
 {

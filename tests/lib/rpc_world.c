@@ -8,7 +8,7 @@
 #include <cmocka.h>
 
 #include "kelpie/error.h"
-#include "unit/rpc_world.h"
+#include "lib/rpc_world.h"
 
 static void *fake_alloc(void *ctx, size_t size)
 {
