@@ -7,6 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "bin/kelpie_sim/sim_child.h"
 #include "bin/kelpie_sim/sim_sweep.h"
 #include "kelpie/error.h"
 #include "sim/report/sim_report.h"
@@ -17,7 +18,7 @@
 #define DISASTER_MS_MIN 50
 #define PAST_VIOLATION_MS 100
 
-/* What a child tells; smaller than a pipe's buffer. */
+/* What a child tells. */
 struct told {
     bool broken;
     uint64_t events, at_ms;
@@ -41,8 +42,9 @@ static uint64_t now_s(void)
     return (uint64_t)t.tv_sec;
 }
 
-static _Noreturn void child(const struct sim_config *config, int fd)
+static void run_in_child(void *arg, int record)
 {
+    const struct sim_config *config = arg;
     struct sim_result r;
     struct told t = {0};
 
@@ -54,36 +56,23 @@ static _Noreturn void child(const struct sim_config *config, int fd)
         (void)snprintf(t.check, sizeof t.check, "%s", r.violations[0].check);
         (void)snprintf(t.text, sizeof t.text, "%s", r.violations[0].text);
     }
-    _exit(write(fd, &t, sizeof t) == sizeof t ? 0 : 3);
+    sim_child_tell(record, &t, sizeof t);
 }
 
-static int run_child(const struct sim_config *config, struct told *out)
+static int run_child(struct sim_config *config, struct told *out)
 {
-    int ends[2], status;
+    struct sim_child child;
+    char why[VIOLATION_TEXT_MAX];
+    int status, err = sim_child_start(&child, run_in_child, config);
 
-    if (pipe(ends))
-        return KELPIE_E_IO;
-    pid_t pid = fork();
-    if (pid < 0) {
-        (void)close(ends[0]);
-        (void)close(ends[1]);
-        return KELPIE_E_IO;
-    }
-    if (pid == 0) {
-        /* What an abort says belongs to none of the many tries. */
-        if (!freopen("/dev/null", "w", stderr))
-            _exit(3);
-        child(config, ends[1]);
-    }
-    (void)close(ends[1]);
-    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+    if (err)
+        return err;
+    while (waitpid(child.pid, &status, 0) < 0 && errno == EINTR)
         ;
-    if (read(ends[0], out, sizeof *out) != sizeof *out)
-        *out = (struct told){.broken = true,
-                             .check = "Abort",
-                             .at_ms = config->duration_ms,
-                             .text = "the simulator's process was ended by a failed assertion"};
-    (void)close(ends[0]);
+    if (sim_child_take(&child, status, out, sizeof *out, why, sizeof why))
+        return 0;
+    *out = (struct told){.broken = true, .check = "Abort", .at_ms = config->duration_ms};
+    memcpy(out->text, why, sizeof why);
     return 0;
 }
 

@@ -9,17 +9,18 @@
 #include <unistd.h>
 
 #include "bin/kelpie_sim/sim_again.h"
+#include "bin/kelpie_sim/sim_child.h"
 #include "kelpie/error.h"
 #include "sim/checkers/checks.h"
 #include "sim/report/sim_report.h"
 
+#define ABORT "Abort"
 #define PROGRESS_S 10
 #define SWEEP_ORDERED_MAX 1000000u
 #define TERMINAL_US 500000
 
 struct job {
-    pid_t pid; /* 0: free, or it runs again */
-    int fd;
+    struct sim_child child; /* pid 0: free, or it runs again */
     uint64_t seed;
     struct again again; /* the second run of the seed */
     struct hash128 first;
@@ -160,6 +161,16 @@ static void tell_failed(const struct sweep *s, uint64_t seed, const char *check)
             (unsigned long long)seed, check);
 }
 
+/* One that aborted told nobody when. */
+static void note_violation(struct sweep_result *out, uint64_t seed, const struct violation *v)
+{
+    buf_appendf(&out->failures, "seed %llu: %s at ", (unsigned long long)seed, v->check);
+    if (strcmp(v->check, ABORT) == 0)
+        buf_appendf(&out->failures, "an unknown time: %s\n", v->text);
+    else
+        buf_appendf(&out->failures, "%.3f s: %s\n", (double)v->at_ns / 1e9, v->text);
+}
+
 static void note_failure(struct sweep *s, const struct sim_result *r)
 {
     struct sweep_result *out = s->r;
@@ -167,9 +178,7 @@ static void note_failure(struct sweep *s, const struct sim_result *r)
     out->violations += r->violation_count;
     keep_failed(out, r->seed);
     for (unsigned i = 0; i < r->violation_count; i++)
-        buf_appendf(&out->failures, "seed %llu: %s at %.3f s: %s\n", (unsigned long long)r->seed,
-                    r->violations[i].check, (double)r->violations[i].at_ns / 1e9,
-                    r->violations[i].text);
+        note_violation(out, r->seed, &r->violations[i]);
     tell_failed(s, r->seed, r->violations[0].check);
     buf_appendf(&out->failures, "reproduce: ");
     report_reproduce(r->seed, s->o->overrides, &out->failures);
@@ -187,59 +196,32 @@ static void take(struct sweep *s, const struct sim_result *r)
         note_failure(s, r);
 }
 
-static bool write_all(int fd, const void *data, size_t len)
-{
-    const char *at = data;
-    while (len > 0) {
-        ssize_t n = write(fd, at, len);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return false;
-        at += n;
-        len -= (size_t)n;
-    }
-    return true;
-}
+struct run_in_child {
+    const struct sweep_options *o;
+    uint64_t seed;
+};
 
-static bool read_all(int fd, void *data, size_t len)
+static void run_in_child(void *arg, int record)
 {
-    char *at = data;
-    while (len > 0) {
-        ssize_t n = read(fd, at, len);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return false;
-        at += n;
-        len -= (size_t)n;
-    }
-    return true;
+    const struct run_in_child *run = arg;
+    struct sim_config config;
+    struct sim_result result;
+
+    run->o->configure(run->o->arg, run->seed, &config);
+    config.steps = steps_new(false);
+    sim_run_timed(&config, &result);
+    sim_child_tell(record, &result, sizeof result);
 }
 
 static int job_start(struct sweep *s, struct job *j, uint64_t seed)
 {
-    int ends[2];
+    struct run_in_child run = {.o = s->o, .seed = seed};
+    struct job started = {.seed = seed};
+    int err = sim_child_start(&started.child, run_in_child, &run);
 
-    if (pipe(ends))
-        return KELPIE_E_IO;
-    pid_t pid = fork();
-    if (pid < 0) {
-        (void)close(ends[0]);
-        (void)close(ends[1]);
-        return KELPIE_E_IO;
-    }
-    if (pid == 0) {
-        struct sim_config config;
-        struct sim_result result;
-        (void)close(ends[0]);
-        s->o->configure(s->o->arg, seed, &config);
-        config.steps = steps_new(false);
-        sim_run_timed(&config, &result);
-        _exit(write_all(ends[1], &result, sizeof result) ? 0 : 3);
-    }
-    (void)close(ends[1]);
-    *j = (struct job){.pid = pid, .fd = ends[0], .seed = seed};
+    if (err)
+        return err;
+    *j = started;
     s->running++;
     return 0;
 }
@@ -289,21 +271,16 @@ static void again_end(struct sweep *s, struct job *j)
                 s->o->overrides);
 }
 
-/* A result is smaller than a pipe's buffer, so whoever has exited has written all of it. */
 static void job_end(struct sweep *s, struct job *j, int status)
 {
     struct sim_result r;
+    char why[VIOLATION_TEXT_MAX];
 
-    if (!read_all(j->fd, &r, sizeof r)) {
+    if (!sim_child_take(&j->child, status, &r, sizeof r, why, sizeof why)) {
         r = (struct sim_result){.seed = j->seed, .violation_count = 1};
-        r.violations[0].check = "Abort";
-        (void)snprintf(r.violations[0].text, sizeof r.violations[0].text,
-                       "the simulator's process ended with %s %d",
-                       WIFSIGNALED(status) ? "signal" : "status",
-                       WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+        r.violations[0].check = ABORT;
+        memcpy(r.violations[0].text, why, sizeof why);
     }
-    (void)close(j->fd);
-    j->pid = 0;
     s->running--;
     take(s, &r);
     if (runs_twice(s, j->seed))
@@ -336,7 +313,7 @@ static void reap(struct sweep *s)
 
     for (unsigned i = 0; i < SWEEP_JOBS_MAX && pid > 0; i++) {
         struct job *j = &s->jobs[i];
-        if (j->pid == pid)
+        if (j->child.pid == pid)
             job_end(s, j, status);
         else if (j->again.pid == pid)
             again_end(s, j);
@@ -367,7 +344,7 @@ int sim_sweep(const struct sweep_options *o, struct mem mem, struct sweep_result
         bool more = !err && !(o->stop_at_first && out->failed_count) &&
                     (!o->wall_us_max || now_us() - s.started_us < o->wall_us_max);
         for (unsigned i = 0; i < o->jobs && more && s.next <= o->last; i++) {
-            if (s.jobs[i].pid || s.jobs[i].again.pid)
+            if (s.jobs[i].child.pid || s.jobs[i].again.pid)
                 continue;
             err = job_start(&s, &s.jobs[i], s.order ? s.order[s.next - o->first].seed : s.next);
             if (err)
