@@ -154,6 +154,7 @@ struct cluster {
     unsigned flags_in_a_row;      /* of lives of this process */
     uint64_t active_since_ns;     /* of the last life that was; 0: the wait was for that one */
     uint64_t rejoin_from_ns;      /* after a flag: not Active before */
+    uint64_t reached_ns;          /* when the last ping of the primary came; 0: never */
 
     struct heartbeat_op heartbeat;
     struct probe_op probe;

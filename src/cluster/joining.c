@@ -343,6 +343,19 @@ static void look_for_answers(const struct cluster *c, bool flagged, size_t *awak
     }
 }
 
+/* After a flag: the way to the others is not enough, for a node may dial where nobody can dial it.
+ * The primary, as long as one lives, dials those that join after a flag once a heartbeat. */
+static bool is_reached(const struct cluster *c)
+{
+    uint64_t lease_ns = timing_lease_ns(&c->config.timing);
+    const struct known_node *k =
+        c->primary_known && !c->primary.vacant ? known_find(c, c->primary.node_id) : NULL;
+    struct silence s;
+    bool lives = k && k->state == NODE_ACTIVE && uuid_equal(k->life.boot, c->primary.boot) &&
+                 !detector_silent(&c->detector, &k->life, &s);
+    return !lives || (c->reached_ns && env_now_ns(c->env) - c->reached_ns < lease_ns);
+}
+
 void step_joining(struct cluster *c)
 {
     size_t active = 0, awake, given;
@@ -358,7 +371,8 @@ void step_joining(struct cluster *c)
     for (size_t i = 0; i < c->node_count; i++)
         active += c->nodes[i].state == NODE_ACTIVE;
     look_for_answers(c, flagged, &awake, &given);
-    bool enough = flagged ? 2 * given > awake : given > 0;
+    bool reached = !flagged || is_reached(c);
+    bool enough = flagged ? 2 * given > awake && reached : given > 0;
     bool waits = flagged && env_now_ns(c->env) < c->rejoin_from_ns;
     if (active == 0)
         SOMETIMES("join-completes-alone");
@@ -372,7 +386,10 @@ void step_joining(struct cluster *c)
     SOMETIMES("join-unanswered-yet");
     if (waits && enough)
         SOMETIMES("return-waits");
-    if (flagged)
+    if (!reached)
+        set_reason(c,
+                   "joining after a grey failure: the primary has not reached this node directly");
+    else if (flagged)
         set_reason(c,
                    "joining after a grey failure: %zu of %zu active nodes have answered directly, "
                    "more than half must%s",

@@ -117,6 +117,8 @@ static bool is_primary(const struct cluster *c, const struct rpc_identity *who)
 static void serve_ping(void *arg, const struct rpc_request *request)
 {
     struct cluster *c = arg;
+    if (is_primary(c, &request->from))
+        c->reached_ns = env_now_ns(c->env);
     if (c->state != NODE_ACTIVE || !cluster_may_act(c)) {
         rpc_reply(c->rpc, request, KELPIE_E_UNAVAILABLE, bytes_of("", 0));
         return;

@@ -270,10 +270,21 @@ bool majority_reached(const struct cluster *c)
     return 2 * reached > voters;
 }
 
+/* Who joins after a flag hears by that that others get to it, and not only it to them. */
+static void ping_flagged(struct cluster *c)
+{
+    for (size_t i = 0; i < c->node_count; i++) {
+        const struct known_node *k = &c->nodes[i];
+        if (k->state == NODE_JOINING && k->flagged)
+            peer_ping(c, &k->life, k->addr);
+    }
+}
+
 void primary_beat(struct cluster *c)
 {
     uint64_t now = env_now_ns(c->env);
     ping_members(c);
+    ping_flagged(c);
     if (!c->scanned || majority_reached(c))
         c->majority_seen_ns = now;
     else if (now - c->majority_seen_ns >= timing_lease_ns(&c->config.timing) &&
