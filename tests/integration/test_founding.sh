@@ -6,7 +6,9 @@
 store=$work/data/store
 founded() { "$kelpie" store dump --store "lmdb:$store" | grep -q cluster/format; }
 reason_like() { # ID PATTERN
-    ask "$1" -w json status | grep -qE "$2"
+    local text
+    text=$(ask "$1" -w json status) # ends with 3, as something is missing
+    [[ $text =~ $2 ]]
 }
 
 nodes_up n1 n2 n3

@@ -80,7 +80,9 @@ new=$(ask n1 -w json status | json_of cluster)
 is 'incarnation of n1' "$(ask n1 -w json status | json_of incarnation)" 1000000001
 
 # ---- the old life wakes up: it ends, and its node joins anew
-kill -CONT "$sleeper" "${supervisor[n3]}"
+kill -CONT "$sleeper" # first: its supervisor would take it for hung before it says a word
+within 10 log_has n3 event=other_epoch
+kill -CONT "${supervisor[n3]}"
 node_wait n3 2
 log_has n3 event=other_epoch && ok || fail 'n3 did not notice'
 [ "$(child_of n3)" != "$sleeper" ] && ok || fail 'the old process of n3 still runs'
