@@ -119,6 +119,7 @@ static bool had_to_compare(const struct world *w, enum check c)
     case CHECK_GREY_MAJORITY:
     case CHECK_GREY_OUT:
     case CHECK_GREY_RETURN:
+    case CHECK_DIALS: /* who is alone dials nobody */
     case CHECK_STRANGERS:
         return false;
     default:

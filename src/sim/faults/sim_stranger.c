@@ -94,6 +94,7 @@ static bool may_answer(enum strike strike, int status)
         return status == KELPIE_E_NOT_HERE || status == KELPIE_E_UNAVAILABLE ||
                status == KELPIE_E_STORE_FOREIGN;
     case STRIKE_COMMAND:
+    case STRIKE_NONSENSE: /* what was cut off may be the payload alone */
         return status != 0;
     case STRIKE_PING:
         return true;
