@@ -145,6 +145,8 @@ const struct mutant_info mutant_table[] = {
     {"lastdecides",
      "the last attempt of a call decides, though an earlier one may have been applied",
      "AppliedIsTrue", NULL},
+    {"copytaken", "a request that the network delivers twice is taken twice", "AppliedIsTrue",
+     NULL},
     {"fullrepeat", "a full mailbox refuses a repeat whose first is in it", "AppliedIsTrue", NULL},
     {"followerno", "a repeat that gives its place up is told that it was not applied",
      "AppliedIsTrue", NULL},

@@ -164,13 +164,19 @@ static enum net_standing on_request(struct rpc *rpc, const struct net_from *from
 {
     int fault = head_fault(rpc, m);
 
-    if (fault)
-        return on_head_fault(rpc, from, m, payload, fault);
-    if (rpc_message_decode(payload, m))
+    if (!fault && rpc_message_decode(payload, m))
         return refuse(rpc, from->somewhere, KELPIE_E_PROTOCOL, "a message is malformed");
-    if (!speaks_as_itself(from, &m->from))
+    if (!fault && !speaks_as_itself(from, &m->from))
         return refuse(rpc, from->somewhere, KELPIE_E_PROTOCOL,
                       "a message names another node than the one that its sender proved to be");
+    /* A refusal of the one copy would be no answer to the other. */
+    if (!MUTANT("copytaken") && rpc_seen_before(&rpc->seen, rpc->env->mem, from->conn, m->id)) {
+        SOMETIMES("request-arrives-twice");
+        rpc->dropped++;
+        return NET_STRANGER;
+    }
+    if (fault)
+        return on_head_fault(rpc, from, m, payload, fault);
 
     struct rpc_request request = {
         .from = m->from,
@@ -267,6 +273,7 @@ void rpc_init(struct rpc *rpc, const struct env *env)
 {
     *rpc = (struct rpc){.env = env};
     map_init(&rpc->calls);
+    rpc_seen_init(&rpc->seen);
     buf_init(&rpc->out, env->mem);
     buf_init(&rpc->scratch, env->mem);
     /* Answers meant for an earlier life at this address find no call. */
@@ -278,6 +285,7 @@ void rpc_deinit(struct rpc *rpc)
 {
     CHECK(rpc->calls.count == 0);
     rpc->env->net.ops->receive(rpc->env->net.ctx, NULL, NULL);
+    rpc_seen_deinit(&rpc->seen, rpc->env->mem);
     buf_deinit(&rpc->out);
     buf_deinit(&rpc->scratch);
 }

@@ -7,7 +7,7 @@
  * message says of its sender is believed further than that: an answer counts when it comes on the
  * connection to the node that was asked and names the life that was asked. A request that reaches
  * another life of a node is answered NOT_HERE, one of another cluster STORE_FOREIGN; a zero id
- * matches nothing. Messages are best effort (env/net.h): a call ends with an answer, at its
+ * matches nothing. A request is taken once, though the network brings it twice. Messages are best effort (env/net.h): a call ends with an answer, at its
  * deadline, or when a view without the target says it is gone; what it did there is then not known,
  * and callers repeat it with the same request id.
  */
@@ -19,6 +19,7 @@
 #include "base/map.h"
 #include "base/uuid.h"
 #include "env/env.h"
+#include "rpc/rpc_seen.h"
 
 #define RPC_NODE_ID_MAX 128
 #define RPC_CALLS_MAX 65536 /* outstanding calls of one node */
@@ -79,6 +80,7 @@ struct rpc {
     struct rpc_identity self;
     struct map calls;
     uint64_t next_id;
+    struct rpc_seen seen;
     struct {
         rpc_handler_fn *fn;
         void *arg;

@@ -43,7 +43,7 @@ static void an_error_is_an_answer(void **state)
     ASSERT_DONE(&o, KELPIE_E_MAILBOX_FULL);
 }
 
-static void duplicate_answers_are_ignored(void **state)
+static void what_arrives_twice_is_taken_once(void **state)
 {
     struct world *w = *state;
     struct outcome o;
@@ -52,9 +52,54 @@ static void duplicate_answers_are_ignored(void **state)
     call_text(w, &o, "twice");
     deliver(w);
     ASSERT_DONE(&o, 0);
-    assert_int_equal(w->nodes[1].handled, 2);
-    assert_int_equal(w->nodes[0].rpc.dropped, 3);
+    assert_int_equal(w->nodes[1].handled, 1);
+    assert_int_equal(w->nodes[1].rpc.dropped, 1);
+    assert_int_equal(w->nodes[0].rpc.dropped, 1);
     assert_int_equal(w->nodes[0].bad_count, 0);
+}
+
+/* The network may overtake, and call ids pass zero. */
+static void a_window_tells_ids_that_came_from_those_that_did_not(void **state)
+{
+    static const struct {
+        uint64_t conn, id;
+        bool before;
+    } t[] = {
+        {1, 100, false},
+        {1, 100, true},
+        {1, 99, false},
+        {1, 99, true},
+        {2, 99, false}, /* of another connection */
+        {1, 110, false},
+        {1, 105, false},
+        {1, 105, true},
+        {1, 100, true},
+        {1, 110 + RPC_SEEN_IDS - 6, false},
+        {1, 105, true},
+        {1, 106, false},
+        {1, 103, true}, /* never came, and too old to tell */
+        {1, 10 * RPC_SEEN_IDS, false},
+        {1, 10 * RPC_SEEN_IDS - 1, false},
+        {1, 110, true},
+        {3, UINT64_MAX, false},
+        {3, 1, false},
+        {3, UINT64_MAX, true},
+        {3, UINT64_MAX - 1, false},
+        {3, 1, true},
+    };
+    struct world *w = *state;
+    struct mem mem = w->nodes[0].rpc.env->mem;
+    struct rpc_seen s;
+
+    rpc_seen_init(&s);
+    for (size_t i = 0; i < sizeof t / sizeof t[0]; i++)
+        assert_int_equal(rpc_seen_before(&s, mem, (struct net_conn){t[i].conn}, t[i].id),
+                         t[i].before);
+    for (uint64_t c = 4; c < 2 * RPC_SEEN_CONNS_MAX; c++)
+        assert_false(rpc_seen_before(&s, mem, (struct net_conn){c}, 7));
+    assert_int_equal(s.count, RPC_SEEN_CONNS_MAX);
+    assert_true(rpc_seen_before(&s, mem, (struct net_conn){2 * RPC_SEEN_CONNS_MAX - 1}, 7));
+    rpc_seen_deinit(&s, mem);
 }
 
 static void a_call_ends_at_its_deadline_and_a_late_answer_is_dropped(void **state)
@@ -215,7 +260,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(an_answer_finds_its_call),
         T(an_error_is_an_answer),
-        T(duplicate_answers_are_ignored),
+        T(what_arrives_twice_is_taken_once),
+        T(a_window_tells_ids_that_came_from_those_that_did_not),
         T(a_call_ends_at_its_deadline_and_a_late_answer_is_dropped),
         T(a_cancelled_call_completes_soon_and_once),
         T(a_boot_that_is_gone_fails_its_calls_alone),

@@ -54,6 +54,7 @@ static void zero_ids_match_nothing(void **state)
     for (size_t i = 1; i < ARRAY_LEN(cases); i++) {
         struct rpc_message m = cases[i].m;
 
+        m.id = i;
         if (i == 1)
             m.target_boot = uuid_filled(0);
         if (i == 2)
