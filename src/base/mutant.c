@@ -147,9 +147,11 @@ const struct mutant_info mutant_table[] = {
      "AppliedIsTrue", NULL},
     {"copytaken", "a request that the network delivers twice is taken twice", "AppliedIsTrue",
      NULL},
-    {"fullrepeat", "a full mailbox refuses a repeat whose first is in it", "AppliedIsTrue", NULL},
+    {"fullrepeat", "a full mailbox refuses a repeat whose first is in it", "AppliedIsTrue",
+     "a node repeats what had no answer, and from then on no refusal decides: the caller waits "
+     "longer, and is told nothing untrue"},
     {"followerno", "a repeat that gives its place up is told that it was not applied",
-     "AppliedIsTrue", NULL},
+     "AppliedIsTrue", "as with fullrepeat"},
     {"slowlapse", "the lease is not looked at when a handler has returned", "Linearizable",
      "what it wrote is fenced, and what it read was true when the request came, while the lease ran"},
     {"dropmail", "waiting messages are dropped when an activation ends", "NothingKept", NULL},
