@@ -35,6 +35,7 @@ static void deactivate(struct kelpie_actor *actor)
 
 static const struct kelpie_class busy = {
     .abi = KELPIE_ABI_VERSION,
+    .size = sizeof(struct kelpie_class),
     .type = "busy",
     .placement = KELPIE_PLACE_LEAST_LOADED,
     .idle_ms = 2000,

@@ -452,7 +452,7 @@ static void calls_more(struct world *w, struct sim_event *e)
         actor_id(id, c->next++);
         c->in_flight++;
         process_enter(n->p, PROCESS_CALL, c->next);
-        actors_call(node_actors(n->node), SCALE_TYPE, id, "get", "", bytes_of("", 0),
+        actors_call(node_actors(n->node), SCALE_TYPE, id, "get", "", 0, bytes_of("", 0),
                     CALL_DEADLINE_MS, on_answer, c);
         process_leave(n->p);
     }

@@ -184,6 +184,7 @@ static int receive(struct kelpie_actor *actor, const struct kelpie_message *mess
 
 static const struct kelpie_class chat = {
     .abi = KELPIE_ABI_VERSION,
+    .size = sizeof(struct kelpie_class),
     .type = "chat",
     .placement = KELPIE_PLACE_LEAST_LOADED,
     .idle_ms = 60 * 1000,

@@ -51,7 +51,13 @@
     X(28, LIMIT, "limit", 503, 1, NO, "a bound was reached")                                       \
     X(29, IO, "io", 500, 0, UNKNOWN, "the system refused an operation")                            \
     X(30, ALIVE, "alive", 409, 0, NO, "a live node has this id")                                   \
-    X(31, FORBIDDEN, "forbidden", 403, 0, NO, "this is not done for who asks so")
+    X(31, FORBIDDEN, "forbidden", 403, 0, NO, "this is not done for who asks so")                  \
+    X(32, TOO_LATE, "too_late", 409, 0, UNKNOWN,                                                   \
+      "the request is older than what the actor remembers; it did nothing now, but an earlier "    \
+      "attempt may have been applied")                                                             \
+    X(33, REQUEST_ID_REUSED, "request_id_reused", 409, 0, NO,                                      \
+      "the request id was used for another request: other caller, method or body")                 \
+    X(34, TOO_MANY, "too_many", 429, 1, NO, "the actor remembers as many young requests as it can")
 
 /* Numbers are 1 to this. */
 #define KELPIE_ERROR_ONE(num, NAME, name, http, retry, applied, text) +1

@@ -4,7 +4,15 @@
  * A class is a table of callbacks. Every callback runs on the node's loop thread, one at a time per
  * actor, and must return soon: a handler that runs longer than the node's lease costs the node its
  * lease. What a callback changes in the actor's state is committed in one transaction with the
- * reply and the request id; if the callback fails, or the commit does, the changes are dropped.
+ * reply and the request id; if the callback fails, the changes are dropped.
+ *
+ * While a commit is in flight, further messages are handled on what the actor is about to be; no
+ * reply leaves the node before all that its message has seen is committed. If a commit does not land,
+ * the activation ends without `deactivate`, with all memory of the class's own (kelpie_actor_alloc
+ * frees itself), and the messages that ran since are handled again by a new activation. So a callback
+ * may run more than once for one message, its changes take effect once; and memory of the class's own
+ * may be ahead of what is committed, never behind what the callback was shown. What a callback does to
+ * the world outside is not taken back.
  */
 #ifndef KELPIE_KELPIE_H
 #define KELPIE_KELPIE_H
@@ -16,7 +24,7 @@
 #include "kelpie/error.h"
 
 /* Grows when this header changes incompatibly. A class of another version is refused when loaded. */
-#define KELPIE_ABI_VERSION 1
+#define KELPIE_ABI_VERSION 2
 
 #define KELPIE_STATE_BYTES_MAX (256u * 1024) /* keys and values of one actor together */
 #define KELPIE_STATE_VALUE_MAX (32u * 1024)
@@ -47,7 +55,8 @@ struct kelpie_message {
 };
 
 struct kelpie_class {
-    uint32_t abi; /* KELPIE_ABI_VERSION */
+    uint32_t abi;  /* KELPIE_ABI_VERSION */
+    uint32_t size; /* sizeof(struct kelpie_class): members may be added at its end */
     const char *type;
     enum kelpie_placement placement;
     uint32_t idle_ms; /* passivated after this long without a message; 0: the node's default */
@@ -62,7 +71,16 @@ struct kelpie_class {
     /* Before the activation ends in an orderly way: passivation, hand-over, shutdown. Not called
      * when the node lost its lease or dies. State can be read, not written. */
     void (*deactivate)(struct kelpie_actor *actor);
+
+    uint32_t version; /* of the state that it writes; stored with each commit */
+    /* For how long after its first attempt a request may be repeated, in ms, at most a day; 0: a
+     * minute. A repeat within it is applied once. Made longer, it holds for requests that come from
+     * then on. */
+    uint32_t remember_ms;
 };
+
+/* The least size of a class that is loaded: up to `deactivate`. */
+#define KELPIE_CLASS_SIZE_MIN (offsetof(struct kelpie_class, version))
 
 #pragma GCC visibility push(default)
 

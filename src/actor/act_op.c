@@ -32,7 +32,9 @@ void act_op_free(struct act_op *op)
 
     CHECK(!op->act);
     mem_free(a->env->mem, op->writes);
+    mem_free(a->env->mem, op->requests);
     op->writes = NULL;
+    op->requests = NULL;
     a->ops--;
     if (a->op_pool_count < OPS_POOLED_MAX && !a->closed) {
         list_append(&a->op_pool, &op->link);

@@ -18,7 +18,8 @@ static const unsigned state_successors[ACT_STATE_COUNT] = {
     [ACT_LOADING] =
         TO(ACT_IDLE) | TO(ACT_STOPPING) | TO(ACT_SETTLING) | TO(ACT_UNSETTLED) | TO(ACT_GONE),
     [ACT_IDLE] = TO(ACT_COMMITTING) | TO(ACT_STOPPING) | TO(ACT_GONE),
-    [ACT_COMMITTING] = TO(ACT_IDLE) | TO(ACT_SETTLING) | TO(ACT_UNSETTLED) | TO(ACT_GONE),
+    [ACT_COMMITTING] =
+        TO(ACT_IDLE) | TO(ACT_LOADING) | TO(ACT_SETTLING) | TO(ACT_UNSETTLED) | TO(ACT_GONE),
     [ACT_STOPPING] = TO(ACT_LOADING) | TO(ACT_SETTLING) | TO(ACT_UNSETTLED) | TO(ACT_GONE),
     [ACT_SETTLING] = TO(ACT_LOADING) | TO(ACT_UNSETTLED) | TO(ACT_GONE),
     [ACT_UNSETTLED] = TO(ACT_LOADING) | TO(ACT_STOPPING) | TO(ACT_GONE),
@@ -57,7 +58,7 @@ void act_set_state(struct kelpie_actor *act, enum act_state to)
     if (to == ACT_STOPPING)
         a->stopping++;
     list_remove(&act->idle_link);
-    if (to != ACT_IDLE)
+    if (to != ACT_IDLE && to != ACT_COMMITTING)
         list_remove(&act->run_link);
     if (act->stop_due)
         a->stops_due--;
@@ -142,7 +143,9 @@ struct kelpie_actor *act_new(struct actors *a, const struct kelpie_class *class,
     list_init(&act->run_link);
     list_init(&act->mailbox);
     actor_state_init(&act->values, a->env->mem);
-    kept_replies_init(&act->kept, a->env->mem);
+    list_init(&act->flying);
+    list_init(&act->pending);
+    remember_init(&act->memory, a->env->mem);
     act->type_len = strlen(class->type);
     act->name_len = name.len;
     memcpy(act->name, name.data, name.len);
@@ -159,7 +162,7 @@ void act_count_memory(struct kelpie_actor *act)
     struct actors *a = act->actors;
     size_t now = sizeof *act + act->name_len + act->block_bytes;
 
-    now += act->values.bytes + act->values.entries.count * 144 + act->kept.bytes;
+    now += act->values.bytes + act->values.entries.count * 144 + act->memory.bytes;
     a->stats.memory_bytes += now - act->memory_bytes;
     act->memory_bytes = now;
 }
@@ -181,7 +184,7 @@ void act_free_memory(struct kelpie_actor *act)
     struct mem mem = act->actors->env->mem;
 
     actor_state_deinit(&act->values);
-    kept_replies_deinit(&act->kept);
+    remember_deinit(&act->memory);
     while (act->blocks) {
         struct actor_block *b = act->blocks;
         act->blocks = b->next;
@@ -217,6 +220,7 @@ void act_release(struct kelpie_actor *act)
 static void remove_entry(struct kelpie_actor *act)
 {
     CHECK(!act->op && !act->current && list_empty(&act->mailbox));
+    CHECK(list_empty(&act->flying) && list_empty(&act->pending));
     act_set_state(act, ACT_GONE);
     map_remove(&act->actors->activations, &act->node);
     if (act->holds == 0)
@@ -250,15 +254,18 @@ bool act_may_go_on(struct kelpie_actor *act)
 void act_suspend(struct kelpie_actor *act, struct list *orphans)
 {
     struct actors *a = act->actors;
-    struct invocation *current = act->current;
 
-    /* What was on its way to the store may have been applied: its caller asks again. */
-    if (current && act->state == ACT_COMMITTING) {
-        act->current = NULL;
+    /* What was on its way to the store may have been applied: its callers ask again. */
+    LIST_FOREACH_SAFE(l, tmp, &act->flying)
+    {
+        struct invocation *inv = LIST_ENTRY(l, struct invocation, link);
+        if (!inv->wrote)
+            continue;
+        list_remove(&inv->link);
         if (MUTANT("early"))
-            invocation_answer(a, current, 0, buf_bytes(&current->reply), NULL);
+            invocation_answer(a, inv, inv->status, buf_bytes(&inv->reply), NULL);
         else
-            invocation_answer_text(a, current, KELPIE_E_UNKNOWN_RESULT,
+            invocation_answer_text(a, inv, KELPIE_E_UNKNOWN_RESULT,
                                    "the node's lease ran out during the commit");
     }
     mailbox_take_all(act, orphans);

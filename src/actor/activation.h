@@ -3,7 +3,8 @@
  *
  *   LOADING     its placement and state are being read (perhaps after taking it back)
  *   IDLE        it runs, and waits for messages
- *   COMMITTING  it runs; what its last message wrote is on its way to the store
+ *   COMMITTING  it runs; what some turns wrote is on its way to the store, and more turns run on
+ *               what the actor is about to be
  *   STOPPING    it has stopped for good; its placement is being released or handed over
  *   SETTLING    dropped (the lease ran out, or the node closes); a cancelled transaction completes
  *   UNSETTLED   dropped; a commit, release or hand-over of it may still land. It comes back only
@@ -19,11 +20,20 @@
 #include "actor/actor.h"
 #include "actor/actor_message.h"
 #include "actor/actor_state.h"
-#include "actor/kept_replies.h"
+#include "actor/remember.h"
 #include "env/slice.h"
 #include "registry/directory.h"
 #include "registry/policy.h"
 
+/* Of turns that are committed together (BATCH_TURNS_MAX). Their rows, the whole state, a head row and
+ * what is forgotten fit into one transaction; so do their bytes, unless nearly all of them are NUL,
+ * which a record writes twice. */
+#define BATCH_REPLY_BYTES_MAX (64u * 1024)         /* of replies that are kept */
+#define BATCH_WAITING_BYTES_MAX (4u * 1024 * 1024) /* of all replies that wait for one commit */
+#define BATCH_CHANGES_MAX 512                      /* beyond these no other turn joins it */
+#define FINDS_MAX 32                               /* look-ups of one actor's requests under way */
+#define HELD_NS_MAX (2 * NS_PER_S) /* longer in a connection, and the caller is asked once more */
+#define PEER_CLOCKS_MAX 4096
 #define FOLLOWERS_MAX 8 /* repeats that wait for one first */
 #define WRITE_WHY_SIZE 96
 #define RUN_BATCH 16              /* messages of one actor in one turn of the loop */
@@ -56,6 +66,7 @@ enum act_state {
 };
 
 struct actor_call;
+struct find;
 
 /* One message for an actor, on the node that hosts it. It is answered exactly once. */
 struct invocation {
@@ -71,7 +82,21 @@ struct invocation {
     char id[ACTOR_ID_MAX + 1];
     char method[KELPIE_METHOD_MAX + 1];
     char request_id[REQUEST_ID_MAX + 1];
-    struct buf reply;
+    struct uuid hash;        /* of the request id */
+    struct uuid fingerprint; /* of caller, method and body */
+    uint64_t age_ms;         /* since the first attempt, at most, when it arrived here */
+    bool age_known;          /* false: age_ms is what nodes have held it, on top of the window */
+    uint64_t arrived_ns;
+    struct find *find; /* under way */
+    bool looked;       /* it is not in the store's buckets, or is it: `found` */
+    bool found;
+    bool found_reply_kept;
+    int found_status;
+    struct uuid found_fingerprint;
+    /* Its turn has run. */
+    bool wrote;
+    int status;
+    struct buf reply; /* or a sentence; of a repeat: as found */
     size_t body_len;
     uint8_t body[];
 };
@@ -90,6 +115,8 @@ struct act_op {
         struct own_args own;
     } args;
     struct state_write *writes;
+    struct commit_request *requests;
+    struct remember_plan plan;
     struct excluded excluded; /* targets of a hand-over that cannot host */
     struct txn txn;
 };
@@ -120,9 +147,17 @@ struct kelpie_actor {
     struct list mailbox;
     size_t mailbox_count; /* at most mailbox_max; followers and `current` have their own place */
     struct invocation *current;
+    /* Turns that have run, in order, and may not be answered yet: they wait for the commit that is
+     * in flight, and for the one after it. */
+    struct list flying, pending;
+    size_t pending_count, pending_reply_bytes, pending_waiting_bytes;
+    size_t flying_count;
+    bool pending_wrote;
+    size_t alone; /* so many turns are committed one by one */
+    size_t finds;
     struct act_op *op;
     struct actor_state values;
-    struct kept_replies kept;
+    struct remember memory;
     size_t memory_bytes; /* as last counted in stats */
     struct actor_block *blocks;
     size_t block_bytes;
@@ -156,6 +191,7 @@ struct actors {
     struct rpc *rpc;
     struct cluster *cluster;
     const struct keyspace *ks;
+    struct kelpie_class class_rooms[CLASS_COUNT_MAX]; /* copies of what was given */
     const struct kelpie_class *classes[CLASS_COUNT_MAX];
     size_t class_count;
     uint32_t activations_max;
@@ -189,6 +225,8 @@ struct actors {
     size_t zombie_calls; /* done, but their RPC has not completed */
     size_t nudges;
     size_t locates;
+    size_t finds;
+    struct map peer_clocks; /* what peers' clocks last said, by boot id (ages.c) */
     struct buf out;
     /* Why the last write of the callback that runs failed. */
     int write_error;
@@ -260,7 +298,10 @@ void host_deliver(struct actors *a, struct invocation *inv);
 void host_activate(struct actors *a, const char *type, const char *id);
 /* Messages, as far as the turn goes. */
 void act_run(struct kelpie_actor *act);
-/* Takes all waiting messages and the current one out, in order, into `out`. */
+/* The turn of that request that runs, or has run and waits for its commit; NULL: none. */
+struct invocation *mailbox_running(const struct kelpie_actor *act, struct uuid hash);
+/* Takes all messages out, in order, into `out`: those whose turns have run, the current one and those
+ * that wait. */
 void mailbox_take_all(struct kelpie_actor *act, struct list *out);
 
 /* actor_api.c */
@@ -269,7 +310,36 @@ void act_callback_begins(struct kelpie_actor *act);
 const char *act_error_text(const struct kelpie_actor *act, int status);
 
 /* invoke.c */
+/* Whether the store's buckets must be looked at before its turn begins. */
+bool act_must_look(const struct kelpie_actor *act, const struct invocation *inv);
+/* Looks, for the message at the head of the mailbox and for some behind it; act_run follows. */
+void act_look(struct kelpie_actor *act);
 void act_invoke(struct kelpie_actor *act, struct invocation *inv);
+/* Answers it now. */
+void act_answer(struct kelpie_actor *act, struct invocation *inv, int status, struct bytes body);
+
+/* gate.c */
+/* Another turn may run: on what is committed, or on what is about to be. */
+bool gate_open(const struct kelpie_actor *act);
+/* A turn has run: it is answered when all that it has seen is committed. */
+void gate_turn_done(struct kelpie_actor *act, struct invocation *inv);
+
+/* Whatever waits: in a turn of its own, soon. */
+void gate_go_on(struct kelpie_actor *act);
+
+/* find.c */
+/* Begins to look for the request in the store's buckets. */
+void find_start(struct kelpie_actor *act, struct invocation *inv, const uint64_t *buckets,
+                size_t count);
+/* The invocation ends, or its activation. */
+void find_leave(struct invocation *inv);
+
+/* ages.c */
+uint64_t invocation_age_ms(const struct kelpie_actor *act, const struct invocation *inv);
+uint64_t class_window_ms(const struct kelpie_class *class);
+void peer_clock_learn(struct actors *a, struct uuid boot, uint64_t clock_ns);
+uint64_t peer_clock(const struct actors *a, struct uuid boot);
+void peer_clocks_free(struct actors *a);
 
 /* invocation.c */
 struct invocation *invocation_new(struct actors *a, const struct actor_request *r);

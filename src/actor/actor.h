@@ -12,12 +12,15 @@
 
 #define ACTIVATIONS_MAX_DEFAULT 100000
 #define MAILBOX_MAX 256
-#define REQUESTS_KEPT 256
-#define CALLS_MAX 65536     /* calls under way that started on this node */
+#define BATCH_TURNS_MAX                                                                            \
+    256                 /* of one actor, that have run and are not on their way to the store yet */
+#define CALLS_MAX 65536 /* calls under way that started on this node */
 #define DIRECTORY_MAX 65536 /* cached placements */
 #define CALL_DEADLINE_MS_DEFAULT 5000
 #define CALL_DEADLINE_MS_MAX 600000
 #define IDLE_MS_DEFAULT 300000
+#define REMEMBER_MS_MAX (24 * 3600 * 1000)    /* of a class */
+#define REQUEST_AGE_MS_MAX (24 * 3600 * 1000) /* that a client may say */
 
 struct actors;
 
@@ -55,9 +58,11 @@ typedef void actor_call_fn(void *arg, int status, struct bytes reply);
 /* Calls an actor from this node: finds or places it, sends the message there, tries again with the
  * same request id while the deadline lasts. Everything is copied. `done` runs exactly once, from
  * the loop, never inside this call. An error of the arguments is a status too. `request_id` empty:
- * one is made. */
+ * one is made. `age_ms`: since the first attempt under this id, at most (REQUEST_AGE_MS_MAX), or
+ * REQUEST_AGE_UNKNOWN: it counts as one window of the class old. An id that is made here is new. */
+#define REQUEST_AGE_UNKNOWN UINT64_MAX
 void actors_call(struct actors *a, const char *type, const char *id, const char *method,
-                 const char *request_id, struct bytes body, uint32_t deadline_ms,
+                 const char *request_id, uint64_t age_ms, struct bytes body, uint32_t deadline_ms,
                  actor_call_fn *done, void *arg);
 
 /* Where an actor is placed, as the store says now. */
@@ -71,7 +76,7 @@ enum actors_cap { ACTORS_CAP_CALLS, ACTORS_CAP_MAILBOX, ACTORS_CAP_ACTIVATIONS, 
 struct actors_stats {
     uint64_t activations, /* now */
         activated, deactivated, suspended, calls_local, calls_forwarded, calls_received, replays,
-        commits, commit_conflicts, fenced, placements, migrations, retries, swept;
+        commits, commit_conflicts, fenced, placements, migrations, retries, swept, turns, too_late;
     size_t memory_bytes; /* of activations, roughly */
 };
 const struct actors_stats *actors_stats(const struct actors *a);

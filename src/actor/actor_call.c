@@ -63,7 +63,7 @@ static bool local_may_be_applied(const struct actor_call *call)
     const struct invocation *inv = call->inv;
     const struct kelpie_actor *act = act_find(call->actors, inv->type, inv->id);
 
-    return act && act->current && strcmp(act->current->request_id, inv->request_id) == 0;
+    return act && mailbox_running(act, inv->hash);
 }
 
 /* An attempt of it may have been applied, or may be yet. */
@@ -137,7 +137,7 @@ static uint64_t retry_delay_ns(const struct actor_call *call)
     uint64_t delay = RETRY_DELAY_MIN_NS;
 
     /* It has moved, and we know where to: at once, unless it goes on like that. */
-    if (call->status == KELPIE_E_NOT_HERE && call->tries <= 2)
+    if ((call->status == KELPIE_E_NOT_HERE || call->status == KELPIE_E_TOO_OLD) && call->tries <= 2)
         return 0;
     for (unsigned i = 1; i < call->tries && delay < RETRY_DELAY_MAX_NS; i++)
         delay *= 2;
@@ -175,7 +175,7 @@ static void exclude(struct actor_call *call, const char *node_id)
 static bool passes(int status)
 {
     return status == KELPIE_E_NOT_HERE || status == KELPIE_E_UNAVAILABLE ||
-           status == KELPIE_E_NODE_FULL || status == KELPIE_E_LIMIT;
+           status == KELPIE_E_NODE_FULL || status == KELPIE_E_LIMIT || status == KELPIE_E_TOO_OLD;
 }
 
 /* One attempt failed, or succeeded. A refusal says of its own attempt that it was not applied, and
@@ -184,7 +184,11 @@ static void settle(struct actor_call *call, int status, struct bytes body)
 {
     enum kelpie_applied applied = kelpie_error_applied(status);
 
-    if (applied == KELPIE_APPLIED_YES) {
+    if (status == KELPIE_E_TOO_LATE && call->maybe_applied) {
+        finish_unknown(call, "the actor no longer remembers so old a request");
+        return;
+    }
+    if (applied == KELPIE_APPLIED_YES || status == KELPIE_E_TOO_LATE) {
         finish(call, status, body);
         return;
     }
@@ -294,6 +298,8 @@ static void on_rpc_done(struct rpc_call *rpc, int status, struct bytes payload)
     /* What does not decode counts as no answer. */
     if (payload.len && actor_answer_decode(payload, &answer))
         status = KELPIE_E_UNREACHABLE;
+    else if (payload.len)
+        peer_clock_learn(call->actors, rpc->target_boot, answer.clock_ns);
     if (status == KELPIE_E_TIMEOUT)
         call->timeouts++;
     if (status == KELPIE_E_NODE_FULL)
@@ -307,6 +313,17 @@ static void on_rpc_done(struct rpc_call *rpc, int status, struct bytes payload)
     settle(call, status, answer.body);
 }
 
+/* What this node adds to the age: for as long as it has had the request. */
+static void set_age(const struct actor_call *call, struct actor_request *r)
+{
+    uint64_t held_ns = env_now_ns(call->actors->env) - call->came_ns;
+
+    r->age_known = call->age_ms != REQUEST_AGE_UNKNOWN;
+    r->age_ms = r->age_known ? call->age_ms : 0;
+    if (!MUTANT("callage"))
+        r->age_ms += (held_ns + NS_PER_MS - 1) / NS_PER_MS;
+}
+
 static void send_local(struct actor_call *call, uint64_t generation)
 {
     struct actors *a = call->actors;
@@ -317,6 +334,7 @@ static void send_local(struct actor_call *call, uint64_t generation)
     memcpy(r.id, call->id, sizeof r.id);
     memcpy(r.method, call->method, sizeof r.method);
     memcpy(r.request_id, call->request_id, sizeof r.request_id);
+    set_age(call, &r);
     r.body = bytes_of(call->body, call->body_len);
     inv = invocation_new(a, &r);
     inv->deadline_ns = call->deadline_ns;
@@ -354,6 +372,8 @@ static void send_remote(struct actor_call *call, const struct placement *placeme
     memcpy(r.id, call->id, sizeof r.id);
     memcpy(r.method, call->method, sizeof r.method);
     memcpy(r.request_id, call->request_id, sizeof r.request_id);
+    set_age(call, &r);
+    r.echo_ns = peer_clock(a, placement->record.boot);
     buf_clear(&a->out);
     actor_request_encode(&a->out, &r);
     a->stats.calls_forwarded++;
@@ -504,7 +524,7 @@ static int check_arguments(struct actor_call *call, const char *type, const char
 }
 
 void actors_call(struct actors *a, const char *type, const char *id, const char *method,
-                 const char *request_id, struct bytes body, uint32_t deadline_ms,
+                 const char *request_id, uint64_t age_ms, struct bytes body, uint32_t deadline_ms,
                  actor_call_fn *done, void *arg)
 {
     size_t kept = body.len <= KELPIE_BODY_MAX ? body.len : 0;
@@ -525,6 +545,8 @@ void actors_call(struct actors *a, const char *type, const char *id, const char 
             (void)snprintf(call->request_id, sizeof call->request_id, "%s", request_id);
         else
             uuid_to_text(random_uuid(a->env->random), call->request_id);
+        call->age_ms = request_id[0] ? age_ms : 0;
+        call->came_ns = env_now_ns(a->env);
         call->body_len = kept;
         if (kept)
             memcpy(call->body, body.data, kept);

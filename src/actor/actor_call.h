@@ -25,6 +25,8 @@ struct actor_call {
     enum call_state state;
     struct timer timer;
     uint64_t deadline_ns;
+    uint64_t age_ms; /* when it came here, or REQUEST_AGE_UNKNOWN */
+    uint64_t came_ns;
     struct rpc_call rpc;
     struct invocation *inv;
     struct excluded *excluded; /* nodes that have no room; NULL: none */

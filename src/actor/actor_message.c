@@ -3,6 +3,7 @@
 #include "base/utf8.h"
 
 #define FLAG_HINT 1
+#define FLAG_AGE 1
 
 void actor_request_encode(struct buf *out, const struct actor_request *r)
 {
@@ -13,6 +14,10 @@ void actor_request_encode(struct buf *out, const struct actor_request *r)
     if (r->op != ACTOR_OP_CALL)
         return;
     buf_append_u32(out, r->remaining_ms);
+    buf_append_u8(out, r->age_known ? FLAG_AGE : 0);
+    buf_append_u64(out, r->age_ms);
+    buf_append_u64(out, r->echo_ns);
+    buf_append_blob(out, bytes_of_str(r->caller));
     buf_append_blob(out, bytes_of_str(r->method));
     buf_append_blob(out, bytes_of_str(r->request_id));
     buf_append_blob(out, r->body);
@@ -34,6 +39,17 @@ static void read_text(struct reader *r, size_t min, size_t max, char *out)
     out[text.len] = '\0';
 }
 
+static void read_age(struct reader *in, struct actor_request *r)
+{
+    uint8_t flags = reader_u8(in);
+
+    r->age_known = (flags & FLAG_AGE) != 0;
+    r->age_ms = reader_u64(in);
+    r->echo_ns = reader_u64(in);
+    if ((flags & ~FLAG_AGE) || r->age_ms > AGE_MS_MAX)
+        in->ok = false;
+}
+
 int actor_request_decode(struct bytes payload, struct actor_request *r)
 {
     struct reader in = reader_of(payload);
@@ -48,6 +64,8 @@ int actor_request_decode(struct bytes payload, struct actor_request *r)
     r->generation = reader_u64(&in);
     if (op == ACTOR_OP_CALL) {
         r->remaining_ms = reader_u32(&in);
+        read_age(&in, r);
+        read_text(&in, 0, CALLER_MAX, r->caller);
         read_text(&in, 1, KELPIE_METHOD_MAX, r->method);
         read_text(&in, 1, REQUEST_ID_MAX, r->request_id);
         r->body = reader_blob(&in, KELPIE_BODY_MAX);
@@ -83,6 +101,7 @@ static void decode_hint(struct reader *in, struct placement *p)
 void actor_answer_encode(struct buf *out, const struct actor_answer *a)
 {
     buf_append_u8(out, a->has_hint ? FLAG_HINT : 0);
+    buf_append_u64(out, a->clock_ns);
     if (a->has_hint)
         encode_hint(out, &a->hint);
     buf_append_blob(out, a->body);
@@ -97,6 +116,7 @@ int actor_answer_decode(struct bytes payload, struct actor_answer *a)
     if (flags & ~FLAG_HINT)
         return KELPIE_E_PROTOCOL;
     a->has_hint = (flags & FLAG_HINT) != 0;
+    a->clock_ns = reader_u64(&in);
     if (a->has_hint)
         decode_hint(&in, &a->hint);
     a->body = reader_blob(&in, KELPIE_REPLY_MAX);

@@ -2,16 +2,20 @@
  * What travels as payload of RPC_ACTOR_CALL. Big endian; blobs are u32 length and bytes.
  *
  * Request: op u8; type, id (blobs); generation u64 as the sender knows it (0: not known); and for
- * ACTOR_OP_CALL also: remaining milliseconds of the whole call u32, method, request id, body
- * (blobs). Answer: flags u8 (1 = a hint follows); hint: placed u8, node id, incarnation u64, boot
- * id 16, generation u64; then the body (blob): the reply, or a sentence. A hint names a life of a
- * node; where that lives, the receiver knows from the store or asks it.
+ * ACTOR_OP_CALL also: remaining milliseconds of the whole call u32, flags u8 (1 = the age is known),
+ * age in ms u64, what the receiver's clock last said to the sender u64 (0: nothing yet), the caller's
+ * identity, method, request id, body (blobs). Answer: flags u8 (1 = a hint follows), clock u64; hint:
+ * placed u8, node id, incarnation u64, boot id 16, generation u64; then the body (blob): the reply, or a
+ * sentence. A hint names a life of a node; where that lives, the receiver knows from the store or asks it.
  */
 #ifndef KELPIE_ACTOR_ACTOR_MESSAGE_H
 #define KELPIE_ACTOR_ACTOR_MESSAGE_H
 
 #include "kelpie/kelpie.h"
 #include "registry/placement.h"
+
+#define CALLER_MAX 128
+#define AGE_MS_MAX (48ull * 3600 * 1000) /* of a request, with what nodes held it */
 
 enum actor_op {
     ACTOR_OP_CALL = 1,
@@ -24,6 +28,10 @@ struct actor_request {
     char id[ACTOR_ID_MAX + 1];
     uint64_t generation;
     uint32_t remaining_ms;
+    bool age_known;
+    uint64_t age_ms;  /* since the first attempt, at most; not known: since it came to a node */
+    uint64_t echo_ns; /* of the receiver's clock; 0: the sender has heard nothing from it */
+    char caller[CALLER_MAX + 1]; /* who asks; empty: nobody has said so */
     char method[KELPIE_METHOD_MAX + 1];
     char request_id[REQUEST_ID_MAX + 1];
     struct bytes body; /* borrowed */
@@ -31,6 +39,7 @@ struct actor_request {
 
 struct actor_answer {
     bool has_hint;
+    uint64_t clock_ns;     /* the sender's */
     struct placement hint; /* its address is not sent, and empty when received */
     struct bytes body;     /* borrowed */
 };

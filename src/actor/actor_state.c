@@ -49,7 +49,8 @@ void actor_state_deinit(struct actor_state *s)
 
     while ((n = map_first(&s->entries)))
         entry_free(s, MAP_ENTRY(n, struct state_entry, node));
-    s->keys = s->bytes = s->unsaved_count = 0;
+    s->keys = s->bytes = s->unsaved_count = s->touched_count = 0;
+    s->sum = 0;
 }
 
 static struct state_entry *find(const struct actor_state *s, struct bytes key)
@@ -86,6 +87,7 @@ static void set_unsaved(struct actor_state *s, struct state_entry *e, bool unsav
 static void count_in(struct actor_state *s, const struct state_entry *e)
 {
     if (e->present) {
+        s->sum += row_sum(bytes_of(e->key, e->key_len), bytes_of(e->value, e->value_len));
         s->keys++;
         s->bytes += e->key_len + e->value_len;
     }
@@ -94,6 +96,7 @@ static void count_in(struct actor_state *s, const struct state_entry *e)
 static void count_out(struct actor_state *s, const struct state_entry *e)
 {
     if (e->present) {
+        s->sum -= row_sum(bytes_of(e->key, e->key_len), bytes_of(e->value, e->value_len));
         s->keys--;
         s->bytes -= e->key_len + e->value_len;
     }
@@ -137,6 +140,7 @@ static void touch(struct actor_state *s, struct state_entry *e)
     e->value = NULL;
     e->value_len = 0;
     list_append(&s->touched, &e->touched_link);
+    s->touched_count++;
 }
 
 /* Gives the entry another value (NULL: none), owned by it from now on. */
@@ -158,7 +162,7 @@ static bool has_room(const struct actor_state *s, const struct state_entry *e, s
     bool present = e && e->present;
     size_t keys = s->keys + (present ? 0 : 1);
     size_t bytes = s->bytes - (present ? e->key_len + e->value_len : 0) + key.len + value.len;
-    size_t changes = s->unsaved_count + (e && e->unsaved ? 0 : 1);
+    size_t changes = s->touched_count + (e && e->touched ? 0 : 1);
 
     return keys <= KELPIE_STATE_KEYS_MAX && bytes <= KELPIE_STATE_BYTES_MAX &&
            value.len <= KELPIE_STATE_VALUE_MAX && changes <= KELPIE_STATE_CHANGES_MAX;
@@ -209,7 +213,7 @@ int actor_state_delete(struct actor_state *s, struct bytes key)
     e = find(s, key);
     if (!e || !e->present)
         return 0;
-    if (!e->unsaved && s->unsaved_count >= KELPIE_STATE_CHANGES_MAX)
+    if (!e->touched && s->touched_count >= KELPIE_STATE_CHANGES_MAX)
         return KELPIE_E_STATE_FULL;
     change(s, e, NULL, 0);
     return 0;
@@ -254,6 +258,7 @@ void actor_state_rollback(struct actor_state *s)
         if (!e->present && !e->unsaved)
             entry_free(s, e);
     }
+    s->touched_count = 0;
 }
 
 void actor_state_keep(struct actor_state *s)
@@ -266,28 +271,79 @@ void actor_state_keep(struct actor_state *s)
         e->old_value = NULL;
         e->touched = false;
     }
+    s->touched_count = 0;
 }
 
-void actor_state_unsaved(const struct actor_state *s, struct state_write *out)
+static uint8_t *copy(uint8_t *at, const void *data, size_t len)
 {
-    LIST_FOREACH(l, &s->unsaved)
-    {
-        const struct state_entry *e = LIST_ENTRY(l, const struct state_entry, unsaved_link);
-        *out++ = (struct state_write){
-            .key = bytes_of(e->key, e->key_len),
-            .value = bytes_of(e->value, e->value_len),
-            .present = e->present,
-        };
+    if (len)
+        memcpy(at, data, len);
+    return at + len;
+}
+
+static void write_of(const struct state_entry *e, struct state_write *w, uint8_t **at)
+{
+    *w = (struct state_write){
+        .key = bytes_of(*at, e->key_len),
+        .value = bytes_of(*at + e->key_len, e->value_len),
+        .present = e->present,
+    };
+    *at = copy(*at, e->key, e->key_len);
+    *at = copy(*at, e->value, e->value_len);
+}
+
+static struct state_write *block_new(struct actor_state *s, size_t count, size_t bytes)
+{
+    return mem_alloc(s->mem, count * sizeof(struct state_write) + bytes);
+}
+
+static void take_whole(struct actor_state *s, struct state_write **block)
+{
+    struct state_write *w = *block = block_new(s, s->keys, s->bytes);
+    uint8_t *at = (uint8_t *)(w + s->keys);
+
+    for (struct map_node *n = map_first(&s->entries); n; n = map_next(n)) {
+        const struct state_entry *e = MAP_ENTRY(n, const struct state_entry, node);
+        if (e->present)
+            write_of(e, w++, &at);
     }
 }
 
-void actor_state_saved(struct actor_state *s)
+static void take_changed(struct actor_state *s, struct state_write **block)
 {
+    struct state_write *w;
+    size_t bytes = 0;
+    uint8_t *at;
+
+    LIST_FOREACH(l, &s->unsaved)
+    {
+        const struct state_entry *e = LIST_ENTRY(l, const struct state_entry, unsaved_link);
+        bytes += e->key_len + e->value_len;
+    }
+    w = *block = block_new(s, s->unsaved_count, bytes);
+    at = (uint8_t *)(w + s->unsaved_count);
+    LIST_FOREACH(l, &s->unsaved)
+    {
+        write_of(LIST_ENTRY(l, const struct state_entry, unsaved_link), w++, &at);
+    }
+}
+
+size_t actor_state_take(struct actor_state *s, struct state_write **block, bool *whole)
+{
+    size_t count;
+
     actor_state_keep(s);
+    *whole = s->unsaved_count > STATE_WRITES_MAX;
+    count = *whole ? s->keys : s->unsaved_count;
+    if (*whole)
+        take_whole(s, block);
+    else
+        take_changed(s, block);
     while (!list_empty(&s->unsaved)) {
         struct state_entry *e = LIST_ENTRY(s->unsaved.next, struct state_entry, unsaved_link);
         set_unsaved(s, e, false);
         if (!e->present)
             entry_free(s, e);
     }
+    return count;
 }

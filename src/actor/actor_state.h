@@ -17,6 +17,8 @@ struct actor_state {
     struct list touched; /* changed by the message that runs */
     struct list unsaved; /* differ from the store */
     size_t unsaved_count;
+    size_t touched_count;
+    uint64_t sum; /* of row_sum of those that are present, modulo 2^64 */
     size_t keys;  /* that are present */
     size_t bytes; /* of their keys and values */
 };
@@ -42,10 +44,10 @@ bool actor_state_touched(const struct actor_state *s);
 void actor_state_rollback(struct actor_state *s);
 /* Keeps the message's changes, still unsaved (those of `activate`, until the first commit). */
 void actor_state_keep(struct actor_state *s);
-/* What has to be written, in order of first change; borrowed until the next change. Fills
- * unsaved_count items. */
-void actor_state_unsaved(const struct actor_state *s, struct state_write *out);
-/* All of it is in the store now. */
-void actor_state_saved(struct actor_state *s);
+/* So many changes are written as the whole state, which has fewer rows. */
+#define STATE_WRITES_MAX KELPIE_STATE_KEYS_MAX
+/* What has to be written, copied into *block (one piece of memory, the caller's): the changed rows,
+ * or all of them (*whole). Nothing is unsaved after that. Returns how many. */
+size_t actor_state_take(struct actor_state *s, struct state_write **block, bool *whole);
 
 #endif

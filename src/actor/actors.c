@@ -5,11 +5,16 @@
 static void classes_take(struct actors *a, const struct kelpie_class *const *classes)
 {
     for (; classes && *classes; classes++) {
+        const struct kelpie_class *given = *classes;
+        struct kelpie_class *class = &a->class_rooms[a->class_count];
         CHECK(a->class_count < CLASS_COUNT_MAX);
-        CHECK((*classes)->abi == KELPIE_ABI_VERSION && (*classes)->receive);
-        CHECK(!actors_class(a, (*classes)->type));
+        CHECK(given->abi == KELPIE_ABI_VERSION && given->size >= KELPIE_CLASS_SIZE_MIN);
+        /* What this program does not know is left out, what the class does not know is 0. */
+        memcpy(class, given, given->size < sizeof *class ? given->size : sizeof *class);
+        CHECK(class->receive && class->remember_ms <= REMEMBER_MS_MAX);
+        CHECK(!actors_class(a, class->type));
         list_init(&a->idle[a->class_count]);
-        a->classes[a->class_count++] = *classes;
+        a->classes[a->class_count++] = class;
     }
 }
 
@@ -33,6 +38,7 @@ struct actors *actors_new(const struct env *env, struct rpc *rpc, struct cluster
     classes_take(a, config->classes);
     map_init(&a->activations);
     map_init(&a->finders);
+    map_init(&a->peer_clocks);
     list_init(&a->op_pool);
     list_init(&a->calls);
     timer_init(&a->idle_timer, env->timers, "actors_idle", on_idle_timer, a);
@@ -54,6 +60,7 @@ void actors_free(struct actors *a)
     while ((l = list_pop(&a->op_pool)))
         mem_free(mem, LIST_ENTRY(l, struct act_op, link));
     directory_deinit(&a->directory);
+    peer_clocks_free(a);
     buf_deinit(&a->out);
     mem_free(mem, a);
 }
@@ -62,7 +69,7 @@ bool actors_idle(const struct actors *a)
 {
     return a->closed && a->activations.count == 0 && a->ops == 0 && a->call_count == 0 &&
            a->zombie_calls == 0 && a->finders.count == 0 && a->nudges == 0 && a->locates == 0 &&
-           drain_idle(a) && sweep_idle(a);
+           a->finds == 0 && drain_idle(a) && sweep_idle(a);
 }
 
 /* Drops every activation. Some have a transaction under way; they leave the table when it ends. */

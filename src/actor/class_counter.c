@@ -88,6 +88,7 @@ static int receive(struct kelpie_actor *actor, const struct kelpie_message *m)
 
 const struct kelpie_class kelpie_class_counter = {
     .abi = KELPIE_ABI_VERSION,
+    .size = sizeof(struct kelpie_class),
     .type = "counter",
     .placement = KELPIE_PLACE_LEAST_LOADED,
     .receive = receive,

@@ -8,6 +8,7 @@ static int receive(struct kelpie_actor *actor, const struct kelpie_message *m)
 
 const struct kelpie_class kelpie_class_echo = {
     .abi = KELPIE_ABI_VERSION,
+    .size = sizeof(struct kelpie_class),
     .type = "echo",
     .placement = KELPIE_PLACE_LEAST_LOADED,
     .receive = receive,

@@ -16,6 +16,11 @@ struct invocation *invocation_new(struct actors *a, const struct actor_request *
     memcpy(inv->id, r->id, sizeof inv->id);
     memcpy(inv->method, r->method, sizeof inv->method);
     memcpy(inv->request_id, r->request_id, sizeof inv->request_id);
+    inv->hash = request_hash(r->request_id);
+    inv->fingerprint = request_fingerprint(bytes_of_str(r->caller), r->method, r->body);
+    inv->age_ms = r->age_ms;
+    inv->age_known = r->age_known;
+    inv->arrived_ns = env_now_ns(a->env);
     inv->body_len = r->body.len;
     if (r->body.len)
         memcpy(inv->body, r->body.data, r->body.len);
@@ -25,6 +30,7 @@ struct invocation *invocation_new(struct actors *a, const struct actor_request *
 static void invocation_free(struct actors *a, struct invocation *inv)
 {
     CHECK(list_empty(&inv->followers) && list_empty(&inv->link));
+    find_leave(inv);
     buf_deinit(&inv->reply);
     mem_free(a->env->mem, inv);
 }
@@ -32,7 +38,8 @@ static void invocation_free(struct actors *a, struct invocation *inv)
 static void reply_to_peer(struct actors *a, const struct rpc_request *request, int status,
                           struct bytes body, const struct placement *hint)
 {
-    struct actor_answer answer = {.has_hint = hint != NULL, .body = body};
+    struct actor_answer answer = {
+        .has_hint = hint != NULL, .clock_ns = env_now_ns(a->env), .body = body};
 
     if (hint)
         answer.hint = *hint;
@@ -123,6 +130,22 @@ struct invocation *invocation_expire(struct actors *a, struct invocation *inv)
     return first;
 }
 
+/* Raises the age by what the connection can have held; true when that is too long, or not known: the
+ * caller asks again, with what this clock says now. */
+static bool held_too_long(const struct actors *a, struct actor_request *r)
+{
+    uint64_t now = env_now_ns(a->env);
+
+    if (MUTANT("connectionage"))
+        return false;
+    if (r->echo_ns == 0 || r->echo_ns > now || now - r->echo_ns > HELD_NS_MAX) {
+        SOMETIMES("held-too-long-by-a-connection");
+        return true;
+    }
+    r->age_ms += (now - r->echo_ns + NS_PER_MS - 1) / NS_PER_MS;
+    return false;
+}
+
 void actors_on_rpc(void *arg, const struct rpc_request *request)
 {
     struct actors *a = arg;
@@ -139,6 +162,10 @@ void actors_on_rpc(void *arg, const struct rpc_request *request)
         return;
     }
     a->stats.calls_received++;
+    if (held_too_long(a, &r)) {
+        reply_to_peer(a, request, KELPIE_E_TOO_OLD, bytes_of(NULL, 0), NULL);
+        return;
+    }
     if (r.remaining_ms > CALL_DEADLINE_MS_MAX)
         r.remaining_ms = CALL_DEADLINE_MS_MAX;
     inv = invocation_new(a, &r);

@@ -10,30 +10,32 @@ static int load_row(struct kelpie_actor *act, struct store_row row, struct buf *
 {
     struct key_parts parts;
     struct state_record state;
-    struct request_record request;
+    struct request_record slot;
     int error = key_parse(act->actors->ks, row.key, &parts);
 
     if (error)
         return KELPIE_E_STORE_CORRUPT;
     buf_clear(scratch);
-    if (parts.family == KEY_STATE) {
+    switch (parts.family) {
+    case KEY_HEAD: /* the rule has read it */
+        return 0;
+    case KEY_STATE:
         error = state_record_decode(row.key, row.value, scratch, &state);
+        return error
+                   ? error
+                   : actor_state_load(&act->values, bytes_of(parts.state_key, parts.state_key_len),
+                                      state.value);
+    case KEY_REQUEST_SLOT:
+        error = request_record_decode(row.key, row.value, scratch, &slot);
         if (!error)
-            error = actor_state_load(&act->values, bytes_of(parts.state_key, parts.state_key_len),
-                                     state.value);
+            remember_slot(&act->memory, &slot);
         return error;
-    }
-    if (parts.family != KEY_REQUEST_SLOT)
+    default:
         return KELPIE_E_STORE_CORRUPT;
-    error = request_record_decode(row.key, row.value, scratch, &request);
-    if (!error && MUTANT("dedupenode"))
-        request.request_id[0] = '\0';
-    if (!error)
-        kept_replies_add(&act->kept, &request);
-    return error;
+    }
 }
 
-/* The rows of state and request slots; `text` says which one is wrong. */
+/* Rows of state, or request slots; `text` says which one is wrong. */
 static int load_rows(struct kelpie_actor *act, struct store_result rows, char *text, size_t size)
 {
     struct buf scratch;
@@ -54,6 +56,38 @@ static int load_rows(struct kelpie_actor *act, struct store_result rows, char *t
         }
     }
     buf_deinit(&scratch);
+    return error;
+}
+
+/* What was loaded is what the last commit left: a row may be gone whose key was damaged. */
+static int check_sums(struct kelpie_actor *act, const struct load_args *args, char *text,
+                      size_t size)
+{
+    if (!args->has_head || MUTANT("nosums") ||
+        (args->head.rows == act->values.keys && args->head.sum == act->values.sum))
+        return 0;
+    (*act->actors->env->corrupt)++;
+    (void)snprintf(
+        text, size,
+        "the state of %s/%s is not whole: %zu rows, %llu by its head row, or their sums differ",
+        act_type(act), act_id(act), act->values.keys, (unsigned long long)args->head.rows);
+    return KELPIE_E_STORE_CORRUPT;
+}
+
+static int load_all(struct kelpie_actor *act, const struct load_args *args, const struct txn *txn,
+                    char *text, size_t size)
+{
+    int error;
+
+    remember_begin(&act->memory, args->has_head ? &args->head : NULL, class_window_ms(act->class),
+                   env_now_ns(act->actors->env));
+    error = load_rows(act, rule_rows(txn, LOAD_READ_STATE), text, size);
+    if (!error)
+        error = check_sums(act, args, text, size);
+    if (!error && args->has_slots) {
+        SOMETIMES("actor-of-format-1");
+        error = load_rows(act, rule_rows(txn, LOAD_READ_SLOTS), text, size);
+    }
     return error;
 }
 
@@ -127,7 +161,7 @@ static void on_loaded(struct txn *txn, int status)
     CHECK(act->state == ACT_LOADING);
     (void)snprintf(why, sizeof why, "%s", txn->reason);
     if (status == 0)
-        status = load_rows(act, rule_rows(txn, LOAD_READ_STATE), why, sizeof why);
+        status = load_all(act, &op->args.load, txn, why, sizeof why);
     if (status) {
         load_failed(act, &op->args.load, status, why);
     } else if (act_may_go_on(act)) {

@@ -7,6 +7,13 @@ void mailbox_take_all(struct kelpie_actor *act, struct list *out)
 {
     struct list *l;
 
+    while ((l = list_pop(&act->flying)))
+        list_append(out, l);
+    while ((l = list_pop(&act->pending)))
+        list_append(out, l);
+    act->flying_count = act->pending_count = 0;
+    act->pending_reply_bytes = act->pending_waiting_bytes = 0;
+    act->pending_wrote = false;
     if (act->current) {
         list_append(out, &act->current->link);
         act->current = NULL;
@@ -17,29 +24,51 @@ void mailbox_take_all(struct kelpie_actor *act, struct list *out)
     act->mailbox_count = 0;
 }
 
-static struct invocation *find_request(const struct kelpie_actor *act, const char *request_id)
+static struct invocation *find_in(const struct list *list, struct uuid hash)
 {
-    if (act->current && strcmp(act->current->request_id, request_id) == 0)
-        return act->current;
-    LIST_FOREACH(l, &act->mailbox)
+    LIST_FOREACH(l, list)
     {
         struct invocation *inv = LIST_ENTRY(l, struct invocation, link);
-        if (strcmp(inv->request_id, request_id) == 0)
+        if (uuid_equal(inv->hash, hash))
             return inv;
     }
     return NULL;
 }
 
+struct invocation *mailbox_running(const struct kelpie_actor *act, struct uuid hash)
+{
+    struct invocation *inv;
+
+    if (act->current && uuid_equal(act->current->hash, hash))
+        return act->current;
+    inv = find_in(&act->flying, hash);
+    return inv ? inv : find_in(&act->pending, hash);
+}
+
+static struct invocation *find_request(const struct kelpie_actor *act, struct uuid hash)
+{
+    struct invocation *inv = mailbox_running(act, hash);
+
+    return inv ? inv : find_in(&act->mailbox, hash);
+}
+
 /* Queues it; a repeat of one that waits or is being committed gets that one's answer, and is never
- * refused for want of room. False when the mailbox is full (and then it was answered). */
+ * refused for want of room. False when it was answered: the mailbox is full, or it is no repeat but
+ * has another one's id. */
 static bool enqueue(struct kelpie_actor *act, struct invocation *inv)
 {
     struct actors *a = act->actors;
-    struct invocation *first = find_request(act, inv->request_id);
+    struct invocation *first = find_request(act, inv->hash);
     /* The one whose turn is next waits for the run queue, not for another message. */
-    bool next = act->state == ACT_IDLE && !act->current;
+    bool next = gate_open(act) && !act->current;
     bool full = act->mailbox_count >= a->mailbox_max + (next ? 1 : 0);
 
+    if (first && !uuid_equal(first->fingerprint, inv->fingerprint) && !MUTANT("nofingerprint")) {
+        SOMETIMES("request-id-reused-in-the-mailbox");
+        invocation_answer_text(a, inv, KELPIE_E_REQUEST_ID_REUSED,
+                               kelpie_error_text(KELPIE_E_REQUEST_ID_REUSED));
+        return false;
+    }
     if (full && (!first || MUTANT("fullrepeat"))) {
         SOMETIMES("mailbox-full");
         cap_reached(&a->caps[ACTORS_CAP_MAILBOX], a->env);
@@ -134,7 +163,8 @@ void host_deliver(struct actors *a, struct invocation *inv)
     }
     if (!enqueue(act, inv))
         return;
-    if (act->state == ACT_IDLE && !act->current && list_empty(&act->run_link)) {
+    if ((act->state == ACT_IDLE || act->state == ACT_COMMITTING) && !act->current &&
+        list_empty(&act->run_link)) {
         act_run_later(act);
     } else if (act->state == ACT_UNSETTLED && !a->drain.on) {
         SOMETIMES("hand-over-taken-back");
@@ -161,9 +191,16 @@ static bool run_one(struct kelpie_actor *act)
     if (!MUTANT("nolease") && !act_may_go_on(act))
         return false;
     inv = invocation_expire(a, dequeue(act));
-    if (inv)
-        act_invoke(act, inv);
-    return act->state == ACT_IDLE;
+    if (!inv)
+        return true;
+    if (act_must_look(act, inv)) {
+        list_prepend(&act->mailbox, &inv->link);
+        act->mailbox_count++;
+        act_look(act);
+        return false;
+    }
+    act_invoke(act, inv);
+    return true;
 }
 
 void act_run(struct kelpie_actor *act)
@@ -171,14 +208,15 @@ void act_run(struct kelpie_actor *act)
     struct actors *a = act->actors;
     unsigned messages = 0;
 
-    if (act->current || act->state != ACT_IDLE)
+    if (act->current || (act->state != ACT_IDLE && act->state != ACT_COMMITTING))
         return;
     act_hold(act);
     list_remove(&act->idle_link);
     list_remove(&act->run_link);
-    while (act->state == ACT_IDLE && !(a->drain.on && !act->taken_back)) {
+    while (gate_open(act) && !(a->drain.on && !act->taken_back)) {
         if (list_empty(&act->mailbox)) {
-            idle_begin(act);
+            if (act->state == ACT_IDLE)
+                idle_begin(act);
             break;
         }
         if (messages == RUN_BATCH || (messages > 0 && slice_over(&a->slice))) {

@@ -29,6 +29,11 @@ static inline void list_append(struct list *l, struct list *item)
     l->prev = item;
 }
 
+static inline void list_prepend(struct list *l, struct list *item)
+{
+    list_append(l->next, item);
+}
+
 /* Removes the item and leaves it as an empty list, so removing twice is harmless. */
 static inline void list_remove(struct list *item)
 {

@@ -123,6 +123,10 @@ static enum verdict check_home(struct rule_ctx *ctx, const struct join_op *op, b
                        home, op->ks->prefix);
 }
 
+#define OLD_FORMAT                                                                                  \
+    "the store has format %llu, which this program only raises: stop all nodes, then kelpie store " \
+    "format --raise"
+
 static enum verdict join_format(struct rule_ctx *ctx, struct join_op *op)
 {
     struct format_record format;
@@ -134,6 +138,8 @@ static enum verdict join_format(struct rule_ctx *ctx, struct join_op *op)
         return RULE_REFUSE;
     if (found && format.version > RECORD_VERSION)
         return rule_corrupt(ctx, KELPIE_E_STORE_NEWER, key_bytes(&key));
+    if (found && format.version < FORMAT_MIN)
+        return rule_refuse(ctx, OLD_FORMAT, (unsigned long long)format.version);
     if (!found)
         format =
             (struct format_record){.version = RECORD_VERSION, .cluster_id = op->new_cluster_id};

@@ -20,6 +20,8 @@
 #define API_STREAM_IDLE_MS 15000
 #define API_STATUS_WAIT_MS 1000
 #define API_RETRY_AFTER_S "1" /* said with "limit" */
+/* Said with "too_many": of a window of a minute, an eighth is forgotten about as often. */
+#define API_RETRY_TOO_MANY_S "10"
 
 /* What is done with the exchange that a request came in with. */
 struct api_ops {

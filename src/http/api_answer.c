@@ -46,6 +46,8 @@ void api_reply_error(struct api *api, const struct api_request *req, int error, 
     req->ops->set_header(req->ex, "Kelpie-Error", kelpie_error_name(error));
     if (error == KELPIE_E_LIMIT)
         req->ops->set_header(req->ex, "Retry-After", API_RETRY_AFTER_S);
+    if (error == KELPIE_E_TOO_MANY)
+        req->ops->set_header(req->ex, "Retry-After", API_RETRY_TOO_MANY_S);
     api_reply_json(api, req, kelpie_error_http(error), body);
 }
 

@@ -64,16 +64,42 @@ static bool take_deadline(struct api *api, const struct api_request *req, uint32
     return false;
 }
 
+/* How long ago the client first sent the request, at most. */
+static bool take_age(struct api *api, const struct api_request *req, uint64_t *out)
+{
+    char why[API_WHY_SIZE];
+    const char *given = req->ops->header(req->ex, "Kelpie-Request-Age-Ms");
+    uint32_t age_ms;
+    if (!given)
+        given = req->ops->query(req->ex, "age_ms");
+    *out = REQUEST_AGE_UNKNOWN;
+    if (!given || strcmp(given, "unknown") == 0)
+        return true;
+    if (!api_number(given, 0, REQUEST_AGE_MS_MAX, &age_ms)) {
+        (void)snprintf(
+            why, sizeof(why),
+            "the age (Kelpie-Request-Age-Ms) is '%.40s', but it must be 'unknown' or 0 to "
+            "%d, a day",
+            given, REQUEST_AGE_MS_MAX);
+        api_reply_error(api, req, KELPIE_E_INVALID, why);
+        return false;
+    }
+    *out = age_ms;
+    return true;
+}
+
 void api_actor_call(struct api *api, const struct api_request *req, const struct path *path)
 {
     char request_id[REQUEST_ID_MAX + 1];
     uint32_t deadline_ms;
+    uint64_t age_ms;
     const struct path_part *type = &path->parts[2], *id = &path->parts[3];
     const struct path_part *method = &path->parts[4];
     if (!api_check_id(api, req, "actor type", type, ACTOR_TYPE_MAX) ||
         !api_check_id(api, req, "actor id", id, ACTOR_ID_MAX) ||
         !api_check_id(api, req, "method", method, KELPIE_METHOD_MAX) ||
-        !take_request_id(api, req, request_id) || !take_deadline(api, req, &deadline_ms))
+        !take_request_id(api, req, request_id) || !take_deadline(api, req, &deadline_ms) ||
+        !take_age(api, req, &age_ms))
         return;
     if (req->body.len > KELPIE_BODY_MAX) {
         char why[API_WHY_SIZE];
@@ -87,8 +113,8 @@ void api_actor_call(struct api *api, const struct api_request *req, const struct
     c->op.req = *req;
     memcpy(c->request_id, request_id, sizeof(request_id));
     api->pending++;
-    actors_call(node_actors(api->node), type->text, id->text, method->text, request_id, req->body,
-                deadline_ms, on_called, c);
+    actors_call(node_actors(api->node), type->text, id->text, method->text, request_id, age_ms,
+                req->body, deadline_ms, on_called, c);
 }
 
 bool api_is_hosted(struct api *api, const char *node_id, uint64_t incarnation)

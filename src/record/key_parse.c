@@ -11,6 +11,7 @@
 #define CODE_BYTES 0x01
 #define CODE_STRING 0x02
 #define CODE_INT_ZERO 0x14
+#define CODE_UUID 0x30
 #define CODE_ESCAPE 0xff
 
 /* After the first wrong element `ok` is false, and every further read gives nothing. */
@@ -81,6 +82,18 @@ static uint64_t take_uint(struct cursor *c)
     for (size_t i = 0; i < count; i++)
         v = v << 8 | c->rest.data[1 + i];
     skip(c, 1 + count);
+    return v;
+}
+
+static struct uuid take_uuid(struct cursor *c)
+{
+    struct uuid v = {{0}};
+    if (!c->ok || c->rest.len < 1 + sizeof(v.b) || c->rest.data[0] != CODE_UUID) {
+        c->ok = false;
+        return v;
+    }
+    memcpy(v.b, c->rest.data + 1, sizeof(v.b));
+    skip(c, 1 + sizeof(v.b));
     return v;
 }
 
@@ -158,6 +171,12 @@ static void take_state(struct cursor *c, struct key_parts *out)
     if (c->ok && bytes_equal(mark, bytes_of_str("k"))) {
         out->family = KEY_STATE;
         take_state_key(c, out);
+    } else if (c->ok && bytes_equal(mark, bytes_of_str("h"))) {
+        out->family = KEY_HEAD;
+    } else if (c->ok && bytes_equal(mark, bytes_of_str("q"))) {
+        out->family = KEY_REMEMBERED;
+        out->number = take_uint(c);
+        out->hash = take_uuid(c);
     } else if (c->ok && bytes_equal(mark, bytes_of_str("r"))) {
         out->family = KEY_REQUEST_SLOT;
         out->number = take_uint(c);

@@ -13,6 +13,7 @@
 #define CODE_BYTES 0x01
 #define CODE_STRING 0x02
 #define CODE_INT_ZERO 0x14
+#define CODE_UUID 0x30
 #define CODE_ESCAPE 0xff
 
 static void put_u8(struct key *k, uint8_t v)
@@ -58,6 +59,14 @@ static void put_uint(struct key *k, uint64_t v)
     put_u8(k, (uint8_t)(CODE_INT_ZERO + count));
     for (unsigned i = count; i > 0; i--)
         put_u8(k, (uint8_t)(v >> (8 * (i - 1))));
+}
+
+static void put_uuid(struct key *k, struct uuid v)
+{
+    put_u8(k, CODE_UUID);
+    CHECK(sizeof(k->data) - k->len >= sizeof(v.b));
+    memcpy(k->data + k->len, v.b, sizeof(v.b));
+    k->len += sizeof(v.b);
 }
 
 /* (prefix, top) or (prefix, top, sub). */
@@ -190,23 +199,41 @@ struct key key_migration(const struct keyspace *ks, const char *type, const char
     return with_actor(folder(ks, "registry", "migrations"), type, id);
 }
 
+/* What one actor has under `mark`. */
+static struct key of_actor(const struct keyspace *ks, const char *type, const char *id,
+                           const char *mark)
+{
+    struct key k = with_actor(folder(ks, "state", NULL), type, id);
+    put_word(&k, mark);
+    return k;
+}
+
 struct key key_state(const struct keyspace *ks, const char *type, const char *id,
                      struct bytes state_key)
 {
     CHECK(state_key.len >= 1 && state_key.len <= STATE_KEY_MAX);
-    struct key k = with_actor(folder(ks, "state", NULL), type, id);
-    put_word(&k, "k");
+    struct key k = of_actor(ks, type, id, "k");
     put_bytes(&k, state_key);
+    return k;
+}
+
+struct key key_head(const struct keyspace *ks, const char *type, const char *id)
+{
+    return of_actor(ks, type, id, "h");
+}
+
+struct key key_remembered(const struct keyspace *ks, const char *type, const char *id,
+                          uint64_t bucket, struct uuid hash)
+{
+    struct key k = with_uint(of_actor(ks, type, id, "q"), bucket);
+    put_uuid(&k, hash);
     return k;
 }
 
 struct key key_request_slot(const struct keyspace *ks, const char *type, const char *id,
                             uint32_t slot)
 {
-    struct key k = with_actor(folder(ks, "state", NULL), type, id);
-    put_word(&k, "r");
-    put_uint(&k, slot);
-    return k;
+    return with_uint(of_actor(ks, type, id, "r"), slot);
 }
 
 struct key_range keys_all(const struct keyspace *ks)
@@ -276,6 +303,34 @@ struct key_range keys_by_incarnation(const struct keyspace *ks, const char *node
 struct key_range keys_migrations(const struct keyspace *ks)
 {
     return children(folder(ks, "registry", "migrations"));
+}
+
+struct key_range keys_head_and_state(const struct keyspace *ks, const char *type, const char *id)
+{
+    return (struct key_range){.begin = of_actor(ks, type, id, "h"),
+                              .end = with_end(of_actor(ks, type, id, "k"), TUPLE_RANGE_END)};
+}
+
+struct key_range keys_state_rows(const struct keyspace *ks, const char *type, const char *id)
+{
+    return children(of_actor(ks, type, id, "k"));
+}
+
+struct key_range keys_remembered(const struct keyspace *ks, const char *type, const char *id)
+{
+    return (struct key_range){.begin = of_actor(ks, type, id, "q"),
+                              .end = with_end(of_actor(ks, type, id, "r"), TUPLE_RANGE_END)};
+}
+
+struct key_range keys_remembered_in(const struct keyspace *ks, const char *type, const char *id,
+                                    uint64_t bucket)
+{
+    return children(with_uint(of_actor(ks, type, id, "q"), bucket));
+}
+
+struct key_range keys_request_slots(const struct keyspace *ks, const char *type, const char *id)
+{
+    return children(of_actor(ks, type, id, "r"));
 }
 
 struct key_range keys_state(const struct keyspace *ks, const char *type, const char *id)

@@ -14,14 +14,17 @@
  *   (prefix, "registry", "actors", type, id)
  *   (prefix, "registry", "by_node", id, incarnation, type, id)
  *   (prefix, "registry", "migrations", type, id)
+ *   (prefix, "state", type, id, "h")                      its head row
  *   (prefix, "state", type, id, "k", key)                 the actor's own state
- *   (prefix, "state", type, id, "r", slot)                its last request ids and replies
+ *   (prefix, "state", type, id, "q", bucket, hash)        a request id that it remembers
+ *   (prefix, "state", type, id, "r", slot)                the same in format 1
  */
 #ifndef KELPIE_RECORD_KEYS_H
 #define KELPIE_RECORD_KEYS_H
 
 #include "base/bytes.h"
 #include "base/check.h"
+#include "base/uuid.h"
 #include "env/store.h"
 
 #define KEY_PREFIX_MAX 16
@@ -69,6 +72,10 @@ struct key key_migration(const struct keyspace *ks, const char *type, const char
 /* `state_key`: 1..STATE_KEY_MAX bytes, asserted. */
 struct key key_state(const struct keyspace *ks, const char *type, const char *id,
                      struct bytes state_key);
+struct key key_head(const struct keyspace *ks, const char *type, const char *id);
+/* `bucket`: own time at which it began, in ms; `hash`: request_hash of the id. */
+struct key key_remembered(const struct keyspace *ks, const char *type, const char *id,
+                          uint64_t bucket, struct uuid hash);
 struct key key_request_slot(const struct keyspace *ks, const char *type, const char *id,
                             uint32_t slot);
 
@@ -96,7 +103,16 @@ struct key_range keys_by_node(const struct keyspace *ks, const char *node_id);
 struct key_range keys_by_incarnation(const struct keyspace *ks, const char *node_id,
                                      uint64_t incarnation);
 struct key_range keys_migrations(const struct keyspace *ks);
-/* All of one actor's state: state keys and request slots. */
+/* One actor's head row and state rows. */
+struct key_range keys_head_and_state(const struct keyspace *ks, const char *type, const char *id);
+/* Its state rows alone. */
+struct key_range keys_state_rows(const struct keyspace *ks, const char *type, const char *id);
+/* All requests that it remembers, those of format 1 too; of one bucket; in slots of format 1. */
+struct key_range keys_remembered(const struct keyspace *ks, const char *type, const char *id);
+struct key_range keys_remembered_in(const struct keyspace *ks, const char *type, const char *id,
+                                    uint64_t bucket);
+struct key_range keys_request_slots(const struct keyspace *ks, const char *type, const char *id);
+/* All of one actor: its head row, state and remembered requests. */
 struct key_range keys_state(const struct keyspace *ks, const char *type, const char *id);
 
 /* Which family a key belongs to, and its parts: for store check, dump, the simulator's checkers. */
@@ -116,7 +132,9 @@ enum key_family {
     KEY_BY_NODE,
     KEY_MIGRATION,
     KEY_STATE,
-    KEY_REQUEST_SLOT,
+    KEY_HEAD,
+    KEY_REMEMBERED,
+    KEY_REQUEST_SLOT, /* the last one */
 };
 
 struct key_parts {
@@ -124,7 +142,8 @@ struct key_parts {
     char node_id[NODE_ID_MAX + 1];
     char type[ACTOR_TYPE_MAX + 1];
     char id[ACTOR_ID_MAX + 1];
-    uint64_t number; /* incarnation, view number or slot */
+    uint64_t number;  /* incarnation, view number, bucket or slot */
+    struct uuid hash; /* of a remembered request's id */
     size_t state_key_len;
     uint8_t state_key[STATE_KEY_MAX];
 };

@@ -61,6 +61,8 @@ static const char *family_path(enum key_family family)
         [KEY_BY_NODE] = "registry/by_node",
         [KEY_MIGRATION] = "registry/migrations",
         [KEY_STATE] = "state",
+        [KEY_HEAD] = "state",
+        [KEY_REMEMBERED] = "state",
         [KEY_REQUEST_SLOT] = "state",
     };
     CHECK((size_t)family < ARRAY_LEN(paths));
@@ -82,6 +84,12 @@ static void put_path(const struct key_parts *parts, struct buf *out)
     if (parts->family == KEY_STATE) {
         buf_appendf(out, "/k/");
         put_escaped(out, bytes_of(parts->state_key, parts->state_key_len));
+    } else if (parts->family == KEY_HEAD) {
+        buf_appendf(out, "/h");
+    } else if (parts->family == KEY_REMEMBERED) {
+        char hash[UUID_TEXT_SIZE];
+        uuid_to_text(parts->hash, hash);
+        buf_appendf(out, "/q/%" PRIu64 "/%s", parts->number, hash);
     } else if (parts->family == KEY_REQUEST_SLOT) {
         buf_appendf(out, "/r/%" PRIu64, parts->number);
     }
@@ -315,6 +323,44 @@ static int state_text(struct bytes key, struct bytes value, struct buf *scratch,
     return 0;
 }
 
+static int head_text(struct bytes key, struct bytes value, struct buf *scratch, struct buf *out)
+{
+    struct head_record r;
+    int rc = head_record_decode(key, value, scratch, &r);
+    if (rc)
+        return rc;
+    put_uint(out, "number", r.number);
+    put_uint(out, "generation", r.generation);
+    put_uint(out, "own_ms", r.own_ms);
+    put_uint(out, "horizon_ms", r.horizon_ms);
+    put_uint(out, "rows", r.rows);
+    buf_appendf(out, " sum=%016" PRIx64, r.sum);
+    put_uint(out, "class_version", r.class_version);
+    put_uint(out, "slots_until_ms", r.slots_until_ms);
+    put_uint(out, "sent", r.sent);
+    for (uint32_t i = 0; i < r.bucket_count; i++)
+        buf_appendf(out, " bucket=%" PRIu64 ":%" PRIu64 ":%" PRIu64, r.buckets[i].begin,
+                    r.buckets[i].ids, r.buckets[i].bytes);
+    return 0;
+}
+
+static int remembered_text(struct bytes key, struct bytes value, struct buf *scratch,
+                           struct buf *out)
+{
+    struct remembered_record r;
+    int rc = remembered_record_decode(key, value, scratch, &r);
+    if (rc)
+        return rc;
+    put_text(out, "request_id", r.request_id);
+    put_uint(out, "number", r.number);
+    put_uint(out, "generation", r.generation);
+    put_uuid(out, "fingerprint", r.fingerprint);
+    buf_appendf(out, " status=%" PRId32, r.status);
+    put_bool(out, "reply_kept", r.reply_kept);
+    put_data(out, "reply", r.reply);
+    return 0;
+}
+
 static int request_text(struct bytes key, struct bytes value, struct buf *scratch, struct buf *out)
 {
     struct request_record r;
@@ -346,6 +392,8 @@ static row_text_fn *const row_texts[] = {
     [KEY_BY_NODE] = by_node_text,
     [KEY_MIGRATION] = migration_text,
     [KEY_STATE] = state_text,
+    [KEY_HEAD] = head_text,
+    [KEY_REMEMBERED] = remembered_text,
     [KEY_REQUEST_SLOT] = request_text,
 };
 

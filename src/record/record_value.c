@@ -5,10 +5,16 @@
 #include "kelpie/error.h"
 #include "record/records.h"
 
+void value_begin_at(struct buf *out, unsigned version)
+{
+    CHECK(version >= 1 && version <= RECORD_VERSION);
+    buf_clear(out);
+    tuple_pack_uint(out, version);
+}
+
 void value_begin(struct buf *out)
 {
-    buf_clear(out);
-    tuple_pack_uint(out, RECORD_VERSION);
+    value_begin_at(out, 1);
 }
 
 void value_end(struct bytes key, struct buf *out)
@@ -90,8 +96,8 @@ static bool checked_body(struct bytes key, struct bytes value, struct bytes *bod
     return tuple_at_end(&r) && (sum == crc32c_extend(crc32c(key), *body) || MUTANT("nochecksum"));
 }
 
-int value_open(struct bytes key, struct bytes value, struct buf *scratch,
-               struct tuple_reader *fields)
+int value_open_any(struct bytes key, struct bytes value, struct buf *scratch,
+                   struct tuple_reader *fields, uint64_t *version)
 {
     struct bytes body;
     if (!checked_body(key, value, &body))
@@ -99,10 +105,24 @@ int value_open(struct bytes key, struct bytes value, struct buf *scratch,
     *fields = tuple_reader_of(body, scratch);
     if (body.data[0] < 0x14 || body.data[0] > 0x1c)
         return KELPIE_E_STORE_CORRUPT;
-    uint64_t version = tuple_next_uint(fields);
-    if (!fields->ok || version == 0)
+    *version = tuple_next_uint(fields);
+    if (!fields->ok || *version == 0)
         return KELPIE_E_STORE_CORRUPT;
-    return version > RECORD_VERSION ? KELPIE_E_STORE_NEWER : 0;
+    return *version > RECORD_VERSION ? KELPIE_E_STORE_NEWER : 0;
+}
+
+int value_open_at(struct bytes key, struct bytes value, struct buf *scratch,
+                  struct tuple_reader *fields, unsigned version)
+{
+    uint64_t found;
+    int rc = value_open_any(key, value, scratch, fields, &found);
+    return rc || found == version ? rc : KELPIE_E_STORE_CORRUPT;
+}
+
+int value_open(struct bytes key, struct bytes value, struct buf *scratch,
+               struct tuple_reader *fields)
+{
+    return value_open_at(key, value, scratch, fields, 1);
 }
 
 void value_take_text(struct tuple_reader *fields, char *out, size_t min, size_t max)

@@ -7,17 +7,25 @@
 
 #include "base/tuple.h"
 
-/* Clears `out` and packs the version; the fields follow. */
+/* Clears `out` and packs the version of the record; the fields follow. */
+void value_begin_at(struct buf *out, unsigned version);
+/* A record that is as it was in version 1. */
 void value_begin(struct buf *out);
 /* Packs the checksum. */
 void value_end(struct bytes key, struct buf *out);
 /* A string of min..max bytes of UTF-8 without NUL: asserted. */
 void value_pack_text(struct buf *out, const char *s, size_t min, size_t max);
 
-/* Verifies the checksum, then the version. Returns 0 and the fields in `fields`, or
+/* Verifies the checksum, then that the version is 1. Returns 0 and the fields in `fields`, or
  * KELPIE_E_STORE_CORRUPT or KELPIE_E_STORE_NEWER. `scratch` is used by the fields' reader only. */
 int value_open(struct bytes key, struct bytes value, struct buf *scratch,
                struct tuple_reader *fields) MUST_USE;
+/* The same of a record that has `version`; another one that this program knows is corrupt here. */
+int value_open_at(struct bytes key, struct bytes value, struct buf *scratch,
+                  struct tuple_reader *fields, unsigned version) MUST_USE;
+/* Of whatever version that this program knows: *version says which. */
+int value_open_any(struct bytes key, struct bytes value, struct buf *scratch,
+                   struct tuple_reader *fields, uint64_t *version) MUST_USE;
 /* Copies a string of min..max bytes to `out`, which has room for max + 1. */
 void value_take_text(struct tuple_reader *fields, char *out, size_t min, size_t max);
 uint32_t value_take_u32(struct tuple_reader *fields);

@@ -4,6 +4,7 @@
  */
 #include "record/records.h"
 
+#include "base/hash128.h"
 #include "kelpie/error.h"
 #include "record/record_value.h"
 
@@ -364,6 +365,138 @@ int state_record_decode(struct bytes key, struct bytes value, struct buf *scratc
     return value_close(&f);
 }
 
+void head_record_encode(const struct head_record *r, struct bytes key, struct buf *out)
+{
+    CHECK(r->bucket_count <= HEAD_BUCKETS_MAX);
+    value_begin_at(out, 2);
+    tuple_pack_uint(out, r->number);
+    tuple_pack_uint(out, r->generation);
+    tuple_pack_uint(out, r->own_ms);
+    tuple_pack_uint(out, r->horizon_ms);
+    tuple_pack_uint(out, r->rows);
+    tuple_pack_uint(out, r->sum);
+    tuple_pack_uint(out, r->class_version);
+    tuple_pack_uint(out, r->slots_until_ms);
+    tuple_pack_uint(out, r->sent);
+    tuple_pack_uint(out, r->bucket_count);
+    for (uint32_t i = 0; i < r->bucket_count; i++) {
+        tuple_pack_uint(out, r->buckets[i].begin);
+        tuple_pack_uint(out, r->buckets[i].ids);
+        tuple_pack_uint(out, r->buckets[i].bytes);
+    }
+    value_end(key, out);
+}
+
+int head_record_decode(struct bytes key, struct bytes value, struct buf *scratch,
+                       struct head_record *r)
+{
+    struct tuple_reader f;
+    int rc = value_open_at(key, value, scratch, &f, 2);
+    if (rc)
+        return rc;
+    r->number = tuple_next_uint(&f);
+    r->generation = tuple_next_uint(&f);
+    r->own_ms = tuple_next_uint(&f);
+    r->horizon_ms = tuple_next_uint(&f);
+    r->rows = tuple_next_uint(&f);
+    r->sum = tuple_next_uint(&f);
+    r->class_version = value_take_u32(&f);
+    r->slots_until_ms = tuple_next_uint(&f);
+    r->sent = tuple_next_uint(&f);
+    r->bucket_count = value_take_u32(&f);
+    if (r->bucket_count > HEAD_BUCKETS_MAX)
+        return KELPIE_E_STORE_CORRUPT;
+    memset(r->buckets, 0, sizeof(r->buckets));
+    for (uint32_t i = 0; i < r->bucket_count; i++) {
+        struct head_bucket *b = &r->buckets[i];
+        b->begin = tuple_next_uint(&f);
+        b->ids = tuple_next_uint(&f);
+        b->bytes = tuple_next_uint(&f);
+        if (i > 0 && b->begin <= b[-1].begin)
+            return KELPIE_E_STORE_CORRUPT;
+    }
+    return value_close(&f);
+}
+
+void remembered_record_encode(const struct remembered_record *r, struct bytes key, struct buf *out)
+{
+    CHECK(r->reply.len <= REPLY_KEPT_MAX);
+    CHECK(r->reply_kept || r->reply.len == 0);
+    value_begin_at(out, 2);
+    value_pack_text(out, r->request_id, 1, REQUEST_ID_MAX);
+    tuple_pack_uint(out, r->number);
+    tuple_pack_uint(out, r->generation);
+    tuple_pack_uuid(out, r->fingerprint);
+    tuple_pack_int(out, r->status);
+    tuple_pack_bool(out, r->reply_kept);
+    tuple_pack_bytes(out, r->reply);
+    value_end(key, out);
+}
+
+static int32_t take_status(struct tuple_reader *f)
+{
+    int64_t status = tuple_next_int(f);
+    /* 0, or an error. */
+    if (status <= 0 && status >= -KELPIE_ERROR_MAX)
+        return (int32_t)status;
+    f->ok = false;
+    return 0;
+}
+
+int remembered_record_decode(struct bytes key, struct bytes value, struct buf *scratch,
+                             struct remembered_record *r)
+{
+    struct tuple_reader f;
+    int rc = value_open_at(key, value, scratch, &f, 2);
+    if (rc)
+        return rc;
+    value_take_text(&f, r->request_id, 1, REQUEST_ID_MAX);
+    r->number = tuple_next_uint(&f);
+    r->generation = tuple_next_uint(&f);
+    r->fingerprint = tuple_next_uuid(&f);
+    r->status = take_status(&f);
+    r->reply_kept = tuple_next_bool(&f);
+    r->reply = value_take_bytes(&f, r->reply_kept ? REPLY_KEPT_MAX : 0);
+    return value_close(&f);
+}
+
+uint64_t row_sum(struct bytes state_key, struct bytes value)
+{
+    struct hash128 h = hash128_start();
+    hash128_bytes(&h, state_key);
+    hash128_bytes(&h, value);
+    return hash128_value(&h).lo;
+}
+
+static struct uuid uuid_of_hash(const struct hash128 *h)
+{
+    struct hash128 v = hash128_value(h);
+    struct uuid out;
+    for (unsigned i = 0; i < 8; i++) {
+        out.b[i] = (uint8_t)(v.hi >> (56 - 8 * i));
+        out.b[8 + i] = (uint8_t)(v.lo >> (56 - 8 * i));
+    }
+    return out;
+}
+
+struct uuid request_hash(const char *request_id)
+{
+    struct hash128 h = hash128_start();
+    hash128_bytes(&h, bytes_of_str(request_id));
+    return uuid_of_hash(&h);
+}
+
+struct uuid request_fingerprint(struct bytes caller, const char *method, struct bytes body)
+{
+    struct hash128 h = hash128_start();
+    hash128_bytes(&h, caller);
+    hash128_bytes(&h, bytes_of_str(method));
+    hash128_bytes(&h, body);
+    struct uuid out = uuid_of_hash(&h);
+    out.b[15] |= uuid_is_zero(out);
+    return out;
+}
+
 void request_record_encode(const struct request_record *r, struct bytes key, struct buf *out)
 {
     CHECK(r->reply.len <= REPLY_KEPT_MAX);
@@ -388,11 +521,7 @@ int request_record_decode(struct bytes key, struct bytes value, struct buf *scra
     value_take_text(&f, r->request_id, 1, REQUEST_ID_MAX);
     r->sequence = tuple_next_uint(&f);
     r->generation = tuple_next_uint(&f);
-    int64_t status = tuple_next_int(&f);
-    /* 0, or an error. */
-    if (status > 0 || status < -KELPIE_ERROR_MAX)
-        return KELPIE_E_STORE_CORRUPT;
-    r->status = (int32_t)status;
+    r->status = take_status(&f);
     r->reply_kept = tuple_next_bool(&f);
     r->reply = value_take_bytes(&f, r->reply_kept ? REPLY_KEPT_MAX : 0);
     return value_close(&f);
@@ -401,5 +530,6 @@ int request_record_decode(struct bytes key, struct bytes value, struct buf *scra
 int record_verify(struct bytes key, struct bytes value)
 {
     struct tuple_reader fields;
-    return value_open(key, value, NULL, &fields);
+    uint64_t version;
+    return value_open_any(key, value, NULL, &fields, &version);
 }

@@ -14,9 +14,11 @@
 #include "record/keys.h"
 
 /* The newest version of records that this program reads, and the format that it gives to a new store.
- * It writes records in the version that the store's format row says, so that all nodes can read them
- * until an operator raises it (kelpie store format --raise): so far there is only one. */
-#define RECORD_VERSION 1
+ * Format 2 has head rows and requests remembered by time; all other records are as in 1, and what an
+ * actor has of format 1 is read and rewritten as it is used. A node joins no store of a format before
+ * FORMAT_MIN: an operator raises it (kelpie store format --raise; docs/adr/0017-turns.md). */
+#define RECORD_VERSION 2
+#define FORMAT_MIN 2
 #define CLASS_COUNT_MAX 32 /* actor classes of one node */
 #define NODES_MAX 1024     /* rows under nodes/ that one cluster may have */
 
@@ -129,9 +131,48 @@ struct state_record {
     struct bytes value; /* borrowed from the decoder's scratch */
 };
 
+/* One bucket of remembered requests: those applied from `begin` on, until the next one's. */
+struct head_bucket {
+    uint64_t begin; /* own time, ms */
+    uint64_t ids;
+    uint64_t bytes; /* of kept replies */
+};
+
+#define HEAD_BUCKETS_MAX 24
+
+/* What every commit of an actor reads and writes. Own time is the sum of the times for which its
+ * activations ran, in ms; everything that it applied since `horizon` is remembered. */
+struct head_record {
+    uint64_t number;     /* of the last commit */
+    uint64_t generation; /* of the placement that made it */
+    uint64_t own_ms;
+    uint64_t horizon_ms;
+    uint64_t rows; /* state rows */
+    uint64_t sum;  /* of their row_sum, modulo 2^64 */
+    uint32_t class_version;
+    uint64_t
+        slots_until_ms; /* requests of format 1 are remembered until the horizon is here; 0: none */
+    uint64_t sent;      /* number of the last message sent; 0 so far */
+    uint32_t bucket_count;
+    struct head_bucket buckets[HEAD_BUCKETS_MAX]; /* in order; what follows them is zero */
+};
+
 #define REPLY_KEPT_MAX (16u * 1024)
 #define REQUEST_ID_MAX 64
 
+/* A request that was applied. */
+struct remembered_record {
+    char request_id[REQUEST_ID_MAX + 1];
+    uint64_t number; /* of the commit */
+    uint64_t generation;
+    struct uuid fingerprint; /* of caller, method and body */
+    int32_t status;
+    bool reply_kept;
+    struct bytes reply; /* borrowed from the decoder's scratch */
+};
+
+/* The same in format 1: the last REQUESTS_KEPT, in a ring. */
+#define REQUESTS_KEPT 256
 struct request_record {
     char request_id[REQUEST_ID_MAX + 1];
     uint64_t sequence; /* of the actor's commits; slot = sequence mod REQUESTS_KEPT */
@@ -166,7 +207,16 @@ RECORD_CODEC(placement_record)
 RECORD_CODEC(by_node_record)
 RECORD_CODEC(migration_record)
 RECORD_CODEC(state_record)
+RECORD_CODEC(head_record)
+RECORD_CODEC(remembered_record)
 RECORD_CODEC(request_record)
+
+/* What a state row adds to its head row's sum. */
+uint64_t row_sum(struct bytes state_key, struct bytes value);
+/* The hash under which a request id is remembered. */
+struct uuid request_hash(const char *request_id);
+/* Of what a request asks, and who: a repeat has the same. Never zero. */
+struct uuid request_fingerprint(struct bytes caller, const char *method, struct bytes body);
 
 /* The checksum and version alone, whatever the record: for store check. */
 int record_verify(struct bytes key, struct bytes value) MUST_USE;

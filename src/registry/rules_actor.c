@@ -23,6 +23,55 @@ static enum verdict refuse_placement(struct rule_ctx *ctx, const struct placemen
                        (unsigned long long)p->generation);
 }
 
+#define LOAD_READ_REQUEST 2
+
+static enum verdict corrupt_actor(struct rule_ctx *ctx, const struct actor_ref *ref, int error)
+{
+    struct key key = key_head(ref->ks, ref->type, ref->id);
+
+    return rule_corrupt(ctx, error, key_bytes(&key));
+}
+
+/* The head row, which is the first of the rows if it is there. */
+static int load_head(struct rule_ctx *ctx, struct load_args *a)
+{
+    struct store_result rows = rule_rows(ctx->txn, LOAD_READ_STATE);
+    struct key key = key_head(a->ref.ks, a->ref.type, a->ref.id);
+
+    a->has_head = rows.count > 0 && bytes_equal(rows.rows[0].key, key_bytes(&key));
+    return a->has_head
+               ? head_record_decode(rows.rows[0].key, rows.rows[0].value, ctx->scratch, &a->head)
+               : 0;
+}
+
+/* Without a head row there is nothing, or what a program of format 1 left: it has written a slot
+ * with every change. And a placement is never behind the head row: it was lost, and begun anew. */
+static enum verdict check_head(struct rule_ctx *ctx, struct load_args *a)
+{
+    struct store_result state = rule_rows(ctx->txn, LOAD_READ_STATE);
+    struct store_result first = rule_rows(ctx->txn, LOAD_READ_REQUEST);
+    struct key_parts parts = {.family = KEY_UNKNOWN};
+    bool slots = false;
+
+    if (a->has_head && a->head.generation > a->placement.generation && !MUTANT("lostplacement"))
+        return corrupt_actor(ctx, &a->ref, KELPIE_E_STORE_CORRUPT);
+    if (first.count > 0) {
+        if (key_parse(a->ref.ks, first.rows[0].key, &parts))
+            return rule_corrupt(ctx, KELPIE_E_STORE_CORRUPT, first.rows[0].key);
+        slots = parts.family == KEY_REQUEST_SLOT;
+    }
+    if (!a->has_head && !slots && (state.count > 0 || first.count > 0))
+        return corrupt_actor(ctx, &a->ref, KELPIE_E_STORE_CORRUPT);
+    a->has_slots = a->has_head ? a->head.slots_until_ms > 0 : slots;
+    if (a->has_slots && rule_read_count(ctx) == LOAD_READ_SLOTS) {
+        struct key_range range = keys_request_slots(a->ref.ks, a->ref.type, a->ref.id);
+        (void)rule_more_range(ctx, key_bytes(&range.begin), key_bytes(&range.end), REQUESTS_KEPT,
+                              false);
+        return RULE_MORE;
+    }
+    return RULE_DONE;
+}
+
 /* Spec: Activate. */
 enum verdict rule_load_actor(struct rule_ctx *ctx, void *arg)
 {
@@ -36,29 +85,36 @@ enum verdict rule_load_actor(struct rule_ctx *ctx, void *arg)
         a->outcome = PLACE_NOT_MINE;
         return refuse_placement(ctx, &a->placement);
     }
+    error = load_head(ctx, a);
+    if (error)
+        return corrupt_actor(ctx, &a->ref, error);
     a->outcome = PLACE_FOUND;
-    return RULE_DONE;
+    return check_head(ctx, a);
 }
 
 void load_txn(struct txn *t, const struct env *env, struct load_args *args, txn_fn *done, void *arg)
 {
     struct key placement = key_actor(args->ref.ks, args->ref.type, args->ref.id);
-    struct key_range state = keys_state(args->ref.ks, args->ref.type, args->ref.id);
+    struct key_range state = keys_head_and_state(args->ref.ks, args->ref.type, args->ref.id);
+    struct key_range requests = keys_remembered(args->ref.ks, args->ref.type, args->ref.id);
 
     args->outcome = PLACE_UNDECIDED;
     txn_init(t, env, "Activate", rule_load_actor, args, done, arg);
     CHECK(txn_read(t, key_bytes(&placement), false) == READ_PLACEMENT);
     CHECK(txn_read_range(t, key_bytes(&state.begin), key_bytes(&state.end), LOAD_ROWS_MAX, false) ==
           LOAD_READ_STATE);
+    CHECK(txn_read_range(t, key_bytes(&requests.begin), key_bytes(&requests.end), 1, false) ==
+          LOAD_READ_REQUEST);
 }
 
-#define COMMIT_READ_SLOT 1
+#define COMMIT_READ_HEAD 1
 
-static void write_state(struct rule_ctx *ctx, const struct commit_args *a)
+static void put_state(struct rule_ctx *ctx, const struct commit_args *a, struct buf *value)
 {
-    struct buf value;
-
-    buf_init(&value, ctx->txn->env->mem);
+    if (a->whole) {
+        struct key_range all = keys_state_rows(a->ref.ks, a->ref.type, a->ref.id);
+        rule_delete_range(ctx, key_bytes(&all.begin), key_bytes(&all.end));
+    }
     for (size_t i = 0; i < a->write_count; i++) {
         const struct state_write *w = &a->writes[i];
         struct key key = key_state(a->ref.ks, a->ref.type, a->ref.id, w->key);
@@ -69,62 +125,87 @@ static void write_state(struct rule_ctx *ctx, const struct commit_args *a)
                 rule_delete(ctx, key_bytes(&key));
             continue;
         }
-        state_record_encode(&row, key_bytes(&key), &value);
-        rule_put(ctx, key_bytes(&key), buf_bytes(&value));
+        state_record_encode(&row, key_bytes(&key), value);
+        rule_put(ctx, key_bytes(&key), buf_bytes(value));
     }
+}
+
+static void put_requests(struct rule_ctx *ctx, const struct commit_args *a, struct buf *value)
+{
+    const struct head_record *h = &a->head;
+
+    CHECK(a->request_count == 0 || h->bucket_count > 0);
+    for (size_t i = 0; i < a->forgotten_count; i++) {
+        struct key_range bucket =
+            keys_remembered_in(a->ref.ks, a->ref.type, a->ref.id, a->forgotten[i]);
+        rule_delete_range(ctx, key_bytes(&bucket.begin), key_bytes(&bucket.end));
+    }
+    if (a->forget_slots) {
+        struct key_range slots = keys_request_slots(a->ref.ks, a->ref.type, a->ref.id);
+        rule_delete_range(ctx, key_bytes(&slots.begin), key_bytes(&slots.end));
+    }
+    for (size_t i = 0; i < a->request_count; i++) {
+        struct key key = key_remembered(a->ref.ks, a->ref.type, a->ref.id,
+                                        h->buckets[h->bucket_count - 1].begin, a->requests[i].hash);
+        remembered_record_encode(&a->requests[i].record, key_bytes(&key), value);
+        rule_put(ctx, key_bytes(&key), buf_bytes(value));
+    }
+}
+
+static void put_all(struct rule_ctx *ctx, const struct commit_args *a)
+{
+    struct key key = key_head(a->ref.ks, a->ref.type, a->ref.id);
+    struct buf value;
+
+    buf_init(&value, ctx->txn->env->mem);
+    put_state(ctx, a, &value);
+    put_requests(ctx, a, &value);
+    head_record_encode(&a->head, key_bytes(&key), &value);
+    rule_put(ctx, key_bytes(&key), buf_bytes(&value));
     buf_deinit(&value);
 }
 
 /*
- * Spec: CommitWrite. The placement is the fence; the request's slot is what attempts of one commit
- * exclude each other by, and what tells our own earlier commit: request id, generation and
- * sequence. A slot with as high a sequence that is not ours was written by an activation that knew
- * more than this one, which the fence would refuse too; it is refused here as a second line.
+ * Spec: CommitWrite. The placement is the fence; the head row is what attempts of one commit exclude
+ * each other by, and what tells our own earlier commit: its number and generation. A number that is
+ * not the one before ours was written by an activation that knew more than this one, which the fence
+ * would refuse too; it is refused here as a second line.
  */
 enum verdict rule_commit_actor(struct rule_ctx *ctx, void *arg)
 {
     struct commit_args *a = arg;
-    struct key slot_key = key_request_slot(a->ref.ks, a->ref.type, a->ref.id, a->slot);
+    struct key head_key = key_head(a->ref.ks, a->ref.type, a->ref.id);
+    struct head_record head = {0};
     struct placement_record p;
-    struct request_record slot;
     struct bytes value;
-    bool has_slot = rule_row(ctx->txn, COMMIT_READ_SLOT, &value);
     int error = placement_read(ctx, READ_PLACEMENT, &a->ref, &p);
 
     if (error)
         return corrupt_placement(ctx, error, &a->ref);
-    if (has_slot) {
-        error = request_record_decode(key_bytes(&slot_key), value, ctx->scratch, &slot);
+    if (rule_row(ctx->txn, COMMIT_READ_HEAD, &value)) {
+        error = head_record_decode(key_bytes(&head_key), value, ctx->scratch, &head);
         if (error)
-            return rule_corrupt(ctx, error, key_bytes(&slot_key));
-        if (slot.sequence == a->request.sequence && slot.generation == a->generation &&
-            strcmp(slot.request_id, a->request.request_id) == 0) {
-            SOMETIMES("commit-recognised-as-done");
-            a->outcome = PLACE_MADE;
-            return RULE_DONE;
-        }
+            return corrupt_actor(ctx, &a->ref, error);
+    }
+    if (head.number == a->head.number && head.generation == a->head.generation &&
+        !MUTANT("nonumber")) {
+        SOMETIMES("commit-recognised-as-done");
+        a->outcome = PLACE_MADE;
+        return RULE_DONE;
     }
     if (!MUTANT("nofence")) {
         a->outcome = PLACE_NOT_MINE;
         if (!placement_is_on(&p, &a->self) ||
-            (p.generation != a->generation && !MUTANT("fencenode"))) {
+            (p.generation != a->head.generation && !MUTANT("fencenode"))) {
             SOMETIMES("commit-fenced");
             return refuse_placement(ctx, &p);
         }
-        if (has_slot && slot.sequence >= a->request.sequence && !MUTANT("fencenode"))
+        if (head.number + 1 != a->head.number && !MUTANT("fencenode") && !MUTANT("nonumber"))
             return rule_refuse(ctx, "the actor's commit %llu was made by another activation",
-                               (unsigned long long)a->request.sequence);
+                               (unsigned long long)a->head.number);
     }
     a->outcome = PLACE_MADE;
-    write_state(ctx, a);
-    {
-        struct buf row;
-
-        buf_init(&row, ctx->txn->env->mem);
-        request_record_encode(&a->request, key_bytes(&slot_key), &row);
-        rule_put(ctx, key_bytes(&slot_key), buf_bytes(&row));
-        buf_deinit(&row);
-    }
+    put_all(ctx, a);
     return RULE_COMMIT;
 }
 
@@ -132,16 +213,48 @@ void commit_txn(struct txn *t, const struct env *env, struct commit_args *args, 
                 void *arg)
 {
     struct key placement = key_actor(args->ref.ks, args->ref.type, args->ref.id);
-    struct key slot = key_request_slot(args->ref.ks, args->ref.type, args->ref.id, args->slot);
+    struct key head = key_head(args->ref.ks, args->ref.type, args->ref.id);
 
-    CHECK(args->generation > 0 && args->request.sequence > 0);
+    CHECK(args->head.generation > 0 && args->head.number > 0);
     args->outcome = PLACE_UNDECIDED;
     txn_init(t, env, "CommitWrite", rule_commit_actor, args, done, arg);
     /* The planted mistake: nothing that was read fences the commit, neither the placement nor the
-     * slot, which an activation elsewhere writes too as soon as it commits that often. */
+     * head row, which an activation elsewhere writes too. */
     CHECK(txn_read(t, key_bytes(&placement), MUTANT("nofence") || MUTANT("fencesnap")) ==
           READ_PLACEMENT);
-    CHECK(txn_read(t, key_bytes(&slot), MUTANT("nofence")) == COMMIT_READ_SLOT);
+    CHECK(txn_read(t, key_bytes(&head), MUTANT("nofence")) == COMMIT_READ_HEAD);
+}
+
+enum verdict rule_find_request(struct rule_ctx *ctx, void *arg)
+{
+    struct find_args *a = arg;
+
+    a->found = false;
+    for (size_t i = a->bucket_count; i-- > 0 && !a->found;) {
+        struct key key = key_remembered(a->ref.ks, a->ref.type, a->ref.id, a->buckets[i], a->hash);
+        struct bytes value;
+        int error;
+
+        if (!rule_row(ctx->txn, i, &value))
+            continue;
+        error = remembered_record_decode(key_bytes(&key), value, ctx->scratch, &a->record);
+        if (error)
+            return rule_corrupt(ctx, error, key_bytes(&key));
+        a->found = true;
+        a->bucket = a->buckets[i];
+    }
+    return RULE_DONE;
+}
+
+void find_txn(struct txn *t, const struct env *env, struct find_args *args, txn_fn *done, void *arg)
+{
+    CHECK(args->bucket_count > 0);
+    txn_init(t, env, "FindRequest", rule_find_request, args, done, arg);
+    for (size_t i = 0; i < args->bucket_count; i++) {
+        struct key key = key_remembered(args->ref.ks, args->ref.type, args->ref.id,
+                                        args->buckets[i], args->hash);
+        CHECK(txn_read(t, key_bytes(&key), false) == i);
+    }
 }
 
 static enum verdict rule_list(struct rule_ctx *ctx, void *arg)

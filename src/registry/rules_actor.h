@@ -7,19 +7,24 @@
 
 #include "registry/placement.h"
 
-/* Rows of one actor: its state keys and its request slots (the bounds are the actor floor's). */
+/* An actor's head row and state rows (the bounds are the actor floor's). */
 #define LOAD_ROWS_MAX 1024
 
 /* Activate. Writes nothing: placement and state are read in one snapshot, so the state is no older
- * than the placement. */
+ * than the placement. Of the requests that the actor remembers nothing is read, unless they are in
+ * slots of format 1. */
 struct load_args {
     struct actor_ref ref;
     struct host self;
 
     enum place_outcome outcome; /* PLACE_FOUND or PLACE_NOT_MINE */
     struct placement_record placement;
+    bool has_head;
+    struct head_record head;
+    bool has_slots; /* rule_rows(txn, LOAD_READ_SLOTS) */
 };
 #define LOAD_READ_STATE 1 /* its rows are there in `done`: rule_rows(txn, LOAD_READ_STATE) */
+#define LOAD_READ_SLOTS 3
 rule_fn rule_load_actor;
 void load_txn(struct txn *t, const struct env *env, struct load_args *args, txn_fn *done,
               void *arg);
@@ -31,21 +36,47 @@ struct state_write {
     bool present; /* false: the key is deleted */
 };
 
-/* CommitWrite. `outcome`: PLACE_MADE, or PLACE_NOT_MINE when it was fenced. */
+/* A request of the batch; its row goes to the head's last bucket. */
+struct commit_request {
+    struct uuid hash;
+    struct remembered_record record;
+};
+
+/* CommitWrite: the turns of one batch. `head` is the head row as it will be; its number is one more
+ * than that of the stored one. `outcome`: PLACE_MADE, or PLACE_NOT_MINE when it was fenced. */
 struct commit_args {
     struct actor_ref ref;
     struct host self;
-    uint64_t generation;
-    struct request_record request; /* its sequence names the slot */
-    uint32_t slot;
+    struct head_record head;
     const struct state_write *writes;
     size_t write_count;
+    bool whole; /* `writes` are all state rows there are to be: the others are deleted */
+    const struct commit_request *requests;
+    size_t request_count;
+    const uint64_t *forgotten; /* buckets */
+    size_t forgotten_count;
+    bool forget_slots; /* those of format 1 */
 
     enum place_outcome outcome;
 };
 rule_fn rule_commit_actor;
 void commit_txn(struct txn *t, const struct env *env, struct commit_args *args, txn_fn *done,
                 void *arg);
+
+/* FindRequest: whether a request is remembered in one of these buckets. Writes nothing. */
+struct find_args {
+    struct actor_ref ref;
+    struct uuid hash; /* of the request id */
+    uint64_t buckets[HEAD_BUCKETS_MAX];
+    size_t bucket_count;
+
+    bool found;
+    uint64_t bucket;
+    struct remembered_record record; /* its reply is borrowed: valid in `done` */
+};
+rule_fn rule_find_request;
+void find_txn(struct txn *t, const struct env *env, struct find_args *args, txn_fn *done,
+              void *arg);
 
 /* SweepPlacements: one batch of by-node rows, from `cursor` on, before `end`. */
 #define SWEEP_ROWS 16

@@ -30,9 +30,9 @@ says 0 '"problems":\[\]' "$kelpie" -w json store check --store "fdb:$cluster"
 says 0 'registry/actors/counter/a placed=true node="n[123]" incarnation=1 ' "$kelpie" store dump
 is 'records of another prefix' "$("$kelpie" store dump --prefix other)" ''
 says 0 ' 0 records, 0 nodes' "$kelpie" store check --prefix other
-says 0 'format 1; this program reads 1 to 1.*NODE +STATE +READS UP TO.*n3 +Active +1' \
+says 0 'format 2; this program reads 1 to 2.*NODE +STATE +READS UP TO.*n3 +Active +2' \
     "$kelpie" store format
-says 0 '"format":1,"format_max":1,"raised":false,"nodes":\[\{"node":"n1","state":"Active"' \
+says 0 '"format":2,"format_max":2,"raised":false,"nodes":\[\{"node":"n1","state":"Active"' \
     "$kelpie" -w json store format --raise
 says 1 "no cluster under the prefix 'other'" "$kelpie" store format --prefix other
 says 1 "node n[123] is alive; stop all nodes first" "$kelpie" store restored

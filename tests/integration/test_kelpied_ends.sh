@@ -15,7 +15,7 @@ static int receive(struct kelpie_actor *a, const struct kelpie_message *m)
     return kelpie_reply_text(a, "well");
 }
 static const struct kelpie_class ends = {
-    .abi = KELPIE_ABI_VERSION, .type = "ends", .receive = receive};
+    .abi = KELPIE_ABI_VERSION, .size = sizeof(struct kelpie_class), .type = "ends", .receive = receive};
 const struct kelpie_class *const kelpie_classes[] = {&ends, NULL};
 END
 "${CC:-cc}" -std=c11 -shared -fPIC -I "$KELPIE_SOURCE/include" -o "$work/ends.so" "$work/ends.c" || exit 1

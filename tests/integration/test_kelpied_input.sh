@@ -128,8 +128,8 @@ class bad 'static int fails(struct kelpie_actor *a, const struct kelpie_message 
     return KELPIE_E_HANDLER_FAILED;
 }
 static int never(struct kelpie_actor *a) { (void)a; return KELPIE_E_HANDLER_FAILED; }
-static const struct kelpie_class bad = {.abi = KELPIE_ABI_VERSION, .type = "bad", .receive = fails};
-static const struct kelpie_class dead = {.abi = KELPIE_ABI_VERSION, .type = "dead", .receive = fails,
+static const struct kelpie_class bad = {.abi = KELPIE_ABI_VERSION, .size = sizeof(struct kelpie_class), .type = "bad", .receive = fails};
+static const struct kelpie_class dead = {.abi = KELPIE_ABI_VERSION, .size = sizeof(struct kelpie_class), .type = "dead", .receive = fails,
                                          .activate = never};
 const struct kelpie_class *const kelpie_classes[] = {&bad, &dead, NULL};'
 node_start n2 --actors "$work/bad.so"

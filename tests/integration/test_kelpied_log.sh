@@ -116,7 +116,7 @@ static int receive(struct kelpie_actor *a, const struct kelpie_message *m)
     return kelpie_reply_text(a, "forked");
 }
 static const struct kelpie_class forks = {
-    .abi = KELPIE_ABI_VERSION, .type = "forks", .receive = receive};
+    .abi = KELPIE_ABI_VERSION, .size = sizeof(struct kelpie_class), .type = "forks", .receive = receive};
 const struct kelpie_class *const kelpie_classes[] = {&forks, NULL};
 END
 "${CC:-cc}" -std=c11 -shared -fPIC -I "$KELPIE_SOURCE/include" -o "$work/forks.so" "$work/forks.c" || exit 1

@@ -16,7 +16,7 @@ static int receive(struct kelpie_actor *a, const struct kelpie_message *m)
     return kelpie_reply_text(a, "well");
 }
 static const struct kelpie_class poison = {
-    .abi = KELPIE_ABI_VERSION, .type = "poison", .placement = KELPIE_PLACE_ROUND_ROBIN,
+    .abi = KELPIE_ABI_VERSION, .size = sizeof(struct kelpie_class), .type = "poison", .placement = KELPIE_PLACE_ROUND_ROBIN,
     .receive = receive};
 const struct kelpie_class *const kelpie_classes[] = {&poison, NULL};
 END

@@ -347,8 +347,8 @@ static void test_records(void **state)
     check(f, 1, "cluster/format: the record was written by a newer version\n");
     start(f, 1, "the record cluster/format was written by a newer version of kelpied");
     put_cluster(f, RECORD_VERSION + 1);
-    check(f, 1, "cluster/format: the store has format 2, this program reads up to 1\n");
-    start(f, 1, "has format 2, but this kelpied reads up to 1; use a newer one\n");
+    check(f, 1, "cluster/format: the store has format 3, this program reads up to 2\n");
+    start(f, 1, "has format 3, but this kelpied reads up to 2; use a newer one\n");
     put_cluster(f, RECORD_VERSION);
     put_newer(f, key_node(&f->ks, "other"));
     start(f, 1, "the record cluster/nodes/other was written by a newer version of kelpied");

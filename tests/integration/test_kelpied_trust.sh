@@ -31,7 +31,7 @@ static int receive(struct kelpie_actor *a, const struct kelpie_message *m)
              environ && environ[0] ? "environment" : "none");
     return kelpie_reply_text(a, text);
 }
-static const struct kelpie_class own = {.abi = KELPIE_ABI_VERSION, .type = "own", .receive = receive};
+static const struct kelpie_class own = {.abi = KELPIE_ABI_VERSION, .size = sizeof(struct kelpie_class), .type = "own", .receive = receive};
 const struct kelpie_class *const kelpie_classes[] = {&own, NULL};
 END
 "${CC:-cc}" -std=c11 -shared -fPIC -I "$KELPIE_SOURCE/include" -o "$work/own.so" "$work/own.c" || exit 1

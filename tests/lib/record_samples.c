@@ -77,12 +77,17 @@ size_t sample_keys(const struct keyspace *ks, struct key k[SAMPLE_KEYS_MAX])
     k[n++] = key_by_node(ks, "a", UINT64_MAX, "t", "x");
     k[n++] = key_by_node(ks, "ab", 1, "t", "x");
     k[n++] = key_migration(ks, "t", "a");
+    k[n++] = key_head(ks, "t", "a");
     k[n++] = key_state(ks, "t", "a", B("\0"));
     k[n++] = key_state(ks, "t", "a", B("\0\0"));
     k[n++] = key_state(ks, "t", "a", B("\0\x01"));
     k[n++] = key_state(ks, "t", "a", B("\x01"));
     k[n++] = key_state(ks, "t", "a", B("\xff"));
     k[n++] = key_state(ks, "t", "a", B("\xff\xff"));
+    k[n++] = key_remembered(ks, "t", "a", 0, (struct uuid){.b = {0}});
+    k[n++] = key_remembered(ks, "t", "a", 0, (struct uuid){.b = {[15] = 1}});
+    k[n++] = key_remembered(ks, "t", "a", 255, (struct uuid){.b = {255}});
+    k[n++] = key_remembered(ks, "t", "a", UINT64_MAX, (struct uuid){.b = {0}});
     k[n++] = key_request_slot(ks, "t", "a", 0);
     k[n++] = key_request_slot(ks, "t", "a", 255);
     k[n++] = key_request_slot(ks, "t", "a", 256);
@@ -122,6 +127,10 @@ struct key key_of_parts(const struct keyspace *ks, const struct key_parts *p)
         return key_migration(ks, p->type, p->id);
     case KEY_STATE:
         return key_state(ks, p->type, p->id, bytes_of(p->state_key, p->state_key_len));
+    case KEY_HEAD:
+        return key_head(ks, p->type, p->id);
+    case KEY_REMEMBERED:
+        return key_remembered(ks, p->type, p->id, p->number, p->hash);
     case KEY_REQUEST_SLOT:
         return key_request_slot(ks, p->type, p->id, (uint32_t)p->number);
     case KEY_UNKNOWN:
@@ -200,6 +209,22 @@ static const struct by_node_record by_node_1 = {.generation = 4};
 static const struct migration_record migration_1 = {
     .source = "n1", .target = "n2", .generation = 4};
 static const struct state_record state_1 = {.value = {(const uint8_t *)"a\0b", 3}};
+static const struct head_record head_1 = {.number = 7,
+                                          .generation = 4,
+                                          .own_ms = 95000,
+                                          .horizon_ms = 4400,
+                                          .rows = 1,
+                                          .sum = UINT64_C(0x0123456789abcdef),
+                                          .class_version = 2,
+                                          .bucket_count = 2,
+                                          .buckets = {{90601, 6, 12}, {95000, 1, 2}}};
+static const struct remembered_record remembered_1 = {.request_id = "req-1",
+                                                      .number = 7,
+                                                      .generation = 4,
+                                                      .fingerprint = UUID_1,
+                                                      .status = -8,
+                                                      .reply_kept = true,
+                                                      .reply = {(const uint8_t *)"ok", 2}};
 static const struct request_record request_1 = {.request_id = "req-1",
                                                 .sequence = 257,
                                                 .generation = 4,
@@ -242,6 +267,15 @@ static const struct record_sample plain[] = {
     {"migration", KEY_MIGRATION, &migration_1, "1501026e3100026e32001504188b63d22c",
      " source=\"n1\" target=\"n2\" generation=4"},
     {"state", KEY_STATE, &state_1, "1501016100ff6200185295f1b2", " value_bytes=3 value=\"a%00b\""},
+    {"head", KEY_HEAD, &head_1,
+     "1502150715041701731816113015011c0123456789abcdef150214141502170161e91506150c17017318150115"
+     "0218404938de",
+     " number=7 generation=4 own_ms=95000 horizon_ms=4400 rows=1 sum=0123456789abcdef"
+     " class_version=2 slots_until_ms=0 sent=0 bucket=90601:6:12 bucket=95000:1:2"},
+    {"remembered", KEY_REMEMBERED, &remembered_1,
+     "1502027265712d310015071504" UUID_1_HEX "13f727016f6b0018d09343b5",
+     " request_id=\"req-1\" number=7 generation=4 fingerprint=" UUID_1_TEXT
+     " status=-8 reply_kept=true reply_bytes=2 reply=\"ok\""},
     {"request", KEY_REQUEST_SLOT, &request_1,
      "1501027265712d3100160101150413f727016f6b0018b53d89bc",
      " request_id=\"req-1\" sequence=257 generation=4 status=-8 reply_kept=true reply_bytes=2"
@@ -293,6 +327,24 @@ static const struct state_record state_empty = {.value = {(const uint8_t *)"", 0
 static const uint8_t many_nuls[32u * 1024];
 static const struct state_record state_nuls = {.value = {many_nuls, 1000}};
 static const struct state_record state_big = {.value = {many_nuls, sizeof(many_nuls)}};
+static const struct head_record head_zero;
+static struct head_record head_max = {.number = UINT64_MAX,
+                                      .generation = UINT64_MAX,
+                                      .own_ms = UINT64_MAX,
+                                      .horizon_ms = UINT64_MAX,
+                                      .rows = UINT64_MAX,
+                                      .sum = UINT64_MAX,
+                                      .class_version = UINT32_MAX,
+                                      .slots_until_ms = UINT64_MAX,
+                                      .sent = UINT64_MAX,
+                                      .bucket_count = HEAD_BUCKETS_MAX};
+static const struct remembered_record remembered_lost = {
+    .request_id = X64, .number = UINT64_MAX, .generation = UINT64_MAX, .status = -KELPIE_ERROR_MAX};
+static const struct remembered_record remembered_max = {.request_id = X64,
+                                                        .fingerprint = UUID_FF,
+                                                        .status = 0,
+                                                        .reply_kept = true,
+                                                        .reply = {many_nuls, REPLY_KEPT_MAX}};
 static const struct request_record request_lost = {.request_id = X64,
                                                    .sequence = UINT64_MAX,
                                                    .generation = UINT64_MAX,
@@ -320,6 +372,10 @@ static const struct record_sample extreme[] = {
     {"state, empty", KEY_STATE, &state_empty, NULL, " value_bytes=0 value=\"\""},
     {"state, NULs", KEY_STATE, &state_nuls, NULL, NULL},
     {"state, greatest", KEY_STATE, &state_big, NULL, NULL},
+    {"head, zero", KEY_HEAD, &head_zero, NULL, NULL},
+    {"head, greatest", KEY_HEAD, &head_max, NULL, NULL},
+    {"remembered, reply not kept", KEY_REMEMBERED, &remembered_lost, NULL, NULL},
+    {"remembered, greatest", KEY_REMEMBERED, &remembered_max, NULL, NULL},
     {"request, reply not kept", KEY_REQUEST_SLOT, &request_lost, NULL, NULL},
     {"request, greatest", KEY_REQUEST_SLOT, &request_max, NULL, NULL},
 };
@@ -333,6 +389,8 @@ size_t record_samples(struct record_sample out[RECORD_SAMPLES_MAX])
         memset(heartbeat_max.unreachable[i].node_id, 'n', NODE_ID_MAX);
         heartbeat_max.unreachable[i].incarnation = UINT64_MAX;
     }
+    for (size_t i = 0; i < HEAD_BUCKETS_MAX; i++)
+        head_max.buckets[i] = (struct head_bucket){i, UINT64_MAX, UINT64_MAX};
     memcpy(out, plain, sizeof(plain));
     memcpy(out + ARRAY_LEN(plain), extreme, sizeof(extreme));
     return ARRAY_LEN(plain) + ARRAY_LEN(extreme);
@@ -348,6 +406,8 @@ struct key sample_key(enum key_family family)
                               .state_key_len = 2,
                               .state_key = "k1"};
     parts.number = family == KEY_VIEW_CHANGE ? 7 : family == KEY_BY_NODE ? 3 : 1;
+    if (family == KEY_REMEMBERED)
+        parts.hash = (struct uuid)UUID_1;
     return key_of_parts(&ks, &parts);
 }
 
@@ -368,6 +428,8 @@ struct key sample_key(enum key_family family)
     X(KEY_BY_NODE, by_node_record)                                                                 \
     X(KEY_MIGRATION, migration_record)                                                             \
     X(KEY_STATE, state_record)                                                                     \
+    X(KEY_HEAD, head_record)                                                                       \
+    X(KEY_REMEMBERED, remembered_record)                                                           \
     X(KEY_REQUEST_SLOT, request_record)
 
 /* What is decoded overwrites what was there before. */

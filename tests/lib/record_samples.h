@@ -32,7 +32,7 @@ struct record_sample {
 };
 
 /* One plain example of each record comes first, in the order of the families, then extremes. */
-#define RECORD_SAMPLES_MAX 40
+#define RECORD_SAMPLES_MAX 50
 size_t record_samples(struct record_sample out[RECORD_SAMPLES_MAX]);
 struct key sample_key(enum key_family family);
 /* Encodes a record of this family. */

@@ -79,7 +79,7 @@ static void flip_value(struct rig_row *row)
     row->value[row->len / 2] ^= 0x10;
 }
 
-/* The same record with a version of 2 and a right checksum. */
+/* The same record with a version that nobody knows and a right checksum. */
 static void newer_value(struct rig *r, struct rig_row *row)
 {
     struct buf scratch, body;
@@ -94,7 +94,7 @@ static void newer_value(struct rig *r, struct rig_row *row)
         assert_true(tuple_next(&elements, &element));
     }
     buf_append(&body, row->value, end);
-    assert_int_equal(body.data[1], RECORD_VERSION);
+    assert_true(body.data[1] <= RECORD_VERSION);
     body.data[1] = RECORD_VERSION + 1;
     tuple_pack_uint(&body, crc32c_extend(crc32c(key), buf_bytes(&body)));
     rig_put(r, row->key, buf_bytes(&body));

@@ -287,14 +287,14 @@ static void placements_are_on_active_nodes(void **state)
     rig_end(&f.r);
 }
 
-static void put_request(struct batch *pb, const char *id, uint32_t slot, uint64_t sequence,
-                        uint64_t generation)
+static void put_request(struct batch *pb, const char *id, uint64_t at, uint64_t n, uint64_t g)
 {
     struct batch b = *pb;
-    struct request_record q = {.sequence = sequence, .generation = generation};
-    struct key key = key_request_slot(KS, "counter", "a", slot);
+    struct remembered_record q = {.number = n, .generation = g};
+    struct key key = key_remembered(KS, "counter", "a", at, request_hash(id));
+    PUT(&b, head_record, key_head(KS, "counter", "a"), .number = n, .generation = g);
     (void)snprintf(q.request_id, sizeof q.request_id, "%s", id);
-    request_record_encode(&q, key_bytes(&key), row(&b, key));
+    remembered_record_encode(&q, key_bytes(&key), row(&b, key));
     *pb = b;
 }
 
@@ -319,7 +319,7 @@ static void writes_are_fenced(void **state)
     put_request(&ob, "r3", 3, 3, 3);
     commits(&ob, "NoStaleWrite"); /* not the placement's process */
 
-    struct key_range range = keys_state(KS, "counter", "a");
+    struct key_range range = keys_head_and_state(KS, "counter", "a");
     put_placement(&b, 4, true);
     PUT(&b, by_node_record, key_by_node(KS, "n1", 1, "counter", "a"), .generation = 4);
     commits(&b, NULL);

@@ -1,4 +1,4 @@
-/* An actor's state in memory, against a plain model; and the replies it keeps. */
+/* An actor's state in memory, against a plain model. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,7 +9,6 @@
 
 #include "actor/actor.h"
 #include "actor/actor_state.h"
-#include "actor/kept_replies.h"
 #include "base/rng.h"
 #include "support/test_mem.h"
 
@@ -31,11 +30,22 @@ static bool is(struct actor_state *s, const char *key, const char *value)
     return value ? there && bytes_equal(v, bytes_of_str(value)) : !there;
 }
 
+/* As if committed. */
+static void saved(struct actor_state *s)
+{
+    struct state_write *w;
+    bool whole;
+
+    (void)actor_state_take(s, &w, &whole);
+    mem_free(s->mem, w);
+}
+
 static void test_rollback_and_commit(void **state)
 {
     struct test_mem mem = {0};
     struct actor_state s;
-    struct state_write writes[4];
+    struct state_write *writes;
+    bool whole;
 
     (void)state;
     actor_state_init(&s, test_mem(&mem));
@@ -53,10 +63,10 @@ static void test_rollback_and_commit(void **state)
     assert_int_equal(del(&s, "never"), 0);
     assert_int_equal(put(&s, "c", "9"), 0);
     assert_int_equal(s.unsaved_count, 2);
-    actor_state_unsaved(&s, writes);
-    assert_true(bytes_equal(writes[0].key, bytes_of_str("a")) && !writes[0].present);
+    assert_int_equal(actor_state_take(&s, &writes, &whole), 2);
+    assert_true(!whole && bytes_equal(writes[0].key, bytes_of_str("a")) && !writes[0].present);
     assert_true(bytes_equal(writes[1].value, bytes_of_str("9")) && writes[1].present);
-    actor_state_saved(&s);
+    mem_free(s.mem, writes);
     assert_true(is(&s, "a", NULL) && is(&s, "c", "9") && s.unsaved_count == 0);
     assert_int_equal(s.entries.count, 1);
     actor_state_deinit(&s);
@@ -79,7 +89,7 @@ static void test_kept_changes_survive_a_failed_message(void **state)
     actor_state_rollback(&s);
     assert_true(is(&s, "a", "init"));
     assert_int_equal(s.unsaved_count, 1);
-    actor_state_saved(&s);
+    saved(&s);
     assert_int_equal(s.unsaved_count, 0);
     actor_state_deinit(&s);
     assert_int_equal(mem.held, 0);
@@ -135,7 +145,7 @@ static void test_bounds(void **state)
     /* Rows that no actor can have written are damage, not a state that is full. */
     assert_int_equal(actor_state_load(&s, bytes_of_str("more"), bytes_of_str("")),
                      KELPIE_E_STORE_CORRUPT);
-    actor_state_saved(&s);
+    saved(&s);
     /* All out, then others in: more changes than one commit may carry. */
     for (unsigned i = 0; i < KELPIE_STATE_KEYS_MAX; i++) {
         (void)snprintf(key, sizeof key, "%u", i);
@@ -204,7 +214,7 @@ static void test_random_steps(void **state)
             break;
         case 1:
             if (rng_chance(&rng, 1, 2))
-                actor_state_saved(&s);
+                saved(&s);
             else
                 actor_state_keep(&s);
             memcpy(m.saved, m.now, sizeof m.now);
@@ -225,60 +235,68 @@ static void test_random_steps(void **state)
     assert_int_equal(mem.held, 0);
 }
 
-/* ---- kept replies ---- */
-
-static void test_the_last_requests_are_kept(void **state)
+/* What is taken, applied to rows beside it, leaves what is in memory: as changes, and as a whole. */
+static void test_what_is_taken(void **state)
 {
     struct test_mem mem = {0};
-    struct kept_replies k;
-    struct request_record r = {.generation = 3, .reply_kept = true}, found;
+    struct actor_state s;
+    struct state_write *w;
+    bool whole;
+    char key[32];
 
     (void)state;
-    kept_replies_init(&k, test_mem(&mem));
-    assert_false(kept_replies_find(&k, "x", &found));
-    for (unsigned i = 1; i <= 600; i++) {
-        char reply[32];
-        (void)snprintf(r.request_id, sizeof r.request_id, "r%u", i);
-        (void)snprintf(reply, sizeof reply, "reply %u", i);
-        r.sequence = i;
-        r.reply = bytes_of_str(reply);
-        kept_replies_add(&k, &r);
-        assert_int_equal(k.last, i);
+    actor_state_init(&s, test_mem(&mem));
+    for (unsigned i = 0; i < KELPIE_STATE_KEYS_MAX; i++) {
+        (void)snprintf(key, sizeof key, "%u", i);
+        assert_int_equal(put(&s, key, "x"), 0);
     }
-    for (unsigned i = 1; i <= 600; i++) {
-        char id[32], reply[32];
-        (void)snprintf(id, sizeof id, "r%u", i);
-        (void)snprintf(reply, sizeof reply, "reply %u", i);
-        assert_int_equal(kept_replies_find(&k, id, &found), i > 600 - REQUESTS_KEPT);
-        if (i > 600 - REQUESTS_KEPT) {
-            assert_true(bytes_equal(found.reply, bytes_of_str(reply)));
-            assert_int_equal(found.sequence, i);
-        }
+    assert_int_equal(actor_state_take(&s, &w, &whole), KELPIE_STATE_KEYS_MAX);
+    assert_false(whole);
+    mem_free(s.mem, w);
+    for (unsigned i = 1; i < KELPIE_STATE_KEYS_MAX; i++) {
+        (void)snprintf(key, sizeof key, "%u", i);
+        assert_int_equal(del(&s, key), 0);
     }
-    kept_replies_deinit(&k);
+    actor_state_keep(&s);
+    assert_int_equal(put(&s, "a", "1"), 0);
+    assert_int_equal(put(&s, "b", "2"), 0);
+    /* More changes than rows: all there is. */
+    assert_int_equal(actor_state_take(&s, &w, &whole), 3);
+    assert_true(whole && w[0].present && bytes_equal(w[2].key, bytes_of_str("b")) &&
+                bytes_equal(w[2].value, bytes_of_str("2")));
+    /* It is a copy. */
+    assert_int_equal(put(&s, "b", "3"), 0);
+    assert_true(bytes_equal(w[2].value, bytes_of_str("2")));
+    mem_free(s.mem, w);
+    actor_state_deinit(&s);
     assert_int_equal(mem.held, 0);
 }
 
-static void test_kept_replies_in_any_order(void **state)
+/* The sum is that of the rows that are there, however they came about. */
+static void test_sums(void **state)
 {
     struct test_mem mem = {0};
-    struct kept_replies k;
-    struct request_record r = {.generation = 3, .status = 0}, found;
+    struct actor_state s, loaded;
 
     (void)state;
-    kept_replies_init(&k, test_mem(&mem));
-    for (unsigned i = 0; i < 3; i++) {
-        static const uint64_t order[] = {300, 44, 45};
-        (void)snprintf(r.request_id, sizeof r.request_id, "r%u", (unsigned)order[i]);
-        r.sequence = order[i];
-        kept_replies_add(&k, &r);
-    }
-    assert_int_equal(k.last, 300);
-    assert_true(kept_replies_find(&k, "r300", &found) && !found.reply_kept);
-    assert_true(kept_replies_find(&k, "r45", &found));
-    /* 44 and 300 share a slot; the later one stays. */
-    assert_false(kept_replies_find(&k, "r44", &found));
-    kept_replies_deinit(&k);
+    actor_state_init(&s, test_mem(&mem));
+    actor_state_init(&loaded, test_mem(&mem));
+    assert_int_equal(s.sum, 0);
+    assert_int_equal(put(&s, "a", "1"), 0);
+    assert_int_equal(put(&s, "b", "2"), 0);
+    assert_int_equal(put(&s, "a", "3"), 0);
+    saved(&s);
+    assert_int_equal(del(&s, "b"), 0);
+    assert_int_equal(put(&s, "c", "4"), 0);
+    actor_state_rollback(&s);
+    assert_int_equal(actor_state_load(&loaded, bytes_of_str("b"), bytes_of_str("2")), 0);
+    assert_true(s.sum != loaded.sum);
+    assert_int_equal(actor_state_load(&loaded, bytes_of_str("a"), bytes_of_str("3")), 0);
+    assert_true(s.sum == loaded.sum);
+    assert_true(row_sum(bytes_of_str("ab"), bytes_of_str("c")) !=
+                row_sum(bytes_of_str("a"), bytes_of_str("bc")));
+    actor_state_deinit(&s);
+    actor_state_deinit(&loaded);
     assert_int_equal(mem.held, 0);
 }
 
@@ -290,8 +308,8 @@ int main(void)
         cmocka_unit_test(test_a_value_may_be_put_under_its_own_key),
         cmocka_unit_test(test_bounds),
         cmocka_unit_test(test_random_steps),
-        cmocka_unit_test(test_the_last_requests_are_kept),
-        cmocka_unit_test(test_kept_replies_in_any_order),
+        cmocka_unit_test(test_what_is_taken),
+        cmocka_unit_test(test_sums),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -35,8 +35,8 @@ static void start(struct small_world *w, size_t node, const char *type, const ch
                   const char *method, const char *request_id, const char *body, struct result *r)
 {
     *r = (struct result){.done = false};
-    actors_call(node_actors(w->nodes[node].node), type, id, method, request_id, bytes_of_str(body),
-                0, on_result, r);
+    actors_call(node_actors(w->nodes[node].node), type, id, method, request_id, REQUEST_AGE_UNKNOWN,
+                bytes_of_str(body), 0, on_result, r);
     assert_false(r->done);
 }
 

@@ -32,8 +32,8 @@ static struct answer ask(struct small_world *w, const char *method, const char *
 {
     struct answer a = {.done = false};
 
-    actors_call(node_actors(w->nodes[0].node), "chat", "lobby", method, "", bytes_of_str(body), 0,
-                on_answer, &a);
+    actors_call(node_actors(w->nodes[0].node), "chat", "lobby", method, "", 0, bytes_of_str(body),
+                0, on_answer, &a);
     assert_true(small_run_until(w, &a.done, 6000));
     return a;
 }

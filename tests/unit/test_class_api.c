@@ -72,6 +72,7 @@ static int receive(struct kelpie_actor *actor, const struct kelpie_message *m)
 
 static const struct kelpie_class clumsy = {
     .abi = KELPIE_ABI_VERSION,
+    .size = sizeof(struct kelpie_class),
     .type = "clumsy",
     .placement = KELPIE_PLACE_LOCAL,
     .activate = activate,
@@ -99,7 +100,7 @@ static struct result call(struct small_world *w, size_t node, const char *method
 {
     struct result r = {.done = false};
 
-    actors_call(node_actors(w->nodes[node].node), "clumsy", "a", method, "", bytes_of_str(""), 0,
+    actors_call(node_actors(w->nodes[node].node), "clumsy", "a", method, "", 0, bytes_of_str(""), 0,
                 on_result, &r);
     assert_true(small_run_until(w, &r.done, 10000));
     return r;

@@ -251,13 +251,26 @@ static void ranges_of_several_families(void **unused)
     struct keyspace other = sample_space("kelpie2");
     struct key_range all = keys_all(&ks);
     struct key_range state = keys_state(&ks, "t", "a");
+    struct key_range head_and_state = keys_head_and_state(&ks, "t", "a");
+    struct key_range rows = keys_state_rows(&ks, "t", "a");
+    struct key_range requests = keys_remembered(&ks, "t", "a");
+    struct key_range slots = keys_request_slots(&ks, "t", "a");
+    struct key_range bucket = keys_remembered_in(&ks, "t", "a", 0);
     size_t n = sample_keys(&ks, k);
     for (size_t i = 0; i < n; i++) {
         struct key_parts p;
         assert_true(in_range(&all, &k[i]));
         assert_int_equal(key_parse(&ks, key_bytes(&k[i]), &p), 0);
-        bool own = (p.family == KEY_STATE || p.family == KEY_REQUEST_SLOT) && !strcmp(p.id, "a");
+        bool own = p.family >= KEY_STATE && !strcmp(p.id, "a");
+        bool head = own && p.family == KEY_HEAD, row = own && p.family == KEY_STATE;
+        bool slot = own && p.family == KEY_REQUEST_SLOT;
+        bool remembered = own && p.family == KEY_REMEMBERED;
         assert_int_equal(in_range(&state, &k[i]), own);
+        assert_int_equal(in_range(&head_and_state, &k[i]), head || row);
+        assert_int_equal(in_range(&rows, &k[i]), row);
+        assert_int_equal(in_range(&requests, &k[i]), slot || remembered);
+        assert_int_equal(in_range(&slots, &k[i]), slot);
+        assert_int_equal(in_range(&bucket, &k[i]), remembered && p.number == 0);
     }
     n = sample_keys(&other, k);
     for (size_t i = 0; i < n; i++)

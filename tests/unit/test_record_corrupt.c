@@ -227,7 +227,8 @@ static void with_version(struct bufs *b, uint64_t version)
 static void a_newer_version(void **state)
 {
     struct bufs *b = *state;
-    static const uint64_t versions[] = {2, 255, 256, (uint64_t)INT64_MAX + 1, UINT64_MAX};
+    static const uint64_t versions[] = {RECORD_VERSION + 1, 255, 256, (uint64_t)INT64_MAX + 1,
+                                        UINT64_MAX};
     for (enum key_family f = KEY_FORMAT; f <= KEY_REQUEST_SLOT; f++) {
         for (size_t i = 0; i < ARRAY_LEN(versions); i++) {
             with_version(b, versions[i]);
@@ -244,7 +245,7 @@ static void a_newer_version(void **state)
     }
     /* The checksum comes first. */
     struct key key = sample_key(KEY_TERM);
-    with_version(b, 2);
+    with_version(b, RECORD_VERSION + 1);
     tuple_pack_uint(&b->forged, 9);
     tuple_pack_uint(&b->forged, 1);
     assert_corrupt(b, KEY_TERM, key_bytes(&key), buf_bytes(&b->forged));

@@ -21,18 +21,20 @@ static void start(struct rig *r, const struct rule_case *c)
 }
 
 static const struct rule_case cases[] = {
-    {"all read it", "format=1 a=A1:2 b=J1:3 c=V1:2", NULL, 2, 0, "format=2"},
-    {"nobody is there", "format=1", NULL, 2, 0, "format=2"},
-    {"two at once", "format=1 a=A1:3", NULL, 3, 0, "format=3"},
-    {"raised before", "format=2 a=A1:2", NULL, 2, 0, ""},
-    {"higher already", "format=3 a=A1:3", NULL, 2, 0, ""},
-    {"only looks", "format=1 a=A1", NULL, 0, 0, ""},
-    {"an Active one does not", "format=1 a=A1:2 b=A1", NULL, 2, REFUSED,
-     "node b reads records up to version 1, not 2: replace its program"},
-    {"a Joining one does not", "format=1 a=A1:2 b=J1", NULL, 2, REFUSED, "node b reads"},
-    {"a Leaving one does not", "format=1 a=A1:2 b=V1", NULL, 2, REFUSED, "node b reads"},
-    {"who is gone need not", "format=1 a=A1:2 b=F1 c=L1", NULL, 2, 0, "format=2"},
-    {"no cluster", "", NULL, 2, REFUSED, "no cluster under the prefix"},
+    {"all read it", "format=2 a=A1:3 b=J1:4 c=V1:3", NULL, 3, 0, "format=3"},
+    {"nobody is there", "format=2", NULL, 3, 0, "format=3"},
+    {"two at once", "format=2 a=A1:4", NULL, 4, 0, "format=4"},
+    {"raised before", "format=3 a=A1:3", NULL, 3, 0, ""},
+    {"higher already", "format=4 a=A1:4", NULL, 3, 0, ""},
+    {"only looks", "format=2 a=A1", NULL, 0, 0, ""},
+    {"an Active one does not", "format=2 a=A1:3 b=A1", NULL, 3, REFUSED,
+     "node b reads records up to version 2, not 3: replace its program"},
+    {"a Joining one does not", "format=2 a=A1:3 b=J1", NULL, 3, REFUSED, "node b reads"},
+    {"a Leaving one does not", "format=2 a=A1:3 b=V1", NULL, 3, REFUSED, "node b reads"},
+    {"who is gone need not", "format=2 a=A1:3 b=F1 c=L1", NULL, 3, 0, "format=3"},
+    {"a program of format 1", "format=1 a=A1 b=A1:1", NULL, 2, REFUSED, "node b reads"},
+    {"from format 1", "format=1 a=L1:1", NULL, 2, 0, "format=2"},
+    {"no cluster", "", NULL, 3, REFUSED, "no cluster under the prefix"},
 };
 
 static void raise_format(void **state)

@@ -43,51 +43,53 @@ static void start_join(struct rig *r, const struct rule_case *c)
 }
 
 static const struct rule_case join_cases[] = {
-    {"an empty store", "", NULL, 0, 0, "format=1 a~0/1 view=1(1) a=A1 primary=a/1 term=1 +a1"},
-    {"nobody is a member", "format=1 a=L4 b=L2 view=8 term=6 primary=-/6", NULL, 0, 0,
+    {"an empty store", "", NULL, 0, 0, "format=2 a~0/1 view=1(1) a=A1 primary=a/1 term=1 +a1"},
+    {"nobody is a member", "format=2 a=L4 b=L2 view=8 term=6 primary=-/6", NULL, 0, 0,
      "a~0/9 view=9(1) a=A5b1 primary=a/7 term=7 +a9"},
-    {"an Active node", "format=1 b=A1 b~1/1 view=1 term=1 primary=b/1", NULL, 0, 0, "a~0/0 a=J1"},
-    {"a Joining node", "format=1 b=J1 view=1", NULL, 0, 0, "a~0/0 a=J1"},
-    {"a Leaving node", "format=1 b=V1 view=1", NULL, 0, 0, "a~0/0 a=J1"},
-    {"a Failed node", "format=1 b=F1 view=1", NULL, 0, 0, "a~0/0 a=J1"},
-    {"again, after leaving", "format=1 a=L3@5^2 a~7/4 b=A1 view=6", NULL, 3, 0, "a~0/0 a=J4b1@5^2"},
-    {"a restored store", "format=1 a=L1b7 b=A1 view=6", NULL, 5, 0, "a~0/0 a=J6b1"},
-    {"own commit, Joining", "format=1 a=J1 a~0/0 b=A1 view=1", NULL, 0, 0, ""},
-    {"own commit, founder", "format=1 a=A1 a~0/1 view=1 primary=a/1 term=1", NULL, 0, 0, ""},
-    {"own commit, second life", "format=1 a=J4b1 a~0/0 b=A1 view=1", NULL, 3, 0, ""},
-    {"after a flag", "format=1 a=L3@5! a~7/4 b=A1 view=6", NULL, 3, 0, "a~0/0 a=J4b1@5!"},
-    {"after a flag, nobody is a member", "format=1 a=L3@5! view=6 term=2", NULL, 3, 0,
+    {"an Active node", "format=2 b=A1 b~1/1 view=1 term=1 primary=b/1", NULL, 0, 0, "a~0/0 a=J1"},
+    {"a Joining node", "format=2 b=J1 view=1", NULL, 0, 0, "a~0/0 a=J1"},
+    {"a Leaving node", "format=2 b=V1 view=1", NULL, 0, 0, "a~0/0 a=J1"},
+    {"a Failed node", "format=2 b=F1 view=1", NULL, 0, 0, "a~0/0 a=J1"},
+    {"again, after leaving", "format=2 a=L3@5^2 a~7/4 b=A1 view=6", NULL, 3, 0, "a~0/0 a=J4b1@5^2"},
+    {"a restored store", "format=2 a=L1b7 b=A1 view=6", NULL, 5, 0, "a~0/0 a=J6b1"},
+    {"own commit, Joining", "format=2 a=J1 a~0/0 b=A1 view=1", NULL, 0, 0, ""},
+    {"own commit, founder", "format=2 a=A1 a~0/1 view=1 primary=a/1 term=1", NULL, 0, 0, ""},
+    {"own commit, second life", "format=2 a=J4b1 a~0/0 b=A1 view=1", NULL, 3, 0, ""},
+    {"after a flag", "format=2 a=L3@5! a~7/4 b=A1 view=6", NULL, 3, 0, "a~0/0 a=J4b1@5!"},
+    {"after a flag, nobody is a member", "format=2 a=L3@5! view=6 term=2", NULL, 3, 0,
      "a~0/7 view=7(1) a=A4b1@5 primary=a/3 term=3 +a7"},
-    {"an incarnation that I held", "format=1 a=J3b1 a~0/0 b=A1 view=1", NULL, 3, REFUSED,
+    {"an incarnation that I held", "format=2 a=J3b1 a~0/0 b=A1 view=1", NULL, 3, REFUSED,
      "an earlier life of this node is still Joining"},
-    {"another process, Joining", "format=1 a=J1b2 b=A1 view=1", NULL, 0, REFUSED, "still Joining"},
-    {"another process, Active", "format=1 a=A1b2 view=1", NULL, 0, REFUSED, "still Active"},
-    {"another process, Leaving", "format=1 a=V1b2 view=1", NULL, 0, REFUSED, "still Leaving"},
-    {"another process, Failed", "format=1 a=F1b2 view=1", NULL, 0, REFUSED, "still Failed"},
-    {"joined and declared Failed", "format=1 a=F1 b=A1 view=1", NULL, 0, REFUSED, "still Failed"},
-    {"a view of nobody", "format=1 view=4(2)", NULL, 0, REFUSED,
+    {"another process, Joining", "format=2 a=J1b2 b=A1 view=1", NULL, 0, REFUSED, "still Joining"},
+    {"another process, Active", "format=2 a=A1b2 view=1", NULL, 0, REFUSED, "still Active"},
+    {"another process, Leaving", "format=2 a=V1b2 view=1", NULL, 0, REFUSED, "still Leaving"},
+    {"another process, Failed", "format=2 a=F1b2 view=1", NULL, 0, REFUSED, "still Failed"},
+    {"joined and declared Failed", "format=2 a=F1 b=A1 view=1", NULL, 0, REFUSED, "still Failed"},
+    {"a view of nobody", "format=2 view=4(2)", NULL, 0, REFUSED,
      "the stored view 4 has 2 members, but no node is a member"},
-    {"again, in the same epoch", "format=1 a=L3 b=A1 view=6", "format", 3, 0, "a~0/0 a=J4b1"},
-    {"again, in another epoch", "format=1 a=L1000000000b0 view=1000000000", "past", 3, REFUSED,
+    {"again, in the same epoch", "format=2 a=L3 b=A1 view=6", "format", 3, 0, "a~0/0 a=J4b1"},
+    {"again, in another epoch", "format=2 a=L1000000000b0 view=1000000000", "past", 3, REFUSED,
      "restored from a backup and is a new epoch"},
-    {"of this cluster", "format=1 b=A1 view=1", "@format", 0, 0, "a~0/0 a=J1"},
-    {"of this cluster, which was restored", "format=1 founded=first b=A1 view=1", "@first", 0, 0,
+    {"of this cluster", "format=2 b=A1 view=1", "@format", 0, 0, "a~0/0 a=J1"},
+    {"of this cluster, which was restored", "format=2 founded=first b=A1 view=1", "@first", 0, 0,
      "a~0/0 a=J1"},
-    {"of another cluster", "format=1 b=A1 view=1", "@other", 0, REFUSED,
+    {"of another cluster", "format=2 b=A1 view=1", "@other", 0, REFUSED,
      ", the store of 666f726d-6174-0000-0000-000000000001: correct"},
-    {"of a cluster, by the id since its restore", "format=1 founded=first b=A1 view=1", "@format",
+    {"of a cluster, by the id since its restore", "format=2 founded=first b=A1 view=1", "@format",
      0, REFUSED, "correct --store or --prefix, or take another --data-dir or --found-new"},
     {"of a cluster, and the store is empty", "", "@other", 0, REFUSED,
      "but the store holds none under the prefix 'kelpie': put its store back"},
     {"of a cluster, and the store has only its row", "a=L0^1", "@other", 0, REFUSED,
      "the store holds none"},
-    {"a row was swept", "format=1 floor=7 b=A1 view=1", NULL, 0, 0, "a~0/0 a=J8b1"},
-    {"a row was swept, and made by DeclareDead", "format=1 floor=7 a=L0^1 b=A1 view=1", NULL, 0, 0,
+    {"a row was swept", "format=2 floor=7 b=A1 view=1", NULL, 0, 0, "a~0/0 a=J8b1"},
+    {"a row was swept, and made by DeclareDead", "format=2 floor=7 a=L0^1 b=A1 view=1", NULL, 0, 0,
      "a~0/0 a=J8b1^1"},
-    {"rows of others were swept", "format=1 floor=7 a=L3 b=A1 view=1", NULL, 0, 0, "a~0/0 a=J4b1"},
-    {"all were swept", "format=1 floor=7 view=8 term=6 primary=-/6", NULL, 0, 0,
+    {"rows of others were swept", "format=2 floor=7 a=L3 b=A1 view=1", NULL, 0, 0, "a~0/0 a=J4b1"},
+    {"all were swept", "format=2 floor=7 view=8 term=6 primary=-/6", NULL, 0, 0,
      "a~0/9 view=9(1) a=A8b1 primary=a/7 term=7 +a9"},
-    {"a newer store", "format=2 b=A1 view=1", NULL, 0, KELPIE_E_STORE_NEWER, "newer version"},
+    {"a newer store", "format=3 b=A1 view=1", NULL, 0, KELPIE_E_STORE_NEWER, "newer version"},
+    {"a store of format 1", "format=1 b=A1 b~1/1 view=1 term=1 primary=b/1", NULL, 0, REFUSED,
+     "has format 1"},
 };
 
 static void node_join(void **state)
@@ -105,7 +107,7 @@ static void node_join(void **state)
         rig_free(&r);
     }
     static const struct rule_case swept = {
-        "swept", "format=1 founded=first floor=7 b=A1 view=1", "@first", 0, 0, ""};
+        "swept", "format=2 founded=first floor=7 b=A1 view=1", "@first", 0, 0, ""};
     rule_conflicts(&swept, start_join, "format founded floor b view", "");
     rule_conflicts(&join_cases[6], start_join, "format a b view ~a", "");
 }
@@ -132,13 +134,13 @@ static void node_join_says_what_it_became(void **state)
     assert_int_equal(join.term, 1);
     assert_true(uuid_equal(join.cluster_id, rig_boot("cluster", 7)));
     rig_free(&r);
-    (void)join_in(&r, "format=1 a=A1 a~0/1 b=A1 view=2 primary=a/1 term=1");
+    (void)join_in(&r, "format=2 a=A1 a~0/1 b=A1 view=2 primary=a/1 term=1");
     assert_int_equal(join.state, NODE_ACTIVE);
     assert_int_equal(join.view_number, 2);
     assert_int_equal(join.term, 1);
     assert_true(uuid_equal(join.cluster_id, rig_boot("format", 1)));
     rig_free(&r);
-    (void)join_in(&r, "format=1 a=J1 a~0/0 b=A1 view=2 primary=b/1 term=1");
+    (void)join_in(&r, "format=2 a=J1 a~0/0 b=A1 view=2 primary=b/1 term=1");
     assert_int_equal(join.state, NODE_JOINING);
     assert_int_equal(join.view_number, 0);
     assert_int_equal(join.term, 0);
@@ -449,16 +451,16 @@ static const struct rule_case beat_cases[] = {
     {"the row of another life", "a=A1 a~30/9#2 view=6", NULL, 0, 0, "a~8/5"},
     {"the counter is ahead", "a=A1 a~9/5 view=6", NULL, 0, REFUSED,
      "another process heartbeats as this life of the node"},
-    {"Failed", "format=1 a=F1 a~7/5 view=6", NULL, 0, REFUSED, "declared failed"},
-    {"Left", "format=1 a=L1 a~7/5 view=6", NULL, 0, REFUSED, "declared failed"},
-    {"no node row", "format=1 b=A1 view=6", NULL, 0, REFUSED, "declared failed"},
-    {"the next incarnation", "format=1 a=A2 a~7/5 view=6", NULL, 0, REFUSED, "declared failed"},
-    {"another boot", "format=1 a=A1b2 a~7/5 view=6", NULL, 1, REFUSED, "declared failed"},
+    {"Failed", "format=2 a=F1 a~7/5 view=6", NULL, 0, REFUSED, "declared failed"},
+    {"Left", "format=2 a=L1 a~7/5 view=6", NULL, 0, REFUSED, "declared failed"},
+    {"no node row", "format=2 b=A1 view=6", NULL, 0, REFUSED, "declared failed"},
+    {"the next incarnation", "format=2 a=A2 a~7/5 view=6", NULL, 0, REFUSED, "declared failed"},
+    {"another boot", "format=2 a=A1b2 a~7/5 view=6", NULL, 1, REFUSED, "declared failed"},
     {"an empty store", "", NULL, 0, REFUSED, "the store holds no cluster any more"},
-    {"Failed, in this epoch", "format=1 a=F1 a~7/5 view=6", NULL, 0, REFUSED, "declared failed"},
-    {"a new epoch", "format=1 a=L1000000000b0 view=1000000000", "past", 0, REFUSED,
+    {"Failed, in this epoch", "format=2 a=F1 a~7/5 view=6", NULL, 0, REFUSED, "declared failed"},
+    {"a new epoch", "format=2 a=L1000000000b0 view=1000000000", "past", 0, REFUSED,
      "restored from a backup and is a new epoch"},
-    {"a new epoch, reviving", "format=1 a=L1000000000b0 view=1000000000", "past", 1, REFUSED,
+    {"a new epoch, reviving", "format=2 a=L1000000000b0 view=1000000000", "past", 1, REFUSED,
      "new epoch"},
 };
 

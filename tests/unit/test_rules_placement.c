@@ -1,104 +1,9 @@
 /*
- * The rules of placements and of activations, as tables: what is in the store, what a rule answers,
- * what is in the store then. Each case runs plain, with a commit that happened unseen, and with one
- * that did not happen: the outcome is the same, and nothing is done twice.
+ * The rules of placements, as tables: what is in the store, what a rule answers, what is in the store
+ * then. Each case runs plain, with a commit that happened unseen, and with one that did not happen: the
+ * outcome is the same, and nothing is done twice.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-
-#include <cmocka.h>
-
-#include "kelpie/error.h"
-#include "lib/small_world.h"
-#include "registry/rules_actor.h"
-
-#define TYPE "counter"
-#define ID "a"
-#define NO_STATE 99
-
-struct run {
-    bool done;
-    int status;
-    bool committed;
-    char reason[TXN_REASON_SIZE];
-};
-
-static void on_done(struct txn *t, int status)
-{
-    struct run *r = t->arg;
-
-    r->done = true;
-    r->status = status;
-    r->committed = t->committed;
-    (void)snprintf(r->reason, sizeof r->reason, "%s", t->reason);
-}
-
-static struct uuid boot_of(unsigned n)
-{
-    struct uuid u = {{(uint8_t)n}};
-
-    return u;
-}
-
-static struct host host_of(const char *node, uint64_t incarnation, unsigned boot)
-{
-    struct host h = {.incarnation = incarnation, .boot = boot_of(boot)};
-
-    (void)snprintf(h.node_id, sizeof h.node_id, "%s", node);
-    return h;
-}
-
-static void put_node(struct small_world *w, const char *id, int state, uint64_t incarnation,
-                     unsigned boot, const char *class)
-{
-    struct key key = key_node(&w->ks, id);
-    struct node_record r = {
-        .state = (enum node_state)state,
-        .incarnation = incarnation,
-        .boot = boot_of(boot),
-        .lease_ms = 2000,
-        .class_count = 1,
-    };
-    struct buf value;
-
-    if (state == NO_STATE)
-        return;
-    (void)snprintf(r.addr, sizeof r.addr, "addr-of-%s", id);
-    (void)snprintf(r.http_addr, sizeof r.http_addr, "http-of-%s", id);
-    (void)snprintf(r.classes[0], sizeof r.classes[0], "%s", class);
-    buf_init(&value, w->env.mem);
-    node_record_encode(&r, key_bytes(&key), &value);
-    small_put(w, key, &value);
-    buf_deinit(&value);
-}
-
-static void put_placement(struct small_world *w, const char *node, uint64_t incarnation,
-                          unsigned boot, uint64_t generation)
-{
-    struct key key = key_actor(&w->ks, TYPE, ID);
-    struct placement_record p = {.placed = node[0] != 0, .generation = generation};
-    struct by_node_record by = {.generation = generation};
-    struct buf value;
-
-    if (p.placed) {
-        (void)snprintf(p.node_id, sizeof p.node_id, "%s", node);
-        p.incarnation = incarnation;
-        p.boot = boot_of(boot);
-    }
-    buf_init(&value, w->env.mem);
-    placement_record_encode(&p, key_bytes(&key), &value);
-    small_put(w, key, &value);
-    if (p.placed) {
-        key = key_by_node(&w->ks, node, incarnation, TYPE, ID);
-        by_node_record_encode(&by, key_bytes(&key), &value);
-        small_put(w, key, &value);
-    }
-    buf_deinit(&value);
-}
+#include "lib/actor_rows.h"
 
 /* "node/incarnation/boot/generation", "-/generation" when placed nowhere, "" without a row. */
 static void placement_text(struct small_world *w, char *out, size_t size)
@@ -171,9 +76,6 @@ struct placement_case {
     bool commits;
 };
 
-static const enum small_commit plans[] = {SMALL_COMMIT_PLAIN, SMALL_COMMIT_UNKNOWN_DONE,
-                                          SMALL_COMMIT_UNKNOWN_NOT};
-
 static struct small_world *set_up(const struct placement_case *c)
 {
     struct small_world *w = small_world_new();
@@ -206,15 +108,6 @@ static void check_outcome(struct small_world *w, const struct placement_case *c,
     if (c->status == KELPIE_E_REFUSED)
         assert_true(r->reason[0]);
     check_by_node(w);
-}
-
-static void run_txn(struct small_world *w, struct txn *t, struct run *r, enum small_commit plan)
-{
-    w->commits = 0;
-    w->commit_plan = plan;
-    txn_start(t);
-    assert_true(small_run_until(w, &r->done, 5000));
-    w->commit_plan = SMALL_COMMIT_PLAIN;
 }
 
 static void test_place_actor(void **state)
@@ -359,181 +252,6 @@ static void test_abort_migration(void **state)
     run_own(cases, ARRAY_LEN(cases), abort_txn);
 }
 
-/* ---- activation ---- */
-
-static struct run load(struct small_world *w, uint64_t *generation)
-{
-    struct load_args args = {.ref = {&w->ks, TYPE, ID}, .self = host_of("n2", 2, 5)};
-    struct txn *t = malloc(sizeof *t);
-    struct run r = {.done = false};
-
-    load_txn(t, &w->env, &args, on_done, &r);
-    run_txn(w, t, &r, SMALL_COMMIT_PLAIN);
-    *generation = args.placement.generation;
-    free(t);
-    return r;
-}
-
-static void test_load_actor(void **state)
-{
-    static const struct {
-        const char *node;
-        uint64_t incarnation;
-        unsigned boot;
-        int status;
-    } cases[] = {
-        {"n2", 2, 5, 0},
-        {"n2", 2, 6, KELPIE_E_REFUSED},
-        {"n2", 1, 5, KELPIE_E_REFUSED},
-        {"n1", 2, 5, KELPIE_E_REFUSED},
-        {"", 0, 0, KELPIE_E_REFUSED},
-    };
-
-    (void)state;
-    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        struct small_world *w = small_world_new();
-        uint64_t generation;
-        put_placement(w, cases[i].node, cases[i].incarnation, cases[i].boot, 9);
-        assert_int_equal(load(w, &generation).status, cases[i].status);
-        assert_int_equal(generation, 9);
-        assert_int_equal(w->commits, 0);
-        small_world_free(w);
-    }
-}
-
-static bool state_is(struct small_world *w, const char *key_text, const char *expected)
-{
-    struct key key = key_state(&w->ks, TYPE, ID, bytes_of_str(key_text));
-    struct buf value, scratch;
-    struct state_record r;
-    bool there, equal;
-
-    buf_init(&value, w->env.mem);
-    buf_init(&scratch, w->env.mem);
-    there = small_get(w, key, &value);
-    equal = !there == !expected;
-    if (there && expected) {
-        assert_int_equal(state_record_decode(key_bytes(&key), buf_bytes(&value), &scratch, &r), 0);
-        equal = bytes_equal(r.value, bytes_of_str(expected));
-    }
-    buf_deinit(&value);
-    buf_deinit(&scratch);
-    return equal;
-}
-
-static struct run commit(struct small_world *w, uint64_t generation, uint64_t sequence,
-                         const char *request_id, const char *value, enum small_commit plan)
-{
-    struct state_write writes[] = {
-        {.key = {(const uint8_t *)"k", 1}, .present = value != NULL},
-    };
-    struct commit_args args = {
-        .ref = {&w->ks, TYPE, ID},
-        .self = host_of("n2", 2, 5),
-        .generation = generation,
-        .slot = (uint32_t)(sequence % REQUESTS_KEPT),
-        .request = {.sequence = sequence, .generation = generation, .reply_kept = true},
-        .writes = writes,
-        .write_count = 1,
-    };
-    struct txn *t = malloc(sizeof *t);
-    struct run r = {.done = false};
-
-    if (value)
-        writes[0].value = bytes_of_str(value);
-    args.request.reply = bytes_of_str("reply");
-    (void)snprintf(args.request.request_id, sizeof args.request.request_id, "%s", request_id);
-    commit_txn(t, &w->env, &args, on_done, &r);
-    run_txn(w, t, &r, plan);
-    free(t);
-    return r;
-}
-
-static void test_commit_write(void **state)
-{
-    (void)state;
-    for (size_t p = 0; p < ARRAY_LEN(plans); p++) {
-        struct small_world *w = small_world_new();
-
-        put_placement(w, "n2", 2, 5, 4);
-        assert_int_equal(commit(w, 4, 1, "r1", "one", plans[p]).status, 0);
-        assert_true(state_is(w, "k", "one"));
-        /* Its own earlier commit. */
-        assert_false(commit(w, 4, 1, "r1", "other", SMALL_COMMIT_PLAIN).committed);
-        assert_true(state_is(w, "k", "one"));
-        /* The slot was taken by a request that this activation does not know. */
-        assert_int_equal(commit(w, 4, 1, "r2", "other", plans[p]).status, KELPIE_E_REFUSED);
-        assert_int_equal(commit(w, 4, 257, "r3", NULL, plans[p]).status, 0);
-        assert_true(state_is(w, "k", NULL));
-        assert_int_equal(commit(w, 4, 1, "r1", "other", plans[p]).status, KELPIE_E_REFUSED);
-        small_world_free(w);
-    }
-}
-
-static void test_commit_write_is_fenced(void **state)
-{
-    static const struct {
-        const char *node;
-        uint64_t incarnation;
-        unsigned boot;
-        uint64_t generation;
-    } fences[] = {
-        {"n2", 2, 5, 5}, {"n1", 3, 31, 5}, {"", 0, 0, 4}, {"n2", 3, 5, 4}, {"n2", 2, 6, 4},
-    };
-
-    (void)state;
-    for (size_t i = 0; i < ARRAY_LEN(fences); i++) {
-        struct small_world *w = small_world_new();
-
-        put_placement(w, "n2", 2, 5, 4);
-        assert_int_equal(commit(w, 4, 1, "r1", "one", SMALL_COMMIT_PLAIN).status, 0);
-        put_placement(w, fences[i].node, fences[i].incarnation, fences[i].boot,
-                      fences[i].generation);
-        assert_int_equal(commit(w, 4, 2, "r2", "two", SMALL_COMMIT_PLAIN).status, KELPIE_E_REFUSED);
-        assert_true(state_is(w, "k", "one"));
-        small_world_free(w);
-    }
-}
-
-static void move_it(struct small_world *w, const struct store_req *req)
-{
-    (void)req;
-    w->before_commit = NULL;
-    put_placement(w, "n1", 3, 31, 5);
-}
-
-static void test_a_move_between_read_and_commit_fences(void **state)
-{
-    struct small_world *w = small_world_new();
-
-    (void)state;
-    put_placement(w, "n2", 2, 5, 4);
-    w->before_commit = move_it;
-    assert_int_equal(commit(w, 4, 1, "r1", "one", SMALL_COMMIT_PLAIN).status, KELPIE_E_REFUSED);
-    assert_true(state_is(w, "k", NULL));
-    small_world_free(w);
-}
-
-static void test_corrupt_placement_is_not_acted_on(void **state)
-{
-    struct small_world *w = small_world_new();
-    struct key key = key_actor(&w->ks, TYPE, ID);
-    struct buf value;
-    struct run r;
-
-    (void)state;
-    put_placement(w, "n2", 2, 5, 4);
-    buf_init(&value, w->env.mem);
-    assert_true(small_get(w, key, &value));
-    value.data[value.len / 2] ^= 1;
-    small_put(w, key, &value);
-    r = commit(w, 4, 1, "r1", "one", SMALL_COMMIT_PLAIN);
-    assert_int_equal(r.status, KELPIE_E_STORE_CORRUPT);
-    assert_non_null(strstr(r.reason, "counter"));
-    buf_deinit(&value);
-    small_world_free(w);
-}
-
 /* ---- sweep ---- */
 
 static void put_primary(struct small_world *w, const char *node, uint64_t term)
@@ -657,17 +375,9 @@ static void test_sweep_of_many(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_place_actor),
-        cmocka_unit_test(test_release_actor),
-        cmocka_unit_test(test_migrate_actor),
-        cmocka_unit_test(test_abort_migration),
-        cmocka_unit_test(test_load_actor),
-        cmocka_unit_test(test_commit_write),
-        cmocka_unit_test(test_commit_write_is_fenced),
-        cmocka_unit_test(test_a_move_between_read_and_commit_fences),
-        cmocka_unit_test(test_corrupt_placement_is_not_acted_on),
-        cmocka_unit_test(test_sweep),
-        cmocka_unit_test(test_sweep_of_many),
+        cmocka_unit_test(test_place_actor),   cmocka_unit_test(test_release_actor),
+        cmocka_unit_test(test_migrate_actor), cmocka_unit_test(test_abort_migration),
+        cmocka_unit_test(test_sweep),         cmocka_unit_test(test_sweep_of_many),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

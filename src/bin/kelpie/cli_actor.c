@@ -205,6 +205,7 @@ struct call {
     bool maybe_applied; /* by a request that got no answer, or one that says so */
     char path[PATH_SIZE];
     const char *request_id;
+    bool is_first; /* the id is ours: nobody has sent it before */
     struct bytes body;
     uint32_t deadline_ms;
 };
@@ -216,11 +217,12 @@ static void call_until_done(struct cli *cli, struct call *c, struct cli_answer *
     uint64_t begun = now_ms();
     unsigned attempts = 0;
     for (;;) {
-        char path[PATH_SIZE + 32];
+        char path[PATH_SIZE + 64], age[24];
         uint64_t gone = now_ms() - begun;
         uint64_t left = gone < c->deadline_ms ? c->deadline_ms - gone : 1;
-        (void)snprintf(path, sizeof(path), "%s?deadline_ms=%llu", c->path,
-                       (unsigned long long)left);
+        (void)snprintf(age, sizeof(age), "%llu", (unsigned long long)gone);
+        (void)snprintf(path, sizeof(path), "%s?deadline_ms=%llu&age_ms=%s", c->path,
+                       (unsigned long long)left, c->is_first ? age : "unknown");
         cli_request(cli, "POST", path, c->request_id, c->body, left + 1000, a);
         attempts++;
         c->maybe_applied |= a->error || strcmp(json_text(a->json, "applied"), "unknown") == 0;
@@ -298,6 +300,7 @@ static int take_call(struct cli *cli, struct call *c, char made_id[UUID_TEXT_SIZ
         loop_fill_env(cli->loop, &env);
         uuid_to_text(random_uuid(env.random), made_id);
         c->request_id = made_id;
+        c->is_first = true;
     }
     return CLI_OK;
 }

@@ -53,6 +53,8 @@ static int decode(struct check *c, enum key_family family, const struct store_ro
         struct by_node_record by_node;
         struct migration_record migration;
         struct state_record state;
+        struct head_record head;
+        struct remembered_record remembered;
         struct request_record request;
     } r;
     buf_clear(&c->scratch);
@@ -74,6 +76,8 @@ static int decode(struct check *c, enum key_family family, const struct store_ro
         DECODE(KEY_BY_NODE, by_node, by_node);
         DECODE(KEY_MIGRATION, migration, migration);
         DECODE(KEY_STATE, state, state);
+        DECODE(KEY_HEAD, head, head);
+        DECODE(KEY_REMEMBERED, remembered, remembered);
         DECODE(KEY_REQUEST_SLOT, request, request);
     case KEY_UNKNOWN:
         break;

@@ -7,6 +7,7 @@
 #include "actor/actor.h"
 #include "bin/shared/trusted_file.h"
 
+#define CLASS_SIZE_MAX 4096 /* more members than any version will have */
 #define SYMBOL "kelpie_classes"
 
 /* A class that brings a function which some library of ours has too means its own. Sanitizers replace
@@ -38,6 +39,20 @@ static int check_class(const char *file, const struct kelpie_class *class, char 
                        "%s: a class was built for interface version %u, this program has version "
                        "%d; build it again with this program's kelpie.h",
                        file, class->abi, KELPIE_ABI_VERSION);
+        return KELPIE_E_INVALID;
+    }
+    if (class->size < KELPIE_CLASS_SIZE_MIN || class->size > CLASS_SIZE_MAX) {
+        (void)snprintf(why, why_size,
+                       "%s: a class says that it has %u bytes; set its size to "
+                       "sizeof(struct kelpie_class)",
+                       file, class->size);
+        return KELPIE_E_INVALID;
+    }
+    if (class->size >= sizeof *class && class->remember_ms > REMEMBER_MS_MAX) {
+        (void)snprintf(why, why_size,
+                       "%s: a class remembers requests for %u ms; at most %d, a day, "
+                       "are allowed",
+                       file, class->remember_ms, REMEMBER_MS_MAX);
         return KELPIE_E_INVALID;
     }
     (void)snprintf(what, sizeof(what), "actor type");

@@ -40,7 +40,10 @@ static void look_at_format(struct preflight *p, struct bytes value)
     p->is_there = true;
     p->founded = format.cluster_id;
     p->format = format.version;
-    p->error = format.version > RECORD_VERSION ? KELPIE_E_STORE_NEWER : 0;
+    if (format.version > RECORD_VERSION)
+        p->error = KELPIE_E_STORE_NEWER;
+    else if (format.version < FORMAT_MIN)
+        p->error = KELPIE_E_REFUSED;
 }
 
 static void look_at_founded(struct preflight *p, struct bytes value)
@@ -82,6 +85,13 @@ static void explain(struct scan *s, const struct preflight *p, const char *url, 
         (void)snprintf(why, why_size,
                        "store %s has format %llu, but this kelpied reads up to %d; use a newer one",
                        url, (unsigned long long)p->format, RECORD_VERSION);
+        return;
+    }
+    if (p->error == KELPIE_E_REFUSED) {
+        (void)snprintf(why, why_size,
+                       "store %s has format %llu, and this kelpied needs %d: stop all nodes, then "
+                       "kelpie store format --raise",
+                       url, (unsigned long long)p->format, FORMAT_MIN);
         return;
     }
     buf_init(&text, s->world->env.mem);

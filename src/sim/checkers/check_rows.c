@@ -69,7 +69,7 @@ void check_placement_row(struct shadow *s, const struct shadow_actor *a,
 }
 
 void check_state_row(struct shadow *s, const struct shadow_change *c, const struct shadow_actor *a,
-                     const struct request_record *r)
+                     const struct head_record *r)
 {
     if (!COMPARE(s->w, CHECK_STALE_WRITE, r->generation >= a->loaded,
                  "n%u wrote to %s/%s in generation %llu, after generation %llu had read the state",

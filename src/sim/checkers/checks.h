@@ -105,7 +105,7 @@ void check_node_row(struct shadow *s, struct shadow_change *c, unsigned n,
 void check_placement_row(struct shadow *s, const struct shadow_actor *a,
                          const struct placement_record *after);
 void check_state_row(struct shadow *s, const struct shadow_change *c, const struct shadow_actor *a,
-                     const struct request_record *r);
+                     const struct head_record *r);
 /* The whole of a commit. */
 void check_commit(struct shadow *s, struct shadow_change *c);
 /* Nodes against the store, after a commit that changed nodes or view, or a step of `p`. */

@@ -14,7 +14,7 @@ struct shadow_request {
     struct list link; /* in `applied`, during the commit that applies it */
     const struct shadow_actor *actor;
     const char *request_id; /* in the key */
-    uint64_t sequence;
+    uint64_t number;
     size_t len;
     char key[];
 };
@@ -100,7 +100,7 @@ struct shadow_actor *shadow_actor(struct shadow *s, const char *type, const char
     a->type = a->name;
     a->id = a->name + type_len + 1;
     a->name_len = len;
-    a->state_begin = keys_state(&s->ks, type, id).begin;
+    a->state_begin = keys_head_and_state(&s->ks, type, id).begin;
     list_init(&a->by_node);
     list_init(&a->dirty);
     /* The map's key has '/' where the name has NUL: kept beside it. */
@@ -311,21 +311,21 @@ static void apply_by_node(struct shadow *s, struct shadow_change *c, const struc
 }
 
 static void applied_once(struct shadow *s, const struct shadow_actor *a,
-                         const struct request_record *r)
+                         const struct remembered_record *r)
 {
     size_t len = a->name_len + 1 + strlen(r->request_id);
     struct shadow_request *q = mem_zalloc(shadow_mem(s), 1, sizeof *q + len + 1);
 
-    q->sequence = r->sequence;
+    q->number = r->number;
     q->len = len;
     memcpy(q->key, a->name, a->name_len);
     memcpy(q->key + a->name_len + 1, r->request_id, strlen(r->request_id));
     struct map_node *old = map_insert(&s->requests, &q->node, bytes_of(q->key, len));
     const struct shadow_request *before = MAP_ENTRY(old, struct shadow_request, node);
-    COMPARE(s->w, CHECK_APPLIED_ONCE, !before || before->sequence == r->sequence,
+    COMPARE(s->w, CHECK_APPLIED_ONCE, !before || before->number == r->number,
             "%s/%s applied request %s twice: as its commits %llu and %llu", a->type, a->id,
-            r->request_id, before ? (unsigned long long)before->sequence : 0,
-            (unsigned long long)r->sequence);
+            r->request_id, before ? (unsigned long long)before->number : 0,
+            (unsigned long long)r->number);
     s->applied_count++;
     if (before) {
         mem_free(shadow_mem(s), q);
@@ -364,7 +364,8 @@ static void apply_state(struct shadow *s, const struct shadow_change *c,
                         const struct key_parts *parts, const struct store_write *w)
 {
     struct shadow_actor *a = shadow_actor(s, parts->type, parts->id);
-    struct request_record rec;
+    struct remembered_record applied;
+    struct head_record head;
     struct state_record state;
 
     if (w->kind != STORE_PUT)
@@ -372,12 +373,13 @@ static void apply_state(struct shadow *s, const struct shadow_change *c,
     if (parts->family == KEY_STATE) {
         if (decoded(s, w, state_record_decode(w->key, w->value, &s->scratch, &state)))
             note_attempt(s, parts, &state);
-        return;
+    } else if (parts->family == KEY_HEAD) {
+        if (decoded(s, w, head_record_decode(w->key, w->value, &s->scratch, &head)))
+            check_state_row(s, c, a, &head);
+    } else if (parts->family == KEY_REMEMBERED) {
+        if (decoded(s, w, remembered_record_decode(w->key, w->value, &s->scratch, &applied)))
+            applied_once(s, a, &applied);
     }
-    if (!decoded(s, w, request_record_decode(w->key, w->value, &s->scratch, &rec)))
-        return;
-    check_state_row(s, c, a, &rec);
-    applied_once(s, a, &rec);
 }
 
 static void apply_primary(struct shadow *s, struct shadow_change *c, const struct store_write *w)
@@ -467,6 +469,8 @@ static void apply_one(struct shadow *s, struct shadow_change *c, const struct st
         apply_by_node(s, c, &parts, w);
         break;
     case KEY_STATE:
+    case KEY_HEAD:
+    case KEY_REMEMBERED:
     case KEY_REQUEST_SLOT:
         apply_state(s, c, &parts, w);
         break;

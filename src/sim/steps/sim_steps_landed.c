@@ -525,24 +525,24 @@ static void abort_move(struct landing *l)
 }
 
 static bool written(struct steps *s, const struct store_write *w, uint32_t *actor,
-                    struct request_record *r)
+                    struct head_record *r)
 {
     struct key_parts parts;
 
     if (w->kind != STORE_PUT || key_parse(&s->w->shadow->ks, w->key, &parts) ||
-        parts.family != KEY_REQUEST_SLOT)
+        parts.family != KEY_HEAD)
         return false;
     int a = step_actor(s, parts.type, parts.id);
     if (a < 0)
         return false;
     *actor = (uint32_t)a + 1;
     buf_clear(&s->scratch);
-    return request_record_decode(w->key, w->value, &s->scratch, r) == 0;
+    return head_record_decode(w->key, w->value, &s->scratch, r) == 0;
 }
 
 static void commit_write(struct landing *l)
 {
-    struct request_record r;
+    struct head_record r;
     uint32_t actor;
 
     step_refresh(l->s);
@@ -672,7 +672,7 @@ static void placement_sent(struct steps *s, const struct process *p, enum step_a
 void steps_on_send(const struct process *p, const char *action, const struct store_req *req)
 {
     struct steps *s = p->world->steps;
-    struct request_record r;
+    struct head_record r;
     struct step_sent sent = {.action = STEP_SendWrite};
 
     if (!action)

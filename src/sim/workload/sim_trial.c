@@ -325,6 +325,7 @@ static void deactivate(struct kelpie_actor *actor)
 
 const struct kelpie_class sim_class_trial = {
     .abi = KELPIE_ABI_VERSION,
+    .size = sizeof(struct kelpie_class),
     .type = "trial",
     .placement = KELPIE_PLACE_LEAST_LOADED,
     .activate = activate,

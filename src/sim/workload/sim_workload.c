@@ -16,7 +16,7 @@
 #define GIVE_UP_IN 12 /* one in so many errors makes a client give up */
 #define COME_BACK_MS_MAX 20000
 #define ASK_AGAIN_IN 16
-#define BURST_CALLS (MAILBOX_MAX + 64)
+#define BURST_CALLS (MAILBOX_MAX + BATCH_TURNS_MAX + 64)
 #define STORM_CALLS (3 * FOLLOWERS_MAX)
 
 struct client {
@@ -258,9 +258,11 @@ static void send_to(struct world *w, struct client *c, struct sim_op *op, struct
     world_after(w, &a->event, (w->config.call_deadline_ms + LATE_MS) * NS_PER_MS);
     process_enter(p, PROCESS_CALL, op->serial);
     char body[OP_BODY_MAX + 12];
-    (void)snprintf(body, sizeof body, op->actor->trial ? "%s %u" : "%s", op->body, a->number);
+    /* A repeat asks the same: it does not say which attempt it is. */
+    (void)snprintf(body, sizeof body, op->actor->trial ? "%s 0" : "%s", op->body);
     actors_call(node_actors(process_node(p)), op->actor->type, op->actor->id, methods[op->kind],
-                op->request_id, bytes_of_str(body), w->config.call_deadline_ms, on_call_done, a);
+                op->request_id, REQUEST_AGE_UNKNOWN, bytes_of_str(body), w->config.call_deadline_ms,
+                on_call_done, a);
     process_leave(p);
 }
 
@@ -445,7 +447,7 @@ void workload_applied(struct world *w, const char *type, const char *id, const c
 
     if (op && !op->lost && !op->applied && strcmp(op->actor->type, type) == 0 &&
         strcmp(op->actor->id, id) == 0)
-        check_applied(w, op, by);
+        check_applied(w, op, by == 0 && op->attempts == 1 ? 1 : by);
 }
 
 struct workload *workload_new(struct world *w)
