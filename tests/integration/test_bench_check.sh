@@ -8,4 +8,10 @@ for bench in sim store call failover siege; do
     last=$(tail -n 1 <<<"$out")
     [[ $last == "{"*'"ok":true}' ]] || { echo "$bench: its last line is: $last"; exit 1; }
 done
+
+# Its nodes are real, its clients a script.
+out=$(python3 "$KELPIE_SOURCE/bench/repeat" --build "$KELPIE_BUILD" --check 2>&1) ||
+    { echo "repeat --check failed: $out"; exit 1; }
+[[ $(tail -n 1 <<<"$out") == *'"twice": 0, "lost": 0, '*'"ok": true}' ]] ||
+    { echo "repeat: its last line is: $out"; exit 1; }
 echo "bench: all checks hold"
