@@ -84,7 +84,7 @@ shrinks() {
         2>/dev/null | grep '^seed [0-9]*: ' | head -n 1) || true
     seed=$(sed 's/^seed \([0-9]*\):.*/\1/' <<<"$line")
     breaks=$(sed 's/^seed [0-9]*: \([A-Za-z]*\) .*/\1/' <<<"$line")
-    out=$("$sim" shrink --seed "$seed" --duration 40s --mutant "$name" --seconds 20 \
+    out=$("$sim" shrink --seed "$seed" --duration 40s --mutant "$name" --seconds 40 \
         --out "$log.case") || true
     read -r before after <<<"$(sed -n 's/^shrunk from \([0-9]*\) to \([0-9]*\) .*/\1 \2/p' <<<"$out")"
     echo "shrunk $name, seed $seed: from $before to $after events"

@@ -265,7 +265,8 @@ static void draw_last_faults(struct sim_config *c)
         c->faults |= 1ull << FAULT_STRANGER;
 }
 
-/* Small mailboxes, much that arrives twice, and a class that only some nodes host (which they may all be without room for). */
+/* Small mailboxes, much that arrives twice, and a class that only some nodes host (which they may all be
+ * without room for). */
 static void draw_hosting(struct sim_config *c)
 {
     struct rng r;
@@ -278,6 +279,18 @@ static void draw_hosting(struct sim_config *c)
         c->trial_hosts = draw(&r, 1, SIM_ALL_NODES);
     if (rng_chance(&r, 1, 3))
         c->duplicate_per_1024 = draw(&r, 100, 600);
+}
+
+/* One seed in forty has nothing but callbacks that take up to a quarter of the lease (twice an eighth), of
+ * many actors at once: they must cost nobody its lease. */
+static void draw_slow_alone(struct sim_config *c)
+{
+    if (c->seed % 40 != 17)
+        return;
+    c->faults = 1ull << FAULT_ACTOR_SLOW;
+    c->slow_handler_ms = c->timing.lease_ms / 8;
+    c->trial_actors = c->trial_actors > 4 ? c->trial_actors : 4;
+    c->special_per_64 = 64;
 }
 
 void sim_config_draw(struct sim_config *c, uint64_t seed)
@@ -307,6 +320,7 @@ void sim_config_draw(struct sim_config *c, uint64_t seed)
     draw_aim(c);
     draw_last_faults(c);
     draw_hosting(c);
+    draw_slow_alone(c);
 }
 
 uint64_t sim_config_weight(const struct sim_config *c)
