@@ -79,11 +79,9 @@ fi
 
 # A finding shrinks by at least 80% of its events within a minute, and its file breaks the same.
 shrinks() {
-    local name=$1 line seed breaks out before after
-    line=$("$sim" sweep --seeds 1..$seeds --jobs 2 --duration 40s --first --mutant "$name" \
-        2>/dev/null | grep '^seed [0-9]*: ' | head -n 1) || true
-    seed=$(sed 's/^seed \([0-9]*\):.*/\1/' <<<"$line")
-    breaks=$(sed 's/^seed [0-9]*: \([A-Za-z]*\) .*/\1/' <<<"$line")
+    local name=$1 breaks=$2 seed out before after
+    seed=$("$sim" sweep --seeds 1..$step --jobs 2 --duration 40s --mutant "$name" 2>/dev/null |
+        sed -n "s/^seed \([0-9]*\): $breaks .*/\1/p" | sort -n | head -n 1) || true
     out=$("$sim" shrink --seed "$seed" --duration 40s --mutant "$name" --seconds 40 \
         --out "$log.case") || true
     read -r before after <<<"$(sed -n 's/^shrunk from \([0-9]*\) to \([0-9]*\) .*/\1 \2/p' <<<"$out")"
@@ -98,6 +96,6 @@ shrinks() {
     fi
     rm -f "$log.case"
 }
-shrinks takeback
-shrinks nofence
+shrinks takeback SingleActivation
+shrinks nofence NoStaleWrite
 exit $failed
