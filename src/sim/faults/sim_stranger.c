@@ -121,11 +121,14 @@ void strangers_answered(const struct process *p, uint32_t which, struct bytes fr
 static struct rpc_message compose(struct strangers *s, const struct process *p, enum strike strike)
 {
     struct world *w = s->w;
+    /* Drawn one after the other: the order within an initializer is the compiler's. */
+    uint64_t id = 1 + below(w, UINT32_MAX);
+    struct uuid boot = some_uuid(w);
     struct rpc_message m = {
         .kind = strike == STRIKE_PING ? RPC_PING : RPC_ADMIN,
         .remaining_ms = 1000,
-        .id = 1 + below(w, UINT32_MAX),
-        .from = {.cluster_id = s->cluster, .boot = some_uuid(w), .incarnation = 1},
+        .id = id,
+        .from = {.cluster_id = s->cluster, .boot = boot, .incarnation = 1},
         .target_boot = p->boot,
     };
 
@@ -201,8 +204,9 @@ static void say(struct strangers *s, struct process *p, enum strike strike)
 /* A process that can hear, chosen by number. */
 static struct process *somebody(struct world *w)
 {
-    struct process *p = sim_net_process(w->net, (unsigned)below(w, w->config.nodes),
-                                        below(w, 8) ? SIM_SLOT_NODE : SIM_SLOT_TWIN);
+    unsigned node = (unsigned)below(w, w->config.nodes);
+    bool is_first = below(w, 8) > 0;
+    struct process *p = sim_net_process(w->net, node, is_first ? SIM_SLOT_NODE : SIM_SLOT_TWIN);
 
     return p && p->net_events && !p->frozen && !process_closing(p) ? p : NULL;
 }
