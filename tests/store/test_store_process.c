@@ -566,15 +566,22 @@ static void test_no_executable(void **state)
     assert_non_null(strstr(error, "ended before it was ready"));
 }
 
-/* Another program at the socket: answers every connection with these bytes. */
+/* Another program at the socket: answers every connection with these bytes. It listens
+   before this returns: at a socket that is only bound, an opener rightly finds nobody and starts
+   the true process. */
 static pid_t fake_process(const struct buf *answer)
 {
+    int dir_fd = open(dir, O_RDONLY | O_DIRECTORY);
+    int listen_fd = store_socket_listen(dir_fd);
+    assert_true(listen_fd >= 0);
+    close(dir_fd);
     pid_t pid = fork();
     assert_true(pid >= 0);
-    if (pid > 0)
+    if (pid > 0) {
+        close(listen_fd);
         return pid;
+    }
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-    int listen_fd = store_socket_listen(open(dir, O_RDONLY | O_DIRECTORY));
     for (;;) {
         struct pollfd p = {.fd = listen_fd, .events = POLLIN};
         (void)poll(&p, 1, -1);
@@ -588,10 +595,7 @@ static void fake_process_meets(const struct buf *answer, int code, const char *w
 {
     pid_t pid = fake_process(answer);
     char path[600];
-    struct stat st;
     store_sentence(path, sizeof(path), "%s/%s", dir, STORE_SOCKET_FILE);
-    while (stat(path, &st))
-        usleep(1000);
     struct store_handle *h;
     const struct store_open_options o = {.open_ms = 300};
     assert_int_equal(open_dir(dir, &o, &h), code);
