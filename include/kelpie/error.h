@@ -57,7 +57,12 @@
       "attempt may have been applied")                                                             \
     X(33, REQUEST_ID_REUSED, "request_id_reused", 409, 0, NO,                                      \
       "the request id was used for another request: other caller, method or body")                 \
-    X(34, TOO_MANY, "too_many", 429, 1, NO, "the actor remembers as many young requests as it can")
+    X(34, TOO_MANY, "too_many", 429, 1, NO,                                                        \
+      "the actor remembers as many young requests as it can")                                      \
+    X(35, CALL_CYCLE, "call_cycle", 409, 0, NO,                                                    \
+      "the call would come back to an actor that waits for it")                                    \
+    X(36, CALL_DEPTH, "call_depth", 409, 0, NO,                                                    \
+      "as many actors wait for each other as may; this call would be one more")
 
 /* Numbers are 1 to this. */
 #define KELPIE_ERROR_ONE(num, NAME, name, http, retry, applied, text) +1

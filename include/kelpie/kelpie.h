@@ -38,6 +38,12 @@
 #define KELPIE_METHOD_MAX 64
 #define KELPIE_ALLOC_MAX (1024u * 1024 * 1024) /* one piece of memory of kelpie_actor_alloc */
 
+/* Calls of one turn to other actors: in all; not answered yet; bodies of those together. */
+#define KELPIE_CALLS_MAX 256
+#define KELPIE_CALLS_OPEN_MAX 16
+#define KELPIE_CALL_BYTES_MAX (2u * 1024 * 1024)
+#define KELPIE_CALL_DEPTH_MAX 8 /* actors that wait for each other, from the first one called */
+
 struct kelpie_actor; /* one activation; valid in the callbacks it is given to */
 
 /* Where a class's actors are placed when they are first called. */
@@ -66,7 +72,8 @@ struct kelpie_class {
      * committed with the first message that writes. */
     int (*activate)(struct kelpie_actor *actor);
     /* Returns 0, KELPIE_E_UNKNOWN_METHOD, KELPIE_E_INVALID (the body is wrong; see
-     * kelpie_reply_text for a sentence), or KELPIE_E_HANDLER_FAILED. */
+     * kelpie_reply_text for a sentence), or KELPIE_E_HANDLER_FAILED; or KELPIE_PENDING, when it has
+     * called others and waits for their answers (kelpie_call). */
     int (*receive)(struct kelpie_actor *actor, const struct kelpie_message *message);
     /* Before the activation ends in an orderly way: passivation, hand-over, shutdown. Not called
      * when the node lost its lease or dies. State can be read, not written. */
@@ -117,6 +124,53 @@ int kelpie_reply(struct kelpie_actor *actor, const void *body, size_t len);
 int kelpie_reply_text(struct kelpie_actor *actor, const char *text);
 /* One line in the node's log, with the actor's name. */
 void kelpie_log(struct kelpie_actor *actor, const char *text);
+
+/*
+ * Calls to other actors. `receive` starts some with kelpie_call and returns KELPIE_PENDING: its turn
+ * stays open, and the node goes on with other actors. Each answer comes as a callback, one at a time,
+ * never within kelpie_call. In it the class may do what it may do in `receive`: read and write its
+ * state, reply, call others. kelpie_finish ends the turn, as returning that code from `receive` would
+ * have. A turn that waits for no call and was not finished has failed (handler_failed).
+ *
+ * While the turn is open no other message of the actor is handled, and what it wrote is its own: it is
+ * committed with the turn's end, as a whole, or never. Calls leave when all that the turn has seen is
+ * committed. The turn ends without effect, and no callback comes any more, when nobody waits for it
+ * (the deadline of whoever asked passed), when the activation ends, or when it finishes with an error.
+ * Calls that are not answered then are given up, as are those of a turn whose `receive` does not return
+ * KELPIE_PENDING. What a call has done to another actor stays done: the two are not one transaction.
+ *
+ * So ask again after an error that allows it, with the same request id. The turn runs once more, and
+ * whatever calls it makes once more are repeats: each call has a request id that follows from the
+ * turn's request, the caller, the target, the method and the body (and how many equal calls the turn made
+ * before), and is applied once. That holds if a turn that runs again makes the same calls; their order
+ * is free.
+ */
+#define KELPIE_PENDING 1
+
+/* An answer: 0 with the reply, or an error code with a sentence, borrowed for the callback. What
+ * kelpie_error_applied says of it is so: after UNKNOWN the call may have been applied. */
+typedef void (*kelpie_call_fn)(struct kelpie_actor *actor, void *arg, int status,
+                               const uint8_t *reply, size_t reply_len);
+/* Calls `method` of the actor `type`/`id`; everything is copied. `deadline_ms` (0: none of its own) ends
+ * the call in any case a little before whoever asked for the turn stops waiting. Returns 0: `answered`
+ * runs once, unless the turn ends first. Else nothing is called, and the turn goes on:
+ * KELPIE_E_CALL_CYCLE (that actor waits for this turn, or is this actor), KELPIE_E_CALL_DEPTH, KELPIE_E_LIMIT
+ * (a bound of calls above), KELPIE_E_TOO_LARGE (KELPIE_BODY_MAX), KELPIE_E_INVALID (a name; NULL), or
+ * KELPIE_E_REFUSED (outside of a turn: in activate, deactivate; after kelpie_finish). A turn that ends with
+ * that error, and without a reply, answers with a sentence that says why: of a cycle it names the chain. */
+int kelpie_call(struct kelpie_actor *actor, const char *type, const char *id, const char *method,
+                const void *body, size_t body_len, uint32_t deadline_ms, kelpie_call_fn answered,
+                void *arg);
+/* Ends the open turn when the callback returns: `code` as `receive` returns it (not KELPIE_PENDING), or the
+ * status that a call was answered with; without a reply its sentence is passed on. 0, or
+ * KELPIE_E_REFUSED outside of a kelpie_call_fn. */
+int kelpie_finish(struct kelpie_actor *actor, int code);
+/* The message whose turn it is, as `receive` was given it; it stays until the turn has ended. NULL outside of
+ * a turn. */
+const struct kelpie_message *kelpie_turn_message(const struct kelpie_actor *actor);
+/* Memory that ends with the turn, however that ends; zeroed. As kelpie_actor_alloc; NULL outside of a
+ * turn. */
+void *kelpie_turn_alloc(struct kelpie_actor *actor, size_t size);
 
 /*
  * A shared object for `kelpied --actors FILE` exports this one symbol: an array of classes that

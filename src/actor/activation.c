@@ -219,7 +219,7 @@ void act_release(struct kelpie_actor *act)
 /* Out of the table. Its memory may end here. */
 static void remove_entry(struct kelpie_actor *act)
 {
-    CHECK(!act->op && !act->current && list_empty(&act->mailbox));
+    CHECK(!act->op && !act->current && !act->open && list_empty(&act->mailbox));
     CHECK(list_empty(&act->flying) && list_empty(&act->pending));
     act_set_state(act, ACT_GONE);
     map_remove(&act->actors->activations, &act->node);

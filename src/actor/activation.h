@@ -34,8 +34,8 @@
 #define FINDS_MAX 32                               /* look-ups of one actor's requests under way */
 #define HELD_NS_MAX (2 * NS_PER_S) /* longer in a connection, and the caller is asked once more */
 #define PEER_CLOCKS_MAX 4096
-#define FOLLOWERS_MAX 8 /* repeats that wait for one first */
-#define WRITE_WHY_SIZE 96
+#define FOLLOWERS_MAX 8           /* repeats that wait for one first */
+#define WHY_SIZE 384              /* a chain of short names */
 #define RUN_BATCH 16              /* messages of one actor in one turn of the loop */
 #define RUN_SLICES_A_HEARTBEAT 64 /* a turn runs callbacks for so much of it, and at least one */
 #define RUN_AVERAGE_OF 8          /* turns of an actor: one of them that was held up says little */
@@ -97,9 +97,15 @@ struct invocation {
     bool wrote;
     int status;
     struct buf reply; /* or a sentence; of a repeat: as found */
+    /* Calls of its turn that left and of which nobody said that they did nothing. */
+    unsigned calls_out;
+    struct kelpie_message message; /* as the class sees it, while its turn lasts */
+    struct bytes chain;            /* behind the body */
     size_t body_len;
     uint8_t body[];
 };
+
+struct open_turn;
 
 /* A transaction on behalf of one activation. */
 enum act_op_kind { OP_LOAD, OP_COMMIT, OP_RELEASE, OP_MIGRATE, OP_ABORT };
@@ -147,6 +153,7 @@ struct kelpie_actor {
     struct list mailbox;
     size_t mailbox_count; /* at most mailbox_max; followers and `current` have their own place */
     struct invocation *current;
+    struct open_turn *open; /* its turn calls others, or waits for their answers; NULL: none does */
     /* Turns that have run, in order, and may not be answered yet: they wait for the commit that is
      * in flight, and for the one after it. */
     struct list flying, pending;
@@ -228,9 +235,9 @@ struct actors {
     size_t finds;
     struct map peer_clocks; /* what peers' clocks last said, by boot id (ages.c) */
     struct buf out;
-    /* Why the last write of the callback that runs failed. */
-    int write_error;
-    char write_why[WRITE_WHY_SIZE];
+    /* What the last write or call of the callback that runs failed with, and a sentence. */
+    int why_error;
+    char why[WHY_SIZE];
 
     struct drain drain;
     struct sweep sweep;
@@ -305,9 +312,10 @@ struct invocation *mailbox_running(const struct kelpie_actor *act, struct uuid h
 void mailbox_take_all(struct kelpie_actor *act, struct list *out);
 
 /* actor_api.c */
-/* Before a callback that may fail, and after it: the sentence for the status that it gave. */
+/* Before a callback that may fail, and after it: the sentence for the status that it gave, which is answered
+ * as `answer`. */
 void act_callback_begins(struct kelpie_actor *act);
-const char *act_error_text(const struct kelpie_actor *act, int status);
+const char *act_error_text(const struct kelpie_actor *act, int status, int answer);
 
 /* invoke.c */
 /* Whether the store's buckets must be looked at before its turn begins. */
@@ -315,6 +323,8 @@ bool act_must_look(const struct kelpie_actor *act, const struct invocation *inv)
 /* Looks, for the message at the head of the mailbox and for some behind it; act_run follows. */
 void act_look(struct kelpie_actor *act);
 void act_invoke(struct kelpie_actor *act, struct invocation *inv);
+/* Its callback has ended it, with inv->status: its effects go to the gate, or are taken back. */
+void act_turn_ends(struct kelpie_actor *act, struct invocation *inv);
 /* Answers it now. */
 void act_answer(struct kelpie_actor *act, struct invocation *inv, int status, struct bytes body);
 
@@ -326,6 +336,24 @@ void gate_turn_done(struct kelpie_actor *act, struct invocation *inv);
 
 /* Whatever waits: in a turn of its own, soon. */
 void gate_go_on(struct kelpie_actor *act);
+
+/* open_turn.c */
+/* `receive` returned KELPIE_PENDING: true when the turn stays open; else it has ended, with inv->status. */
+bool open_turn_stays(struct kelpie_actor *act);
+/* The turn ends with its callback: calls that are not answered are given up. */
+void open_turn_end(struct kelpie_actor *act);
+/* Answers that have come, as callbacks; and calls leave, when all that the turn has seen is committed. */
+void open_turn_run(struct kelpie_actor *act);
+/* Soon, if there is something to run. */
+void open_turn_go_on(struct kelpie_actor *act);
+/* The message of the open turn. */
+struct invocation *open_turn_of(const struct kelpie_actor *act);
+/* The activation ends, or begins anew: no callback comes any more. */
+struct invocation *open_turn_drop(struct kelpie_actor *act);
+/* Another message waits for it. */
+void open_turn_waited_for(struct kelpie_actor *act);
+/* Nobody waits for that message any more. */
+void open_turn_left(struct actors *a, const struct invocation *inv);
 
 /* find.c */
 /* Begins to look for the request in the store's buckets. */
@@ -347,6 +375,8 @@ struct invocation *invocation_new(struct actors *a, const struct actor_request *
 void invocation_answer(struct actors *a, struct invocation *inv, int status, struct bytes body,
                        const struct placement *hint);
 void invocation_answer_text(struct actors *a, struct invocation *inv, int status, const char *text);
+/* What a refusal of it is: not "surely not applied" when its turn has run and had others called. */
+int invocation_refusal(const struct invocation *inv, int status);
 void invocations_answer_all(struct actors *a, struct list *list, int status, const char *text,
                             const struct placement *hint);
 /* Makes `inv` wait for the answer of its first. One more than FOLLOWERS_MAX takes the oldest's place. */

@@ -50,30 +50,30 @@ static int refuse_write(const struct kelpie_actor *actor)
 
 void act_callback_begins(struct kelpie_actor *act)
 {
-    act->actors->write_error = 0;
+    act->actors->why_error = 0;
 }
 
-const char *act_error_text(const struct kelpie_actor *act, int status)
+const char *act_error_text(const struct kelpie_actor *act, int status, int answer)
 {
     const struct actors *a = act->actors;
 
-    return status && a->write_error == status ? a->write_why : kelpie_error_text(status);
+    return status && a->why_error == status && a->why[0] ? a->why : kelpie_error_text(answer);
 }
 
 /* Remembers what was wrong with a write that failed: the class may pass the error on. */
 static int report(struct kelpie_actor *actor, int error, struct bytes key, struct bytes value)
 {
     struct actors *a = actor->actors;
-    char quoted[2 * WRITE_WHY_SIZE];
+    char quoted[2 * WHY_SIZE];
 
     if (!error)
         return 0;
-    a->write_error = error;
-    actor_state_why(&actor->values, key, value, a->write_why, sizeof a->write_why);
+    a->why_error = error;
+    actor_state_why(&actor->values, key, value, a->why, sizeof a->why);
     if (error == KELPIE_E_STATE_FULL) {
         SOMETIMES("state-full");
         log_warn(&a->env->log, "actor_state_full", "%s why=%s", ACT_FIELDS(actor),
-                 log_quote(a->write_why, quoted, sizeof quoted));
+                 log_quote(a->why, quoted, sizeof quoted));
     }
     return error;
 }

@@ -20,8 +20,8 @@ static void call_free(struct actor_call *call)
     mem_free(mem, call);
 }
 
-/* The caller's answer. The call itself lives until its RPC has completed. */
-static void finish(struct actor_call *call, int status, struct bytes reply)
+/* Whoever works at it works for nobody. */
+static void detach(struct actor_call *call)
 {
     struct actors *a = call->actors;
 
@@ -31,18 +31,38 @@ static void finish(struct actor_call *call, int status, struct bytes reply)
         finder_leave(call);
     if (call->inv) {
         call->inv->call = NULL;
+        open_turn_left(a, call->inv);
         call->inv = NULL;
     }
     list_remove(&call->link);
     a->call_count--;
     call->state = CALL_DONE;
-    call->done(call->arg, status, reply);
+}
+
+/* The call itself lives until its RPC has completed. */
+static void let_go(struct actor_call *call)
+{
+    struct actors *a = call->actors;
+
     if (call->rpc.rpc) {
         a->zombie_calls++;
         rpc_cancel(&call->rpc);
     } else {
         call_free(call);
     }
+}
+
+static void finish(struct actor_call *call, int status, struct bytes reply)
+{
+    detach(call);
+    call->done(call->arg, status, reply);
+    let_go(call);
+}
+
+void call_abandon(struct actor_call *call)
+{
+    detach(call);
+    let_go(call);
 }
 
 static void finish_text(struct actor_call *call, int status, const char *text)
@@ -71,9 +91,14 @@ static void finish_unknown(struct actor_call *call, const char *why)
 {
     char text[CALL_REASON_SIZE + 96];
     bool refused = call->status && kelpie_error_applied(call->status) == KELPIE_APPLIED_NO;
+    bool said = call->status == KELPIE_E_UNKNOWN_RESULT && remaining_ns(call) == 0 &&
+                strcmp(call->reason, kelpie_error_text(call->status)) != 0;
 
     (void)snprintf(text, sizeof text, "%s; whether the request was applied is not known%s%s", why,
-                   refused ? "; the last refusal: " : "", refused ? call->reason : "");
+                   refused ? "; the last refusal: "
+                   : said  ? "; the last answer: "
+                           : "",
+                   refused || said ? call->reason : "");
     finish_text(call, KELPIE_E_UNKNOWN_RESULT, text);
 }
 
@@ -248,7 +273,7 @@ void call_answered(struct actor_call *call, int status, struct bytes body,
         exclude(call, cluster_config_of(call->actors->cluster)->node_id);
     learn(call, status, hint);
     /* Queued beyond its deadline: surely not applied. */
-    if (status == KELPIE_E_TIMEOUT)
+    if (status == KELPIE_E_TIMEOUT && remaining_ns(call) == 0)
         deadline_passed(call);
     else
         settle(call, status, body);
@@ -307,8 +332,8 @@ static void on_rpc_done(struct rpc_call *rpc, int status, struct bytes payload)
     learn(call, status, answer.has_hint ? &answer.hint : NULL);
     if (status == KELPIE_E_UNREACHABLE && end_if_deadly(call))
         return;
-    /* No answer in time: the callee may be at it. */
-    if (status == KELPIE_E_TIMEOUT)
+    /* No answer in time: the callee may be at it. (It may also say itself that it was not.) */
+    if (status == KELPIE_E_TIMEOUT && payload.len == 0)
         status = KELPIE_E_UNKNOWN_RESULT;
     settle(call, status, answer.body);
 }
@@ -336,6 +361,7 @@ static void send_local(struct actor_call *call, uint64_t generation)
     memcpy(r.request_id, call->request_id, sizeof r.request_id);
     set_age(call, &r);
     r.body = bytes_of(call->body, call->body_len);
+    r.chain = call->chain;
     inv = invocation_new(a, &r);
     inv->deadline_ns = call->deadline_ns;
     inv->call = call;
@@ -366,6 +392,7 @@ static void send_remote(struct actor_call *call, const struct placement *placeme
         .generation = placement->record.generation,
         .remaining_ms = (uint32_t)(remaining_ns(call) / NS_PER_MS) + 1,
         .body = bytes_of(call->body, call->body_len),
+        .chain = call->chain,
     };
 
     memcpy(r.type, call->type, sizeof r.type);
@@ -488,28 +515,26 @@ void calls_close(struct actors *a)
 }
 
 /* What is wrong with the arguments: a status, with a sentence in call->reason. */
-static int check_arguments(struct actor_call *call, const char *type, const char *id,
-                           const char *method, const char *request_id, struct bytes body,
-                           uint32_t deadline_ms)
+static int check_arguments(struct actor_call *call, const struct call_ask *ask)
 {
     char *why = call->reason;
     size_t size = sizeof call->reason;
-    int error = id_check("actor type", bytes_of_str(type), ACTOR_TYPE_MAX, why, size);
+    int error = id_check("actor type", bytes_of_str(ask->type), ACTOR_TYPE_MAX, why, size);
 
     if (!error)
-        error = id_check("actor id", bytes_of_str(id), ACTOR_ID_MAX, why, size);
+        error = id_check("actor id", bytes_of_str(ask->id), ACTOR_ID_MAX, why, size);
     if (!error)
-        error = id_check("method", bytes_of_str(method), KELPIE_METHOD_MAX, why, size);
-    if (!error && request_id[0])
-        error = id_check("request id", bytes_of_str(request_id), REQUEST_ID_MAX, why, size);
-    if (!error && body.len > KELPIE_BODY_MAX) {
-        (void)snprintf(why, size, "the body has %zu bytes; at most %u are allowed", body.len,
+        error = id_check("method", bytes_of_str(ask->method), KELPIE_METHOD_MAX, why, size);
+    if (!error && ask->request_id[0])
+        error = id_check("request id", bytes_of_str(ask->request_id), REQUEST_ID_MAX, why, size);
+    if (!error && ask->body.len > KELPIE_BODY_MAX) {
+        (void)snprintf(why, size, "the body has %zu bytes; at most %u are allowed", ask->body.len,
                        KELPIE_BODY_MAX);
         error = KELPIE_E_TOO_LARGE;
     }
-    if (!error && deadline_ms > CALL_DEADLINE_MS_MAX) {
-        (void)snprintf(why, size, "the deadline is %u ms; at most %d ms are allowed", deadline_ms,
-                       CALL_DEADLINE_MS_MAX);
+    if (!error && ask->deadline_ms > CALL_DEADLINE_MS_MAX) {
+        (void)snprintf(why, size, "the deadline is %u ms; at most %d ms are allowed",
+                       ask->deadline_ms, CALL_DEADLINE_MS_MAX);
         error = KELPIE_E_INVALID;
     }
     if (!error && call->actors->closed) {
@@ -523,12 +548,33 @@ static int check_arguments(struct actor_call *call, const char *type, const char
     return error;
 }
 
-void actors_call(struct actors *a, const char *type, const char *id, const char *method,
-                 const char *request_id, uint64_t age_ms, struct bytes body, uint32_t deadline_ms,
-                 actor_call_fn *done, void *arg)
+static void take_arguments(struct actor_call *call, const struct call_ask *ask)
 {
-    size_t kept = body.len <= KELPIE_BODY_MAX ? body.len : 0;
-    struct actor_call *call = mem_zalloc(a->env->mem, 1, sizeof *call + kept);
+    struct actors *a = call->actors;
+    uint8_t *chain = call->body + ask->body.len;
+
+    (void)snprintf(call->type, sizeof call->type, "%s", ask->type);
+    (void)snprintf(call->id, sizeof call->id, "%s", ask->id);
+    (void)snprintf(call->method, sizeof call->method, "%s", ask->method);
+    if (ask->request_id[0])
+        (void)snprintf(call->request_id, sizeof call->request_id, "%s", ask->request_id);
+    else
+        uuid_to_text(random_uuid(a->env->random), call->request_id);
+    call->age_ms = ask->request_id[0] ? ask->age_ms : 0;
+    call->came_ns = env_now_ns(a->env);
+    call->body_len = ask->body.len;
+    if (ask->body.len)
+        memcpy(call->body, ask->body.data, ask->body.len);
+    call->chain = bytes_of(chain, ask->chain.len);
+    if (ask->chain.len)
+        memcpy(chain, ask->chain.data, ask->chain.len);
+}
+
+struct actor_call *call_start(struct actors *a, const struct call_ask *ask, actor_call_fn *done,
+                              void *arg)
+{
+    size_t kept = ask->body.len <= KELPIE_BODY_MAX ? ask->body.len : 0;
+    struct actor_call *call = mem_zalloc(a->env->mem, 1, sizeof *call + kept + ask->chain.len);
 
     CHECK(done);
     call->actors = a;
@@ -536,24 +582,29 @@ void actors_call(struct actors *a, const char *type, const char *id, const char 
     call->arg = arg;
     list_init(&call->wait_link);
     timer_init(&call->timer, a->env->timers, "actor_call", on_timer, call);
-    call->status = check_arguments(call, type, id, method, request_id, body, deadline_ms);
-    if (!call->status) {
-        (void)snprintf(call->type, sizeof call->type, "%s", type);
-        (void)snprintf(call->id, sizeof call->id, "%s", id);
-        (void)snprintf(call->method, sizeof call->method, "%s", method);
-        if (request_id[0])
-            (void)snprintf(call->request_id, sizeof call->request_id, "%s", request_id);
-        else
-            uuid_to_text(random_uuid(a->env->random), call->request_id);
-        call->age_ms = request_id[0] ? age_ms : 0;
-        call->came_ns = env_now_ns(a->env);
-        call->body_len = kept;
-        if (kept)
-            memcpy(call->body, body.data, kept);
-    }
+    call->status = check_arguments(call, ask);
+    if (!call->status)
+        take_arguments(call, ask);
     call->deadline_ns =
-        env_now_ns(a->env) + (deadline_ms ? deadline_ms : CALL_DEADLINE_MS_DEFAULT) * NS_PER_MS;
+        env_now_ns(a->env) +
+        (ask->deadline_ms ? ask->deadline_ms : CALL_DEADLINE_MS_DEFAULT) * NS_PER_MS;
     list_append(&a->calls, &call->link);
     a->call_count++;
     timer_start(&call->timer, 0);
+    return call;
+}
+
+void actors_call(struct actors *a, const char *type, const char *id, const char *method,
+                 const char *request_id, uint64_t age_ms, struct bytes body, uint32_t deadline_ms,
+                 actor_call_fn *done, void *arg)
+{
+    struct call_ask ask = {.type = type,
+                           .id = id,
+                           .method = method,
+                           .request_id = request_id,
+                           .age_ms = age_ms,
+                           .body = body,
+                           .deadline_ms = deadline_ms};
+
+    (void)call_start(a, &ask, done, arg);
 }

@@ -40,6 +40,7 @@ struct actor_call {
     char reason[CALL_REASON_SIZE];
     actor_call_fn *done;
     void *arg;
+    struct bytes chain; /* behind the body */
     char type[ACTOR_TYPE_MAX + 1];
     char id[ACTOR_ID_MAX + 1];
     char method[KELPIE_METHOD_MAX + 1];
@@ -47,6 +48,19 @@ struct actor_call {
     size_t body_len;
     uint8_t body[];
 };
+
+/* A call as it begins; everything is copied. */
+struct call_ask {
+    const char *type, *id, *method, *request_id;
+    uint64_t age_ms;
+    struct bytes body, chain;
+    uint32_t deadline_ms;
+};
+/* As actors_call. The call is the caller's to abandon until `done` runs. */
+struct actor_call *call_start(struct actors *a, const struct call_ask *ask, actor_call_fn *done,
+                              void *arg);
+/* Nobody waits for it any more: `done` does not run. */
+void call_abandon(struct actor_call *call);
 
 /* From the finder. */
 void call_found(struct actor_call *call, const struct placement *placement);

@@ -4,6 +4,7 @@
 
 #define FLAG_HINT 1
 #define FLAG_AGE 1
+#define FLAG_CHAIN 2
 
 void actor_request_encode(struct buf *out, const struct actor_request *r)
 {
@@ -14,13 +15,15 @@ void actor_request_encode(struct buf *out, const struct actor_request *r)
     if (r->op != ACTOR_OP_CALL)
         return;
     buf_append_u32(out, r->remaining_ms);
-    buf_append_u8(out, r->age_known ? FLAG_AGE : 0);
+    buf_append_u8(out, (uint8_t)((r->age_known ? FLAG_AGE : 0) | (r->chain.len ? FLAG_CHAIN : 0)));
     buf_append_u64(out, r->age_ms);
     buf_append_u64(out, r->echo_ns);
     buf_append_blob(out, bytes_of_str(r->caller));
     buf_append_blob(out, bytes_of_str(r->method));
     buf_append_blob(out, bytes_of_str(r->request_id));
     buf_append_blob(out, r->body);
+    if (r->chain.len)
+        buf_append_blob(out, r->chain);
 }
 
 /* Text of min..max bytes of UTF-8 without NUL, into a field of max + 1. */
@@ -39,14 +42,23 @@ static void read_text(struct reader *r, size_t min, size_t max, char *out)
     out[text.len] = '\0';
 }
 
-static void read_age(struct reader *in, struct actor_request *r)
+/* Returns the flags. */
+static uint8_t read_age(struct reader *in, struct actor_request *r)
 {
     uint8_t flags = reader_u8(in);
 
     r->age_known = (flags & FLAG_AGE) != 0;
     r->age_ms = reader_u64(in);
     r->echo_ns = reader_u64(in);
-    if ((flags & ~FLAG_AGE) || r->age_ms > AGE_MS_MAX)
+    if ((flags & ~(FLAG_AGE | FLAG_CHAIN)) || r->age_ms > AGE_MS_MAX)
+        in->ok = false;
+    return flags;
+}
+
+static void read_chain(struct reader *in, struct actor_request *r)
+{
+    r->chain = reader_blob(in, CHAIN_BYTES_MAX);
+    if (r->chain.len == 0 || !chain_valid(r->chain))
         in->ok = false;
 }
 
@@ -63,12 +75,15 @@ int actor_request_decode(struct bytes payload, struct actor_request *r)
     read_text(&in, 1, ACTOR_ID_MAX, r->id);
     r->generation = reader_u64(&in);
     if (op == ACTOR_OP_CALL) {
+        uint8_t flags;
         r->remaining_ms = reader_u32(&in);
-        read_age(&in, r);
+        flags = read_age(&in, r);
         read_text(&in, 0, CALLER_MAX, r->caller);
         read_text(&in, 1, KELPIE_METHOD_MAX, r->method);
         read_text(&in, 1, REQUEST_ID_MAX, r->request_id);
         r->body = reader_blob(&in, KELPIE_BODY_MAX);
+        if (flags & FLAG_CHAIN)
+            read_chain(&in, r);
     }
     return reader_end(&in) ? 0 : KELPIE_E_PROTOCOL;
 }

@@ -30,6 +30,7 @@ void actor_state_init(struct actor_state *s, struct mem mem)
     *s = (struct actor_state){.mem = mem};
     map_init(&s->entries);
     list_init(&s->touched);
+    list_init(&s->aside);
     list_init(&s->unsaved);
 }
 
@@ -274,6 +275,51 @@ void actor_state_keep(struct actor_state *s)
     s->touched_count = 0;
 }
 
+/* The value before the turn and its own change places. */
+static void exchange(struct actor_state *s, struct state_entry *e)
+{
+    uint8_t *value = e->value;
+    size_t len = e->value_len;
+    bool present = e->present;
+
+    count_out(s, e);
+    e->value = e->old_value;
+    e->value_len = e->old_value_len;
+    e->present = e->old_present;
+    e->old_value = value;
+    e->old_value_len = len;
+    e->old_present = present;
+    count_in(s, e);
+}
+
+void actor_state_lay_aside(struct actor_state *s)
+{
+    struct list *l;
+
+    while ((l = list_pop(&s->touched))) {
+        struct state_entry *e = LIST_ENTRY(l, struct state_entry, touched_link);
+        exchange(s, e);
+        set_unsaved(s, e, e->old_unsaved);
+        list_append(&s->aside, l);
+    }
+    s->touched_count = 0;
+}
+
+void actor_state_take_up(struct actor_state *s)
+{
+    struct list *l;
+
+    CHECK(list_empty(&s->touched));
+    while ((l = list_pop(&s->aside))) {
+        struct state_entry *e = LIST_ENTRY(l, struct state_entry, touched_link);
+        exchange(s, e);
+        e->old_unsaved = e->unsaved; /* it may have been committed meanwhile */
+        set_unsaved(s, e, true);
+        list_append(&s->touched, l);
+        s->touched_count++;
+    }
+}
+
 static uint8_t *copy(uint8_t *at, const void *data, size_t len)
 {
     if (len)
@@ -342,7 +388,7 @@ size_t actor_state_take(struct actor_state *s, struct state_write **block, bool 
     while (!list_empty(&s->unsaved)) {
         struct state_entry *e = LIST_ENTRY(s->unsaved.next, struct state_entry, unsaved_link);
         set_unsaved(s, e, false);
-        if (!e->present)
+        if (!e->present && !e->touched)
             entry_free(s, e);
     }
     return count;

@@ -15,6 +15,7 @@ struct actor_state {
     struct mem mem;
     struct map entries;
     struct list touched; /* changed by the message that runs */
+    struct list aside;   /* of the open turn, which waits: as before it, its own values beside */
     struct list unsaved; /* differ from the store */
     size_t unsaved_count;
     size_t touched_count;
@@ -44,6 +45,10 @@ bool actor_state_touched(const struct actor_state *s);
 void actor_state_rollback(struct actor_state *s);
 /* Keeps the message's changes, still unsaved (those of `activate`, until the first commit). */
 void actor_state_keep(struct actor_state *s);
+/* The open turn waits: the state is as before it, and can be written to the store (not changed), until it is
+ * taken up again. */
+void actor_state_lay_aside(struct actor_state *s);
+void actor_state_take_up(struct actor_state *s);
 /* So many changes are written as the whole state, which has fewer rows. */
 #define STATE_WRITES_MAX KELPIE_STATE_KEYS_MAX
 /* What has to be written, copied into *block (one piece of memory, the caller's): the changed rows,

@@ -27,10 +27,11 @@ void drain_cancel(struct actors *a)
     txn_cancel(&a->drain.list);
 }
 
-/* Tells one activation to stop. Those that load or commit stop by themselves when that is done. */
+/* Tells one activation to stop. Those that load, commit or wait for answers of others stop
+ * by themselves when that is done. */
 static void stop_one(struct kelpie_actor *act)
 {
-    if (act->state == ACT_IDLE && !act->current) {
+    if (act->state == ACT_IDLE && !act->current && !act->open) {
         act_stop_later(act); /* a turn of a node that drains hands it over */
     } else if (act->state == ACT_UNSETTLED) {
         /* A hand-over of the same generation excludes whatever may still land. */

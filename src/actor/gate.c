@@ -14,6 +14,8 @@ static void on_committed(struct txn *txn, int status);
 
 bool gate_open(const struct kelpie_actor *act)
 {
+    if (act->open)
+        return false;
     if (act->state == ACT_IDLE)
         return true;
     return act->state == ACT_COMMITTING && act->alone == 0 &&
@@ -25,7 +27,9 @@ bool gate_open(const struct kelpie_actor *act)
 
 void gate_go_on(struct kelpie_actor *act)
 {
-    if (act->state == ACT_IDLE)
+    if (act->open)
+        open_turn_go_on(act);
+    else if (act->state == ACT_IDLE)
         act_go_on(act);
     else if (act->state == ACT_COMMITTING && !list_empty(&act->mailbox))
         act_run_later(act);

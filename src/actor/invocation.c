@@ -5,7 +5,8 @@
 
 struct invocation *invocation_new(struct actors *a, const struct actor_request *r)
 {
-    struct invocation *inv = mem_zalloc(a->env->mem, 1, sizeof *inv + r->body.len);
+    struct invocation *inv = mem_zalloc(a->env->mem, 1, sizeof *inv + r->body.len + r->chain.len);
+    struct bytes caller = r->chain.len ? chain_caller(r->chain) : bytes_of_str(r->caller);
 
     list_init(&inv->link);
     list_init(&inv->followers);
@@ -17,13 +18,17 @@ struct invocation *invocation_new(struct actors *a, const struct actor_request *
     memcpy(inv->method, r->method, sizeof inv->method);
     memcpy(inv->request_id, r->request_id, sizeof inv->request_id);
     inv->hash = request_hash(r->request_id);
-    inv->fingerprint = request_fingerprint(bytes_of_str(r->caller), r->method, r->body);
+    inv->fingerprint = request_fingerprint(caller, r->method, r->body);
     inv->age_ms = r->age_ms;
     inv->age_known = r->age_known;
     inv->arrived_ns = env_now_ns(a->env);
     inv->body_len = r->body.len;
     if (r->body.len)
         memcpy(inv->body, r->body.data, r->body.len);
+    if (r->chain.len && !MUTANT("nochain")) {
+        memcpy(inv->body + r->body.len, r->chain.data, r->chain.len);
+        inv->chain = bytes_of(inv->body + r->body.len, r->chain.len);
+    }
     return inv;
 }
 
@@ -77,14 +82,22 @@ void invocation_answer_text(struct actors *a, struct invocation *inv, int status
     invocation_answer(a, inv, status, bytes_of_str(text), NULL);
 }
 
+int invocation_refusal(const struct invocation *inv, int status)
+{
+    return inv->calls_out > 0 && kelpie_error_applied(status) == KELPIE_APPLIED_NO
+               ? KELPIE_E_UNKNOWN_RESULT
+               : status;
+}
+
 void invocations_answer_all(struct actors *a, struct list *list, int status, const char *text,
                             const struct placement *hint)
 {
     struct list *l;
 
-    while ((l = list_pop(list)))
-        invocation_answer(a, LIST_ENTRY(l, struct invocation, link), status, bytes_of_str(text),
-                          hint);
+    while ((l = list_pop(list))) {
+        struct invocation *inv = LIST_ENTRY(l, struct invocation, link);
+        invocation_answer(a, inv, invocation_refusal(inv, status), bytes_of_str(text), hint);
+    }
 }
 
 void invocation_follow(struct actors *a, struct invocation *first, struct invocation *inv)
@@ -118,7 +131,7 @@ struct invocation *invocation_expire(struct actors *a, struct invocation *inv)
         struct invocation *one = LIST_ENTRY(l, struct invocation, link);
         if (one->deadline_ns <= now) {
             SOMETIMES("message-waited-beyond-its-deadline");
-            invocation_answer_text(a, one, KELPIE_E_TIMEOUT, "");
+            invocation_answer_text(a, one, invocation_refusal(one, KELPIE_E_TIMEOUT), "");
         } else if (first) {
             invocation_follow(a, first, one);
         } else {

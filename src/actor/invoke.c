@@ -87,35 +87,43 @@ void act_look(struct kelpie_actor *act)
     }
 }
 
-static int call_receive(struct kelpie_actor *act, const struct invocation *inv)
+static int call_receive(struct kelpie_actor *act, struct invocation *inv)
 {
     struct actors *a = act->actors;
-    struct kelpie_message message = {
+    uint64_t began_ns = env_now_ns(a->env), took_ns;
+    char method[4 * KELPIE_METHOD_MAX + 3];
+    int status;
+
+    inv->message = (struct kelpie_message){
         .method = inv->method,
         .request_id = inv->request_id,
         .body = inv->body,
         .body_len = inv->body_len,
     };
-    uint64_t began_ns = env_now_ns(a->env), took_ns;
-    char method[4 * KELPIE_METHOD_MAX + 3];
-    int status;
-
     act_callback_begins(act);
     act->in_receive = true;
-    status = act->class->receive(act, &message);
+    status = act->class->receive(act, &inv->message);
     act->in_receive = false;
     took_ns = env_now_ns(a->env) - began_ns;
     if (took_ns > timing_lease_ns(&cluster_config_of(a->cluster)->timing))
         log_warn(&a->env->log, "handler_outlasted_lease", "%s method=%s took_ms=%llu",
                  ACT_FIELDS(act), log_quote(inv->method, method, sizeof method),
                  (unsigned long long)(took_ns / NS_PER_MS));
-    return status <= 0 ? status : KELPIE_E_HANDLER_FAILED;
+    return status <= 0 || status == KELPIE_PENDING ? status : KELPIE_E_HANDLER_FAILED;
 }
 
-/* The errors that a handler may give; any other is its failure. */
-static int handler_error(int status)
+/* The errors that a handler may give, its own and those that its calls ended with; any other is its
+ * failure. */
+static int handler_error(const struct invocation *inv, int status)
 {
     switch (status) {
+    case KELPIE_E_TIMEOUT:
+    case KELPIE_E_UNAVAILABLE:
+        return invocation_refusal(inv, status);
+    case KELPIE_E_UNKNOWN_RESULT:
+    case KELPIE_E_TOO_LATE:
+    case KELPIE_E_CALL_CYCLE:
+    case KELPIE_E_CALL_DEPTH:
     case KELPIE_E_INVALID:
     case KELPIE_E_UNKNOWN_METHOD:
     case KELPIE_E_NOT_FOUND:
@@ -174,14 +182,23 @@ void act_invoke(struct kelpie_actor *act, struct invocation *inv)
     /* A handler may have run for long: nothing leaves before the lease was looked at. */
     if (!MUTANT("slowlapse") && !act_may_go_on(act))
         return;
+    if (inv->status == KELPIE_PENDING && open_turn_stays(act))
+        return;
+    act_turn_ends(act, inv);
+}
+
+void act_turn_ends(struct kelpie_actor *act, struct invocation *inv)
+{
     act->current = NULL;
+    open_turn_end(act);
     if (inv->status) {
         SOMETIMES("handler-failed");
         if (!MUTANT("keepfailed"))
             actor_state_rollback(&act->values);
-        inv->status = handler_error(inv->status);
         if (inv->reply.len == 0)
-            buf_append_bytes(&inv->reply, bytes_of_str(act_error_text(act, inv->status)));
+            buf_append_bytes(&inv->reply, bytes_of_str(act_error_text(
+                                              act, inv->status, handler_error(inv, inv->status))));
+        inv->status = handler_error(inv, inv->status);
     }
     inv->wrote = inv->status == 0 && actor_state_touched(&act->values);
     actor_state_keep(&act->values);

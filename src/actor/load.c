@@ -116,8 +116,7 @@ void act_activate(struct kelpie_actor *act)
         log_warn(&a->env->log, "actor_activate_failed", "%s error=%s", ACT_FIELDS(act),
                  kelpie_error_name(error));
         act_drop(act, error < 0 ? error : KELPIE_E_HANDLER_FAILED, NULL,
-                 a->write_error == error ? a->write_why
-                                         : "the actor's class failed to activate it");
+                 a->why_error == error ? a->why : "the actor's class failed to activate it");
         return;
     }
     if (!MUTANT("dropactivate"))

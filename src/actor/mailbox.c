@@ -14,10 +14,11 @@ void mailbox_take_all(struct kelpie_actor *act, struct list *out)
     act->flying_count = act->pending_count = 0;
     act->pending_reply_bytes = act->pending_waiting_bytes = 0;
     act->pending_wrote = false;
-    if (act->current) {
+    if (act->open)
+        list_append(out, &open_turn_drop(act)->link);
+    else if (act->current)
         list_append(out, &act->current->link);
-        act->current = NULL;
-    }
+    act->current = NULL;
     while ((l = list_pop(&act->mailbox)))
         if (!MUTANT("dropmail"))
             list_append(out, l);
@@ -41,6 +42,9 @@ struct invocation *mailbox_running(const struct kelpie_actor *act, struct uuid h
 
     if (act->current && uuid_equal(act->current->hash, hash))
         return act->current;
+    inv = open_turn_of(act);
+    if (inv && uuid_equal(inv->hash, hash))
+        return inv;
     inv = find_in(&act->flying, hash);
     return inv ? inv : find_in(&act->pending, hash);
 }
@@ -84,6 +88,8 @@ static bool enqueue(struct kelpie_actor *act, struct invocation *inv)
     }
     act->mailbox_count++;
     list_append(&act->mailbox, &inv->link);
+    if (act->open)
+        open_turn_waited_for(act);
     return true;
 }
 
@@ -156,6 +162,10 @@ void host_deliver(struct actors *a, struct invocation *inv)
                                a->closed ? "the node is closing" : cluster_reason(a->cluster));
         return;
     }
+    if (chain_has(inv->chain, inv->type, inv->id)) {
+        invocation_answer_text(a, inv, KELPIE_E_CALL_CYCLE, kelpie_error_text(KELPIE_E_CALL_CYCLE));
+        return;
+    }
     act = act_find(a, inv->type, inv->id);
     if (!act) {
         deliver_to_new(a, inv);
@@ -213,6 +223,8 @@ void act_run(struct kelpie_actor *act)
     act_hold(act);
     list_remove(&act->idle_link);
     list_remove(&act->run_link);
+    if (act->open)
+        open_turn_run(act);
     while (gate_open(act) && !(a->drain.on && !act->taken_back)) {
         if (list_empty(&act->mailbox)) {
             if (act->state == ACT_IDLE)
@@ -228,7 +240,8 @@ void act_run(struct kelpie_actor *act)
         if (!run_one(act))
             break;
     }
-    if (act->state == ACT_IDLE && a->drain.on && !act->taken_back && list_empty(&act->run_link))
+    if (act->state == ACT_IDLE && a->drain.on && !act->open && !act->taken_back &&
+        list_empty(&act->run_link))
         act_stop(act, STOP_HAND_OVER);
     act_release(act);
 }

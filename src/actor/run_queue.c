@@ -40,7 +40,7 @@ static void take_turn(struct kelpie_actor *act)
     }
     if (act->state == ACT_LOADING)
         act_activate(act);
-    else if (stop && list_empty(&act->mailbox) && !act->actors->drain.on)
+    else if (stop && list_empty(&act->mailbox) && !act->open && !act->actors->drain.on)
         act_stop(act, STOP_RELEASE);
     else
         act_run(act);

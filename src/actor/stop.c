@@ -221,7 +221,7 @@ void act_stop(struct kelpie_actor *act, enum stop_how how)
 {
     struct actors *a = act->actors;
 
-    CHECK(act->state == ACT_IDLE && !act->current);
+    CHECK(act->state == ACT_IDLE && !act->current && !act->open);
     if (!act_may_go_on(act))
         return;
     if (act->class->deactivate) {

@@ -17,6 +17,7 @@ static void check_request(struct bytes input, struct buf *out)
     CHECK(strlen(r.id) <= ACTOR_ID_MAX && r.body.len <= KELPIE_BODY_MAX);
     if (r.op == ACTOR_OP_CALL)
         CHECK(r.method[0] && r.request_id[0]);
+    CHECK(chain_valid(r.chain) && chain_depth(r.chain) <= KELPIE_CALL_DEPTH_MAX);
     buf_clear(out);
     actor_request_encode(out, &r);
     CHECK(bytes_equal(buf_bytes(out), input));

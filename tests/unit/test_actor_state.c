@@ -300,6 +300,49 @@ static void test_sums(void **state)
     assert_int_equal(mem.held, 0);
 }
 
+/* An open turn waits: what was before it is committed, and its own values come back as they were. */
+static void test_an_open_turn_lies_aside(void **state)
+{
+    struct test_mem mem = {0};
+    struct actor_state s;
+    struct state_write *w;
+    uint64_t sum;
+    bool whole;
+
+    (void)state;
+    actor_state_init(&s, test_mem(&mem));
+    assert_int_equal(actor_state_load(&s, bytes_of_str("a"), bytes_of_str("1")), 0);
+    assert_int_equal(actor_state_load(&s, bytes_of_str("d"), bytes_of_str("1")), 0);
+    assert_int_equal(put(&s, "b", "1"), 0);
+    assert_int_equal(del(&s, "d"), 0);
+    actor_state_keep(&s);
+    sum = s.sum;
+    assert_int_equal(put(&s, "a", "2"), 0);
+    assert_int_equal(put(&s, "c", "2"), 0);
+    assert_int_equal(put(&s, "d", "2"), 0);
+    assert_int_equal(del(&s, "b"), 0);
+    for (unsigned i = 0; i < 3; i++) {
+        actor_state_lay_aside(&s);
+        assert_true(is(&s, "a", "1") && is(&s, "b", "1") && is(&s, "c", NULL) && is(&s, "d", NULL));
+        assert_true(s.sum == sum && s.keys == 2 && !actor_state_touched(&s));
+        if (i == 1) {
+            assert_int_equal(actor_state_take(&s, &w, &whole), 2);
+            mem_free(s.mem, w);
+        }
+        actor_state_take_up(&s);
+        assert_true(is(&s, "a", "2") && is(&s, "b", NULL) && is(&s, "c", "2") && is(&s, "d", "2"));
+        assert_true(actor_state_touched(&s) && s.keys == 3 && s.touched_count == 4);
+    }
+    actor_state_lay_aside(&s);
+    actor_state_take_up(&s);
+    actor_state_rollback(&s);
+    assert_true(s.sum == sum && s.unsaved_count == 0 && s.entries.count == 2);
+    assert_int_equal(put(&s, "c", "2"), 0);
+    actor_state_lay_aside(&s);
+    actor_state_deinit(&s);
+    assert_int_equal(mem.held, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -310,6 +353,7 @@ int main(void)
         cmocka_unit_test(test_random_steps),
         cmocka_unit_test(test_what_is_taken),
         cmocka_unit_test(test_sums),
+        cmocka_unit_test(test_an_open_turn_lies_aside),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

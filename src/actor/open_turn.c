@@ -1,0 +1,633 @@
+/*
+ * A turn that calls other actors (docs/adr/0019-calls-between-actors.md). It begins with its first call, stays
+ * open while it waits for answers, and ends with its last callback. What it wrote lies aside while it waits,
+ * so that turns of before it can be committed without it. Its calls leave when nothing that it has seen is on
+ * its way to the store any more.
+ */
+#include <stdio.h>
+
+#include "actor/activation.h"
+#include "actor/actor_call.h"
+#include "actor/chain.h"
+#include "base/mark.h"
+#include "base/mutant.h"
+
+/* Of what is left of the turn's time, so much is kept for its own end. */
+#define TURN_SHARE 16
+
+/* A call of the turn. */
+struct nested_call {
+    struct list link; /* in one of the turn's lists */
+    struct open_turn *turn;
+    struct actor_call *call; /* under way */
+    kelpie_call_fn answered;
+    void *arg;
+    uint64_t deadline_ns; /* UINT64_MAX: none of its own */
+    char type[ACTOR_TYPE_MAX + 1];
+    char id[ACTOR_ID_MAX + 1];
+    char method[KELPIE_METHOD_MAX + 1];
+    char request_id[REQUEST_ID_MAX + 1];
+    int status;
+    struct buf reply;
+    size_t body_len;
+    uint8_t body[];
+};
+
+struct turn_block {
+    struct turn_block *next;
+    max_align_t data[];
+};
+
+struct open_turn {
+    struct kelpie_actor *act;
+    struct invocation *inv;
+    struct timer timer; /* nobody waits for it any more; or for a message behind it */
+    struct list waiting, flying, answered;
+    size_t unanswered, bytes; /* calls that wait or fly, and their bodies */
+    size_t made;
+    struct hash128 *hashes; /* of the calls made, KELPIE_CALLS_MAX of them; NULL: none yet */
+    bool in_callback;
+    bool finished;
+    int status;
+    struct turn_block *blocks;
+};
+
+static struct mem mem_of(const struct open_turn *t)
+{
+    return t->act->actors->env->mem;
+}
+
+/* ---- nobody waits */
+
+static bool waits(const struct invocation *inv, uint64_t now)
+{
+    return (inv->from_peer || inv->call) && inv->deadline_ns > now;
+}
+
+/* Until when somebody waits for it; 0: nobody does. */
+static uint64_t turn_deadline(const struct open_turn *t)
+{
+    uint64_t now = env_now_ns(t->act->actors->env);
+    uint64_t last = waits(t->inv, now) ? t->inv->deadline_ns : 0;
+
+    LIST_FOREACH(l, &t->inv->followers)
+    {
+        const struct invocation *inv = LIST_ENTRY(l, const struct invocation, link);
+        if (waits(inv, now) && inv->deadline_ns > last)
+            last = inv->deadline_ns;
+    }
+    return last;
+}
+
+/* When a call of another actor that waits behind the turn is told so: a little before it is given up. */
+static uint64_t tell_ns(const struct invocation *inv)
+{
+    if (inv->chain.len == 0 || inv->deadline_ns < inv->arrived_ns)
+        return UINT64_MAX;
+    return inv->deadline_ns - (inv->deadline_ns - inv->arrived_ns) / TURN_SHARE;
+}
+
+static void arm(struct open_turn *t)
+{
+    uint64_t now = env_now_ns(t->act->actors->env), due = turn_deadline(t);
+
+    LIST_FOREACH(l, &t->act->mailbox)
+    {
+        uint64_t at = tell_ns(LIST_ENTRY(l, const struct invocation, link));
+        if (at < due)
+            due = at;
+    }
+    timer_start(&t->timer, due > now ? due - now : 0);
+}
+
+/* ---- beginning and end */
+
+static void nested_free(struct nested_call *c)
+{
+    struct mem mem = mem_of(c->turn);
+
+    list_remove(&c->link);
+    buf_deinit(&c->reply);
+    mem_free(mem, c);
+}
+
+static void list_free(struct list *calls)
+{
+    while (!list_empty(calls)) {
+        struct nested_call *c = LIST_ENTRY(calls->next, struct nested_call, link);
+        if (c->call) {
+            SOMETIMES("call-of-a-turn-given-up");
+            call_abandon(c->call);
+        }
+        nested_free(c);
+    }
+}
+
+static void turn_free(struct open_turn *t)
+{
+    struct mem mem = mem_of(t);
+
+    timer_stop(&t->timer);
+    list_free(&t->waiting);
+    list_free(&t->flying);
+    list_free(&t->answered);
+    while (t->blocks) {
+        struct turn_block *b = t->blocks;
+        t->blocks = b->next;
+        mem_free(mem, b);
+    }
+    mem_free(mem, t->hashes);
+    t->act->open = NULL;
+    mem_free(mem, t);
+}
+
+static void on_turn_timer(void *arg);
+
+static struct open_turn *turn_new(struct kelpie_actor *act)
+{
+    struct open_turn *t = MEM_NEW(act->actors->env->mem, struct open_turn);
+
+    t->act = act;
+    t->inv = act->current;
+    list_init(&t->waiting);
+    list_init(&t->flying);
+    list_init(&t->answered);
+    timer_init(&t->timer, act->actors->env->timers, "open_turn", on_turn_timer, t);
+    act->open = t;
+    return t;
+}
+
+struct invocation *open_turn_of(const struct kelpie_actor *act)
+{
+    return act->open ? act->open->inv : NULL;
+}
+
+void open_turn_end(struct kelpie_actor *act)
+{
+    if (act->open)
+        turn_free(act->open);
+}
+
+struct invocation *open_turn_drop(struct kelpie_actor *act)
+{
+    struct invocation *inv = act->open->inv;
+
+    SOMETIMES("activation-ends-with-an-open-turn");
+    turn_free(act->open);
+    return inv;
+}
+
+bool open_turn_stays(struct kelpie_actor *act)
+{
+    struct open_turn *t = act->open;
+
+    if (!t || list_empty(&t->waiting)) {
+        act->current->status = KELPIE_E_HANDLER_FAILED;
+        act->actors->why_error = KELPIE_E_HANDLER_FAILED;
+        (void)snprintf(act->actors->why, sizeof act->actors->why,
+                       "the handler left its turn open without a call to wait for");
+        return false;
+    }
+    SOMETIMES("turn-stays-open");
+    act->current = NULL;
+    if (!MUTANT("openearly"))
+        actor_state_lay_aside(&act->values);
+    arm(t);
+    open_turn_go_on(act);
+    return true;
+}
+
+/* Without effect: nobody waits for it. What it called is given up. */
+static void give_up(struct kelpie_actor *act)
+{
+    struct open_turn *t = act->open;
+    struct invocation *inv = t->inv;
+
+    SOMETIMES("nobody-waits-for-an-open-turn");
+    actor_state_take_up(&act->values);
+    actor_state_rollback(&act->values);
+    turn_free(t);
+    act_answer(act, inv, invocation_refusal(inv, KELPIE_E_TIMEOUT),
+               bytes_of_str("the deadline passed while the actor waited for answers of others"));
+    gate_go_on(act);
+}
+
+/* ---- messages that wait behind it */
+
+static const struct nested_call *of_chain(const struct list *calls, struct bytes chain)
+{
+    LIST_FOREACH(l, calls)
+    {
+        const struct nested_call *c = LIST_ENTRY(l, const struct nested_call, link);
+        if (chain_has(chain, c->type, c->id))
+            return c;
+    }
+    return NULL;
+}
+
+/* Whom the turn waits for, or did until just now; of those in `chain` if there is one: then both wait for
+ * each other. */
+static const struct nested_call *waited_for(const struct open_turn *t, struct bytes chain,
+                                            bool *crossed)
+{
+    const struct nested_call *c = of_chain(&t->flying, chain);
+
+    if (!c)
+        c = of_chain(&t->answered, chain);
+    *crossed = c != NULL;
+    if (!c && !list_empty(&t->flying))
+        c = LIST_ENTRY(t->flying.next, const struct nested_call, link);
+    return c;
+}
+
+static void answer_waiting(struct open_turn *t, struct invocation *inv)
+{
+    struct kelpie_actor *act = t->act;
+    bool crossed;
+    const struct nested_call *c = waited_for(t, inv->chain, &crossed);
+    struct buf text;
+
+    if (crossed)
+        SOMETIMES("chains-cross");
+    buf_init(&text, act->actors->env->mem);
+    buf_appendf(&text, "%s: ", crossed ? "two chains of calls cross" : "an actor waits for others");
+    chain_to_text(inv->chain, &text);
+    buf_appendf(&text, "%s/%s waited for ", act_type(act), act_id(act));
+    chain_to_text(t->inv->chain, &text);
+    buf_appendf(&text, "%s/%s", act_type(act), act_id(act));
+    if (c)
+        buf_appendf(&text, " -> %s/%s", c->type, c->id);
+    invocation_answer(act->actors, inv, KELPIE_E_TIMEOUT, buf_bytes(&text), NULL);
+    buf_deinit(&text);
+}
+
+void open_turn_waited_for(struct kelpie_actor *act)
+{
+    if (!act->open->in_callback && !act->current)
+        arm(act->open);
+}
+
+static void on_turn_timer(void *arg)
+{
+    struct open_turn *t = arg;
+    struct kelpie_actor *act = t->act;
+    uint64_t now = env_now_ns(act->actors->env);
+    struct list due, *l;
+
+    if (!act_may_go_on(act))
+        return;
+    if (turn_deadline(t) == 0) {
+        act_hold(act);
+        give_up(act);
+        act_release(act);
+        return;
+    }
+    list_init(&due);
+    LIST_FOREACH_SAFE(it, tmp, &act->mailbox)
+    {
+        if (tell_ns(LIST_ENTRY(it, struct invocation, link)) > now)
+            continue;
+        list_remove(it);
+        act->mailbox_count--;
+        list_append(&due, it);
+    }
+    arm(t);
+    while ((l = list_pop(&due)))
+        answer_waiting(t, LIST_ENTRY(l, struct invocation, link));
+}
+
+void open_turn_left(struct actors *a, const struct invocation *inv)
+{
+    struct kelpie_actor *act = act_find(a, inv->type, inv->id);
+
+    if (act && act->open && act->open->inv == inv && !act->current)
+        arm(act->open);
+}
+
+/* ---- calls leave, and answers come */
+
+static void on_answered(void *arg, int status, struct bytes reply)
+{
+    struct nested_call *c = arg;
+    struct open_turn *t = c->turn;
+
+    c->call = NULL;
+    c->status = status;
+    buf_append_bytes(&c->reply, reply);
+    t->unanswered--;
+    t->bytes -= c->body_len;
+    if (kelpie_error_applied(status) == KELPIE_APPLIED_NO)
+        t->inv->calls_out--;
+    list_remove(&c->link);
+    list_append(&t->answered, &c->link);
+    act_run_later(t->act);
+}
+
+/* Both of the turn's own deadline and of the call's: what is left, in whole milliseconds. */
+static uint32_t deadline_ms(const struct open_turn *t, const struct nested_call *c)
+{
+    uint64_t now = env_now_ns(t->act->actors->env), end = turn_deadline(t);
+    uint64_t left = end > now ? (end - now) - (end - now) / TURN_SHARE : 0;
+
+    if (c->deadline_ns < now + left)
+        left = c->deadline_ns > now ? c->deadline_ns - now : 0;
+    left /= NS_PER_MS;
+    return left == 0 ? 1 : left > CALL_DEADLINE_MS_MAX ? CALL_DEADLINE_MS_MAX : (uint32_t)left;
+}
+
+static void leave(struct open_turn *t, struct nested_call *c)
+{
+    struct kelpie_actor *act = t->act;
+    struct actors *a = act->actors;
+    struct call_ask ask = {
+        .type = c->type,
+        .id = c->id,
+        .method = c->method,
+        .request_id = c->request_id,
+        .age_ms = MUTANT("nestedage") ? 0 : invocation_age_ms(act, t->inv),
+        .body = bytes_of(c->body, c->body_len),
+        .deadline_ms = deadline_ms(t, c),
+    };
+    struct buf chain;
+
+    buf_init(&chain, a->env->mem);
+    buf_append_bytes(&chain, t->inv->chain);
+    chain_append(&chain, act_type(act), act_id(act));
+    ask.chain = buf_bytes(&chain);
+    t->inv->calls_out++;
+    list_append(&t->flying, &c->link);
+    c->call = call_start(a, &ask, on_answered, c);
+    buf_deinit(&chain);
+}
+
+static bool may_leave(const struct open_turn *t)
+{
+    return t->act->state == ACT_IDLE || MUTANT("callearly");
+}
+
+void open_turn_go_on(struct kelpie_actor *act)
+{
+    const struct open_turn *t = act->open;
+
+    if (!list_empty(&t->answered) || (!list_empty(&t->waiting) && may_leave(t)))
+        act_run_later(act);
+    else if (!list_empty(&t->waiting))
+        SOMETIMES("call-waits-at-the-gate");
+}
+
+/* What the turn ends with, when it does so with what the call was answered. */
+static void note_why(struct actors *a, const struct nested_call *c)
+{
+    size_t len = c->reply.len < sizeof a->why ? c->reply.len : sizeof a->why - 1;
+
+    if (!c->status)
+        return;
+    a->why_error = c->status;
+    if (len)
+        memcpy(a->why, c->reply.data, len);
+    a->why[len] = '\0';
+}
+
+/* One callback. */
+static void run_answer(struct kelpie_actor *act, struct nested_call *c)
+{
+    struct actors *a = act->actors;
+    struct open_turn *t = act->open;
+    struct invocation *inv = t->inv;
+
+    if (!MUTANT("openearly"))
+        actor_state_take_up(&act->values);
+    act_callback_begins(act);
+    note_why(a, c);
+    act->current = inv;
+    act->in_receive = t->in_callback = true;
+    c->answered(act, c->arg, c->status, c->reply.data, c->reply.len);
+    act->in_receive = t->in_callback = false;
+    nested_free(c);
+    if (!MUTANT("slowlapse") && !act_may_go_on(act))
+        return;
+    if (!t->finished && t->unanswered == 0 && list_empty(&t->answered)) {
+        SOMETIMES("open-turn-forgotten");
+        t->finished = true;
+        t->status = a->why_error = KELPIE_E_HANDLER_FAILED;
+        (void)snprintf(a->why, sizeof a->why,
+                       "the handler neither finished its turn nor made another call to wait for");
+    }
+    if (t->finished) {
+        inv->status = t->status;
+        act_turn_ends(act, inv);
+        return;
+    }
+    act->current = NULL;
+    if (!MUTANT("openearly"))
+        actor_state_lay_aside(&act->values);
+    arm(t);
+}
+
+void open_turn_run(struct kelpie_actor *act)
+{
+    struct actors *a = act->actors;
+    struct open_turn *t;
+    struct list *l;
+    unsigned run = 0;
+
+    while ((t = act->open) && !list_empty(&t->answered)) {
+        if (run++ > 0 && slice_over(&a->slice)) {
+            act_run_later(act);
+            return;
+        }
+        if (!act_may_go_on(act))
+            return;
+        l = list_pop(&t->answered);
+        run_answer(act, LIST_ENTRY(l, struct nested_call, link));
+    }
+    if (!t || list_empty(&t->waiting) || !may_leave(t) || !act_may_go_on(act))
+        return;
+    while ((l = list_pop(&t->waiting)))
+        leave(t, LIST_ENTRY(l, struct nested_call, link));
+}
+
+/* ---- what classes call */
+
+/* A turn runs, in `receive` or in a callback of the open one. */
+static bool in_turn(const struct kelpie_actor *act)
+{
+    return act->current && act->in_receive && !act->read_only &&
+           (!act->open || act->open->inv == act->current);
+}
+
+static int refuse(struct kelpie_actor *act, int error, const char *why)
+{
+    struct actors *a = act->actors;
+    char quoted[2 * WHY_SIZE];
+
+    a->why_error = error;
+    if (why != a->why)
+        (void)snprintf(a->why, sizeof a->why, "%s", why);
+    log_warn(&a->env->log, "actor_call_refused", "%s error=%s why=%s", ACT_FIELDS(act),
+             kelpie_error_name(error), log_quote(a->why, quoted, sizeof quoted));
+    return error;
+}
+
+static int refuse_cycle(struct kelpie_actor *act, const char *type, const char *id)
+{
+    struct buf text;
+
+    SOMETIMES("call-comes-back-to-its-chain");
+    buf_init(&text, act->actors->env->mem);
+    buf_appendf(&text, "the call would come back to an actor that waits for it: ");
+    chain_to_text(act->current->chain, &text);
+    buf_appendf(&text, "%s/%s -> %s/%s", act_type(act), act_id(act), type, id);
+    (void)snprintf(act->actors->why, sizeof act->actors->why, "%.*s", (int)text.len,
+                   (const char *)text.data);
+    buf_deinit(&text);
+    return refuse(act, KELPIE_E_CALL_CYCLE, act->actors->why);
+}
+
+static int check_target(struct kelpie_actor *act, const char *type, const char *id)
+{
+    struct bytes chain = act->current->chain;
+
+    if (chain_has(chain, type, id) ||
+        (strcmp(type, act_type(act)) == 0 && strcmp(id, act_id(act)) == 0))
+        return refuse_cycle(act, type, id);
+    if (chain_depth(chain) + 1 > KELPIE_CALL_DEPTH_MAX)
+        return refuse(act, KELPIE_E_CALL_DEPTH, kelpie_error_text(KELPIE_E_CALL_DEPTH));
+    return 0;
+}
+
+static int check_bounds(struct kelpie_actor *act, size_t body_len)
+{
+    const struct open_turn *t = act->open;
+    char why[WHY_SIZE];
+
+    if (body_len > KELPIE_BODY_MAX) {
+        (void)snprintf(why, sizeof why, "the body of a call has %zu bytes; at most %u are allowed",
+                       body_len, KELPIE_BODY_MAX);
+        return refuse(act, KELPIE_E_TOO_LARGE, why);
+    }
+    if (!t)
+        return 0;
+    if (t->made >= KELPIE_CALLS_MAX)
+        (void)snprintf(why, sizeof why, "a turn makes at most %d calls", KELPIE_CALLS_MAX);
+    else if (t->unanswered >= KELPIE_CALLS_OPEN_MAX)
+        (void)snprintf(why, sizeof why, "a turn waits for at most %d calls at once",
+                       KELPIE_CALLS_OPEN_MAX);
+    else if (t->bytes + body_len > KELPIE_CALL_BYTES_MAX)
+        (void)snprintf(why, sizeof why,
+                       "the calls that a turn waits for have at most %u bytes together",
+                       KELPIE_CALL_BYTES_MAX);
+    else
+        return 0;
+    return refuse(act, KELPIE_E_LIMIT, why);
+}
+
+static int check_names(struct kelpie_actor *act, const char *type, const char *id,
+                       const char *method)
+{
+    struct actors *a = act->actors;
+    int error = KELPIE_E_INVALID;
+
+    (void)snprintf(a->why, sizeof a->why, "a call names no actor, no method or no callback");
+    if (type && id && method)
+        error = id_check("actor type", bytes_of_str(type), ACTOR_TYPE_MAX, a->why, sizeof a->why);
+    if (type && id && method && !error)
+        error = id_check("actor id", bytes_of_str(id), ACTOR_ID_MAX, a->why, sizeof a->why);
+    if (type && id && method && !error)
+        error = id_check("method", bytes_of_str(method), KELPIE_METHOD_MAX, a->why, sizeof a->why);
+    return error ? refuse(act, error, a->why) : 0;
+}
+
+static void name_call(struct open_turn *t, struct nested_call *c)
+{
+    struct kelpie_actor *act = t->act;
+    struct nested n = {.origin = t->inv->request_id,
+                       .type = act_type(act),
+                       .id = act_id(act),
+                       .to_type = c->type,
+                       .to_id = c->id,
+                       .method = c->method,
+                       .body = bytes_of(c->body, c->body_len)};
+    struct hash128 hash = nested_hash(&n);
+    uint64_t equals = 0;
+
+    if (!t->hashes)
+        t->hashes = mem_alloc(mem_of(t), KELPIE_CALLS_MAX * sizeof *t->hashes);
+    for (size_t i = 0; i < t->made; i++)
+        equals += t->hashes[i].hi == hash.hi && t->hashes[i].lo == hash.lo;
+    t->hashes[t->made++] = hash;
+    nested_request_id(hash, equals, c->request_id);
+    if (MUTANT("nestedrandom"))
+        uuid_to_text(random_uuid(act->actors->env->random), c->request_id);
+}
+
+int kelpie_call(struct kelpie_actor *actor, const char *type, const char *id, const char *method,
+                const void *body, size_t body_len, uint32_t deadline_ms, kelpie_call_fn answered,
+                void *arg)
+{
+    struct open_turn *t;
+    struct nested_call *c;
+    int error;
+
+    if (!in_turn(actor) || (actor->open && actor->open->finished))
+        return refuse(actor, KELPIE_E_REFUSED, "calls are made within a turn that changes state");
+    error = check_names(actor, answered ? type : NULL, id, method);
+    if (!error && !body && body_len > 0)
+        error = refuse(actor, KELPIE_E_INVALID, "the body of a call is NULL and has a length");
+    if (!error)
+        error = check_target(actor, type, id);
+    if (!error)
+        error = check_bounds(actor, body_len);
+    if (error)
+        return error;
+    t = actor->open ? actor->open : turn_new(actor);
+    c = mem_zalloc(mem_of(t), 1, sizeof *c + body_len);
+    c->turn = t;
+    c->answered = answered;
+    c->arg = arg;
+    c->deadline_ns =
+        deadline_ms ? env_now_ns(actor->actors->env) + deadline_ms * NS_PER_MS : UINT64_MAX;
+    buf_init(&c->reply, mem_of(t));
+    (void)snprintf(c->type, sizeof c->type, "%s", type);
+    (void)snprintf(c->id, sizeof c->id, "%s", id);
+    (void)snprintf(c->method, sizeof c->method, "%s", method);
+    c->body_len = body_len;
+    if (body_len)
+        memcpy(c->body, body, body_len);
+    name_call(t, c);
+    t->unanswered++;
+    t->bytes += body_len;
+    list_append(&t->waiting, &c->link);
+    return 0;
+}
+
+int kelpie_finish(struct kelpie_actor *actor, int code)
+{
+    struct open_turn *t = actor->open;
+
+    if (!t || !t->in_callback)
+        return refuse(actor, KELPIE_E_REFUSED, "a turn is finished within a callback of its calls");
+    t->finished = true;
+    t->status = code <= 0 ? code : KELPIE_E_HANDLER_FAILED;
+    return 0;
+}
+
+const struct kelpie_message *kelpie_turn_message(const struct kelpie_actor *actor)
+{
+    return actor->current && actor->in_receive ? &actor->current->message : NULL;
+}
+
+void *kelpie_turn_alloc(struct kelpie_actor *actor, size_t size)
+{
+    struct open_turn *t;
+    struct turn_block *b;
+
+    if (!in_turn(actor))
+        return NULL;
+    CHECK(size <= KELPIE_ALLOC_MAX);
+    t = actor->open ? actor->open : turn_new(actor);
+    b = mem_zalloc(mem_of(t), 1, sizeof *b + size);
+    b->next = t->blocks;
+    t->blocks = b;
+    return b->data;
+}
