@@ -203,6 +203,7 @@ struct actors {
     size_t class_count;
     uint32_t activations_max;
     uint32_t mailbox_max;
+    uint32_t remembered_max;
     uint32_t idle_ms;
     bool closed;
     bool suspended; /* since the lease ran out, until the node acts again */

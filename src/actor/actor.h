@@ -27,7 +27,8 @@ struct actors;
 struct actors_config {
     const struct kelpie_class *const *classes; /* ends with NULL */
     uint32_t activations_max;
-    uint32_t mailbox_max; /* messages that wait for one actor; 0: MAILBOX_MAX */
+    uint32_t mailbox_max;    /* messages that wait for one actor; 0: MAILBOX_MAX */
+    uint32_t remembered_max; /* young requests of one actor; 0: REMEMBERED_IDS_MAX */
     uint32_t idle_ms;
 };
 
@@ -42,6 +43,9 @@ bool actors_idle(const struct actors *a);
 /* From the cluster's events. */
 void actors_suspend(struct actors *a); /* drop every activation now, tell the store nothing */
 void actors_resume(struct actors *a);
+/* Nothing has run for a while: whoever's request has just come is told to come again, since it may have
+ * waited in its socket for as long. */
+void actors_stood_still(struct actors *a);
 void actors_view_changed(struct actors *a, const struct view *view, const struct member *gone,
                          size_t gone_count);
 void actors_primary_changed(struct actors *a, uint64_t term);

@@ -136,7 +136,8 @@ static void on_timer(void *arg)
         return;
     }
     if (call->suspended) {
-        give_up(call, "the node's lease ran out");
+        give_up(call,
+                call->actors->suspended ? "the node's lease ran out" : "the node stood still");
         return;
     }
     if (remaining_ns(call) == 0) {
@@ -446,6 +447,15 @@ void calls_suspend(struct actors *a)
         struct actor_call *call = LIST_ENTRY(l, struct actor_call, link);
         call->suspended = true;
         timer_start(&call->timer, 0);
+    }
+}
+
+void actors_stood_still(struct actors *a)
+{
+    LIST_FOREACH(l, &a->calls)
+    {
+        struct actor_call *call = LIST_ENTRY(l, struct actor_call, link);
+        call->suspended |= call->state == CALL_NEW;
     }
 }
 

@@ -27,6 +27,7 @@ struct actors *actors_new(const struct env *env, struct rpc *rpc, struct cluster
     a->rpc = rpc;
     a->cluster = cluster;
     a->ks = &cluster_config_of(cluster)->ks;
+    a->remembered_max = config->remembered_max ? config->remembered_max : REMEMBERED_IDS_MAX;
     a->mailbox_max = config->mailbox_max ? config->mailbox_max : MAILBOX_MAX;
     a->activations_max =
         config->activations_max ? config->activations_max : ACTIVATIONS_MAX_DEFAULT;

@@ -79,6 +79,7 @@ static int load_all(struct kelpie_actor *act, const struct load_args *args, cons
 {
     int error;
 
+    act->memory.ids_max = act->actors->remembered_max;
     remember_begin(&act->memory, args->has_head ? &args->head : NULL, class_window_ms(act->class),
                    env_now_ns(act->actors->env));
     error = load_rows(act, rule_rows(txn, LOAD_READ_STATE), text, size);

@@ -120,6 +120,7 @@ void remember_init(struct remember *r, struct mem mem)
 {
     memset(r, 0, sizeof *r);
     r->mem = mem;
+    r->ids_max = REMEMBERED_IDS_MAX;
     map_init(&r->replies);
     list_init(&r->recent);
 }
@@ -239,7 +240,7 @@ uint64_t remember_full_ms(const struct remember *r, size_t more, uint64_t now_ns
         ids += h->buckets[i].ids;
         bytes += h->buckets[i].bytes;
     }
-    if (ids < REMEMBERED_IDS_MAX && bytes < REMEMBERED_BYTES_MAX)
+    if (ids < r->ids_max && bytes < REMEMBERED_BYTES_MAX)
         return 0;
     until = h->bucket_count > 1 ? h->buckets[1].begin : own;
     return until + r->distance_ms > own ? until + r->distance_ms - own : 1;

@@ -33,6 +33,7 @@ struct id_set {
 struct remember {
     struct mem mem;
     bool begun;
+    uint64_t ids_max; /* young ones: then new requests are refused */
     uint64_t window_ms;
     uint64_t distance_ms;
     uint64_t started_ns;     /* when this activation's own time began to run */

@@ -145,6 +145,8 @@ const struct mutant_info mutant_table[] = {
     {"mailboxage", "a request's age is not raised in the mailbox", "AppliedOnce", NULL},
     {"callage", "a request's age is not raised by the caller's node", "AppliedOnce", NULL},
     {"connectionage", "a request's age is not raised by the connection", "AppliedOnce", NULL},
+    {"keepclients", "a node whose lease lapsed reads what has lain in its clients' connections",
+     "AppliedOnce", NULL},
     {"longwindow", "a window that was made longer holds at once", "AppliedOnce", NULL},
     {"lifeisnew", "an age within the activation's life says that a request is new", "AppliedOnce",
      NULL},

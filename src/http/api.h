@@ -29,6 +29,8 @@ struct api_ops {
      * exchange ends. */
     const char *(*query)(void *ex, const char *name);
     const char *(*header)(void *ex, const char *name);
+    /* How often that header is there. */
+    size_t (*header_count)(void *ex, const char *name);
     /* `fn` runs at most once, when the client goes away before the answer has ended. */
     void (*on_close)(void *ex, void (*fn)(void *arg), void *arg);
     void (*set_header)(void *ex, const char *name, const char *value);

@@ -29,6 +29,22 @@ static void on_called(void *arg, int status, struct bytes reply)
     mem_free(api->env->mem, c);
 }
 
+/* What a client says of its request, it says once: of two, nobody knows which is meant. */
+static bool said_once(struct api *api, const struct api_request *req)
+{
+    static const char *const names[] = {"Kelpie-Request-Id", "Kelpie-Request-Age-Ms",
+                                        "Kelpie-Deadline-Ms"};
+    char why[API_WHY_SIZE];
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        if (req->ops->header_count(req->ex, names[i]) <= 1)
+            continue;
+        (void)snprintf(why, sizeof(why), "the request has the header %s more than once", names[i]);
+        api_reply_error(api, req, KELPIE_E_INVALID, why);
+        return false;
+    }
+    return true;
+}
+
 /* The caller's request id, or a new one. False: answered. */
 static bool take_request_id(struct api *api, const struct api_request *req,
                             char out[REQUEST_ID_MAX + 1])
@@ -97,7 +113,7 @@ void api_actor_call(struct api *api, const struct api_request *req, const struct
     const struct path_part *method = &path->parts[4];
     if (!api_check_id(api, req, "actor type", type, ACTOR_TYPE_MAX) ||
         !api_check_id(api, req, "actor id", id, ACTOR_ID_MAX) ||
-        !api_check_id(api, req, "method", method, KELPIE_METHOD_MAX) ||
+        !api_check_id(api, req, "method", method, KELPIE_METHOD_MAX) || !said_once(api, req) ||
         !take_request_id(api, req, request_id) || !take_deadline(api, req, &deadline_ms) ||
         !take_age(api, req, &age_ms))
         return;

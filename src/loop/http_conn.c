@@ -129,6 +129,20 @@ void http_conn_break(struct http_conn *c)
     http_conn_queue(c);
 }
 
+void http_conn_drop_unread(struct http_conn *c)
+{
+    if (c->broken || c->state == HTTP_LINGERS)
+        return;
+    if (c->state == HTTP_READS_HEAD || c->state == HTTP_READS_BODY) {
+        http_conn_break(c);
+        return;
+    }
+    /* What comes until the answer is taken is dropped: else the close would take the answer with it. */
+    c->closes = c->lingers = true;
+    buf_deinit(&c->in);
+    http_budget_set(c->server, &c->held, c->out.cap);
+}
+
 /* ---- from one request to the next ---- */
 
 static void linger(struct http_conn *c)

@@ -125,6 +125,8 @@ void http_conn_new(struct http_server *s, int fd, bool is_spare);
 void http_conn_free(struct http_conn *c);
 /* Frees it from the loop. */
 void http_conn_break(struct http_conn *c);
+/* Reads no further request: closes, after the answer if one is under way. */
+void http_conn_drop_unread(struct http_conn *c);
 /* Asks for a turn. */
 void http_conn_queue(struct http_conn *c);
 /* One turn, for one that is queued no more. May free it. */

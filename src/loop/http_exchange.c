@@ -132,6 +132,15 @@ const char *http_exchange_header(const struct http_exchange *ex, const char *nam
     return NULL;
 }
 
+size_t http_exchange_header_count(const struct http_exchange *ex, const char *name)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < ex->field_count; i++)
+        n += strcasecmp(ex->text + ex->fields[i].name, name) == 0;
+    return n;
+}
+
 struct bytes http_exchange_body(const struct http_exchange *ex)
 {
     return buf_bytes(&ex->body);

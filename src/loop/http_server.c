@@ -152,6 +152,16 @@ void http_server_drain(struct http_server *s)
     s->listener = NULL;
 }
 
+void http_server_drop_unread(struct http_server *s)
+{
+    LIST_FOREACH(it, &s->conns)
+    {
+        http_conn_drop_unread(LIST_ENTRY(it, struct http_conn, link));
+    }
+    if (s->listener)
+        tcp_listener_drop_waiting(s->listener);
+}
+
 size_t http_server_pending(const struct http_server *s)
 {
     return s->pending;

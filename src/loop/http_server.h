@@ -65,6 +65,10 @@ struct http_server *http_server_new(struct loop *loop, struct mem mem,
                                     size_t why_size);
 /* Stops accepting; open connections get "Connection: close" on their next answer. */
 void http_server_drain(struct http_server *s);
+/* Nobody knows for how long requests have lain in the connections: they are not read. Connections whose
+ * request is under way close after their answer, all others at once, those not yet accepted too. May be
+ * called from within a handler. */
+void http_server_drop_unread(struct http_server *s);
 /* Exchanges that are not answered yet, streams not counted. */
 size_t http_server_pending(const struct http_server *s);
 /* Closes everything; on_close runs where it was set. Exchanges still owe their _reply or _end. Not
@@ -96,6 +100,7 @@ const char *http_exchange_path(const struct http_exchange *ex);
  * exchange ends. */
 const char *http_exchange_query(struct http_exchange *ex, const char *name);
 const char *http_exchange_header(const struct http_exchange *ex, const char *name);
+size_t http_exchange_header_count(const struct http_exchange *ex, const char *name);
 struct bytes http_exchange_body(const struct http_exchange *ex);
 /* The authenticated identity of who asks: "" in clear. */
 const char *http_exchange_peer(const struct http_exchange *ex);

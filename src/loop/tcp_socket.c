@@ -230,6 +230,19 @@ void tcp_listener_on_no_files(struct tcp_listener *l, bool (*fn)(void *arg))
     l->on_no_files = fn;
 }
 
+void tcp_listener_drop_waiting(struct tcp_listener *l)
+{
+    /* One more than the queue holds: whoever comes meanwhile is young. */
+    for (int i = 0; i <= BACKLOG; i++) {
+        int fd = accept4(l->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+        if (fd >= 0)
+            (void)close(fd);
+        else if (errno != ECONNABORTED && errno != EINTR)
+            return;
+    }
+}
+
 void tcp_listener_free(struct tcp_listener *l)
 {
     if (!l)

@@ -20,6 +20,8 @@ struct tcp_listener *tcp_listen(struct loop *loop, struct mem mem, const char *a
 /* `fn` runs with the listener's `arg` when the system has no descriptor (or memory) for a connection that
  * waits. True: it has given one back, and the connection is asked for again; else that is a little later. */
 void tcp_listener_on_no_files(struct tcp_listener *l, bool (*fn)(void *arg));
+/* Closes those connections that wait to be accepted, unread. */
+void tcp_listener_drop_waiting(struct tcp_listener *l);
 void tcp_listener_free(struct tcp_listener *l);
 /* The address really listened on. */
 const char *tcp_listener_addr(const struct tcp_listener *l);

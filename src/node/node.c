@@ -2,6 +2,8 @@
 
 #include <stdio.h>
 
+#include "actor/remember.h"
+#include "base/mark.h"
 #include "base/mutant.h"
 #include "env/txn.h"
 #include "kelpie/error.h"
@@ -10,6 +12,8 @@
 enum admin_request { ADMIN_DRAIN = 1, ADMIN_FORGET = 2 };
 
 #define WHY_SIZE 256
+#define ALIVE_NS_MAX NS_PER_S
+#define STALLED_NS (REMEMBER_SOCKET_MS / 2 * NS_PER_MS)
 #define BAD_KINDS 4
 #define ADMIN_TIMEOUT_MS 5000
 #define ADMIN_LOOKUPS_MAX 4 /* of rows of those who command without being in the view */
@@ -24,7 +28,7 @@ struct node {
     struct node_events events;
     void *arg;
     struct timer alive_timer;
-    uint64_t alive_ns;
+    uint64_t alive_ns, alive_at_ns;
     uint64_t event_seq;
     size_t pending; /* reads and admin calls under way */
     size_t admin_lookups;
@@ -43,10 +47,17 @@ struct node {
 
 /* ---- events of the cluster ---- */
 
+static void drop_clients(struct node *n)
+{
+    if (n->events.drop_clients && !MUTANT("keepclients"))
+        n->events.drop_clients(n->arg);
+}
+
 static void on_suspend(void *arg)
 {
     struct node *n = arg;
     actors_suspend(n->actors);
+    drop_clients(n);
 }
 
 static void on_resume(void *arg)
@@ -139,6 +150,14 @@ static const struct cluster_events cluster_events = {
 static void on_alive(void *arg)
 {
     struct node *n = arg;
+    uint64_t now = env_now_ns(n->env);
+    /* A node without a lease hands requests on to others, and may have stood still as well. */
+    if (n->alive_at_ns && now - n->alive_at_ns > STALLED_NS) {
+        SOMETIMES("node-stood-still");
+        actors_stood_still(n->actors);
+        drop_clients(n);
+    }
+    n->alive_at_ns = now;
     timer_start(&n->alive_timer, n->alive_ns);
     if (n->events.alive)
         n->events.alive(n->arg);
@@ -482,7 +501,10 @@ struct node *node_new(const struct env *env, const struct node_config *config,
     if (config->replaces[0])
         n->replace = replace_new(n, config->replaces);
     timer_init(&n->alive_timer, env->timers, "alive", on_alive, n);
+    timer_urgent(&n->alive_timer); /* before a request is read */
     n->alive_ns = config->cluster.timing.heartbeat_ms * NS_PER_MS;
+    if (n->alive_ns > ALIVE_NS_MAX)
+        n->alive_ns = ALIVE_NS_MAX;
     return n;
 }
 

@@ -24,6 +24,10 @@ struct node_events {
     void (*at_home)(void *arg, struct uuid home); /* see cluster_events */
     void (*alive)(void *arg); /* each turn of the node's heartbeat timer: a sign of
                                                   life for a watchdog */
+    /* The lease ran out, or the process stood still for longer than a client's socket may hold a request
+     * (REMEMBER_SOCKET_MS): what lies in clients' connections must not be taken for young. Closes them unread,
+     * those not yet accepted too, before it returns. */
+    void (*drop_clients)(void *arg);
     /* The event feed: `seq` grows by one; fields are key=value pairs. */
     void (*event)(void *arg, uint64_t seq, enum log_level level, const char *name,
                   const char *fields);

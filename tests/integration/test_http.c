@@ -5,11 +5,13 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "integration/http_scene.h"
 #include "kelpie/error.h"
+#include "loop/tcp_socket.h"
 
 static void a_request_is_answered(void **state)
 {
@@ -285,6 +287,43 @@ static void requests_per_second_are_printed(void **state)
     }
 }
 
+/* Connections that have brought nothing, or half a request, or wait to be accepted, close unread; one whose
+ * request is under way gets its answer first. */
+static void what_is_unread_is_dropped(void **state)
+{
+    static const char request[] = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+    struct scene *s = *state;
+    char answer[4096];
+    int quiet = raw_open(s), half = raw_open(s), waits;
+
+    scene_send(s, "POST", "/hold", NULL, bytes_of_str("x"));
+    raw_send(s, half, bytes_of_str("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nab"),
+             100);
+    while (s->held_count < 1)
+        scene_run(s, NS_PER_MS);
+    waits = tcp_connect(http_server_addr(s->server));
+    assert_true(waits >= 0);
+    assert_int_equal(tcp_write(quiet, request, strlen(request)), strlen(request));
+    http_server_drop_unread(s->server);
+    raw_talk(s, quiet, bytes_of_str(""), NULL, answer, sizeof answer);
+    assert_string_equal(answer, "");
+    raw_talk(s, half, bytes_of_str(""), NULL, answer, sizeof answer);
+    assert_string_equal(answer, "");
+    raw_talk(s, waits, bytes_of_str(""), NULL, answer, sizeof answer);
+    assert_string_equal(answer, "");
+    assert_int_equal(s->handled, 1);
+    (void)close(quiet);
+    (void)close(half);
+    (void)close(waits);
+    http_exchange_reply(s->held[0], 200, "text/plain", bytes_of_str("y"));
+    scene_await(s, 1);
+    assert_int_equal(s->status, 200);
+    /* It goes on with new connections. */
+    scene_request(s, "GET", "/", bytes_of(NULL, 0));
+    assert_int_equal(s->status, 200);
+    assert_int_equal(http_server_counts(s->server).connections, 1);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, scene_setup, scene_teardown)
@@ -302,6 +341,7 @@ int main(void)
         T(a_request_times_out),
         T(bad_requests_are_not_sent),
         T(a_port_in_use_is_named),
+        T(what_is_unread_is_dropped),
         T(draining_closes_after_the_next_answer),
         T(requests_per_second_are_printed),
     };

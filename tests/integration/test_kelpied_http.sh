@@ -39,6 +39,22 @@ like "headers" "$(cat "$work/head")" "Kelpie-Request-Id: r-1"
 like "headers" "$(cat "$work/head")" "Content-Type: text/plain"
 post /v1/actors/counter/a/add 5 'Kelpie-Request-Id: r-1'
 is "repeat" "$code $(cat "$work/body")" "200 5"
+# An id is one request's: with another method, or body, it is refused, whether it is in memory or not.
+refused 409 request_id_reused 'was used for another request' n1 POST /v1/actors/counter/a/get 'Kelpie-Request-Id: r-1'
+printf 6 >"$work/send"
+refused 409 request_id_reused 'was used for another request' n1 POST /v1/actors/counter/a/add 'Kelpie-Request-Id: r-1'
+# What may be older than what the actor remembers does nothing, and says so.
+printf 1 >"$work/send"
+refused 409 too_late 'older' n1 POST /v1/actors/counter/a/add 'Kelpie-Request-Id: r-2' 'Kelpie-Request-Age-Ms: 86400000'
+post /v1/actors/counter/a/add 0 'Kelpie-Request-Id: r-2' 'Kelpie-Request-Age-Ms: unknown'
+is "what was too late" "$code $(cat "$work/body")" "200 5"
+for age in -1 soon 1.5 1e3 0x10 86400001 99999999999999999999; do
+    refused 400 invalid "is '$age', but it must be 'unknown' or 0 to 86400000" n1 POST /v1/actors/counter/a/add "Kelpie-Request-Age-Ms: $age"
+done
+for header in Kelpie-Request-Id Kelpie-Request-Age-Ms Kelpie-Deadline-Ms; do
+    refused 400 invalid "the header $header more than once" n1 POST /v1/actors/counter/a/add "$header: 7" "${header,,}: 8"
+done
+is "what was refused" "$(ask n1 call counter/a get)" 5
 post /v1/actors/counter/a/add 5
 like "a made request id" "$(cat "$work/head")" "Kelpie-Request-Id: [0-9a-f-]{36}"
 printf '\000\001\377' >"$work/send"

@@ -361,6 +361,111 @@ static void test_records(void **state)
     check(f, 1, "state/room/r/k/k: the checksum is wrong\n");
 }
 
+/* ---- actors ---- */
+
+static void put_state(struct fixture *f, const char *id, const char *key, const char *value)
+{
+    struct state_record s = {.value = bytes_of_str(value)};
+    f->key = key_state(&f->ks, "counter", id, bytes_of_str(key));
+    state_record_encode(&s, key_bytes(&f->key), &f->value);
+    put(f);
+}
+
+static void put_head(struct fixture *f, const char *id, uint64_t rows, uint64_t sum)
+{
+    struct head_record h = {.number = 1, .generation = 1, .rows = rows, .sum = sum};
+    f->key = key_head(&f->ks, "counter", id);
+    head_record_encode(&h, key_bytes(&f->key), &f->value);
+    put(f);
+}
+
+static void test_heads(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t sum = row_sum(bytes_of_str("a"), bytes_of_str("1")) +
+                   row_sum(bytes_of_str("b"), bytes_of_str("2"));
+    put_cluster(f, RECORD_VERSION);
+    put_view(f, 1, 0);
+    put_state(f, "x", "a", "1");
+    put_state(f, "x", "b", "2");
+    check(f, 1, "state/counter/x/h: there is none, but 2 state rows\n");
+    put_head(f, "x", 2, sum);
+    check(f, 0, " 0 problems\n");
+    put_head(f, "x", 3, sum);
+    check(f, 1, "state/counter/x/h: it counts 3 state rows, but there are 2\n");
+    put_head(f, "x", 2, sum + 1);
+    check(f, 1, "state/counter/x/h: its sum is not that of the 2 state rows\n");
+    put_head(f, "x", 2, sum);
+    put_head(f, "y", 0, 0);
+    put_head(f, "z", 1, 0);
+    check(f, 1, "state/counter/z/h: it counts 1 state rows, but there are 0\n");
+    check(f, 1, " 1 problems\n");
+}
+
+/* What a program of format 1 left of a counter: its value, and a slot with each change. */
+static void put_counter_1(struct fixture *f, const char *id)
+{
+    struct placement_record p = {.generation = 3};
+    struct request_record r = {
+        .sequence = 7, .generation = 3, .reply_kept = true, .reply = bytes_of_str("41")};
+    (void)snprintf(r.request_id, sizeof(r.request_id), "old-7");
+    f->key = key_actor(&f->ks, "counter", id);
+    placement_record_encode(&p, key_bytes(&f->key), &f->value);
+    put(f);
+    put_state(f, id, "value", "41");
+    f->key = key_request_slot(&f->ks, "counter", id, 7);
+    request_record_encode(&r, key_bytes(&f->key), &f->value);
+    put(f);
+}
+
+static void add(struct fixture *f, const char *request_id, const char *wanted)
+{
+    char arguments[512], addr[64];
+    (void)snprintf(arguments, sizeof(arguments), "%s/addr", f->dir);
+    FILE *in = fopen(arguments, "r");
+    assert_non_null(in);
+    assert_non_null(fgets(addr, sizeof(addr), in));
+    (void)fclose(in);
+    addr[strcspn(addr, "\n")] = '\0';
+    (void)snprintf(arguments, sizeof(arguments), "--node %s call counter/c add 1 --request-id %s",
+                   addr, request_id);
+    run(f, "kelpie", arguments);
+    if (f->status != 0 || strcmp(f->said, wanted) != 0)
+        fail_msg("status %d, said: %s(wanted %s)", f->status, f->said, wanted);
+}
+
+static void test_raised(void **state)
+{
+    struct fixture *f = *state;
+    char arguments[256];
+    put_cluster(f, 1);
+    put_view(f, 1, 0);
+    put_counter_1(f, "c");
+    put_counter_1(f, "d");
+    check(f, 0, " 0 problems\n");
+    start(f, 1, "kelpie store format --raise");
+    (void)snprintf(arguments, sizeof(arguments), "store format --raise --store %s --prefix %s",
+                   f->url, f->prefix);
+    run(f, "kelpie", arguments);
+    assert_int_equal(f->status, 0);
+    shell("%s/kelpied --node-id n1 --store %s --data-dir %s --prefix %s --listen 127.0.0.1:0 "
+          "--rpc-listen 127.0.0.1:0 --log-level error >%s/out 2>&1 & echo $! >%s/pid; "
+          "for i in $(seq 300); do sed -n 's/.* ready http=\\([^ ]*\\).*/\\1/p' %s/out >%s/addr; "
+          "[ -s %s/addr ] && break; sleep 0.05; done",
+          build_dir(), f->url, f->dir, f->prefix, f->dir, f->dir, f->dir, f->dir, f->dir);
+    add(f, "old-7", "41");
+    add(f, "new-1", "42");
+    add(f, "new-1", "42");
+    add(f, "old-7", "41");
+    shell("kill $(cat %s/pid); for i in $(seq 200); do kill -0 $(cat %s/pid) 2>/dev/null || break; "
+          "sleep 0.05; done",
+          f->dir, f->dir);
+    check(f, 0, " 0 problems\n");
+    dump(f);
+    assert_non_null(strstr(f->said, "state/counter/c/h"));
+    assert_null(strstr(f->said, "state/counter/d/h"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -368,6 +473,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_by_node, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_view, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_records, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_heads, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_raised, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_sound, set_up_fdb, tear_down),
         cmocka_unit_test_setup_teardown(test_by_node, set_up_fdb, tear_down),
         cmocka_unit_test_setup_teardown(test_view, set_up_fdb, tear_down),

@@ -358,6 +358,9 @@ static void store_commit_(void *ctx, struct store_req *req)
     case SMALL_COMMIT_FULL:
         answer_later(w, req, KELPIE_E_STORE_FULL);
         return;
+    case SMALL_COMMIT_LIMIT:
+        answer_later(w, req, KELPIE_E_LIMIT);
+        return;
     case SMALL_COMMIT_LATE:
         keep_late(w, req);
         swallow(w, req);

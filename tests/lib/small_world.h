@@ -22,6 +22,7 @@ enum small_commit {
     SMALL_COMMIT_UNKNOWN_DONE, /* it happens, and is answered with UNKNOWN_RESULT */
     SMALL_COMMIT_UNKNOWN_NOT,  /* it does not happen, and is answered with UNKNOWN_RESULT */
     SMALL_COMMIT_FULL,         /* it is answered with STORE_FULL */
+    SMALL_COMMIT_LIMIT,        /* it is answered with LIMIT: the store takes no such transaction */
     SMALL_COMMIT_LATE,         /* it is not answered, and reaches the store at small_land() */
 };
 

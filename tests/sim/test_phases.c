@@ -14,7 +14,7 @@ static void run(struct sim_result *out, const char *faults)
     struct sim_config c;
     char why[256];
 
-    sim_config_draw(&c, 12);
+    sim_config_draw(&c, 7);
     assert_int_equal(sim_faults_parse(faults, &c.faults, why, sizeof why), 0);
     c.duration_ms = 20000;
     assert_int_equal(sim_config_check(&c, why, sizeof why), 0);

@@ -6,7 +6,7 @@ sim=$KELPIE_BUILD/kelpie-sim
 figure() { sed -n "s/.*\"$2\":\([0-9]*\).*/\1/p" <<<"$1"; }
 
 for store in fdb embedded; do
-    out=$("$sim" sweep --seeds 1..8 --faults rot --set store=$store -w json)
+    out=$("$sim" sweep --seeds 18..25 --faults rot --set store=$store -w json)
     calls=$(figure "$out" calls) acknowledged=$(figure "$out" acknowledged)
     [ "$(figure "$out" violations)" = 0 ] || { echo "$out"; exit 1; }
     [ $((acknowledged * 10)) -ge $((calls * 8)) ] ||

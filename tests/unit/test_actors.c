@@ -178,6 +178,65 @@ static void test_a_full_store_is_an_answer(void **state)
     small_world_free(w);
 }
 
+/* The store refuses what writes that value, or more than one request. */
+static const char *guilty;
+
+static void limit_batches(struct small_world *w, const struct store_req *req)
+{
+    struct buf scratch;
+    size_t requests = 0;
+    bool is_guilty = false;
+
+    buf_init(&scratch, w->env.mem);
+    for (size_t i = 0; i < req->write_count; i++) {
+        const struct store_write *write = &req->writes[i];
+        struct remembered_record r;
+        struct key_parts parts;
+        if (key_parse(&w->ks, write->key, &parts) || parts.family != KEY_REMEMBERED)
+            continue;
+        requests++;
+        buf_clear(&scratch);
+        assert_int_equal(remembered_record_decode(write->key, write->value, &scratch, &r), 0);
+        is_guilty |= strcmp(r.request_id, guilty) == 0;
+    }
+    buf_deinit(&scratch);
+    if (requests > 1 || is_guilty) {
+        w->commit_plan = SMALL_COMMIT_LIMIT;
+        w->commit_skip = 0;
+    }
+}
+
+static void test_a_batch_over_the_bounds_runs_one_a_commit(void **state)
+{
+    static const char *const ids[] = {"r0", "r1", "r2", "r3", "r4"};
+    struct small_world *w = world_of(1);
+    const struct actors_stats *stats = actors_stats(node_actors(w->nodes[0].node));
+    struct result r[5];
+    uint64_t before;
+
+    (void)state;
+    EXPECT(call(w, 0, "counter", "a", "add", "", "1"), 0, "1");
+    before = stats->commits;
+    guilty = "r3";
+    w->before_commit = limit_batches;
+    for (size_t i = 0; i < ARRAY_LEN(ids); i++)
+        start(w, 0, "counter", "a", "add", ids[i], "1", &r[i]);
+    for (size_t i = 0; i < ARRAY_LEN(ids); i++)
+        assert_true(small_run_until(w, &r[i].done, 10000));
+    EXPECT(r[0], 0, "2");
+    EXPECT(r[1], 0, "3");
+    EXPECT(r[2], 0, "4");
+    assert_int_equal(r[3].status, KELPIE_E_STATE_FULL);
+    EXPECT(r[4], 0, "5");
+    assert_int_equal(stats->commits - before, 4);
+    w->before_commit = NULL;
+    EXPECT(call(w, 0, "counter", "a", "get", "", ""), 0, "5");
+    /* What is refused is not remembered; the others are. */
+    EXPECT(call(w, 0, "counter", "a", "add", "r2", "1"), 0, "4");
+    EXPECT(call(w, 0, "counter", "a", "add", "r3", "1"), 0, "6");
+    small_world_free(w);
+}
+
 static void test_idle_actors_are_passivated(void **state)
 {
     struct small_world *w = small_world_new();
@@ -437,6 +496,7 @@ int main(void)
         cmocka_unit_test(test_a_repeated_request_is_applied_once),
         cmocka_unit_test(test_an_unknown_commit_is_applied_once),
         cmocka_unit_test(test_a_full_store_is_an_answer),
+        cmocka_unit_test(test_a_batch_over_the_bounds_runs_one_a_commit),
         cmocka_unit_test(test_idle_actors_are_passivated),
         cmocka_unit_test(test_each_class_has_its_idle_time),
         cmocka_unit_test(test_calls_reach_other_nodes),

@@ -61,6 +61,11 @@ static const char *fake_header(void *ex, const char *name)
     return c->header_name && strcmp(c->header_name, name) == 0 ? c->header_value : NULL;
 }
 
+static size_t fake_header_count(void *ex, const char *name)
+{
+    return fake_header(ex, name) != NULL;
+}
+
 static void fake_on_close(void *ex, void (*fn)(void *arg), void *arg)
 {
     struct client *c = ex;
@@ -130,6 +135,7 @@ static size_t fake_waiting(void *ex)
 static const struct api_ops fake_ops = {
     .query = fake_query,
     .header = fake_header,
+    .header_count = fake_header_count,
     .on_close = fake_on_close,
     .set_header = fake_set_header,
     .reply = fake_reply,

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "bin/kelpie/store_check_heads.h"
 #include "cluster/views.h"
 #include "kelpie/error.h"
 
@@ -17,6 +18,7 @@ struct check {
     void *arg;
     struct check_counts *counts;
     struct buf scratch, text;
+    struct heads heads;
 };
 
 static void problem(struct check *c, struct bytes key, const char *fmt, ...) PRINTF_LIKE(3, 4);
@@ -97,6 +99,7 @@ static void check_row(void *arg, const struct store_row *row)
     }
     c->counts->nodes += parts.family == KEY_NODE;
     c->counts->actors += parts.family == KEY_ACTOR;
+    heads_row(&c->heads, &parts, row);
     int err = record_verify(row->key, row->value);
     if (!err)
         err = decode(c, parts.family, row);
@@ -393,19 +396,28 @@ static int check_pairs(struct check *c, struct key_range range, bool by_node)
 
 /* ---- the whole ---- */
 
+static void on_wrong_head(void *arg, struct bytes key, const char *what)
+{
+    problem(arg, key, "%s", what);
+}
+
 int store_check(struct scan *s, check_problem_fn *fn, void *arg, struct check_counts *counts)
 {
     struct check c = {.scan = s, .ks = &s->ks, .fn = fn, .arg = arg, .counts = counts};
     memset(counts, 0, sizeof(*counts));
     buf_init(&c.scratch, s->world->env.mem);
     buf_init(&c.text, s->world->env.mem);
+    heads_init(&c.heads, s);
     int err = scan_range(s, keys_all(c.ks), check_row, &c);
+    if (!err)
+        err = heads_check(&c.heads, on_wrong_head, &c);
     if (!err)
         err = check_view(&c);
     if (!err)
         err = check_pairs(&c, keys_by_node_all(c.ks), true);
     if (!err)
         err = check_pairs(&c, keys_actors(c.ks), false);
+    heads_deinit(&c.heads);
     buf_deinit(&c.scratch);
     buf_deinit(&c.text);
     return err;

@@ -14,6 +14,11 @@ static const char *bind_header(void *ex, const char *name)
     return http_exchange_header(ex, name);
 }
 
+static size_t bind_header_count(void *ex, const char *name)
+{
+    return http_exchange_header_count(ex, name);
+}
+
 static void bind_on_close(void *ex, void (*fn)(void *arg), void *arg)
 {
     http_exchange_on_close(ex, fn, arg);
@@ -52,6 +57,7 @@ static size_t bind_waiting(void *ex)
 static const struct api_ops bind_ops = {
     .query = bind_query,
     .header = bind_header,
+    .header_count = bind_header_count,
     .on_close = bind_on_close,
     .set_header = bind_set_header,
     .reply = bind_reply,

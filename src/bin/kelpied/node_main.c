@@ -196,6 +196,12 @@ static void on_at_home(void *arg, struct uuid home)
                   log_quote(why, quoted, sizeof(quoted)));
 }
 
+static void on_drop_clients(void *arg)
+{
+    struct node_process *p = arg;
+    http_server_drop_unread(p->http);
+}
+
 static void on_alive(void *arg)
 {
     tell_supervisor(&((struct node_process *)arg)->origin, NODE_SAYS_ALIVE);
@@ -244,6 +250,7 @@ static const struct node_events process_events = {
     .other_epoch = on_other_epoch,
     .at_home = on_at_home,
     .alive = on_alive,
+    .drop_clients = on_drop_clients,
     .event = on_event,
     .store_room = on_store_room,
 };

@@ -103,10 +103,47 @@ void check_applied(struct world *w, struct sim_op *op, unsigned by)
         (void)check_told_no(w, op);
 }
 
+/* What nodes may hold a request for, on top of the window, before it is too late without an age. */
+#define HELD_AT_LEAST_NS (15 * NS_PER_S)
+
+/* Nothing but slow callbacks: nodes hold requests in mailboxes alone, which the horizon waits for. */
+static bool only_mailboxes_hold(const struct world *w)
+{
+    return !(w->config.faults & ~(1ull << FAULT_ACTOR_SLOW | 1ull << FAULT_LATE_REPEATS));
+}
+
+void check_too_late(struct world *w, const struct attempt *a)
+{
+    struct sim_op *op = a->op;
+    bool held = op->ages && only_mailboxes_hold(w);
+    uint64_t since = op->ages ? op->first_ns : a->sent_ns;
+    uint64_t until = held ? a->sent_ns : w->now_ns;
+    uint64_t promised = op->ages ? actor_window_ns(op->actor) : HELD_AT_LEAST_NS;
+
+    op->too_late = true;
+    COMPARE(w, CHECK_WRONGED, until >= since + promised,
+            "%s/%s told request %s that it is too late, %.3f s after it was first asked (%s)",
+            op->actor->type, op->actor->id, op->request_id,
+            (double)(w->now_ns - op->first_ns) / 1e9, op->ages ? "and said so" : "and said no age");
+}
+
+void check_other(struct world *w, const struct attempt *a, int status)
+{
+    bool passes = kelpie_error_retry(status) || status == KELPIE_E_TOO_LATE ||
+                  status == KELPIE_E_STORE_CORRUPT || status == KELPIE_E_STORE_FOREIGN;
+
+    COMPARE(w, CHECK_REPLIES,
+            status == KELPIE_E_REQUEST_ID_REUSED || passes || (status == 0 && !a->answered),
+            "%s/%s answered something else under the id of request %s with %s", a->op->actor->type,
+            a->op->actor->id, a->op->request_id, status ? kelpie_error_name(status) : "a reply");
+}
+
 bool check_error(struct world *w, struct sim_op *op, int status, struct bytes why)
 {
     struct sim_actor *a = op->actor;
 
+    if (status == KELPIE_E_REQUEST_ID_REUSED && op->crossed)
+        return true;
     if (op->kind == OP_FAIL && status == op->expect) {
         op->answered = true;
         return true;

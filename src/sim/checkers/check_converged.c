@@ -95,8 +95,9 @@ static bool had_to_compare(const struct world *w, enum check c)
     case CHECK_APPLIED_ONCE:
     case CHECK_APPLIED:
         return workload_stats(w)->acknowledged_adds > 0;
-    case CHECK_REPLIES:
     case CHECK_DURABLE:
+        return w->config.actors > 0 && w->config.remembered == 0;
+    case CHECK_REPLIES:
     case CHECK_ANSWERS:
         return w->config.actors > 0;
     case CHECK_LINEARIZABLE:
@@ -114,6 +115,7 @@ static bool had_to_compare(const struct world *w, enum check c)
     case CHECK_LEASE_KEPT:
     case CHECK_FAILED_NAMED:
     case CHECK_OLD_LIFE:
+    case CHECK_WRONGED:
     case CHECK_GREY_FAULT:
     case CHECK_GREY_ONE:
     case CHECK_GREY_MAJORITY:

@@ -32,6 +32,7 @@
     X(BY_NODE, "ByNodeIsPlacement")                                                                \
     X(APPLIED_ONCE, "AppliedOnce")                                                                 \
     X(APPLIED, "AppliedIsTrue")                                                                    \
+    X(WRONGED, "NobodyIsWronged")                                                                  \
     X(REPLIES, "RepliesInOrder")                                                                   \
     X(DURABLE, "AcknowledgedIsDurable")                                                            \
     X(LINEARIZABLE, "Linearizable")                                                                \

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "actor/actor.h"
+#include "actor/remember.h"
 #include "kelpie/error.h"
 
 #define FIRST_LINE "kelpie-sim case 1"
@@ -67,7 +68,10 @@
     X("aim", aim_per_16, 0, 16)                                                                    \
     X("room", room, 0, SIM_ACTORS_MAX)                                                             \
     X("mailbox", mailbox, 0, MAILBOX_MAX)                                                          \
-    X("trial_hosts", trial_hosts, 0, SIM_ALL_NODES)
+    X("trial_hosts", trial_hosts, 0, SIM_ALL_NODES)                                                \
+    X("slow_in", slow_in, 0, 1024)                                                                 \
+    X("remembered", remembered, 0, REMEMBERED_IDS_MAX)                                             \
+    X("windows", windows, 0, 1)
 
 struct case_field {
     const char *name;
@@ -208,6 +212,7 @@ static int take_line(struct sim_case *c, char *line, bool *seeded, char *why, si
         c->config.store = SIM_STORE_EMBEDDED;
         c->config.aim_per_16 = c->config.room = c->config.mailbox = 0;
         c->config.trial_hosts = SIM_ALL_NODES;
+        c->config.slow_in = c->config.remembered = c->config.windows = 0;
         *seeded = true;
     } else if (!*seeded) {
         (void)snprintf(why, why_size, "'%.60s' comes before the seed", line);

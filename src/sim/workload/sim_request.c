@@ -51,8 +51,6 @@ void op_ask(struct world *w, struct sim_op *op, bool may_be_special)
         (void)snprintf(op->body, sizeof op->body, "%u", (unsigned)op->amount);
     if (op->reply_len > KELPIE_REPLY_MAX)
         op->reply_len = 0; /* it gets the value alone */
-    if (op->kind != OP_ADD)
-        return;
-    a->adds++;
-    a->issued += op->amount;
+    if (op->kind == OP_ADD)
+        a->issued += op->amount;
 }

@@ -5,6 +5,7 @@
 
 #include "actor/activation.h"
 #include "sim/checkers/checks.h"
+#include "sim/workload/sim_workload.h"
 
 /*
  * The state: "n" the counter, "a" how many activations have written, "by" which attempt of the last
@@ -18,14 +19,14 @@
 #define FILLER 'f'
 #define NOT_A_HANDLERS KELPIE_E_STORE_FULL
 #define ACTIVATE_FAILS_IN 4
-#define SLOW_IN 16
+#define SLOW_IN 16 /* unless the run says otherwise */
 
 struct trial {
     uint64_t activations; /* with this one */
 };
 
 struct asked {
-    unsigned amount, what, size, attempt;
+    unsigned amount, what, size;
 };
 
 static struct process *process_of(const struct kelpie_actor *actor)
@@ -48,8 +49,9 @@ static void take_time(const struct kelpie_actor *actor)
     struct world *w = p->world;
 
     bool only = w->config.faults == 1ull << FAULT_ACTOR_SLOW;
+    uint32_t in = w->config.slow_in ? w->config.slow_in : SLOW_IN;
 
-    if (world_fault(w, FAULT_ACTOR_SLOW, STREAM_TRIAL, 1, only ? 1 : SLOW_IN))
+    if (world_fault(w, FAULT_ACTOR_SLOW, STREAM_TRIAL, 1, only ? 1 : in))
         process_pause(p, (1 + world_below(w, STREAM_TRIAL, w->config.slow_handler_ms)) * NS_PER_MS);
 }
 
@@ -249,7 +251,7 @@ static bool parse(const struct kelpie_message *m, struct asked *out)
         return false;
     memcpy(text, m->body, m->body_len);
     text[m->body_len] = '\0';
-    return sscanf(text, "%u %u %u %u", &out->amount, &out->what, &out->size, &out->attempt) == 4 &&
+    return sscanf(text, "%u %u %u", &out->amount, &out->what, &out->size) == 3 &&
            out->what < TRIAL_COUNT;
 }
 
@@ -284,7 +286,7 @@ static int receive(struct kelpie_actor *actor, const struct kelpie_message *m)
     if (strcmp(m->method, "add") == 0) {
         int error = put(actor, "n", v);
         if (!error)
-            error = put(actor, TRIAL_ATTEMPT, asked.attempt);
+            error = put(actor, TRIAL_ATTEMPT, workload_attempt(process_of(actor)->world, actor));
         (void)expect(actor, error == 0, "a number cannot be replaced by one of its size");
         grow(actor, asked.what);
         put_sum(actor);
@@ -328,6 +330,7 @@ const struct kelpie_class sim_class_trial = {
     .size = sizeof(struct kelpie_class),
     .type = "trial",
     .placement = KELPIE_PLACE_LEAST_LOADED,
+    .remember_ms = TRIAL_REMEMBER_MS,
     .activate = activate,
     .receive = receive,
     .deactivate = deactivate,

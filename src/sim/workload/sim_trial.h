@@ -14,7 +14,10 @@ extern const struct kelpie_class sim_class_trial;
 /* The key of the number of the attempt that was applied last. */
 #define TRIAL_ATTEMPT "by"
 
-/* What a message asks for: the body is "<amount> <what> <size> <number of the attempt>". */
+#define TRIAL_REMEMBER_MS 1000
+#define TRIAL_REMEMBER_LONG_MS 20000 /* where nodes differ */
+
+/* What a message asks for: the body is "<amount> <what> <size>". */
 enum trial_what {
     TRIAL_NOTHING,
     TRIAL_FAIL,       /* writes, then KELPIE_E_HANDLER_FAILED */

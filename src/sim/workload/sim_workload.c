@@ -10,58 +10,20 @@
 #include "sim/world/sim_host.h"
 
 #define RETRY_MS_MAX 80
-#define LATE_MS 1500 /* after its deadline a call must have been completed */
-/* An actor keeps 256 request ids: no more requests than this begin while one may be repeated. */
-#define ADDS_APART_MAX 200
 #define GIVE_UP_IN 12 /* one in so many errors makes a client give up */
 #define COME_BACK_MS_MAX 20000
 #define ASK_AGAIN_IN 16
+#define ASK_LATE_IN 4
+#define REUSES_IN 3
 #define BURST_CALLS (MAILBOX_MAX + BATCH_TURNS_MAX + 64)
 #define STORM_CALLS (3 * FOLLOWERS_MAX)
-
-struct client {
-    struct world *w;
-    struct sim_event event; /* what it does next, or loses its patience */
-    struct sim_op *op;
-    struct attempt *attempt; /* the one it waits for */
-    struct sim_actor *only;  /* a probe */
-    bool done;               /* a probe has its answer */
-};
-
-/* One call given to one process; it may outlive its client's interest. */
-struct attempt {
-    struct list link;
-    struct sim_event event; /* the time by which it must be complete */
-    struct client *client;  /* NULL: nobody waits */
-    struct sim_op *op;
-    struct process *p;
-    uint64_t started_ns;
-    bool late;       /* it began when its request had been applied already */
-    unsigned number; /* of the request's attempts, from 1 */
-};
-
-struct workload {
-    struct world *w;
-    struct sim_actor *actors;
-    unsigned actor_count;
-    struct client *clients;
-    unsigned client_count;
-    struct client *probes;
-    struct sim_event burst;
-    struct list attempts;
-    struct map ops; /* by request id */
-    uint32_t serial;
-    bool stopped;
-    bool between_epochs;
-    struct workload_stats stats;
-};
 
 static uint64_t below_ms(struct world *w, uint64_t ms)
 {
     return (1 + world_below(w, STREAM_WORK, ms * 1000)) * 1000;
 }
 
-static void op_release(struct sim_op *op)
+void op_release(struct sim_op *op)
 {
     if (op)
         op->refs--;
@@ -71,24 +33,33 @@ static void op_free(struct workload *work, struct sim_op *op)
 {
     map_remove(&work->ops, &op->node);
     list_remove(&op->link);
+    free(op->sent);
     free(op);
 }
 
-/* Forgets what is over, and says whether another add may begin. The oldest request that may still be
- * repeated decides: those behind it saw as many adds or more. */
-static bool may_add(const struct world *w, struct sim_actor *a)
+/* Forgets what is over. */
+static void forget_old(struct workload *work, struct sim_actor *a)
 {
     while (!list_empty(&a->ops)) {
         struct sim_op *op = LIST_ENTRY(a->ops.next, struct sim_op, link);
-        w->work->stats.looked++;
-        if (op->refs > 0 || op->expires_ns >= w->now_ns)
-            return a->adds - op->adds_before < ADDS_APART_MAX;
-        op_free(w->work, op);
+        work->stats.looked++;
+        if (op->refs > 0 || op->expires_ns >= work->w->now_ns)
+            return;
+        op_free(work, op);
     }
-    return true;
 }
 
 /* ---- requests */
+
+/* Of trials they go for a short window only, so most of their clients say them. */
+static void draw_ages(struct world *w, struct sim_op *op)
+{
+    bool late = sim_fault_on(&w->config, FAULT_LATE_REPEATS);
+
+    if (op->actor->trial || late)
+        op->ages = world_below(w, STREAM_AGES, op->actor->trial ? 8 : 4) > 0;
+    op->slow_watch = op->ages && world_below(w, STREAM_AGES, 2) == 0;
+}
 
 static struct sim_op *op_new(struct workload *work, const struct client *c)
 {
@@ -103,14 +74,15 @@ static struct sim_op *op_new(struct workload *work, const struct client *c)
     op->actor = a;
     op->floor = a->floor;
     op->acknowledged = a->acknowledged;
-    op->adds_before = a->adds;
     list_append(&a->ops, &op->link);
     op->lost = work->between_epochs;
+    draw_ages(w, op);
     (void)snprintf(op->request_id, sizeof op->request_id, "r%u", op->serial);
     CHECK(!map_insert(&work->ops, &op->node, bytes_of_str(op->request_id)));
+    forget_old(work, a);
     if (!a->counter)
         op->kind = OP_ECHO;
-    else if (!may_add(w, a) || c->only || world_below(w, STREAM_WORK, 4) == 0)
+    else if (c->only || world_below(w, STREAM_WORK, 4) == 0)
         op->kind = OP_GET;
     else
         op->kind = OP_ADD;
@@ -118,7 +90,7 @@ static struct sim_op *op_new(struct workload *work, const struct client *c)
     return op;
 }
 
-static void client_next(struct client *c, uint64_t delay_ns)
+void client_next(struct client *c, uint64_t delay_ns)
 {
     world_after(c->w, &c->event, delay_ns);
 }
@@ -129,54 +101,7 @@ static void client_drop_op(struct client *c)
     c->op = NULL;
 }
 
-static void attempt_free(struct attempt *a)
-{
-    if (a->client)
-        a->client->attempt = NULL;
-    world_cancel(a->p->world, &a->event);
-    list_remove(&a->link);
-    op_release(a->op);
-    free(a);
-}
-
 /* ---- answers */
-
-static void take_answer(struct workload *work, struct attempt *a, int status, struct bytes reply)
-{
-    struct sim_op *op = a->op;
-    bool first = !op->answered;
-
-    if (op->lost || !check_outcome(work->w, op, a->number, a->late, status))
-        return;
-    if (status) {
-        if (kelpie_error_applied(status) == KELPIE_APPLIED_NO)
-            history_refused(op);
-        work->stats.errors++;
-        work->stats.mailbox_full += status == KELPIE_E_MAILBOX_FULL;
-        work->stats.applied_no_reply += status == KELPIE_E_APPLIED_NO_REPLY;
-        if (check_error(work->w, op, status, reply) && op->kind == OP_FAIL && op->answered && first)
-            work->stats.failed++;
-        return;
-    }
-    if (!check_reply(work->w, op, reply) || !first)
-        return;
-    history_answered(work->w, op);
-    work->stats.acknowledged++;
-    work->stats.acknowledged_adds += op->kind == OP_ADD;
-}
-
-static const char *const methods[] = {"add", "get", "echo", "add"};
-
-static void record_attempt(const struct attempt *a, int status)
-{
-    struct record_line l = {.from_ns = a->started_ns,
-                            .node = (uint8_t)a->p->node,
-                            .slot = (uint8_t)a->p->slot,
-                            .value = a->op->serial,
-                            .status = status,
-                            .end = status ? END_ERROR : END_OK};
-    record_call(a->p->world, &l, methods[a->op->kind], a->op->actor->type, a->op->actor->id);
-}
 
 /* Some node that lives hosts actors of that class. */
 static bool is_hosted(struct world *w, const struct sim_actor *a)
@@ -194,85 +119,29 @@ static void probe_done(struct client *c)
     client_drop_op(c);
 }
 
-static void on_call_done(void *arg, int status, struct bytes reply)
+void client_completed(struct client *c, const struct attempt *a, int status)
 {
-    struct attempt *a = arg;
-    struct world *w = a->p->world;
-    struct client *c = a->client;
+    bool nowhere = status == KELPIE_E_UNKNOWN_TYPE && !is_hosted(c->w, a->op->actor);
 
-    bool nowhere = c && c->only && status == KELPIE_E_UNKNOWN_TYPE && !is_hosted(w, a->op->actor);
-
-    if (w->record)
-        record_attempt(a, status);
-    w->checks->compared[CHECK_COMPLETION]++;
-    take_answer(w->work, a, status, reply);
-    attempt_free(a);
-    if (nowhere)
+    /* An actor that remembers as much as it can says so for a window. */
+    if (c->only && (nowhere || status == KELPIE_E_TOO_MANY)) {
         probe_done(c);
-    else if (c)
-        client_next(c, below_ms(w, status ? RETRY_MS_MAX : 1));
-}
-
-/* The process had all the time it asked for. */
-static void on_attempt_due(struct world *w, struct sim_event *e)
-{
-    struct attempt *a = CONTAINER_OF(e, struct attempt, event);
-    uint64_t patience = (w->config.call_deadline_ms + LATE_MS) * NS_PER_MS;
-    uint64_t since = a->started_ns > a->p->thawed_ns ? a->started_ns : a->p->thawed_ns;
-
-    if (a->p->frozen || since + patience > w->now_ns) {
-        world_after(w, e, patience);
         return;
     }
-    COMPARE(w, CHECK_COMPLETION, false,
-            "n%u did not complete request %s to %s/%s within its deadline of %u ms and %u more",
-            a->p->node + 1, a->op->request_id, a->op->actor->type, a->op->actor->id,
-            w->config.call_deadline_ms, LATE_MS);
+    /* What it asked was another thing. */
+    if (a->other || a->op->too_late)
+        client_drop_op(c);
+    client_next(c, below_ms(c->w, status ? RETRY_MS_MAX : 1));
 }
 
 /* ---- clients */
 
-/* Gives the request to one process. `c` waits for the answer; NULL: nobody does. */
-static void send_to(struct world *w, struct client *c, struct sim_op *op, struct process *p)
-{
-    struct attempt *a = calloc(1, sizeof *a);
-    CHECK(a);
-    a->client = c;
-    a->op = op;
-    a->p = p;
-    a->started_ns = w->now_ns;
-    event_init(&a->event, on_attempt_due);
-    list_append(&w->work->attempts, &a->link);
-    op->refs++;
-    a->late = op->applied;
-    op->open += !a->late;
-    history_asked(w, op);
-    a->number = op->attempts + 1;
-    op->expires_ns = w->now_ns + timing_window_ns(&w->config.timing) +
-                     w->config.fault_ms_max * NS_PER_MS +
-                     (w->config.call_deadline_ms + LATE_MS) * NS_PER_MS;
-    w->work->stats.retries += op->attempts++ > 0;
-    if (c)
-        c->attempt = a;
-    w->work->stats.calls++;
-    world_after(w, &a->event, (w->config.call_deadline_ms + LATE_MS) * NS_PER_MS);
-    process_enter(p, PROCESS_CALL, op->serial);
-    char body[OP_BODY_MAX + 12];
-    /* A repeat asks the same: it does not say which attempt it is. */
-    (void)snprintf(body, sizeof body, op->actor->trial ? "%s 0" : "%s", op->body);
-    actors_call(node_actors(process_node(p)), op->actor->type, op->actor->id, methods[op->kind],
-                op->request_id, REQUEST_AGE_UNKNOWN, bytes_of_str(body), w->config.call_deadline_ms,
-                on_call_done, a);
-    process_leave(p);
-}
-
-static void client_send(struct client *c)
+static void client_send(struct client *c, enum attempt_kind kind)
 {
     struct world *w = c->w;
     struct process *p = hosts_pick(w, STREAM_WORK, false);
 
-    /* A request to a frozen process waits in its socket; the client loses its patience as ever. */
-    if (!p || p->frozen) {
+    if (!p || (p->frozen && !sim_fault_on(&w->config, FAULT_SOCKETS))) {
         client_next(c, below_ms(w, RETRY_MS_MAX * 4));
         return;
     }
@@ -281,7 +150,22 @@ static void client_send(struct client *c)
     if (world_below(w, STREAM_WORK, 4) == 0)
         patience = 20 + world_below(w, STREAM_WORK, patience);
     client_next(c, patience * NS_PER_MS);
-    send_to(w, c, c->op, p);
+    attempt_send(w, c, c->op, p, kind);
+}
+
+/* Who does not say how old the request is may repeat it for a window. */
+static bool may_repeat(const struct world *w, const struct sim_op *op)
+{
+    return op->ages || op->attempts == 0 || w->now_ns <= op->first_ns + actor_window_ns(op->actor);
+}
+
+/* After the time for which the actor remembers, or about as long. */
+static uint64_t late_ns(struct world *w, const struct sim_op *op)
+{
+    uint64_t distance_ms =
+        actor_window_ns(op->actor) / NS_PER_MS + REMEMBER_SOCKET_MS + REMEMBER_HELD_MS;
+
+    return (1 + world_below(w, STREAM_AGES, 2 * distance_ms)) * NS_PER_MS;
 }
 
 static bool gives_up(struct client *c)
@@ -298,21 +182,36 @@ static bool comes_back(struct client *c)
 {
     struct world *w = c->w;
 
-    if (w->work->stopped || !world_fault(w, FAULT_COMES_BACK, STREAM_TRIAL, 1, 2))
+    if (w->work->stopped)
+        return false;
+    if (c->op->ages && world_fault(w, FAULT_LATE_REPEATS, STREAM_AGES, 1, 2)) {
+        client_next(c, late_ns(w, c->op));
+        return true;
+    }
+    if (!world_fault(w, FAULT_COMES_BACK, STREAM_TRIAL, 1, 2))
         return false;
     client_next(c, (1 + world_below(w, STREAM_TRIAL, COME_BACK_MS_MAX)) * NS_PER_MS);
     return true;
 }
 
-/* Although it has its answer: the same, or that it was applied. */
+/* Although it has its answer: the same, or that it was applied. Some come very late, some ask for
+ * something else under that id. */
 static bool asks_once_more(struct client *c)
 {
     struct world *w = c->w;
+    struct sim_op *op = c->op;
 
-    if (w->work->stopped || c->op->again || c->op->kind != OP_ADD)
+    if (w->work->stopped || op->again || op->kind != OP_ADD)
         return false;
-    c->op->again = world_fault(w, FAULT_COMES_BACK, STREAM_TRIAL, 1, ASK_AGAIN_IN);
-    return c->op->again;
+    op->again = world_fault(w, FAULT_COMES_BACK, STREAM_TRIAL, 1, ASK_AGAIN_IN);
+    if (op->ages && world_fault(w, FAULT_LATE_REPEATS, STREAM_AGES, 1, ASK_LATE_IN)) {
+        op->again = c->asks_late = true;
+        client_next(c, late_ns(w, op));
+    } else if (op->again) {
+        client_send(c, op->ages && world_below(w, STREAM_AGES, REUSES_IN) == 0 ? ATTEMPT_OTHER
+                                                                               : ATTEMPT_SAME);
+    }
+    return op->again;
 }
 
 /* ---- bursts */
@@ -331,11 +230,11 @@ static void burst(struct workload *work)
         struct client nobody = {.w = w, .only = a};
         struct sim_op *op = op_new(work, &nobody);
         op->apart = i > 0;
-        if (i == 0 && may_add(w, a)) {
+        if (i == 0) {
             op->kind = OP_ADD;
             op_ask(w, op, false);
         }
-        send_to(w, NULL, op, p);
+        attempt_send(w, NULL, op, p, ATTEMPT_SAME);
         op_release(op);
     }
 }
@@ -352,14 +251,15 @@ static void storm(struct workload *work)
     struct client nobody = {.w = w, .only = &work->actors[at]};
     struct sim_op *op;
 
-    if (!p || p->frozen || !may_add(w, nobody.only))
+    if (!p || p->frozen)
         return;
     world_met(w, FAULT_BURST);
     op = op_new(work, &nobody);
     op->kind = OP_ADD;
     op_ask(w, op, false);
+    bool crosses = sim_fault_on(&w->config, FAULT_LATE_REPEATS);
     for (unsigned i = 0; i < STORM_CALLS && !p->frozen && !process_closing(p); i++)
-        send_to(w, NULL, op, p);
+        attempt_send(w, NULL, op, p, crosses && i % 4 == 3 ? ATTEMPT_OTHER : ATTEMPT_SAME);
     op_release(op);
 }
 
@@ -390,10 +290,13 @@ static void on_client_due(struct world *w, struct sim_event *e)
             probe_done(c);
             return;
         }
-        if (asks_once_more(c)) {
-            client_send(c);
+        if (c->asks_late) {
+            c->asks_late = false;
+            client_send(c, ATTEMPT_SAME);
             return;
         }
+        if (asks_once_more(c))
+            return;
         client_drop_op(c);
         client_next(c, below_ms(w, w->config.think_ms * 2));
         return;
@@ -408,33 +311,11 @@ static void on_client_due(struct world *w, struct sim_event *e)
         client_drop_op(c);
         return;
     }
+    if (c->op && !may_repeat(w, c->op))
+        client_drop_op(c);
     if (!c->op)
         c->op = op_new(work, c);
-    client_send(c);
-}
-
-void workload_process_gone(struct world *w, struct process *p)
-{
-    LIST_FOREACH_SAFE(it, tmp, &w->work->attempts)
-    {
-        struct attempt *a = LIST_ENTRY(it, struct attempt, link);
-        struct client *c = a->client;
-        if (a->p != p)
-            continue;
-        attempt_free(a);
-        if (c)
-            client_next(c, below_ms(w, RETRY_MS_MAX));
-    }
-}
-
-size_t workload_calls_of(const struct world *w, const struct process *p)
-{
-    size_t n = 0;
-    LIST_FOREACH(it, &w->work->attempts)
-    {
-        n += LIST_ENTRY(it, struct attempt, link)->p == p;
-    }
-    return n;
+    client_send(c, ATTEMPT_SAME);
 }
 
 /* ---- the world's side */

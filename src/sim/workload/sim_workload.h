@@ -9,12 +9,14 @@
 #include "sim/world/sim_process.h"
 
 struct workload;
+struct kelpie_actor;
 
 struct workload_stats {
     uint64_t calls, acknowledged, acknowledged_adds, retries, gave_up, errors, impatient;
     uint64_t failed; /* as they had to */
-    uint64_t mailbox_full, applied_no_reply;
-    uint64_t looked; /* requests that were looked at before an add could begin */
+    uint64_t mailbox_full, applied_no_reply, too_late, too_many, reused;
+    uint64_t unread; /* connections that closed before their request was read */
+    uint64_t looked; /* requests that were looked at before one could begin */
 };
 
 struct workload *workload_new(struct world *w);
@@ -40,6 +42,12 @@ void workload_applied(struct world *w, const char *type, const char *id, const c
                       unsigned by);
 /* A process has died: its clients see the connection close. */
 void workload_process_gone(struct world *w, struct process *p);
+/* A process closes its clients' connections unread. */
+void workload_drop_unread(struct world *w, const struct process *p);
+/* A process sends a frame to another one. */
+void workload_sent(struct process *p, struct bytes frame);
+/* Which attempt of its request the message is whose turn runs; 0: nobody knows. */
+unsigned workload_attempt(const struct world *w, const struct kelpie_actor *actor);
 /* Calls given to that process that it has not completed. */
 size_t workload_calls_of(const struct world *w, const struct process *p);
 const struct workload_stats *workload_stats(const struct world *w);

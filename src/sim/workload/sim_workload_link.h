@@ -1,10 +1,12 @@
-/* Shared by sim_workload.c (clients) and check_calls.c (what they may be told). */
+/* Shared by sim_workload.c (clients), sim_attempt.c (what they send) and check_calls.c (what they may be
+ * told). */
 #ifndef KELPIE_SIM_WORKLOAD_LINK_H
 #define KELPIE_SIM_WORKLOAD_LINK_H
 
 #include "sim/checkers/checks.h"
 #include "sim/workload/sim_workload.h"
 
+#define LATE_MS 1500 /* after its deadline a call must have been completed */
 #define OP_BODY_MAX 48
 #define OP_REQUEST_MAX 32
 
@@ -21,7 +23,6 @@ struct sim_actor {
     char id[16];
     bool counter;
     bool trial;            /* of the class that tries its node */
-    uint64_t adds;         /* requests to add, begun */
     struct list ops;       /* requests that may still reach it */
     uint64_t issued;       /* sum of all amounts ever asked to be added */
     uint64_t acknowledged; /* sum of those acknowledged */
@@ -42,7 +43,13 @@ struct sim_op {
     enum op_kind kind;
     struct sim_actor *actor;
     uint64_t amount;
-    uint64_t adds_before;
+    uint64_t first_ns; /* of its first attempt */
+    bool ages;         /* it says how old it is; else that goes only for a window */
+    bool slow_watch;   /* by a clock that is behind, as far as it may be */
+    bool too_late;     /* was told so: nobody asks again */
+    bool crossed;      /* something else was asked under its id */
+    struct sent *sent; /* messages of it between nodes, of a trial */
+    size_t sent_count, sent_cap;
     uint64_t floor;        /* of the actor, when the request was first sent */
     uint64_t acknowledged; /* likewise */
     uint64_t value;        /* what it was told; 0: nothing yet */
@@ -62,6 +69,70 @@ struct sim_op {
     char body[OP_BODY_MAX];
 };
 
+/* A message between nodes, and whose it is. */
+struct sent {
+    struct uuid boot; /* the sender's */
+    uint64_t rpc_id;
+    unsigned attempt;
+};
+
+struct client {
+    struct world *w;
+    struct sim_event event; /* what it does next, or loses its patience */
+    struct sim_op *op;
+    struct attempt *attempt; /* the one it waits for */
+    struct sim_actor *only;  /* a probe */
+    bool asks_late;          /* it waits, to ask once more */
+    bool done;               /* a probe has its answer */
+};
+
+/* One call given to one process; it may outlive its client's interest. */
+struct attempt {
+    struct list link;
+    struct sim_event event;  /* the time by which it must be complete */
+    struct sim_event arrive; /* it is read, while in_socket */
+    struct client *client;   /* NULL: nobody waits */
+    struct sim_op *op;
+    struct process *p;
+    uint64_t sent_ns, started_ns;
+    uint64_t age_ms;
+    bool in_socket;
+    bool late;       /* it began when its request had been applied already */
+    bool other;      /* it asks for something else under the same id */
+    bool answered;   /* of these: when its request had been answered already */
+    unsigned number; /* of the request's attempts, from 1 */
+};
+
+struct workload {
+    struct world *w;
+    struct sim_actor *actors;
+    unsigned actor_count;
+    struct client *clients;
+    unsigned client_count;
+    struct client *probes;
+    struct sim_event burst;
+    struct list attempts;
+    struct map ops; /* by request id */
+    uint32_t serial;
+    bool stopped;
+    bool between_epochs;
+    struct workload_stats stats;
+};
+
+/* sim_workload.c */
+void client_next(struct client *c, uint64_t delay_ns);
+void client_completed(struct client *c, const struct attempt *a, int status);
+void op_release(struct sim_op *op);
+
+/* sim_attempt.c */
+enum attempt_kind { ATTEMPT_SAME, ATTEMPT_OTHER };
+/* Gives the request to one process, by way of its socket if that stands still. `c` waits for the answer;
+ * NULL: nobody does. */
+void attempt_send(struct world *w, struct client *c, struct sim_op *op, struct process *p,
+                  enum attempt_kind kind);
+/* How old requests to that actor may become and are remembered still. */
+uint64_t actor_window_ns(const struct sim_actor *a);
+
 /* The body of the request, and what it counts for. */
 void op_ask(struct world *w, struct sim_op *op, bool may_be_special);
 
@@ -69,6 +140,10 @@ void op_ask(struct world *w, struct sim_op *op, bool may_be_special);
  * landed. `late`: the attempt began after that. `by`: the attempt that did it, 0 where nobody knows. */
 bool check_outcome(struct world *w, struct sim_op *op, unsigned attempt, bool late, int status);
 void check_applied(struct world *w, struct sim_op *op, unsigned by);
+/* `a` was told that it is too late: not so within the window. */
+void check_too_late(struct world *w, const struct attempt *a);
+/* `a` asked for something else under the id of its request. */
+void check_other(struct world *w, const struct attempt *a, int status);
 /* True when `op` may be answered with that error; else a violation. */
 bool check_error(struct world *w, struct sim_op *op, int status, struct bytes why);
 /* True when `reply` is right for `op`; else a violation. */

@@ -24,6 +24,8 @@
 #define DRAW_AIM (1ull << 43)
 #define DRAW_LAST_FAULTS (1ull << 44)
 #define DRAW_HOSTING (1ull << 45)
+#define DRAW_AGES (1ull << 46)
+#define CROWD_CALLS_A_SECOND 100
 /* With the least, one tenth: 24 hours of it still fit (process_clock). */
 #define SKEW_PPM_MAX 90000
 
@@ -281,11 +283,74 @@ static void draw_hosting(struct sim_config *c)
         c->duplicate_per_1024 = draw(&r, 100, 600);
 }
 
+static bool is_slow_alone(const struct sim_config *c)
+{
+    return c->seed % 40 == 17;
+}
+
+/* Many clients of few actors, as often together as few are alone. */
+static void draw_crowd(struct sim_config *c, struct rng *r)
+{
+    c->actors = draw(r, 1, 2);
+    c->clients = draw(r, 100, 400);
+    c->mailbox = 0;
+    c->think_ms = c->clients * 1000 / CROWD_CALLS_A_SECOND;
+}
+
+/* So long, and with so little else, that repeats come later than what actors remember. */
+static void draw_late(struct sim_config *c, struct rng *r)
+{
+    bool queue = rng_chance(r, 1, 4), long_faults = rng_chance(r, 1, 2),
+         differ = rng_chance(r, 1, 2);
+    uint32_t deadline = draw(r, 20000, 60000), fault = draw(r, 30000, 80000);
+    uint32_t clients = draw(r, 20, 60), remembered = draw(r, 16, 128);
+    bool few = rng_chance(r, 1, 4);
+
+    c->faults |= 1ull << FAULT_LATE_REPEATS | 1ull << FAULT_ACTOR_FAILS | 1ull << FAULT_COMES_BACK;
+    c->duration_ms = 150000;
+    c->actors = 1;
+    c->clients = clients;
+    c->think_ms = 1000;
+    c->windows = differ;
+    if (few)
+        c->remembered = remembered;
+    if (long_faults) {
+        c->call_deadline_ms = deadline;
+        c->fault_ms_max = fault;
+        if (c->disaster_ms < fault / AT_ONCE)
+            c->disaster_ms = fault / AT_ONCE;
+    }
+    if (!queue)
+        return;
+    /* What waits, waits in the mailbox of one actor. */
+    c->faults = 1ull << FAULT_LATE_REPEATS | 1ull << FAULT_ACTOR_SLOW;
+    c->trial_actors = 1;
+    c->call_deadline_ms = 60000;
+    c->mailbox = 0;
+    c->slow_in = 1;
+    c->slow_handler_ms = c->timing.lease_ms / 4;
+}
+
+/* What clients' sockets hold, repeats of all ages, and many clients at once. */
+static void draw_ages(struct sim_config *c)
+{
+    struct rng r;
+
+    rng_seed(&r, c->seed, DRAW_AGES);
+    if (rng_chance(&r, 1, 3) && c->faults)
+        c->faults |= 1ull << FAULT_SOCKETS;
+    bool crowd = rng_chance(&r, 1, 16), late = rng_chance(&r, 1, 8);
+    if (crowd && !late)
+        draw_crowd(c, &r);
+    if (late && c->faults && !is_slow_alone(c))
+        draw_late(c, &r);
+}
+
 /* One seed in forty has nothing but callbacks that take up to a quarter of the lease (twice an eighth), of
  * many actors at once: they must cost nobody its lease. */
 static void draw_slow_alone(struct sim_config *c)
 {
-    if (c->seed % 40 != 17)
+    if (!is_slow_alone(c))
         return;
     c->faults = 1ull << FAULT_ACTOR_SLOW;
     c->slow_handler_ms = c->timing.lease_ms / 8;
@@ -320,6 +385,7 @@ void sim_config_draw(struct sim_config *c, uint64_t seed)
     draw_aim(c);
     draw_last_faults(c);
     draw_hosting(c);
+    draw_ages(c);
     draw_slow_alone(c);
 }
 
@@ -431,5 +497,6 @@ void sim_config_to_text(const struct sim_config *c, struct buf *out)
                 c->order_ms, c->trial_actors, c->special_per_64, c->slow_handler_ms);
     buf_appendf(out, " burst_ms=%u wall_jump_s=%u aim=%u/16 room=%u", c->burst_ms, c->wall_jump_s,
                 c->aim_per_16, c->room);
-    buf_appendf(out, " mailbox=%u trial_hosts=0x%x", c->mailbox, c->trial_hosts);
+    buf_appendf(out, " mailbox=%u trial_hosts=0x%x slow_in=%u remembered=%u windows=%u", c->mailbox,
+                c->trial_hosts, c->slow_in, c->remembered, c->windows);
 }

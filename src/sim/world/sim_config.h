@@ -15,7 +15,7 @@
 #define SIM_TRIALS_MAX 4
 #define SIM_ALL_NODES ((1u << SIM_NODES_MAX) - 1)
 #define SIM_ACTORS_MAX 10000
-#define SIM_CLIENTS_MAX 64
+#define SIM_CLIENTS_MAX 512
 #define SIM_DURATION_MS_DEFAULT 60000
 #define SIM_DURATION_MS_MAX (24ull * 3600 * 1000)
 
@@ -75,7 +75,10 @@
     X(GREY, "grey", "a node reaches the store, but not (or not both ways) most of the others")     \
     X(ROT, "rot", "a bit of a stored value flips, and stays so until the row is put right")        \
     X(STORE_WRITE_FAIL, "store-write-fail", "the store refuses commits")                           \
-    X(STRANGER, "stranger", "somebody who is no node says what a node could say")
+    X(STRANGER, "stranger", "somebody who is no node says what a node could say")                  \
+    X(SOCKETS, "sockets", "requests lie in the sockets of processes that stand still")             \
+    X(LATE_REPEATS, "late-repeats",                                                                \
+      "clients repeat requests after longer than actors remember them, and reuse ids")
 
 /* X(NAME, "invariants") that a fault suspends while it lasts, and until its effects are over. */
 #define SIM_FAULTS_SUSPEND(X)                                                                      \
@@ -147,6 +150,9 @@ struct sim_config {
     uint32_t room;        /* a node has room for so many actors; 0: for all */
     uint32_t mailbox;     /* messages that wait for one actor; 0: as in production */
     uint32_t trial_hosts; /* 1 << node: it hosts actors that try their node */
+    uint32_t slow_in;     /* ACTOR_SLOW: one callback in so many; 0: in some */
+    uint32_t remembered;  /* an actor remembers so many young requests; 0: as in production */
+    uint32_t windows;     /* 1: every second node remembers trials' requests for longer */
 
     uint32_t disaster_ms;  /* mean time between two faults that hit a node or a link */
     uint32_t restart_ms;   /* a process that nobody supervises comes back after up to this */

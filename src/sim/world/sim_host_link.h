@@ -42,6 +42,8 @@ struct life_of {
     struct process *p;
     struct host *h;
     struct node *node;
+    struct kelpie_class trial;
+    const struct kelpie_class *classes[4];
     struct sim_event act;      /* what its own callbacks asked for, outside of them */
     struct sim_event deadline; /* of leaving */
     struct sim_event doom;     /* the kill -9 that is due */

@@ -11,10 +11,6 @@
 #define HTTP_PORT 8100
 #define DRAIN_EXTRA_MS 2000
 
-static const struct kelpie_class *const classes[] = {&kelpie_class_counter, &kelpie_class_echo,
-                                                     &sim_class_trial, NULL};
-static const struct kelpie_class *const no_trial[] = {&kelpie_class_counter, &kelpie_class_echo,
-                                                      NULL};
 static const char *const class_names[] = {"counter", "echo", "trial"};
 
 struct life_of *life_of(const struct process *p)
@@ -87,10 +83,17 @@ static void on_at_home(void *arg, struct uuid home)
     l->h->home = home;
 }
 
+static void on_drop_clients(void *arg)
+{
+    struct life_of *l = arg;
+    workload_drop_unread(l->p->world, l->p);
+}
+
 static const struct node_events node_events = {
     .left = on_left,
     .twin = on_twin,
     .alive = on_alive,
+    .drop_clients = on_drop_clients,
     .other_epoch = on_other_epoch,
     .at_home = on_at_home,
     .event = on_event,
@@ -218,10 +221,24 @@ void process_doom(struct process *p, uint64_t delay_ns)
     world_after(p->world, &life_of(p)->doom, delay_ns);
 }
 
+/* The classes that a life hosts; its trial is its own. */
+static void life_classes(struct life_of *l, bool trials)
+{
+    const struct sim_config *c = &l->h->w->config;
+
+    l->trial = sim_class_trial;
+    if (c->windows && l->h->number % 2)
+        l->trial.remember_ms = TRIAL_REMEMBER_LONG_MS;
+    l->classes[0] = &kelpie_class_counter;
+    l->classes[1] = &kelpie_class_echo;
+    l->classes[2] = trials ? &l->trial : NULL;
+}
+
 static struct node_config node_config(struct host *h, const struct process *p)
 {
     struct world *w = h->w;
     bool trials = w->config.trial_hosts >> h->number & 1u;
+    life_classes(life_of(p), trials);
     struct node_config c = {
         .cluster =
             {
@@ -234,8 +251,9 @@ static struct node_config node_config(struct host *h, const struct process *p)
             },
         .actors =
             {
-                .classes = trials ? classes : no_trial,
+                .classes = life_of(p)->classes,
                 .mailbox_max = w->config.mailbox,
+                .remembered_max = w->config.remembered,
                 .activations_max = w->config.room ? w->config.room : ACTIVATIONS_MAX_DEFAULT,
                 .idle_ms = w->config.idle_ms,
             },

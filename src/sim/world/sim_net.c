@@ -7,6 +7,7 @@
 #include "sim/checkers/checks.h"
 #include "sim/faults/sim_stranger.h"
 #include "sim/report/sim_record.h"
+#include "sim/workload/sim_workload.h"
 
 #define TAIL_FACTOR 64
 #define VERY_LATE_IN 1024 /* one in so many frames comes as late as a fault may last */
@@ -234,6 +235,7 @@ static int net_op_send(void *ctx, const char *addr, struct bytes frame)
     if (to < 0)
         return 0;
     strangers_hear(p, addr, frame);
+    workload_sent(p, frame);
     return ship(p, (unsigned)to, 0, frame);
 }
 

@@ -33,6 +33,7 @@ enum sim_stream {
     STREAM_RESTORE,
     STREAM_ROT,
     STREAM_STRANGER,
+    STREAM_AGES, /* of clients: how old requests are, what lies in sockets */
     STREAM_COUNT
 };
 
