@@ -1,7 +1,7 @@
 /*
- * Three nodes under siege: each case attacks them for a while beside 100 honest counters, and the same
- * load then hits a bare libevent server on the machine, whose adds are durable too: it answers those of a turn
- * when a page is on the disk.
+ * Three nodes under siege: each case attacks them for a while beside 100 honest counters, in turns with a
+ * bare libevent server on the machine that the same load hits, so that a disk that is slow for some seconds is slow for
+ * both. The bare server's adds are durable too: it answers those of a turn when a page is on the disk.
  *
  *   siege [--seconds S] [--case NAME] [--dir DIR] [--keep] [--check]
  *
@@ -26,6 +26,7 @@
 #include "env/net.h"
 #include "lib/attack.h"
 #include "lib/attack_requests.h"
+#include "lib/bare_load.h"
 #include "lib/bench_nodes.h"
 #include "lib/honest.h"
 #include "loop/tcp_socket.h"
@@ -37,7 +38,8 @@
     30 /* an attack lasts so much longer than what is measured, for what is asked then */
 #define PROBE_MS 3000
 #define WARM_MS 1000
-#define BARE_S_MIN 2
+#define SLICES 4      /* turns of the nodes, and of the bare server */
+#define SETTLE_MS 500 /* of a turn, before it is measured */
 #define ACTORS_LISTED 3000
 #define ACTIVATIONS_MAX "4000" /* less than what the nonsense of a case takes */
 
@@ -73,6 +75,7 @@ struct siege {
     struct bench_loop b;
     struct bench_nodes nodes;
     struct honest honest;
+    struct bare_load bare;
     json_t *line;
     double rss_mb;
 };
@@ -232,6 +235,7 @@ static bool events_open(struct siege *s)
 }
 
 static const struct siege_case cases[] = {
+    {.name = "nobody", .attack = {.kind = ATTACK_SILENT, .connections = 1}},
     {.name = "lists",
      .attack = {.kind = ATTACK_ASK, .connections = 200, .request = ask_list},
      .before = make_actors,
@@ -301,15 +305,15 @@ static void aim(const struct siege *s, struct attack *a)
         a->addrs[i] = s->c->rpc ? s->nodes.node[i].rpc : s->nodes.node[i].http;
 }
 
-/* Lets the honest ones run for a while; returns their 99th percentile in ms. */
-static double measure(struct siege *s, struct honest *h, unsigned ms)
+/* Lets the honest ones run for a while. */
+static void measure(struct siege *s, unsigned ms)
 {
     uint64_t end = bench_now_ns(&s->b) + ms * NS_PER_MS;
 
-    honest_measure(h);
+    honest_measure(&s->honest, true);
     while (bench_now_ns(&s->b) < end && bench_sleep(&s->b, 250))
         look_at_memory(s);
-    return samples_percentile(&h->latencies, 99);
+    honest_measure(&s->honest, false);
 }
 
 static bool note(struct siege *s, const char *what, bool ok)
@@ -358,32 +362,6 @@ static bool judge(struct siege *s, const struct totals *before, bool may_change)
     for (size_t i = 0; i < s->nodes.count && !may_change; i++)
         ok &= note(s, "node_ended", now.processes[i] == before->processes[i]);
     return ok;
-}
-
-/* The same load on a bare server, in the first node's place. */
-static double bare_p99(struct siege *s, const struct attack *attack, unsigned seconds)
-{
-    volatile struct attack_counts *counts = attack_counts_new();
-    struct attack a = *attack;
-    struct honest h;
-    double p99;
-    pid_t server = bare_server_start(s->nodes.node[0].http, s->nodes.node[0].rpc, s->o->dir), pid;
-    struct http_client *client = http_client_new(s->b.loop, s->b.mem, s->nodes.node[0].http);
-
-    memset(a.addrs, 0, sizeof a.addrs);
-    a.addrs[0] = s->c->rpc ? s->nodes.node[0].rpc : s->nodes.node[0].http;
-    (void)bench_sleep(&s->b, 300);
-    pid = attack_start(&a, seconds + AFTER_S, counts);
-    honest_init(&h, &s->b, &client, 1, HONEST_COUNTERS_MAX);
-    honest_start(&h);
-    (void)bench_sleep(&s->b, 500);
-    p99 = measure(s, &h, seconds * 1000);
-    attack_stop(pid);
-    attack_stop(server);
-    (void)honest_stop(&h);
-    http_client_free(client);
-    honest_deinit(&h);
-    return p99;
 }
 
 static void count_attack(struct siege *s, const volatile struct attack_counts *c)
@@ -440,7 +418,7 @@ static bool goodput(struct siege *s, struct attack *a, unsigned seconds)
         pid = attack_start(a, seconds + 10, counts);
         (void)bench_sleep(&s->b, 2000);
         before = counts->ok;
-        (void)measure(s, &s->honest, seconds * 1000);
+        (void)bench_sleep(&s->b, seconds * 1000);
         rate[i] = (double)(counts->ok - before) / seconds;
         attack_stop(pid);
         (void)bench_sleep(&s->b, 3000);
@@ -451,33 +429,74 @@ static bool goodput(struct siege *s, struct attack *a, unsigned seconds)
     return note(s, "goodput", rate[1] >= GOODPUT_RATIO_MIN * rate[0] && rate[0] > 0);
 }
 
-static bool attacked(struct siege *s, struct attack *a, unsigned ms)
+static void report_honest(struct siege *s)
 {
-    volatile struct attack_counts *counts = attack_counts_new();
-    pid_t pid = attack_start(a, ms / 1000 + AFTER_S, counts);
-    double p99 = measure(s, &s->honest, ms);
-    bool ok = true;
+    struct samples *of = &s->honest.latencies;
 
-    json_object_set_new(s->line, "honest_p50_ms",
-                        json_real(samples_percentile(&s->honest.latencies, 50)));
-    json_object_set_new(s->line, "honest_p99_ms", json_real(p99));
+    json_object_set_new(s->line, "honest_p50_ms", json_real(samples_percentile(of, 50)));
+    json_object_set_new(s->line, "honest_p99_ms", json_real(samples_percentile(of, 99)));
     json_object_set_new(s->line, "honest_ok", json_integer((json_int_t)s->honest.ok));
     json_object_set_new(s->line, "honest_failed", json_integer((json_int_t)s->honest.failed));
-    ok &= note(s, "honest_answered", s->honest.ok > 0);
-    ok &= note(s, "probes", probes_answer(s));
-    count_attack(s, counts);
-    if (s->c->after && !s->o->check)
-        ok &= note(s, "after", s->c->after(s));
+}
+
+/* The nodes' turn; in the last one the attack lasts until all is asked. */
+static bool nodes_slice(struct siege *s, const struct attack *a, unsigned ms,
+                        volatile struct attack_counts *counts, bool is_last)
+{
+    pid_t pid = attack_start(a, ms / 1000 + AFTER_S, counts);
+    bool ok = true;
+
+    honest_start(&s->honest);
+    (void)bench_sleep(&s->b, s->o->check ? 0 : SETTLE_MS);
+    measure(s, ms);
+    if (is_last) {
+        ok &= note(s, "probes", probes_answer(s));
+        count_attack(s, counts);
+        if (s->c->after && !s->o->check)
+            ok &= note(s, "after", s->c->after(s));
+    }
+    ok &= note(s, "honest_quiet", honest_stop(&s->honest));
     attack_stop(pid);
+    return ok;
+}
+
+static bool judge_p99(struct siege *s)
+{
+    double honest = samples_percentile(&s->honest.latencies, 99);
+    double bare = samples_percentile(&s->bare.honest.latencies, 99);
+
+    json_object_set_new(s->line, "bare_p99_ms", json_real(bare));
+    json_object_set_new(s->line, "p99_ratio", json_real(bare > 0 ? honest / bare : 0));
+    return note(s, "p99", bare > 0 && honest <= P99_RATIO_MAX * bare);
+}
+
+static bool attacked(struct siege *s, const struct attack *a)
+{
+    volatile struct attack_counts *counts = attack_counts_new();
+    unsigned ms = s->o->check ? 600 : s->o->seconds * 1000;
+    bool alone = s->o->check || s->c->is_slow, ok = true;
+    unsigned slices = alone ? 1 : SLICES;
+
+    if (!alone)
+        bare_load_init(&s->bare, &s->b, s->o->dir);
+    for (unsigned i = 0; i < slices && !s->b.interrupted; i++) {
+        ok &= alone || bare_load_attack(&s->bare, a, s->c->rpc, SETTLE_MS, ms / slices / 2);
+        ok &= nodes_slice(s, a, ms / slices, counts, i == slices - 1);
+    }
+    report_honest(s);
+    ok &= note(s, "honest_answered", s->honest.ok > 0 && s->honest.failed == 0);
+    if (!alone) {
+        ok &= judge_p99(s);
+        bare_load_deinit(&s->bare);
+    }
     return ok;
 }
 
 /* On nodes that run. */
 static bool siege_nodes(struct siege *s, struct attack a)
 {
-    struct totals before;
+    struct totals before = {0};
     struct http_client *clients[BENCH_NODES_MAX];
-    unsigned ms = s->o->check ? 600 : s->o->seconds * 1000;
     bool ok = bench_nodes_ready(&s->nodes);
 
     aim(s, &a);
@@ -488,26 +507,17 @@ static bool siege_nodes(struct siege *s, struct attack a)
     honest_start(&s->honest);
     ok = ok && bench_sleep(&s->b, s->o->check ? 200 : WARM_MS) &&
          note(s, "metrics", take_totals(s, &before));
+    ok = note(s, "honest_quiet", honest_stop(&s->honest)) && ok;
     if (ok && strcmp(s->c->name, "slow_6ms") == 0)
         ok = goodput(s, &a, s->o->seconds / 2);
     else if (ok)
-        ok = attacked(s, &a, ms);
-    ok &= note(s, "honest_quiet", honest_stop(&s->honest));
+        ok = attacked(s, &a);
     if (s->c->after == drains && !s->o->check)
         s->nodes.count--; /* the last one has left */
-    ok = ok && judge(s, &before, s->c->after == comes_back);
+    ok = judge(s, &before, s->c->after == comes_back) && ok;
     honest_deinit(&s->honest);
     json_object_set_new(s->line, "rss_mb", json_real(s->rss_mb));
     return ok & note(s, "memory", s->rss_mb <= RSS_MAX_MB);
-}
-
-static bool judge_p99(struct siege *s, double bare)
-{
-    double honest = json_real_value(json_object_get(s->line, "honest_p99_ms"));
-
-    json_object_set_new(s->line, "bare_p99_ms", json_real(bare));
-    json_object_set_new(s->line, "p99_ratio", json_real(bare > 0 ? honest / bare : 0));
-    return note(s, "p99", bare > 0 && honest <= P99_RATIO_MAX * bare);
 }
 
 /* A whole frame that says nothing that a node knows. */
@@ -522,7 +532,6 @@ static void flood_with(struct siege *s, struct attack *a, struct buf *frame)
 static bool run_case(struct siege *s)
 {
     struct attack a = s->c->attack;
-    unsigned bare_s = s->o->seconds / 4 > BARE_S_MIN ? s->o->seconds / 4 : BARE_S_MIN;
     struct buf frame;
     bool ok;
 
@@ -532,8 +541,6 @@ static bool run_case(struct siege *s)
     ok = bench_nodes_start(&s->nodes) && siege_nodes(s, a);
     s->nodes.count = BENCH_NODES_MAX;
     bench_nodes_deinit(&s->nodes, s->o->keep);
-    if (!s->b.interrupted && !s->c->is_slow)
-        ok &= judge_p99(s, bare_p99(s, &a, bare_s));
     buf_deinit(&frame);
     return ok;
 }

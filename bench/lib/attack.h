@@ -10,6 +10,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "env/net.h"
+
 #define ATTACK_CONNECTIONS_MAX 8192
 #define ATTACK_ADDRS_MAX 3
 #define ATTACK_REQUEST_MAX 4096
@@ -51,7 +53,7 @@ volatile struct attack_counts *attack_counts_new(void);
 
 /* A bare libevent server in a process of its own: it answers every HTTP request on `http` with "1", those
  * to counters when a page of a file in `dir` (NULL: $TMPDIR, else /tmp) is on the disk, all of a turn at
- * once; and reads and forgets what comes on `raw`. */
-pid_t bare_server_start(const char *http, const char *raw, const char *dir);
+ * once; and reads and forgets what comes on `raw`. Writes where it listens. -1: it cannot. */
+pid_t bare_server_start(char http[NET_ADDR_SIZE], char raw[NET_ADDR_SIZE], const char *dir);
 
 #endif

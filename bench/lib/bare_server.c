@@ -91,16 +91,13 @@ static void on_accept(struct evconnlistener *l, evutil_socket_t fd, struct socka
     (void)bufferevent_enable(bev, EV_READ);
 }
 
-_Noreturn static void serve(const char *http_addr, const char *raw_addr, const char *dir)
+_Noreturn static void serve(int http_fd, int raw_fd, const char *dir)
 {
     static struct bare bare;
     struct event_base *base = event_base_new();
     struct evhttp *http = base ? evhttp_new(base) : NULL;
-    char bound[NET_ADDR_SIZE], why[256];
-    int http_fd = tcp_listen_open(http_addr, bound, why, sizeof why);
-    int raw_fd = tcp_listen_open(raw_addr, bound, why, sizeof why);
 
-    if (!http || http_fd < 0 || raw_fd < 0 || evhttp_accept_socket(http, http_fd) ||
+    if (!http || evhttp_accept_socket(http, http_fd) ||
         !evconnlistener_new(base, on_accept, NULL, LEV_OPT_CLOSE_ON_FREE, 0, raw_fd))
         _exit(1);
     bare.fd = open(dir ? dir : "/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
@@ -112,15 +109,21 @@ _Noreturn static void serve(const char *http_addr, const char *raw_addr, const c
     _exit(0);
 }
 
-pid_t bare_server_start(const char *http, const char *raw, const char *dir)
+pid_t bare_server_start(char http[NET_ADDR_SIZE], char raw[NET_ADDR_SIZE], const char *dir)
 {
-    pid_t parent = getpid(), pid = fork();
+    char why[256];
+    int http_fd = tcp_listen_open("127.0.0.1:0", http, why, sizeof why);
+    int raw_fd = tcp_listen_open("127.0.0.1:0", raw, why, sizeof why);
+    pid_t parent = getpid(), pid = http_fd < 0 || raw_fd < 0 ? -1 : fork();
 
-    if (pid)
+    if (pid) {
+        (void)close(http_fd);
+        (void)close(raw_fd);
         return pid;
+    }
     (void)signal(SIGPIPE, SIG_IGN);
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent)
         _exit(1);
-    serve(http, raw, dir ? dir : getenv("TMPDIR"));
+    serve(http_fd, raw_fd, dir ? dir : getenv("TMPDIR"));
 }

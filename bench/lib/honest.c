@@ -19,9 +19,9 @@ static void on_answer(void *arg, const struct http_response *r)
     struct honest *h = c->all;
 
     c->is_busy = false;
-    if (r->error || r->status != 200) {
+    if (h->is_measured && (r->error || r->status != 200)) {
         h->failed++;
-    } else {
+    } else if (h->is_measured) {
         h->ok++;
         samples_add(&h->latencies, (double)(bench_now_ns(h->b) - c->sent_ns) / 1e6);
     }
@@ -73,11 +73,9 @@ void honest_start(struct honest *h)
         timer_start(&h->counters[i].pause, i * HONEST_PAUSE_MS * NS_PER_MS / h->count);
 }
 
-void honest_measure(struct honest *h)
+void honest_measure(struct honest *h, bool on)
 {
-    samples_deinit(&h->latencies);
-    samples_init(&h->latencies, h->b->mem);
-    h->ok = h->failed = 0;
+    h->is_measured = on;
 }
 
 static bool is_quiet(void *arg)

@@ -25,8 +25,8 @@ struct honest {
     size_t client_count;
     size_t count;
     struct honest_counter counters[HONEST_COUNTERS_MAX];
-    bool is_running;
-    /* Since honest_measure: */
+    bool is_running, is_measured;
+    /* Of what was answered while it was measured: */
     struct samples latencies; /* ms, of those that were answered with 200 */
     uint64_t ok, failed;
 };
@@ -36,8 +36,8 @@ void honest_init(struct honest *h, struct bench_loop *b, struct http_client *con
                  size_t client_count, size_t count);
 void honest_deinit(struct honest *h);
 void honest_start(struct honest *h);
-/* Forgets what was measured. */
-void honest_measure(struct honest *h);
+/* Takes down what is answered from now on, or no more. */
+void honest_measure(struct honest *h, bool on);
 /* Starts no more and waits for what is under way. False when that did not end. */
 bool honest_stop(struct honest *h);
 

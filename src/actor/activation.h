@@ -44,7 +44,8 @@
 #define STOPS_MAX 64              /* hand-overs and releases under way */
 #define EVICTIONS_MAX 256         /* beyond the bound, while others go or are sent elsewhere */
 #define EVICT_IDLE_NS NS_PER_S    /* whoever was idle for so long makes room on a full node */
-#define PASSIVATE_BATCH 64        /* in one turn */
+#define EVICT_PACE_NS (4 * NS_PER_MS) /* between two that do: those that come load no faster */
+#define PASSIVATE_BATCH 64            /* in one turn */
 #define FIND_GIVE_UP_NS (2 * NS_PER_S)
 #define RETRY_DELAY_MIN_NS (2 * NS_PER_MS)
 #define RETRY_DELAY_MAX_NS (100 * NS_PER_MS)
@@ -202,6 +203,7 @@ struct actors {
     const struct kelpie_class *classes[CLASS_COUNT_MAX];
     size_t class_count;
     uint32_t activations_max;
+    uint64_t evict_next_ns; /* on a full node, one more loads not before */
     uint32_t mailbox_max;
     uint32_t remembered_max;
     uint32_t idle_ms;
@@ -294,6 +296,7 @@ bool stops_have_room(const struct actors *a);
 
 /* load.c */
 void act_load(struct kelpie_actor *act);
+void act_load_in(struct kelpie_actor *act, uint64_t delay_ns);
 /* The callback of one that is loaded. */
 void act_activate(struct kelpie_actor *act);
 /* Brings an UNSETTLED one back, by AbortMigration. */

@@ -174,6 +174,11 @@ static void on_loaded(struct txn *txn, int status)
 
 void act_load(struct kelpie_actor *act)
 {
+    act_load_in(act, 0);
+}
+
+void act_load_in(struct kelpie_actor *act, uint64_t delay_ns)
+{
     struct actors *a = act->actors;
     struct act_op *op = act_op_new(act, OP_LOAD);
 
@@ -181,7 +186,7 @@ void act_load(struct kelpie_actor *act)
     act->incarnation = cluster_incarnation(a->cluster);
     op->args.load = (struct load_args){.ref = act_ref(act), .self = actors_self(a)};
     load_txn(&op->txn, a->env, &op->args.load, on_loaded, op);
-    txn_start(&op->txn);
+    txn_start_in(&op->txn, delay_ns);
 }
 
 static void on_taken_back(struct txn *txn, int status)

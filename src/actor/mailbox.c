@@ -134,6 +134,19 @@ static bool make_room(struct actors *a)
     return true;
 }
 
+/* On a full node one loads for each that goes, and these have a pace: ever new actors take what the store
+ * can do no more than in part. */
+static uint64_t evict_delay(struct actors *a)
+{
+    uint64_t now = env_now_ns(a->env);
+    uint64_t at = a->evict_next_ns > now ? a->evict_next_ns : now;
+
+    if (a->activations.count <= a->activations_max)
+        return 0;
+    a->evict_next_ns = at + EVICT_PACE_NS;
+    return at - now;
+}
+
 static void deliver_to_new(struct actors *a, struct invocation *inv)
 {
     const struct kelpie_class *class = actors_class(a, inv->type);
@@ -150,7 +163,7 @@ static void deliver_to_new(struct actors *a, struct invocation *inv)
     }
     act = act_new(a, class, inv->id, ACT_LOADING);
     (void)enqueue(act, inv);
-    act_load(act);
+    act_load_in(act, evict_delay(a));
 }
 
 void host_deliver(struct actors *a, struct invocation *inv)

@@ -324,6 +324,11 @@ static void attempt_anew(struct txn *t)
 
 void txn_start(struct txn *t)
 {
+    txn_start_in(t, 0);
+}
+
+void txn_start_in(struct txn *t, uint64_t delay_ns)
+{
     CHECK(t->state == TXN_IDLE && t->read_count > 0);
     t->own_read_count = t->read_count;
     t->own_keys_len = t->keys.len;
@@ -333,7 +338,12 @@ void txn_start(struct txn *t)
     list_append(t->env->txns, &t->link);
     if (t->give_up_ns)
         timer_start(&t->give_up, t->give_up_ns);
-    attempt_anew(t);
+    if (delay_ns == 0) {
+        attempt_anew(t);
+        return;
+    }
+    t->state = TXN_BACKING_OFF;
+    timer_start(&t->timer, delay_ns);
 }
 
 static void detach(struct txn *t)

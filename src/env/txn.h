@@ -109,6 +109,8 @@ size_t txn_read_range(struct txn *t, struct bytes begin, struct bytes end, uint3
 /* Starts it. `done` runs exactly once, from the loop, never inside this call; in it, rows and
  * writes are still there; after it all memory of the transaction is free. */
 void txn_start(struct txn *t);
+/* The same, with the first attempt after a while. */
+void txn_start_in(struct txn *t, uint64_t delay_ns);
 /* Asks it to end: `done` runs soon with KELPIE_E_CANCELLED, or UNKNOWN_RESULT when a commit was
  * sent. Harmless when it is not under way. */
 void txn_cancel(struct txn *t);

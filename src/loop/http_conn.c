@@ -50,16 +50,28 @@ void http_conn_listen(struct http_conn *c)
 
     if (c->broken)
         return;
-    set_event(c->reads, &c->reading, !c->client_closed && (!is_busy || c->in.len < HTTP_SMALL_MAX));
+    set_event(c->reads, &c->reading,
+              !c->client_closed && list_empty(&c->rest) &&
+                  (!is_busy || c->in.len < HTTP_SMALL_MAX));
     set_event(c->writes, &c->writing, http_conn_waiting(c) > 0);
 }
 
 /* ---- its beginning and its end ---- */
 
+static struct list *quiet_of(const struct http_conn *c)
+{
+    return &c->server->quiet[c->is_spare ? QUIET_SPARE : c->was_used ? QUIET_USED : QUIET_FRESH];
+}
+
 static void be_quiet(struct http_conn *c)
 {
     list_remove(&c->quiet);
-    list_append(&c->server->quiet[c->is_spare], &c->quiet);
+    list_append(quiet_of(c), &c->quiet);
+}
+
+static bool is_fresh(const struct http_conn *c)
+{
+    return !c->was_used && !c->is_spare;
 }
 
 void http_conn_new(struct http_server *s, int fd, bool is_spare)
@@ -77,8 +89,10 @@ void http_conn_new(struct http_server *s, int fd, bool is_spare)
     buf_init(&c->out, s->mem);
     list_init(&c->quiet);
     list_init(&c->ready);
+    list_init(&c->rest);
     list_append(&s->conns, &c->link);
     s->conn_count++;
+    s->fresh_count += is_fresh(c);
     be_quiet(c);
     c->reads = event_new(base, fd, EV_READ | EV_PERSIST, on_event, c);
     c->writes = event_new(base, fd, EV_WRITE | EV_PERSIST, on_event, c);
@@ -103,6 +117,8 @@ void http_conn_free(struct http_conn *c)
     list_remove(&c->link);
     list_remove(&c->quiet);
     list_remove(&c->ready);
+    list_remove(&c->rest);
+    s->fresh_count -= is_fresh(c);
     http_budget_set(s, &c->held, 0);
     buf_deinit(&c->in);
     buf_deinit(&c->out);
@@ -155,7 +171,11 @@ static void linger(struct http_conn *c)
     http_budget_set(c->server, &c->held, 0);
     /* The first to go when a place is needed. */
     list_remove(&c->quiet);
-    list_append(c->server->quiet[c->is_spare].next, &c->quiet);
+    list_append(quiet_of(c)->next, &c->quiet);
+    list_remove(&c->rest);
+    list_append(&c->server->lingering, &c->rest);
+    if (!c->server->linger.armed)
+        timer_start(&c->server->linger, HTTP_PACE_MS * NS_PER_MS);
 }
 
 void http_conn_answered(struct http_conn *c)
@@ -206,6 +226,7 @@ static void hand_over(struct http_conn *c)
 
     list_remove(&c->quiet);
     c->state = HTTP_HANDLES;
+    s->fresh_count -= is_fresh(c);
     c->was_used = true;
     c->turn_over = true;
     ex->state = EXCHANGE_HANDLING;
@@ -355,7 +376,7 @@ static void keep_rest(struct http_conn *c, const char *text, size_t len)
 /* Whether bytes wait in `in` that nobody has looked at. */
 static bool has_unseen(const struct http_conn *c)
 {
-    return c->state == HTTP_READS_HEAD && c->scan.at < c->in.len;
+    return c->state == HTTP_READS_HEAD && list_empty(&c->rest) && c->scan.at < c->in.len;
 }
 
 static void consume_kept(struct http_conn *c)
@@ -422,25 +443,76 @@ static void receive(struct http_conn *c)
 
 void http_conn_turn(struct http_conn *c)
 {
+    bool is_read = list_empty(&c->rest);
+
     if (!c->broken && c->can_write) {
         c->can_write = false;
         http_conn_flush(c);
     }
     if (!c->broken && has_unseen(c)) {
         consume_kept(c);
-    } else if (!c->broken && c->can_read) {
+    } else if (!c->broken && c->can_read && is_read) {
         c->can_read = false;
         receive(c);
-    } else if (!c->broken && c->client_closed && is_reading(c)) {
+    } else if (!c->broken && c->client_closed && is_reading(c) && is_read) {
         http_conn_break(c); /* what it sent ahead is no whole request */
     }
     if (c->broken) {
         http_conn_free(c);
         return;
     }
-    if (has_unseen(c) || (c->client_closed && is_reading(c)))
+    if (has_unseen(c) || (c->client_closed && is_reading(c) && list_empty(&c->rest)))
         http_conn_queue(c);
     http_conn_listen(c);
+}
+
+/* ---- who is not read at once ---- */
+
+void http_conn_rest(struct http_conn *c)
+{
+    struct http_server *s = c->server;
+
+    if (c->broken || c->state == HTTP_LINGERS || !list_empty(&c->rest))
+        return;
+    c->rests_until_ns = clock_now_ns(s->clock) + HTTP_REST_MS * NS_PER_MS;
+    list_append(&s->resting, &c->rest);
+    if (!s->rest.armed)
+        timer_start(&s->rest, HTTP_REST_MS * NS_PER_MS);
+    http_conn_listen(c);
+}
+
+void http_conns_on_rest(void *server)
+{
+    struct http_server *s = server;
+    uint64_t now = clock_now_ns(s->clock);
+
+    LIST_FOREACH_SAFE(it, next, &s->resting)
+    {
+        struct http_conn *c = LIST_ENTRY(it, struct http_conn, rest);
+
+        if (c->rests_until_ns > now) {
+            timer_start(&s->rest, c->rests_until_ns - now);
+            return;
+        }
+        list_remove(&c->rest);
+        http_conn_listen(c);
+        http_conn_queue(c);
+    }
+}
+
+void http_conns_on_linger(void *server)
+{
+    struct http_server *s = server;
+
+    for (unsigned i = 0; i < HTTP_LINGERERS_READ && !list_empty(&s->lingering); i++) {
+        struct http_conn *c = LIST_ENTRY(list_pop(&s->lingering), struct http_conn, rest);
+
+        list_append(&s->lingering, &c->rest);
+        if (!c->broken)
+            receive(c);
+    }
+    if (!list_empty(&s->lingering))
+        timer_start(&s->linger, HTTP_PACE_MS * NS_PER_MS);
 }
 
 /* ---- deadlines ---- */

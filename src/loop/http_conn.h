@@ -30,6 +30,7 @@ struct http_conn {
     struct list link;  /* in server->conns */
     struct list quiet; /* in one of server->quiet while no request is under way, longest first */
     struct list ready; /* in server->ready: wants a turn */
+    struct list rest;  /* in server->resting or ->lingering: not read at once */
     struct http_server *server;
     struct transport transport;
     struct event *reads, *writes;
@@ -45,10 +46,11 @@ struct http_conn {
     size_t held;   /* bytes of the budget for `in` and `out` */
     bool was_used; /* for a request */
     bool is_spare; /* beyond the bound: for what is vital only */
-    bool is_10;    /* the request under way is HTTP/1.0 */
-    bool keeps;    /* and wants to be kept */
-    bool closes;   /* after the answer under way */
-    bool lingers;  /* before it closes: more may be coming */
+    uint64_t rests_until_ns;
+    bool is_10;   /* the request under way is HTTP/1.0 */
+    bool keeps;   /* and wants to be kept */
+    bool closes;  /* after the answer under way */
+    bool lingers; /* before it closes: more may be coming */
     bool client_closed;
     bool turn_over;    /* it has handed a request over */
     bool broken;       /* to be freed from the loop */
@@ -57,6 +59,9 @@ struct http_conn {
     uint64_t out_since_ns;
     uint64_t out_moved;
 };
+
+/* Connections without a request under way, those that are quiet for longest first. */
+enum quiet { QUIET_FRESH, QUIET_USED, QUIET_SPARE, QUIETS };
 
 enum exchange_state { EXCHANGE_RECEIVING, EXCHANGE_HANDLING, EXCHANGE_STREAMING };
 
@@ -76,6 +81,7 @@ struct http_exchange {
     struct buf body;
     struct buf headers; /* of the answer */
     size_t held;        /* bytes of the budget */
+    bool is_put_off;    /* the answer says Retry-After */
     void (*on_close)(void *arg);
     void *on_close_arg;
 };
@@ -88,8 +94,14 @@ struct http_server {
     struct tcp_listener *listener; /* NULL: draining */
     char addr[NET_ADDR_SIZE];
     struct list conns;
-    struct list quiet[2]; /* [1]: on spare places */
+    struct list quiet[QUIETS];
+    size_t fresh_count; /* connections on common places that never asked for anything */
     struct list ready;
+    struct list resting;   /* the first is due first */
+    struct list lingering; /* the first is read first */
+    struct timer rest, linger;
+    uint64_t replaced_since_ns; /* closed for new ones since, in HTTP_PACE_MS: */
+    unsigned replaced;
     struct event *work; /* gives those that are ready their turns */
     bool working;
     size_t conn_count, places; /* which are there for all; the rest are spare */
@@ -133,6 +145,10 @@ void http_conn_queue(struct http_conn *c);
 void http_conn_turn(struct http_conn *c);
 /* Whether it is over its time at `now`; acts on it, and may free it. */
 void http_conn_check_time(struct http_conn *c, uint64_t now_ns);
+/* Is not read for HTTP_REST_MS: it was told to come back later. */
+void http_conn_rest(struct http_conn *c);
+void http_conns_on_rest(void *server);
+void http_conns_on_linger(void *server);
 /* The answer is complete; what waits of it is sent from the loop. */
 void http_conn_done(struct http_conn *c);
 /* And is taken: turns to the next request, or closes. */

@@ -164,6 +164,7 @@ void http_exchange_set_header(struct http_exchange *ex, const char *name, const 
     size_t from;
 
     CHECK(ex->state == EXCHANGE_HANDLING);
+    ex->is_put_off = ex->is_put_off || strcasecmp(name, "Retry-After") == 0;
     CHECK(ex->headers.len + strlen(name) + strlen(value) + 4 <= ANSWER_HEADERS_MAX);
     buf_append(&ex->headers, name, strlen(name));
     buf_append(&ex->headers, ": ", 2);
@@ -197,8 +198,11 @@ void http_exchange_reply(struct http_exchange *ex, int status, const char *conte
                          struct bytes body)
 {
     handled(ex, status, content_type);
-    if (ex->conn)
+    if (ex->conn) {
         http_conn_reply(ex->conn, is_head(ex), status, buf_bytes(&ex->headers), body);
+        if (ex->is_put_off)
+            http_conn_rest(ex->conn);
+    }
     http_exchange_free(ex);
 }
 

@@ -31,11 +31,39 @@ static void on_work(evutil_socket_t fd, short what, void *arg)
 
 /* ---- places ---- */
 
-static struct http_conn *quietest(struct http_server *s, bool is_spare)
+static struct http_conn *quietest(struct http_server *s, enum quiet quiet)
 {
-    struct list *quiet = &s->quiet[is_spare];
+    struct list *all = &s->quiet[quiet];
 
-    return list_empty(quiet) ? NULL : LIST_ENTRY(quiet->next, struct http_conn, quiet);
+    return list_empty(all) ? NULL : LIST_ENTRY(all->next, struct http_conn, quiet);
+}
+
+/* The one that goes when a place is needed: what lingers, else a half of the places is for those who
+ * asked for something once. NULL: all have requests under way. */
+static struct http_conn *expendable(struct http_server *s)
+{
+    struct http_conn *fresh = quietest(s, QUIET_FRESH), *used = quietest(s, QUIET_USED);
+
+    if (!fresh || (used && used->state == HTTP_LINGERS))
+        return used;
+    if (!used || fresh->state == HTTP_LINGERS || s->fresh_count > s->places / 2)
+        return fresh;
+    return used;
+}
+
+/* Closing some for others has a pace; who waits to be accepted is served no later than who would be
+ * closed for him. */
+static void replace(struct http_server *s, struct http_conn *c)
+{
+    uint64_t now = clock_now_ns(s->clock);
+
+    http_conn_free(c);
+    if (now - s->replaced_since_ns >= HTTP_PACE_MS * NS_PER_MS) {
+        s->replaced_since_ns = now;
+        s->replaced = 0;
+    }
+    if (++s->replaced >= HTTP_REPLACED_MAX)
+        tcp_listener_rest(s->listener, HTTP_PACE_MS * NS_PER_MS);
 }
 
 /* Finds a place for a new connection. Returns false when there is none. */
@@ -46,19 +74,19 @@ static bool make_place(struct http_server *s, bool *is_spare)
     *is_spare = false;
     if (s->conn_count < s->places)
         return true;
-    c = quietest(s, false);
+    c = expendable(s);
     if (c) {
         http_cap_reached(s, HTTP_CAP_CONNECTIONS);
-        http_conn_free(c);
+        replace(s, c);
         return true;
     }
     *is_spare = true;
     if (s->conn_count < s->options.connections_max)
         return true;
     http_cap_reached(s, HTTP_CAP_PLACES);
-    c = quietest(s, true);
+    c = quietest(s, QUIET_SPARE);
     if (c)
-        http_conn_free(c);
+        replace(s, c);
     return c != NULL;
 }
 
@@ -78,11 +106,11 @@ static void on_accept(void *arg, int fd, const char *from)
 static bool on_no_files(void *arg)
 {
     struct http_server *s = arg;
-    struct http_conn *c = quietest(s, false);
+    struct http_conn *c = expendable(s);
 
     http_cap_reached(s, HTTP_CAP_FILES);
     if (c)
-        http_conn_free(c);
+        replace(s, c);
     return c != NULL;
 }
 
@@ -128,13 +156,17 @@ struct http_server *http_server_new(struct loop *loop, struct mem mem,
     s->clock = loop_clock(loop);
     set_options(s, options);
     list_init(&s->conns);
-    list_init(&s->quiet[0]);
-    list_init(&s->quiet[1]);
+    for (enum quiet q = 0; q < QUIETS; q++)
+        list_init(&s->quiet[q]);
+    list_init(&s->resting);
+    list_init(&s->lingering);
     list_init(&s->ready);
     list_init(&s->exchanges);
     s->work = event_new(loop_base(loop), -1, 0, on_work, s);
     CHECK(s->work);
     timer_init(&s->sweep, loop_timers(loop), "http_sweep", on_sweep, s);
+    timer_init(&s->rest, loop_timers(loop), "http_rest", http_conns_on_rest, s);
+    timer_init(&s->linger, loop_timers(loop), "http_linger", http_conns_on_linger, s);
     s->listener = tcp_listen(loop, mem, options->addr, on_accept, s, why, why_size);
     if (!s->listener) {
         http_server_free(s);
@@ -173,6 +205,8 @@ void http_server_free(struct http_server *s)
         return;
     http_server_drain(s);
     timer_stop(&s->sweep);
+    timer_stop(&s->rest);
+    timer_stop(&s->linger);
     while (!list_empty(&s->conns))
         http_conn_free(LIST_ENTRY(s->conns.next, struct http_conn, link));
     event_free(s->work);

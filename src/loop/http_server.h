@@ -6,13 +6,17 @@
  * {"error":"<name of kelpie/error.h>","message":"<a sentence>","retry":…,"applied":"no"}.
  *
  * Everything that clients can make grow has a bound:
- *  - connections: at their bound the one that is longest without a request under way is closed for a
- *    new one. When all have requests under way, a few spare places are left, on which only what the
- *    options call vital is answered.
+ *  - connections: at their bound one without a request under way is closed for a new one: of those that
+ *    never asked for anything, if they have more than their half of the places, else of those that did; the one that
+ *    is quiet for longest. When all have requests under way, a few spare places are left, on which only
+ *    what the options call vital is answered. Closing some for others has a pace; newer ones wait in the
+ *    system's queue.
  *  - bytes: of heads, bodies and answers that wait, over all connections. A request that does not
  *    fit is refused by its Content-Length, before its body is read. Small ones always fit.
  *  - time: for a first byte, a head, a body, and for an answer that its reader does not take.
- *  - work: a connection gets one read and one request in its turn; the turn as a whole has a time.
+ *  - work: a connection gets one read and one request in its turn; the turn as a whole has a time. One
+ *    that was told to come back later (Retry-After) is not read for a moment, whatever it sends; what
+ *    comes after a refusal that closes is read and dropped slowly.
  */
 #ifndef KELPIE_LOOP_HTTP_SERVER_H
 #define KELPIE_LOOP_HTTP_SERVER_H
@@ -34,7 +38,12 @@
 /* A body that comes, an answer that goes: a while, and then at least this many bytes a second. */
 #define HTTP_TRANSFER_S 10
 #define HTTP_TRANSFER_RATE (16u * 1024)
-#define HTTP_LINGER_S 2      /* after a refusal, for what was under way already */
+#define HTTP_LINGER_S 2  /* after a refusal, for what was under way already */
+#define HTTP_REST_MS 100 /* not read after a Retry-After */
+#define HTTP_PACE_MS                                                                               \
+    10 /* in which so many are closed for new ones, and so many that linger are read: */
+#define HTTP_REPLACED_MAX 10
+#define HTTP_LINGERERS_READ 8
 #define HTTP_TURN_MS 2       /* of work in one turn of the loop */
 #define HTTP_RETRY_AFTER_S 1 /* said in refusals for lack of room */
 #define HTTP_CAP_LOG_S 10    /* at most one line for each bound in this time */

@@ -26,6 +26,7 @@ struct tcp_listener {
     int fd;
     struct event *event;
     struct timer pause;
+    bool rests;
     tcp_accept_fn *fn;
     bool (*on_no_files)(void *arg); /* or NULL */
     void *arg;
@@ -109,12 +110,19 @@ static void set_unacknowledged(int fd)
     (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof ms);
 }
 
+void tcp_listener_rest(struct tcp_listener *l, uint64_t ns)
+{
+    l->rests = true;
+    (void)event_del(l->event);
+    timer_start(&l->pause, ns);
+}
+
 static void on_accept(evutil_socket_t listen_fd, short what, void *arg)
 {
     struct tcp_listener *l = arg;
 
     (void)what;
-    for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
+    for (int i = 0; i < ACCEPTS_PER_TURN && !l->rests; i++) {
         struct sockaddr_storage sa = {0};
         socklen_t len = sizeof sa;
         char from[NET_ADDR_SIZE];
@@ -128,9 +136,7 @@ static void on_accept(evutil_socket_t listen_fd, short what, void *arg)
             if (l->on_no_files && l->on_no_files(l->arg))
                 continue;
             /* The connection stays in the queue; asking again at once would only burn the core. */
-            (void)event_del(l->event);
-            timer_start(&l->pause, ACCEPT_PAUSE_NS);
-            return;
+            tcp_listener_rest(l, ACCEPT_PAUSE_NS);
         } else if (errno != ECONNABORTED && errno != EINTR) {
             return;
         }
@@ -141,6 +147,7 @@ static void on_pause_over(void *arg)
 {
     struct tcp_listener *l = arg;
 
+    l->rests = false;
     (void)event_add(l->event, NULL);
 }
 

@@ -22,6 +22,8 @@ struct tcp_listener *tcp_listen(struct loop *loop, struct mem mem, const char *a
 void tcp_listener_on_no_files(struct tcp_listener *l, bool (*fn)(void *arg));
 /* Closes those connections that wait to be accepted, unread. */
 void tcp_listener_drop_waiting(struct tcp_listener *l);
+/* Accepts nothing for so long; what comes waits in the system's queue. */
+void tcp_listener_rest(struct tcp_listener *l, uint64_t ns);
 void tcp_listener_free(struct tcp_listener *l);
 /* The address really listened on. */
 const char *tcp_listener_addr(const struct tcp_listener *l);

@@ -80,6 +80,9 @@ void scene_handle(void *arg, struct http_exchange *ex)
     if (strcmp(path, "/hold") == 0) {
         s->handled_at_hold = s->handled;
         s->held[s->held_count++] = ex;
+    } else if (strcmp(path, "/later") == 0) {
+        http_exchange_set_header(ex, "Retry-After", "1");
+        http_exchange_reply(ex, 503, "text/plain", bytes_of_str("later"));
     } else if (strcmp(path, "/vital") == 0) {
         http_exchange_reply(ex, 200, "text/plain", bytes_of_str("vital"));
     } else if (strcmp(path, "/hold-closing") == 0) {

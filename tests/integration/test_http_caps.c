@@ -135,6 +135,99 @@ static void who_asked_last_goes_last(void **state)
     (void)close(fd);
 }
 
+/* Those who never asked for anything take each other's places, not those of who did, however long ago. */
+static void who_asked_for_something_stays(void **state)
+{
+    struct scene *s = *state;
+    int asked[4], silent[SILENT];
+    char answer[1024], byte;
+
+    s->options.connections_max = ALL;
+    reopen(s);
+    for (size_t i = 0; i < ARRAY_LEN(asked); i++) {
+        asked[i] = raw_open(s);
+        raw_talk(s, asked[i], bytes_of_str(GET_("/")), "X-Echo", answer, sizeof answer);
+    }
+    for (size_t i = 0; i < SILENT; i++)
+        silent[i] = raw_open(s);
+    for (size_t i = 0; i < ARRAY_LEN(asked); i++) {
+        assert_int_equal(tcp_read(asked[i], &byte, 1), TCP_AGAIN);
+        (void)close(asked[i]);
+    }
+    for (size_t i = 0; i < SILENT; i++)
+        (void)close(silent[i]);
+}
+
+/* But they may not have more than half of the places when others want to ask for something first. */
+static void who_asked_once_leaves_half(void **state)
+{
+    struct scene *s = *state;
+    int asked[PLACES], fresh[PLACES];
+    char answer[1024], byte;
+    size_t left = 0;
+
+    s->options.connections_max = ALL;
+    reopen(s);
+    for (size_t i = 0; i < PLACES; i++) {
+        asked[i] = raw_open(s);
+        raw_talk(s, asked[i], bytes_of_str(GET_("/")), "X-Echo", answer, sizeof answer);
+    }
+    for (size_t i = 0; i < PLACES; i++)
+        fresh[i] = raw_open(s);
+    for (size_t i = 0; i < PLACES; i++)
+        left += tcp_read(asked[i], &byte, 1) == TCP_AGAIN;
+    assert_in_range(left, PLACES / 2 - 1, PLACES / 2);
+    for (size_t i = 0; i < PLACES; i++) {
+        (void)close(asked[i]);
+        (void)close(fresh[i]);
+    }
+}
+
+/* A connection that was told to come back later is not read for a moment, and then is. */
+static void who_was_put_off_is_not_read(void **state)
+{
+    struct scene *s = *state;
+    const struct http_conn *c;
+    char answer[1024];
+    int fd;
+
+    reopen(s);
+    fd = raw_open(s);
+    raw_talk(s, fd, bytes_of_str(GET_("/later")), "later", answer, sizeof answer);
+    c = LIST_ENTRY(s->server->conns.next, struct http_conn, link);
+    assert_false(c->reading);
+    raw_talk(s, fd, bytes_of_str(GET_("/")), "X-Echo", answer, sizeof answer);
+    assert_true(c->reading);
+    assert_int_equal(s->handled, 2);
+    /* One that says all it has and closes its side is answered all the same. */
+    raw_talk(s, fd, bytes_of_str(GET_("/later") GET_("/vital")), "later", answer, sizeof answer);
+    assert_int_equal(shutdown(fd, SHUT_WR), 0);
+    raw_talk(s, fd, bytes_of(NULL, 0), "vital", answer, sizeof answer);
+    (void)close(fd);
+}
+
+/* What still comes after a refusal is not read as fast as it comes. */
+static void what_follows_a_refusal_is_read_slowly(void **state)
+{
+    static const char head[] = "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 9999999\r\n\r\n";
+    struct scene *s = *state;
+    const struct http_conn *c;
+    char answer[1024];
+    int fd;
+
+    reopen(s);
+    fd = raw_open(s);
+    raw_talk(s, fd, bytes_of_str(head), "HTTP/1.1 413", answer, sizeof answer);
+    c = LIST_ENTRY(s->server->conns.next, struct http_conn, link);
+    assert_int_equal(c->state, HTTP_LINGERS);
+    assert_false(c->reading);
+    assert_int_equal(tcp_write(fd, answer, sizeof answer), sizeof answer);
+    for (int i = 0; i < 1000 && c->moved == 0; i++)
+        scene_run(s, NS_PER_MS);
+    assert_int_equal(c->moved, sizeof answer);
+    (void)close(fd);
+}
+
 /* Where every place has a request under way, what is vital is answered still. */
 static void what_is_vital_finds_a_place(void **state)
 {
@@ -413,6 +506,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(silent_connections_give_way),
         T(who_asked_last_goes_last),
+        T(who_asked_for_something_stays),
+        T(who_asked_once_leaves_half),
+        T(who_was_put_off_is_not_read),
+        T(what_follows_a_refusal_is_read_slowly),
         T(what_is_vital_finds_a_place),
         T(bodies_have_one_budget),
         T(heads_have_the_same_budget),
