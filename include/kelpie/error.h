@@ -6,6 +6,10 @@
 #ifndef KELPIE_ERROR_H
 #define KELPIE_ERROR_H
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* X(number, NAME, "name", http_status, retry, applied, "sentence")
  * retry:   1 = the same request id may be sent again (nothing was done, or a repeat is recognised),
  *          0 = sending it again cannot help.
@@ -62,7 +66,10 @@
     X(35, CALL_CYCLE, "call_cycle", 409, 0, NO,                                                    \
       "the call would come back to an actor that waits for it")                                    \
     X(36, CALL_DEPTH, "call_depth", 409, 0, NO,                                                    \
-      "as many actors wait for each other as may; this call would be one more")
+      "as many actors wait for each other as may; this call would be one more")                    \
+    X(37, DOMAIN, "domain_error", 422, 0, NO, "the actor refuses what was asked for")              \
+    X(38, CLASS_OLDER, "class_older", 503, 1, NO,                                                  \
+      "the actor's state was written by a newer version of its class than any active node has")
 
 /* Numbers are 1 to this. */
 #define KELPIE_ERROR_ONE(num, NAME, name, http, retry, applied, text) +1
@@ -102,5 +109,9 @@ const char *kelpie_applied_name(enum kelpie_applied applied);
 int kelpie_error_from_name(const char *name);
 
 #pragma GCC visibility pop
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -10,9 +10,19 @@
  * reply leaves the node before all that its message has seen is committed. If a commit does not land,
  * the activation ends without `deactivate`, with all memory of the class's own (kelpie_actor_alloc
  * frees itself), and the messages that ran since are handled again by a new activation. So a callback
- * may run more than once for one message, its changes take effect once; and memory of the class's own
- * may be ahead of what is committed, never behind what the callback was shown. What a callback does to
- * the world outside is not taken back.
+ * may run more than once for one message, its changes take effect once. What a callback does to the
+ * world outside is not taken back.
+ *
+ * What memory of the class's own (kelpie_actor_set_data) may assume:
+ * - It begins with `activate` and belongs to one activation. It is never shown to another one, and
+ *   nothing that a commit failed to make true is in the memory of the activation that comes after.
+ * - What a handler that failed (any status but 0, a domain error too) put into it stays, while its
+ *   changes of the state are taken back: change memory last, or make it anew from the state.
+ * - It may be ahead of what is committed, by the messages that ran since; never behind what the
+ *   callback is shown. A read (KELPIE_METHOD_READ) is shown the committed state alone, so it must not
+ *   answer from memory that other messages change.
+ * - The activation may end between any two callbacks without `deactivate`, when a commit did not land,
+ *   the lease ran out or the process died. What must outlive it is state.
  */
 #ifndef KELPIE_KELPIE_H
 #define KELPIE_KELPIE_H
@@ -23,7 +33,12 @@
 
 #include "kelpie/error.h"
 
-/* Grows when this header changes incompatibly. A class of another version is refused when loaded. */
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Grows when this header changes incompatibly: a class of another version is refused when loaded.
+ * What is added to it does not change it: structs grow at their end and say how large they are. */
 #define KELPIE_ABI_VERSION 2
 
 #define KELPIE_STATE_BYTES_MAX (256u * 1024) /* keys and values of one actor together */
@@ -36,6 +51,9 @@
 #define KELPIE_BODY_MAX (1024u * 1024)
 #define KELPIE_REPLY_MAX (1024u * 1024)
 #define KELPIE_METHOD_MAX 64
+#define KELPIE_METHODS_MAX 256                 /* that one class declares */
+#define KELPIE_FAIL_CODE_MAX 64                /* bytes of a domain error's code */
+#define KELPIE_FAIL_TEXT_MAX 1024              /* and of its sentence; what is longer is cut */
 #define KELPIE_ALLOC_MAX (1024u * 1024 * 1024) /* one piece of memory of kelpie_actor_alloc */
 
 /* Calls of one turn to other actors: in all; not answered yet; bodies of those together. */
@@ -53,11 +71,27 @@ enum kelpie_placement {
     KELPIE_PLACE_ROUND_ROBIN,  /* on the active nodes in turn */
 };
 
+/* Made by the node, valid until the callback returns. */
 struct kelpie_message {
     const char *method;     /* NUL-terminated */
-    const char *request_id; /* NUL-terminated, never empty */
+    const char *request_id; /* NUL-terminated, never empty; the same in every run of the request */
     const uint8_t *body;
     size_t body_len;
+    uint32_t remaining_ms; /* until the caller's deadline, when the callback began */
+    uint32_t flags;        /* KELPIE_METHOD_..., as the class declares the method */
+};
+
+/* Flags of a method.
+ * READ: it runs on the last committed state (and what `activate` or `upgrade` of this activation wrote),
+ * after the commits that were in flight when it came, beside messages that take long. It writes nothing:
+ * what would is refused. It is not remembered. Reading an actor that never was makes no row of it:
+ * `activate`, the read and `deactivate` run on an empty state, and nothing of that is kept. */
+#define KELPIE_METHOD_READ 1u
+
+struct kelpie_method {
+    const char *name; /* 1 to KELPIE_METHOD_MAX bytes; NULL ends the table */
+    uint32_t flags;
+    uint32_t reserved; /* 0 */
 };
 
 struct kelpie_class {
@@ -71,9 +105,11 @@ struct kelpie_class {
      * then the actor does not become active and the waiting calls get that error. What it writes is
      * committed with the first message that writes. */
     int (*activate)(struct kelpie_actor *actor);
-    /* Returns 0, KELPIE_E_UNKNOWN_METHOD, KELPIE_E_INVALID (the body is wrong; see
-     * kelpie_reply_text for a sentence), or KELPIE_E_HANDLER_FAILED; or KELPIE_PENDING, when it has
-     * called others and waits for their answers (kelpie_call). */
+    /* Returns 0, what kelpie_fail() returned, KELPIE_E_UNKNOWN_METHOD, KELPIE_E_INVALID (the body is
+     * wrong; see kelpie_reply_text for a sentence), KELPIE_E_NOT_FOUND, KELPIE_E_REFUSED,
+     * KELPIE_E_TOO_LARGE, KELPIE_E_STATE_FULL or KELPIE_E_HANDLER_FAILED, which is what any other
+     * code becomes; or KELPIE_PENDING, when it has called others and waits for their answers (kelpie_call).
+     * Unless it is 0, nothing that the message changed is kept. */
     int (*receive)(struct kelpie_actor *actor, const struct kelpie_message *message);
     /* Before the activation ends in an orderly way: passivation, hand-over, shutdown. Not called
      * when the node lost its lease or dies. State can be read, not written. */
@@ -84,6 +120,16 @@ struct kelpie_class {
      * minute. A repeat within it is applied once. Made longer, it holds for requests that come from
      * then on. */
     uint32_t remember_ms;
+    void *arg; /* handed to callbacks by kelpie_class_arg(); NULL: none. It outlives the node. */
+    /* Methods that have flags, ended by one without a name; NULL: none has. Methods that are not in it
+     * have no flags. It outlives the node. */
+    const struct kelpie_method *methods;
+    /* The state was written by an older version of the class, `from`: turns it into this one's. Runs
+     * before activate, returns as it does. What it writes is committed with the first message that
+     * writes, together with the new version; so it may run often, always on the old state. NULL: the
+     * versions' states are alike. State of a newer version is not given to a class: another node must
+     * have it, or the call is answered class_older. */
+    int (*upgrade)(struct kelpie_actor *actor, uint32_t from);
 };
 
 /* The least size of a class that is loaded: up to `deactivate`. */
@@ -91,8 +137,12 @@ struct kelpie_class {
 
 #pragma GCC visibility push(default)
 
+/* All of these are for the actor whose callback runs, and for the thread in which it runs. */
+
 const char *kelpie_actor_type(const struct kelpie_actor *actor);
 const char *kelpie_actor_id(const struct kelpie_actor *actor);
+/* The class's `arg`. */
+void *kelpie_class_arg(const struct kelpie_actor *actor);
 /* Memory of the class's own for this activation: set in activate, freed in deactivate. It is lost,
  * without deactivate, when the lease is lost: take it from kelpie_actor_alloc. */
 void kelpie_actor_set_data(struct kelpie_actor *actor, void *data);
@@ -107,7 +157,7 @@ void *kelpie_actor_alloc(struct kelpie_actor *actor, size_t size);
 bool kelpie_state_get(struct kelpie_actor *actor, const void *key, size_t key_len,
                       const uint8_t **value, size_t *value_len);
 /* 0, KELPIE_E_STATE_FULL (a bound above), KELPIE_E_INVALID (empty or too long key, or NULL with a
- * length), KELPIE_E_REFUSED (in deactivate). A callback that ends with the error of the last write
+ * length), KELPIE_E_REFUSED (in deactivate, and in a read). A callback that ends with the error of the last write
  * that failed, and without a reply, answers with a sentence that names the bound. */
 int kelpie_state_put(struct kelpie_actor *actor, const void *key, size_t key_len, const void *value,
                      size_t value_len);
@@ -122,6 +172,18 @@ bool kelpie_state_next(struct kelpie_actor *actor, const void *after, size_t aft
  * text). */
 int kelpie_reply(struct kelpie_actor *actor, const void *body, size_t len);
 int kelpie_reply_text(struct kelpie_actor *actor, const char *text);
+/* A domain error: the request was understood, and the actor says no. Takes the place of the reply;
+ * return what it returns. `code` is for programs, 1 to KELPIE_FAIL_CODE_MAX of a-z, 0-9, '_' and '-';
+ * `sentence` (NULL: none) for people; both are copied. The caller gets HTTP 422 with both. Nothing that
+ * the message changed is kept; the error is remembered under the request id like a reply (not in a
+ * read), is committed before it leaves, and no node repeats the request. Returns KELPIE_E_DOMAIN, or
+ * KELPIE_E_HANDLER_FAILED where there is no message or the code is none (a line in the log says so). */
+int kelpie_fail(struct kelpie_actor *actor, const char *code, const char *sentence);
+/* Milliseconds since 1970-01-01 UTC by the node's wall clock, which may be wrong and may jump. Another
+ * run of the same message gets another time. */
+uint64_t kelpie_now_ms(const struct kelpie_actor *actor);
+/* 64 random bits, not for secrets. Another run of the same message gets others. */
+uint64_t kelpie_random(const struct kelpie_actor *actor);
 /* One line in the node's log, with the actor's name. */
 void kelpie_log(struct kelpie_actor *actor, const char *text);
 
@@ -147,7 +209,8 @@ void kelpie_log(struct kelpie_actor *actor, const char *text);
  */
 #define KELPIE_PENDING 1
 
-/* An answer: 0 with the reply, or an error code with a sentence, borrowed for the callback. What
+/* An answer: 0 with the reply, or an error code with a sentence, borrowed for the callback; of
+ * KELPIE_E_DOMAIN the code, NUL and the sentence. What
  * kelpie_error_applied says of it is so: after UNKNOWN the call may have been applied. */
 typedef void (*kelpie_call_fn)(struct kelpie_actor *actor, void *arg, int status,
                                const uint8_t *reply, size_t reply_len);
@@ -179,5 +242,9 @@ void *kelpie_turn_alloc(struct kelpie_actor *actor, size_t size);
 extern const struct kelpie_class *const kelpie_classes[];
 
 #pragma GCC visibility pop
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

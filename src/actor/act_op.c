@@ -60,9 +60,9 @@ static void settled(struct kelpie_actor *act, bool lands)
     if (lands && same_life && !a->closed) {
         SOMETIMES("suspended-with-a-commit-that-may-land");
         act_set_state(act, ACT_UNSETTLED);
-        if (!list_empty(&act->mailbox) && act_may_go_on(act))
+        if (act->mailbox_count > 0 && act_may_go_on(act))
             act_take_back(act);
-    } else if (list_empty(&act->mailbox) || a->closed || !same_life) {
+    } else if (act->mailbox_count == 0 || a->closed || !same_life) {
         act_drop(act, KELPIE_E_UNAVAILABLE, NULL, "the node was suspended");
     } else if (act_may_go_on(act)) {
         act_set_state(act, ACT_LOADING);

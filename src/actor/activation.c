@@ -57,6 +57,8 @@ void act_set_state(struct kelpie_actor *act, enum act_state to)
         a->stopping--;
     if (to == ACT_STOPPING)
         a->stopping++;
+    if (act->state == ACT_COMMITTING)
+        reads_flight_over(act);
     list_remove(&act->idle_link);
     if (to != ACT_IDLE && to != ACT_COMMITTING)
         list_remove(&act->run_link);
@@ -142,6 +144,7 @@ struct kelpie_actor *act_new(struct actors *a, const struct kelpie_class *class,
     list_init(&act->idle_link);
     list_init(&act->run_link);
     list_init(&act->mailbox);
+    list_init(&act->reads);
     actor_state_init(&act->values, a->env->mem);
     list_init(&act->flying);
     list_init(&act->pending);
@@ -219,7 +222,8 @@ void act_release(struct kelpie_actor *act)
 /* Out of the table. Its memory may end here. */
 static void remove_entry(struct kelpie_actor *act)
 {
-    CHECK(!act->op && !act->current && !act->open && list_empty(&act->mailbox));
+    CHECK(!act->op && !act->current && !act->open && act->mailbox_count == 0);
+    CHECK(list_empty(&act->mailbox) && list_empty(&act->reads));
     CHECK(list_empty(&act->flying) && list_empty(&act->pending));
     act_set_state(act, ACT_GONE);
     map_remove(&act->actors->activations, &act->node);

@@ -92,12 +92,15 @@ struct invocation {
     bool looked;       /* it is not in the store's buckets, or is it: `found` */
     bool found;
     bool found_reply_kept;
+    uint32_t flags;  /* of its method: KELPIE_METHOD_... */
+    bool for_flight; /* a read: it came while a commit was in flight, and waits for it */
     int found_status;
     struct uuid found_fingerprint;
     /* Its turn has run. */
-    bool wrote;
+    bool wrote;  /* it changed something, or is a domain error: it is committed and remembered */
+    bool failed; /* kelpie_fail was called, after the last reply */
     int status;
-    struct buf reply; /* or a sentence; of a repeat: as found */
+    struct buf reply; /* or a sentence, or a domain error; of a repeat: as found */
     /* Calls of its turn that left and of which nobody said that they did nothing. */
     unsigned calls_out;
     struct kelpie_message message; /* as the class sees it, while its turn lasts */
@@ -138,7 +141,10 @@ struct kelpie_actor {
     uint64_t incarnation; /* of this node when the activation began */
     uint64_t generation;  /* 0 until loaded */
     bool in_receive;
-    bool read_only;
+    bool read_only;   /* the callback may not write: deactivate, a read */
+    bool reading;     /* it is shown what is committed */
+    bool nothing;     /* LOADING: there is no such actor, and reads of it wait (reads.c) */
+    bool was_written; /* when it was loaded: there is a head row, or what format 1 has */
     bool has_run;     /* here: `activate` returned */
     bool counted;     /* in stats.activations */
     bool taken_back;  /* by the planted mistake: a drain lets it be for a while */
@@ -152,7 +158,9 @@ struct kelpie_actor {
         run_link; /* in runnable or slow: it has messages, or is loaded, or is to be stopped */
     uint64_t idle_since_ns;
     struct list mailbox;
-    size_t mailbox_count; /* at most mailbox_max; followers and `current` have their own place */
+    struct list reads; /* messages of methods that read; those that may run stand first */
+    size_t
+        mailbox_count; /* of both, at most mailbox_max; followers and `current` have their own place */
     struct invocation *current;
     struct open_turn *open; /* its turn calls others, or waits for their answers; NULL: none does */
     /* Turns that have run, in order, and may not be answered yet: they wait for the commit that is
@@ -315,6 +323,23 @@ struct invocation *mailbox_running(const struct kelpie_actor *act, struct uuid h
  * that wait. */
 void mailbox_take_all(struct kelpie_actor *act, struct list *out);
 
+/* reads.c */
+/* Queues a message whose method is declared as a read. False when it was answered: no room. */
+bool read_enqueue(struct kelpie_actor *act, struct invocation *inv);
+/* One may run now. */
+bool read_ready(const struct kelpie_actor *act);
+/* Runs the first of those that may; true when the next may follow at once. */
+bool read_run(struct kelpie_actor *act);
+/* The commit that they waited for has ended. */
+void reads_flight_over(struct kelpie_actor *act);
+/* Only reads wait, and the actor never was: they run on nothing, and leave nothing. */
+bool reads_of_nothing(const struct kelpie_actor *act, const struct load_args *args);
+void act_read_nothing(struct kelpie_actor *act);
+
+/* class_methods.c */
+/* What the class declares of a method; 0: nothing. */
+uint32_t class_method_flags(const struct kelpie_class *class, const char *method);
+
 /* actor_api.c */
 /* Before a callback that may fail, and after it: the sentence for the status that it gave, which is answered
  * as `answer`. */
@@ -329,6 +354,11 @@ void act_look(struct kelpie_actor *act);
 void act_invoke(struct kelpie_actor *act, struct invocation *inv);
 /* Its callback has ended it, with inv->status: its effects go to the gate, or are taken back. */
 void act_turn_ends(struct kelpie_actor *act, struct invocation *inv);
+/* Calls the class: its status is in inv->status, and it is `current` still. False when the lease ran out
+ * meanwhile: the activation is gone, or is as good as gone. */
+bool act_call_class(struct kelpie_actor *act, struct invocation *inv);
+/* Makes of inv->status what a caller may be told, with the sentence of an error as reply. */
+void act_take_status(struct kelpie_actor *act, struct invocation *inv);
 /* Answers it now. */
 void act_answer(struct kelpie_actor *act, struct invocation *inv, int status, struct bytes body);
 

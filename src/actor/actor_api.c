@@ -1,7 +1,11 @@
 /* What a class may call from its callbacks (kelpie/kelpie.h). */
 #include "actor/activation.h"
 
+#include <stdio.h>
+
+#include "actor/domain_error.h"
 #include "base/mark.h"
+#include "base/mutant.h"
 
 const char *kelpie_actor_type(const struct kelpie_actor *actor)
 {
@@ -11,6 +15,21 @@ const char *kelpie_actor_type(const struct kelpie_actor *actor)
 const char *kelpie_actor_id(const struct kelpie_actor *actor)
 {
     return act_id(actor);
+}
+
+void *kelpie_class_arg(const struct kelpie_actor *actor)
+{
+    return actor->class->arg;
+}
+
+uint64_t kelpie_now_ms(const struct kelpie_actor *actor)
+{
+    return clock_wall_ms(actor->actors->env->clock);
+}
+
+uint64_t kelpie_random(const struct kelpie_actor *actor)
+{
+    return random_u64(actor->actors->env->random);
 }
 
 void kelpie_actor_set_data(struct kelpie_actor *actor, void *data)
@@ -29,12 +48,18 @@ static bool is_bytes(const void *data, size_t len)
     return data || len == 0;
 }
 
+static enum state_view view_of(const struct kelpie_actor *actor)
+{
+    return actor->reading && !MUTANT("readdirty") ? STATE_COMMITTED : STATE_AS_IT_WILL_BE;
+}
+
 bool kelpie_state_get(struct kelpie_actor *actor, const void *key, size_t key_len,
                       const uint8_t **value, size_t *value_len)
 {
     struct bytes v;
 
-    if (!is_bytes(key, key_len) || !actor_state_get(&actor->values, bytes_of(key, key_len), &v))
+    if (!is_bytes(key, key_len) ||
+        !actor_state_get(&actor->values, view_of(actor), bytes_of(key, key_len), &v))
         return false;
     *value = v.data;
     *value_len = v.len;
@@ -43,8 +68,13 @@ bool kelpie_state_get(struct kelpie_actor *actor, const void *key, size_t key_le
 
 static int refuse_write(const struct kelpie_actor *actor)
 {
-    log_warn(&actor->actors->env->log, "actor_write_refused",
-             "%s why=\"state cannot be written in deactivate\"", ACT_FIELDS(actor));
+    struct actors *a = actor->actors;
+    const char *why = actor->reading ? "a method that is declared as a read cannot write"
+                                     : "state cannot be written in deactivate";
+
+    a->why_error = KELPIE_E_REFUSED;
+    (void)snprintf(a->why, sizeof a->why, "%s", why);
+    log_warn(&a->env->log, "actor_write_refused", "%s why=\"%s\"", ACT_FIELDS(actor), why);
     return KELPIE_E_REFUSED;
 }
 
@@ -108,7 +138,7 @@ bool kelpie_state_next(struct kelpie_actor *actor, const void *after, size_t aft
     struct bytes k, v;
 
     if (!is_bytes(after, after_len) ||
-        !actor_state_next(&actor->values, bytes_of(after, after_len), &k, &v))
+        !actor_state_next(&actor->values, view_of(actor), bytes_of(after, after_len), &k, &v))
         return false;
     *key = k.data;
     *key_len = k.len;
@@ -126,9 +156,26 @@ int kelpie_reply(struct kelpie_actor *actor, const void *body, size_t len)
     /* In activate and deactivate there is nobody to reply to. */
     if (!actor->current || !actor->in_receive)
         return 0;
+    actor->current->failed = false;
     buf_clear(&actor->current->reply);
     buf_append(&actor->current->reply, body, len);
     return 0;
+}
+
+int kelpie_fail(struct kelpie_actor *actor, const char *code, const char *sentence)
+{
+    struct invocation *inv = actor->in_receive ? actor->current : NULL;
+
+    if (!inv || !code || !domain_code_valid(bytes_of_str(code))) {
+        log_warn(&actor->actors->env->log, "actor_fail_refused", "%s why=\"%s\"", ACT_FIELDS(actor),
+                 inv ? "the code of a domain error is 1 to 64 of a-z, 0-9, '_' and '-'"
+                     : "a domain error answers a message, and there is none");
+        return KELPIE_E_HANDLER_FAILED;
+    }
+    inv->failed = true;
+    buf_clear(&inv->reply);
+    domain_error_encode(&inv->reply, code, sentence);
+    return KELPIE_E_DOMAIN;
 }
 
 int kelpie_reply_text(struct kelpie_actor *actor, const char *text)

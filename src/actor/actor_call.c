@@ -102,6 +102,12 @@ static void finish_unknown(struct actor_call *call, const char *why)
     finish_text(call, KELPIE_E_UNKNOWN_RESULT, text);
 }
 
+/* That node cannot have it now, another one may. */
+static bool excludes(int status)
+{
+    return status == KELPIE_E_NODE_FULL || status == KELPIE_E_CLASS_OLDER;
+}
+
 static void deadline_passed(struct actor_call *call)
 {
     if (call->state == CALL_REMOTE || (call->state == CALL_LOCAL && local_may_be_applied(call)))
@@ -112,7 +118,7 @@ static void deadline_passed(struct actor_call *call)
         return;
     }
     SOMETIMES("call-deadline-surely-not-applied");
-    if (call->status == KELPIE_E_UNAVAILABLE || call->status == KELPIE_E_NODE_FULL)
+    if (call->status == KELPIE_E_UNAVAILABLE || excludes(call->status))
         finish_text(call, call->status, call->reason);
     else
         finish_text(call, KELPIE_E_TIMEOUT, "");
@@ -190,8 +196,9 @@ static void retry(struct actor_call *call, int status, struct bytes why)
     timer_start(&call->timer, delay < left ? delay : left);
 }
 
-static void exclude(struct actor_call *call, const char *node_id)
+static void exclude(struct actor_call *call, const char *node_id, int why)
 {
+    call->excluded_why = why;
     if (!call->excluded)
         call->excluded = MEM_NEW(call->actors->env->mem, struct excluded);
     excluded_add(call->excluded, node_id);
@@ -200,8 +207,8 @@ static void exclude(struct actor_call *call, const char *node_id)
 /* Refusals that pass: another attempt may meet with none. */
 static bool passes(int status)
 {
-    return status == KELPIE_E_NOT_HERE || status == KELPIE_E_UNAVAILABLE ||
-           status == KELPIE_E_NODE_FULL || status == KELPIE_E_LIMIT || status == KELPIE_E_TOO_OLD;
+    return status == KELPIE_E_NOT_HERE || status == KELPIE_E_UNAVAILABLE || excludes(status) ||
+           status == KELPIE_E_LIMIT || status == KELPIE_E_TOO_OLD;
 }
 
 /* One attempt failed, or succeeded. A refusal says of its own attempt that it was not applied, and
@@ -214,7 +221,8 @@ static void settle(struct actor_call *call, int status, struct bytes body)
         finish_unknown(call, "the actor no longer remembers so old a request");
         return;
     }
-    if (applied == KELPIE_APPLIED_YES || status == KELPIE_E_TOO_LATE) {
+    /* A domain error is remembered: had an earlier attempt done something, it would have said so. */
+    if (applied == KELPIE_APPLIED_YES || status == KELPIE_E_TOO_LATE || status == KELPIE_E_DOMAIN) {
         finish(call, status, body);
         return;
     }
@@ -254,8 +262,7 @@ static void learn(struct actor_call *call, int status, const struct placement *h
         SOMETIMES("callee-says-where-it-is");
         directory_learn(d, call->type, call->id, &known);
     } else if (status == KELPIE_E_NOT_HERE || status == KELPIE_E_UNREACHABLE ||
-               status == KELPIE_E_UNAVAILABLE || status == KELPIE_E_TIMEOUT ||
-               status == KELPIE_E_NODE_FULL)
+               status == KELPIE_E_UNAVAILABLE || status == KELPIE_E_TIMEOUT || excludes(status))
         directory_forget(d, call->type, call->id);
     /* The third time it has moved: the store knows. */
     if (status == KELPIE_E_NOT_HERE && call->tries >= 2) {
@@ -270,8 +277,8 @@ void call_answered(struct actor_call *call, int status, struct bytes body,
     CHECK(call->state == CALL_LOCAL);
     call->inv = NULL;
     call->state = CALL_WAITING;
-    if (status == KELPIE_E_NODE_FULL)
-        exclude(call, cluster_config_of(call->actors->cluster)->node_id);
+    if (excludes(status))
+        exclude(call, cluster_config_of(call->actors->cluster)->node_id, status);
     learn(call, status, hint);
     /* Queued beyond its deadline: surely not applied. */
     if (status == KELPIE_E_TIMEOUT && remaining_ns(call) == 0)
@@ -328,8 +335,8 @@ static void on_rpc_done(struct rpc_call *rpc, int status, struct bytes payload)
         peer_clock_learn(call->actors, rpc->target_boot, answer.clock_ns);
     if (status == KELPIE_E_TIMEOUT)
         call->timeouts++;
-    if (status == KELPIE_E_NODE_FULL)
-        exclude(call, rpc->from.node_id);
+    if (excludes(status))
+        exclude(call, rpc->from.node_id, status);
     learn(call, status, answer.has_hint ? &answer.hint : NULL);
     if (status == KELPIE_E_UNREACHABLE && end_if_deadly(call))
         return;
@@ -488,10 +495,19 @@ void call_found(struct actor_call *call, const struct placement *placement)
         send_to(call, placement);
 }
 
+void call_found_nothing(struct actor_call *call)
+{
+    CHECK(call->state == CALL_FINDING && call->reads);
+    if (remaining_ns(call) == 0)
+        deadline_passed(call);
+    else if (!end_if_suspended(call))
+        send_local(call, 0);
+}
+
 void call_not_found(struct actor_call *call, int status, const char *why)
 {
     CHECK(call->state == CALL_FINDING);
-    if (status == KELPIE_E_NODE_FULL) {
+    if (excludes(status)) {
         if (!call->maybe_applied) {
             finish_text(call, status, why);
             return;
@@ -558,6 +574,13 @@ static int check_arguments(struct actor_call *call, const struct call_ask *ask)
     return error;
 }
 
+static uint32_t call_flags(const struct actors *a, const char *type, const char *method)
+{
+    const struct kelpie_class *class = actors_class(a, type);
+
+    return class ? class_method_flags(class, method) : 0;
+}
+
 static void take_arguments(struct actor_call *call, const struct call_ask *ask)
 {
     struct actors *a = call->actors;
@@ -570,6 +593,7 @@ static void take_arguments(struct actor_call *call, const struct call_ask *ask)
         (void)snprintf(call->request_id, sizeof call->request_id, "%s", ask->request_id);
     else
         uuid_to_text(random_uuid(a->env->random), call->request_id);
+    call->reads = (call_flags(a, ask->type, ask->method) & KELPIE_METHOD_READ) != 0;
     call->age_ms = ask->request_id[0] ? ask->age_ms : 0;
     call->came_ns = env_now_ns(a->env);
     call->body_len = ask->body.len;

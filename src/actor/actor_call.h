@@ -29,7 +29,9 @@ struct actor_call {
     uint64_t came_ns;
     struct rpc_call rpc;
     struct invocation *inv;
-    struct excluded *excluded; /* nodes that have no room; NULL: none */
+    struct excluded *excluded; /* nodes that have no room, or an older class; NULL: none */
+    int excluded_why;          /* of the last of them */
+    bool reads;                /* the class, which this node has, declares the method as a read */
     unsigned tries;
     unsigned timeouts;     /* attempts that got no answer in time */
     unsigned lives_lost;   /* lives of nodes that ended while an attempt was with them */
@@ -63,6 +65,8 @@ struct actor_call *call_start(struct actors *a, const struct call_ask *ask, acto
 void call_abandon(struct actor_call *call);
 
 /* From the finder. */
+/* A call that only reads, of an actor that is placed nowhere and never was: it is read here. */
+void call_found_nothing(struct actor_call *call);
 void call_found(struct actor_call *call, const struct placement *placement);
 void call_not_found(struct actor_call *call, int status, const char *why);
 

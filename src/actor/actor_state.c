@@ -11,9 +11,16 @@ struct state_entry {
     struct map_node node;
     struct list touched_link;
     struct list unsaved_link;
+    struct list based_link;
     bool present; /* false: deleted, but the store still has it or the message may be taken back */
     bool unsaved;
     bool touched;
+    bool aside; /* touched by the open turn, which waits: `old` is its own */
+    /* As it is committed, when it differs from that or may. */
+    bool based;
+    bool base_present;
+    uint8_t *base;
+    size_t base_len;
     /* As before the message, when touched. */
     bool old_present;
     bool old_unsaved;
@@ -32,6 +39,7 @@ void actor_state_init(struct actor_state *s, struct mem mem)
     list_init(&s->touched);
     list_init(&s->aside);
     list_init(&s->unsaved);
+    list_init(&s->based);
 }
 
 static void entry_free(struct actor_state *s, struct state_entry *e)
@@ -39,6 +47,8 @@ static void entry_free(struct actor_state *s, struct state_entry *e)
     map_remove(&s->entries, &e->node);
     list_remove(&e->touched_link);
     list_remove(&e->unsaved_link);
+    list_remove(&e->based_link);
+    mem_free(s->mem, e->base);
     mem_free(s->mem, e->value);
     mem_free(s->mem, e->old_value);
     mem_free(s->mem, e);
@@ -67,6 +77,7 @@ static struct state_entry *entry_new(struct actor_state *s, struct bytes key)
     memcpy(e->key, key.data, key.len);
     list_init(&e->touched_link);
     list_init(&e->unsaved_link);
+    list_init(&e->based_link);
     CHECK(!map_insert(&s->entries, &e->node, bytes_of(e->key, e->key_len)));
     return e;
 }
@@ -118,13 +129,30 @@ int actor_state_load(struct actor_state *s, struct bytes key, struct bytes value
     return 0;
 }
 
-bool actor_state_get(const struct actor_state *s, struct bytes key, struct bytes *value)
+/* The entry's value in that view; false: there is none. */
+static bool shown(const struct state_entry *e, enum state_view view, struct bytes *value)
+{
+    if (view == STATE_COMMITTED && e->based) {
+        *value = bytes_of(e->base, e->base_len);
+        return e->base_present;
+    }
+    if (view == STATE_COMMITTED && e->touched && !e->aside) {
+        *value = bytes_of(e->old_value, e->old_value_len);
+        return e->old_present;
+    }
+    *value = bytes_of(e->value, e->value_len);
+    return e->present;
+}
+
+bool actor_state_get(const struct actor_state *s, enum state_view view, struct bytes key,
+                     struct bytes *value)
 {
     const struct state_entry *e = find(s, key);
+    struct bytes v;
 
-    if (!e || !e->present)
+    if (!e || !shown(e, view, &v))
         return false;
-    *value = bytes_of(e->value, e->value_len);
+    *value = v;
     return true;
 }
 
@@ -183,7 +211,8 @@ void actor_state_why(const struct actor_state *s, struct bytes key, struct bytes
     else if (s->unsaved_count >= KELPIE_STATE_CHANGES_MAX)
         (void)snprintf(out, size, "more than %d keys of the state would change at once",
                        KELPIE_STATE_CHANGES_MAX);
-    else if (s->keys >= KELPIE_STATE_KEYS_MAX && !actor_state_get(s, key, &value))
+    else if (s->keys >= KELPIE_STATE_KEYS_MAX &&
+             !actor_state_get(s, STATE_AS_IT_WILL_BE, key, &value))
         (void)snprintf(out, size, "the state would have more than %d keys", KELPIE_STATE_KEYS_MAX);
     else
         (void)snprintf(out, size, "the state would have more than %u bytes",
@@ -220,20 +249,27 @@ int actor_state_delete(struct actor_state *s, struct bytes key)
     return 0;
 }
 
-bool actor_state_next(const struct actor_state *s, struct bytes after, struct bytes *key,
-                      struct bytes *value)
+bool actor_state_next(const struct actor_state *s, enum state_view view, struct bytes after,
+                      struct bytes *key, struct bytes *value)
 {
     struct map_node *n = after.len ? map_after(&s->entries, after) : map_first(&s->entries);
 
     for (; n; n = map_next(n)) {
         const struct state_entry *e = MAP_ENTRY(n, const struct state_entry, node);
-        if (e->present) {
+        struct bytes v;
+        if (shown(e, view, &v)) {
             *key = bytes_of(e->key, e->key_len);
-            *value = bytes_of(e->value, e->value_len);
+            *value = v;
             return true;
         }
     }
     return false;
+}
+
+/* Neither the store nor the callback that runs knows it. */
+static bool is_nothing(const struct state_entry *e)
+{
+    return !e->present && !e->unsaved && !e->touched && !(e->based && e->base_present);
 }
 
 bool actor_state_touched(const struct actor_state *s)
@@ -256,23 +292,58 @@ void actor_state_rollback(struct actor_state *s)
         e->touched = false;
         set_unsaved(s, e, e->old_unsaved);
         count_in(s, e);
-        if (!e->present && !e->unsaved)
+        if (is_nothing(e))
             entry_free(s, e);
+    }
+    s->touched_count = 0;
+}
+
+static void drop_base(struct state_entry *e, struct mem mem)
+{
+    mem_free(mem, e->base);
+    e->base = NULL;
+    e->base_len = 0;
+    e->based = e->base_present = false;
+    list_remove(&e->based_link);
+}
+
+/* `base`: owned by it from now on. */
+static void set_base(struct actor_state *s, struct state_entry *e, bool present, uint8_t *base,
+                     size_t len)
+{
+    if (!e->based)
+        list_append(&s->based, &e->based_link);
+    mem_free(s->mem, e->base);
+    e->based = true;
+    e->base_present = present;
+    e->base = base;
+    e->base_len = len;
+}
+
+static void keep(struct actor_state *s, bool differs)
+{
+    struct list *l;
+
+    while ((l = list_pop(&s->touched))) {
+        struct state_entry *e = LIST_ENTRY(l, struct state_entry, touched_link);
+        if (differs && !e->based)
+            set_base(s, e, e->old_present, e->old_value, e->old_value_len);
+        else
+            mem_free(s->mem, e->old_value);
+        e->old_value = NULL;
+        e->touched = false;
     }
     s->touched_count = 0;
 }
 
 void actor_state_keep(struct actor_state *s)
 {
-    struct list *l;
+    keep(s, true);
+}
 
-    while ((l = list_pop(&s->touched))) {
-        struct state_entry *e = LIST_ENTRY(l, struct state_entry, touched_link);
-        mem_free(s->mem, e->old_value);
-        e->old_value = NULL;
-        e->touched = false;
-    }
-    s->touched_count = 0;
+void actor_state_begin(struct actor_state *s)
+{
+    keep(s, false);
 }
 
 /* The value before the turn and its own change places. */
@@ -299,6 +370,7 @@ void actor_state_lay_aside(struct actor_state *s)
     while ((l = list_pop(&s->touched))) {
         struct state_entry *e = LIST_ENTRY(l, struct state_entry, touched_link);
         exchange(s, e);
+        e->aside = true;
         set_unsaved(s, e, e->old_unsaved);
         list_append(&s->aside, l);
     }
@@ -313,6 +385,7 @@ void actor_state_take_up(struct actor_state *s)
     while ((l = list_pop(&s->aside))) {
         struct state_entry *e = LIST_ENTRY(l, struct state_entry, touched_link);
         exchange(s, e);
+        e->aside = false;
         e->old_unsaved = e->unsaved; /* it may have been committed meanwhile */
         set_unsaved(s, e, true);
         list_append(&s->touched, l);
@@ -388,8 +461,36 @@ size_t actor_state_take(struct actor_state *s, struct state_write **block, bool 
     while (!list_empty(&s->unsaved)) {
         struct state_entry *e = LIST_ENTRY(s->unsaved.next, struct state_entry, unsaved_link);
         set_unsaved(s, e, false);
-        if (!e->present && !e->touched)
+        if (is_nothing(e))
             entry_free(s, e);
     }
     return count;
+}
+
+/* It is committed with that value. */
+static void rebase(struct actor_state *s, struct state_entry *e, bool present, struct bytes value)
+{
+    if (e->unsaved || e->touched) {
+        set_base(s, e, present, present ? mem_dup(s->mem, value.data, value.len) : NULL, value.len);
+        return;
+    }
+    if (e->based)
+        drop_base(e, s->mem);
+    if (is_nothing(e))
+        entry_free(s, e);
+}
+
+void actor_state_committed(struct actor_state *s, const struct state_write *writes, size_t count,
+                           bool whole)
+{
+    if (whole)
+        LIST_FOREACH_SAFE(l, tmp, &s->based)
+        {
+            rebase(s, LIST_ENTRY(l, struct state_entry, based_link), false, bytes_of(NULL, 0));
+        }
+    for (size_t i = 0; i < count; i++) {
+        struct state_entry *e = find(s, writes[i].key);
+        if (e)
+            rebase(s, e, writes[i].present, writes[i].value);
+    }
 }

@@ -12,6 +12,7 @@ static void classes_take(struct actors *a, const struct kelpie_class *const *cla
         /* What this program does not know is left out, what the class does not know is 0. */
         memcpy(class, given, given->size < sizeof *class ? given->size : sizeof *class);
         CHECK(class->receive && class->remember_ms <= REMEMBER_MS_MAX);
+        class->size = sizeof *class;
         CHECK(!actors_class(a, class->type));
         list_init(&a->idle[a->class_count]);
         a->classes[a->class_count++] = class;

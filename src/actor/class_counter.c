@@ -86,10 +86,14 @@ static int receive(struct kelpie_actor *actor, const struct kelpie_message *m)
     return fail(actor, KELPIE_E_UNKNOWN_METHOD, "a counter has the methods add and get");
 }
 
+static const struct kelpie_method methods[] = {{.name = "get", .flags = KELPIE_METHOD_READ},
+                                               {.name = NULL}};
+
 const struct kelpie_class kelpie_class_counter = {
     .abi = KELPIE_ABI_VERSION,
     .size = sizeof(struct kelpie_class),
     .type = "counter",
     .placement = KELPIE_PLACE_LEAST_LOADED,
     .receive = receive,
+    .methods = methods,
 };

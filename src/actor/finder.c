@@ -15,7 +15,8 @@ struct finder {
     struct actor_name name;
     struct excluded excluded; /* targets that cannot host it */
     bool some_gone;           /* of them, some were not Active */
-    bool some_full;           /* or had no room */
+    int excluded_why;         /* others had no room, or an older class: 0, or which of both */
+    bool looks;               /* it is only looked for: all that wait only read */
     bool some_without_class;
     struct place_op op;
 };
@@ -45,7 +46,6 @@ static bool choose_target(struct finder *f)
     in.silent = NULL; /* better one that may be dead than none */
     if (!m && f->excluded.count < EXCLUDED_MAX)
         m = policy_choose(&in);
-    memset(f->op.target, 0, sizeof f->op.target);
     if (m)
         memcpy(f->op.target, m->node_id, sizeof f->op.target);
     return m != NULL;
@@ -70,14 +70,45 @@ static void finish(struct finder *f, int status, const char *why)
     mem_free(a->env->mem, f);
 }
 
+static bool only_reads(const struct finder *f)
+{
+    LIST_FOREACH(l, &f->waiters)
+    {
+        if (!LIST_ENTRY(l, const struct actor_call, wait_link)->reads)
+            return false;
+    }
+    return f->excluded.count == 0;
+}
+
+/* It was only looked for, and is placed nowhere. Who reads what never was is told so, and no row is
+ * made for it. */
+static void looked(struct finder *f)
+{
+    struct actors *a = f->actors;
+    struct list *l;
+
+    f->looks = false;
+    if (f->op.result.record.generation > 0 || !only_reads(f)) {
+        find(f);
+        return;
+    }
+    map_remove(&a->finders, &f->node);
+    while ((l = list_pop(&f->waiters))) {
+        struct actor_call *call = LIST_ENTRY(l, struct actor_call, wait_link);
+        call->finder = NULL;
+        call_found_nothing(call);
+    }
+    mem_free(a->env->mem, f);
+}
+
 /* Nobody could be chosen, and the actor is placed nowhere. */
 static void finish_nowhere(struct finder *f)
 {
     char why[CALL_REASON_SIZE];
 
     SOMETIMES("found-nobody-to-place-on");
-    if (f->some_full) {
-        finish(f, KELPIE_E_NODE_FULL, kelpie_error_text(KELPIE_E_NODE_FULL));
+    if (f->excluded_why) {
+        finish(f, f->excluded_why, kelpie_error_text(f->excluded_why));
     } else if (f->some_without_class && !f->some_gone) {
         (void)snprintf(why, sizeof why, "no active node hosts actors of type %s", f->op.type);
         finish(f, KELPIE_E_UNKNOWN_TYPE, why);
@@ -104,7 +135,10 @@ static void on_placed(struct place_op *op, int status)
         finish(f, 0, "");
         return;
     case KELPIE_E_NOT_FOUND:
-        finish_nowhere(f);
+        if (f->looks)
+            looked(f);
+        else
+            finish_nowhere(f);
         return;
     case KELPIE_E_REFUSED:
         excluded_add(&f->excluded, op->target);
@@ -126,7 +160,9 @@ static void on_placed(struct place_op *op, int status)
 /* One try: on the chosen target; with none left, a look at where it is. */
 static void find(struct finder *f)
 {
-    (void)choose_target(f);
+    memset(f->op.target, 0, sizeof f->op.target);
+    if (!f->looks)
+        (void)choose_target(f);
     f->op.done = on_placed;
     f->op.arg = f;
     f->op.give_up_ns = FIND_GIVE_UP_NS;
@@ -149,7 +185,7 @@ void finder_want(struct actors *a, struct actor_call *call)
         memcpy(f->op.id, call->id, sizeof f->op.id);
         if (call->excluded) {
             f->excluded = *call->excluded;
-            f->some_full = true;
+            f->excluded_why = call->excluded_why;
         }
         CHECK(!map_insert(&a->finders, &f->node, actor_name_bytes(&f->name)));
     }
@@ -157,8 +193,10 @@ void finder_want(struct actors *a, struct actor_call *call)
         SOMETIMES("calls-share-a-search");
     call->finder = f;
     list_append(&f->waiters, &call->wait_link);
-    if (fresh)
+    if (fresh) {
+        f->looks = only_reads(f);
         find(f);
+    }
 }
 
 void finder_leave(struct actor_call *call)

@@ -27,11 +27,13 @@ bool gate_open(const struct kelpie_actor *act)
 
 void gate_go_on(struct kelpie_actor *act)
 {
-    if (act->open)
+    if (act->open) {
         open_turn_go_on(act);
-    else if (act->state == ACT_IDLE)
+        if (read_ready(act))
+            act_run_later(act);
+    } else if (act->state == ACT_IDLE)
         act_go_on(act);
-    else if (act->state == ACT_COMMITTING && !list_empty(&act->mailbox))
+    else if (act->state == ACT_COMMITTING && act->mailbox_count > 0)
         act_run_later(act);
 }
 
@@ -153,7 +155,8 @@ static void commit_start(struct kelpie_actor *act)
 void gate_turn_done(struct kelpie_actor *act, struct invocation *inv)
 {
     act->actors->stats.turns++;
-    if (!inv->wrote && MUTANT("unchangedearly")) {
+    if ((!inv->wrote && MUTANT("unchangedearly")) ||
+        (inv->status == KELPIE_E_DOMAIN && MUTANT("domainearly"))) {
         answer(act, inv);
         return;
     }
@@ -191,6 +194,7 @@ static void remember_all(struct kelpie_actor *act, const struct act_op *op)
 static void committed(struct kelpie_actor *act, const struct act_op *op)
 {
     struct actors *a = act->actors;
+    const struct commit_args *args = &op->args.commit;
     struct list landed, *l;
 
     a->stats.commits++;
@@ -207,6 +211,7 @@ static void committed(struct kelpie_actor *act, const struct act_op *op)
         list_append(&landed, l);
     act->flying_count = 0;
     act->alone -= act->alone > 0;
+    actor_state_committed(&act->values, args->writes, args->write_count, args->whole);
     act_set_state(act, ACT_IDLE);
     if (act->pending_wrote)
         commit_start(act);

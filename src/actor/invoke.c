@@ -99,7 +99,10 @@ static int call_receive(struct kelpie_actor *act, struct invocation *inv)
         .request_id = inv->request_id,
         .body = inv->body,
         .body_len = inv->body_len,
+        .flags = inv->flags,
     };
+    if (inv->deadline_ns > began_ns)
+        inv->message.remaining_ms = (uint32_t)((inv->deadline_ns - began_ns) / NS_PER_MS);
     act_callback_begins(act);
     act->in_receive = true;
     status = act->class->receive(act, &inv->message);
@@ -133,6 +136,31 @@ static int handler_error(const struct invocation *inv, int status)
         return status;
     default:
         return KELPIE_E_HANDLER_FAILED;
+    }
+}
+
+bool act_call_class(struct kelpie_actor *act, struct invocation *inv)
+{
+    buf_clear(&inv->reply);
+    inv->failed = false;
+    act->current = inv;
+    inv->status = call_receive(act, inv);
+    /* A handler may have run for long: nothing leaves before the lease was looked at. */
+    return MUTANT("slowlapse") || act_may_go_on(act);
+}
+
+void act_take_status(struct kelpie_actor *act, struct invocation *inv)
+{
+    int status = inv->status;
+
+    if (inv->failed) {
+        SOMETIMES("domain-error");
+        inv->status = KELPIE_E_DOMAIN;
+    } else if (status) {
+        SOMETIMES("handler-failed");
+        inv->status = handler_error(inv, status);
+        if (inv->reply.len == 0)
+            buf_append_bytes(&inv->reply, bytes_of_str(act_error_text(act, status, inv->status)));
     }
 }
 
@@ -176,11 +204,7 @@ void act_invoke(struct kelpie_actor *act, struct invocation *inv)
     }
     if (refuse(act, inv))
         return;
-    buf_clear(&inv->reply);
-    act->current = inv;
-    inv->status = call_receive(act, inv);
-    /* A handler may have run for long: nothing leaves before the lease was looked at. */
-    if (!MUTANT("slowlapse") && !act_may_go_on(act))
+    if (!act_call_class(act, inv))
         return;
     if (inv->status == KELPIE_PENDING && open_turn_stays(act))
         return;
@@ -191,16 +215,12 @@ void act_turn_ends(struct kelpie_actor *act, struct invocation *inv)
 {
     act->current = NULL;
     open_turn_end(act);
-    if (inv->status) {
-        SOMETIMES("handler-failed");
-        if (!MUTANT("keepfailed"))
-            actor_state_rollback(&act->values);
-        if (inv->reply.len == 0)
-            buf_append_bytes(&inv->reply, bytes_of_str(act_error_text(
-                                              act, inv->status, handler_error(inv, inv->status))));
-        inv->status = handler_error(inv, inv->status);
-    }
-    inv->wrote = inv->status == 0 && actor_state_touched(&act->values);
+    act_take_status(act, inv);
+    if (inv->status && !MUTANT("keepfailed"))
+        actor_state_rollback(&act->values);
+    /* A domain error is an answer for good: it is committed, and remembered, like a reply. */
+    inv->wrote = (inv->status == 0 && actor_state_touched(&act->values)) ||
+                 (inv->status == KELPIE_E_DOMAIN && !MUTANT("domainforgotten"));
     actor_state_keep(&act->values);
     gate_turn_done(act, inv);
 }

@@ -82,6 +82,7 @@ static int load_all(struct kelpie_actor *act, const struct load_args *args, cons
     act->memory.ids_max = act->actors->remembered_max;
     remember_begin(&act->memory, args->has_head ? &args->head : NULL, class_window_ms(act->class),
                    env_now_ns(act->actors->env));
+    act->was_written = args->has_head || args->has_slots;
     error = load_rows(act, rule_rows(txn, LOAD_READ_STATE), text, size);
     if (!error)
         error = check_sums(act, args, text, size);
@@ -92,16 +93,38 @@ static int load_all(struct kelpie_actor *act, const struct load_args *args, cons
     return error;
 }
 
-/* The state is there: the class's callback, then the messages that wait. */
+/* An older version of the class wrote what was loaded. */
+static bool is_of_older(const struct kelpie_actor *act)
+{
+    return act->was_written && act->memory.head.class_version < act->class->version;
+}
+
+/* `upgrade` if the state is of an older version, then `activate`. */
+static int begin(struct kelpie_actor *act)
+{
+    uint32_t from = act->memory.head.class_version;
+    int error = 0;
+
+    act_callback_begins(act);
+    if (is_of_older(act) && act->class->upgrade) {
+        SOMETIMES("state-upgraded");
+        error = act->class->upgrade(act, from);
+    }
+    if (!error && act->class->activate)
+        error = act->class->activate(act);
+    return error;
+}
+
+/* The state is there: the class's callbacks, then the messages that wait. */
 void act_activate(struct kelpie_actor *act)
 {
     struct actors *a = act->actors;
-    int error = 0;
+    int error;
 
     CHECK(act->state == ACT_LOADING && act->loaded);
     if (!act_may_go_on(act))
         return;
-    if (a->drain.on && !act->taken_back) {
+    if (a->drain.on && !act->taken_back && !act->nothing) {
         SOMETIMES("loaded-into-a-drain");
         act_set_state(act, ACT_STOPPING);
         act_free_memory(act);
@@ -109,9 +132,7 @@ void act_activate(struct kelpie_actor *act)
         return;
     }
     CHECK(!act->current);
-    act_callback_begins(act);
-    if (act->class->activate)
-        error = act->class->activate(act);
+    error = begin(act);
     if (error) {
         SOMETIMES("activate-failed");
         log_warn(&a->env->log, "actor_activate_failed", "%s error=%s", ACT_FIELDS(act),
@@ -121,12 +142,30 @@ void act_activate(struct kelpie_actor *act)
         return;
     }
     if (!MUTANT("dropactivate"))
-        actor_state_keep(&act->values);
+        actor_state_begin(&act->values);
+    if (act->nothing) {
+        act_read_nothing(act);
+        return;
+    }
     act_set_state(act, ACT_IDLE);
     act->has_run = true;
     act_count_memory(act);
     a->stats.activated++;
     act_go_on(act);
+}
+
+/* Its state is of a newer version of the class: another node must have it. The placement is released,
+ * and whoever waits looks for one that does. */
+static void leave_to_newer(struct kelpie_actor *act, const struct placement_record *placement)
+{
+    SOMETIMES("state-of-a-newer-class");
+    log_warn(&act->actors->env->log, "actor_class_older", "%s stored=%u here=%u", ACT_FIELDS(act),
+             act->memory.head.class_version, act->class->version);
+    act->generation = placement->generation;
+    act->stop_answer = KELPIE_E_CLASS_OLDER;
+    act_set_state(act, ACT_STOPPING);
+    act_free_memory(act);
+    act_stop_placement(act, STOP_RELEASE);
 }
 
 static void load_failed(struct kelpie_actor *act, const struct load_args *args, int status,
@@ -135,6 +174,12 @@ static void load_failed(struct kelpie_actor *act, const struct load_args *args, 
     struct actors *a = act->actors;
     struct placement hint = {.record = args->placement};
 
+    if (status == KELPIE_E_REFUSED && reads_of_nothing(act, args)) {
+        remember_begin(&act->memory, NULL, class_window_ms(act->class), env_now_ns(a->env));
+        act->nothing = act->loaded = true;
+        act_run_later(act);
+        return;
+    }
     if (status == KELPIE_E_REFUSED) {
         act_drop(act, KELPIE_E_NOT_HERE, &hint, "");
         return;
@@ -164,6 +209,8 @@ static void on_loaded(struct txn *txn, int status)
         status = load_all(act, &op->args.load, txn, why, sizeof why);
     if (status) {
         load_failed(act, &op->args.load, status, why);
+    } else if (act->memory.head.class_version > act->class->version && !MUTANT("newerstate")) {
+        leave_to_newer(act, &op->args.load.placement);
     } else if (act_may_go_on(act)) {
         act->generation = op->args.load.placement.generation;
         act->loaded = true;

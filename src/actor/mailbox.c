@@ -5,6 +5,7 @@
 
 void mailbox_take_all(struct kelpie_actor *act, struct list *out)
 {
+    struct invocation *open;
     struct list *l;
 
     while ((l = list_pop(&act->flying)))
@@ -14,14 +15,17 @@ void mailbox_take_all(struct kelpie_actor *act, struct list *out)
     act->flying_count = act->pending_count = 0;
     act->pending_reply_bytes = act->pending_waiting_bytes = 0;
     act->pending_wrote = false;
-    if (act->open)
-        list_append(out, &open_turn_drop(act)->link);
-    else if (act->current)
+    open = act->open ? open_turn_drop(act) : NULL;
+    if (open)
+        list_append(out, &open->link);
+    if (act->current && act->current != open)
         list_append(out, &act->current->link);
     act->current = NULL;
     while ((l = list_pop(&act->mailbox)))
         if (!MUTANT("dropmail"))
             list_append(out, l);
+    while ((l = list_pop(&act->reads)))
+        list_append(out, l);
     act->mailbox_count = 0;
 }
 
@@ -62,11 +66,15 @@ static struct invocation *find_request(const struct kelpie_actor *act, struct uu
 static bool enqueue(struct kelpie_actor *act, struct invocation *inv)
 {
     struct actors *a = act->actors;
-    struct invocation *first = find_request(act, inv->hash);
+    struct invocation *first;
     /* The one whose turn is next waits for the run queue, not for another message. */
     bool next = gate_open(act) && !act->current;
     bool full = act->mailbox_count >= a->mailbox_max + (next ? 1 : 0);
 
+    inv->flags = class_method_flags(act->class, inv->method);
+    if (inv->flags & KELPIE_METHOD_READ)
+        return read_enqueue(act, inv);
+    first = find_request(act, inv->hash);
     if (first && !uuid_equal(first->fingerprint, inv->fingerprint) && !MUTANT("nofingerprint")) {
         SOMETIMES("request-id-reused-in-the-mailbox");
         invocation_answer_text(a, inv, KELPIE_E_REQUEST_ID_REUSED,
@@ -238,9 +246,11 @@ void act_run(struct kelpie_actor *act)
     list_remove(&act->run_link);
     if (act->open)
         open_turn_run(act);
-    while (gate_open(act) && !(a->drain.on && !act->taken_back)) {
-        if (list_empty(&act->mailbox)) {
-            if (act->state == ACT_IDLE)
+    while ((act->state == ACT_IDLE || act->state == ACT_COMMITTING) &&
+           !(a->drain.on && !act->taken_back)) {
+        bool turn = gate_open(act) && !list_empty(&act->mailbox), read = read_ready(act);
+        if (!turn && !read) {
+            if (act->mailbox_count == 0 && act->state == ACT_IDLE && !act->open)
                 idle_begin(act);
             break;
         }
@@ -250,7 +260,8 @@ void act_run(struct kelpie_actor *act)
             break;
         }
         messages++;
-        if (!run_one(act))
+        /* One of each, while there are both: neither kind keeps the other waiting. */
+        if (!(read && (!turn || messages % 2) ? read_run(act) : run_one(act)))
             break;
     }
     if (act->state == ACT_IDLE && a->drain.on && !act->open && !act->taken_back &&

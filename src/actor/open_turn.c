@@ -388,6 +388,16 @@ static void note_why(struct actors *a, const struct nested_call *c)
     a->why[len] = '\0';
 }
 
+/* It ends with the domain error that a call was answered with. */
+static void pass_on(struct open_turn *t, const struct nested_call *c)
+{
+    if (!t->finished || t->status != KELPIE_E_DOMAIN || c->status != KELPIE_E_DOMAIN ||
+        t->inv->failed || t->inv->reply.len > 0)
+        return;
+    t->inv->failed = true;
+    buf_append_bytes(&t->inv->reply, buf_bytes(&c->reply));
+}
+
 /* One callback. */
 static void run_answer(struct kelpie_actor *act, struct nested_call *c)
 {
@@ -403,6 +413,7 @@ static void run_answer(struct kelpie_actor *act, struct nested_call *c)
     act->in_receive = t->in_callback = true;
     c->answered(act, c->arg, c->status, c->reply.data, c->reply.len);
     act->in_receive = t->in_callback = false;
+    pass_on(t, c);
     nested_free(c);
     if (!MUTANT("slowlapse") && !act_may_go_on(act))
         return;

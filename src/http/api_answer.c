@@ -1,4 +1,5 @@
 /* Answers: JSON, text, errors. */
+#include "actor/domain_error.h"
 #include "base/utf8.h"
 #include "http/api_internal.h"
 
@@ -36,13 +37,33 @@ void api_reply_json(struct api *api, const struct api_request *req, int status, 
     buf_deinit(&out);
 }
 
-void api_reply_error(struct api *api, const struct api_request *req, int error, const char *why)
+static json_t *error_body(int error, const char *why)
 {
     json_t *body = json_object();
     api_set_text(body, "error", kelpie_error_name(error));
     api_set_text(body, "message", why && why[0] ? why : kelpie_error_text(error));
     api_set_bool(body, "retry", kelpie_error_retry(error) != 0);
     api_set_text(body, "applied", kelpie_applied_name(kelpie_error_applied(error)));
+    return body;
+}
+
+void api_reply_domain_error(struct api *api, const struct api_request *req, struct bytes error)
+{
+    struct domain_error e;
+    if (!domain_error_decode(error, &e)) {
+        api_reply_error(api, req, KELPIE_E_STORE_CORRUPT, "the actor's domain error is none");
+        return;
+    }
+    json_t *body = error_body(KELPIE_E_DOMAIN, e.text);
+    api_set_text(body, "code", e.code);
+    req->ops->set_header(req->ex, "Kelpie-Error", kelpie_error_name(KELPIE_E_DOMAIN));
+    req->ops->set_header(req->ex, "Kelpie-Error-Code", e.code);
+    api_reply_json(api, req, kelpie_error_http(KELPIE_E_DOMAIN), body);
+}
+
+void api_reply_error(struct api *api, const struct api_request *req, int error, const char *why)
+{
+    json_t *body = error_body(error, why);
     req->ops->set_header(req->ex, "Kelpie-Error", kelpie_error_name(error));
     if (error == KELPIE_E_LIMIT)
         req->ops->set_header(req->ex, "Retry-After", API_RETRY_AFTER_S);

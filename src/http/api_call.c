@@ -19,6 +19,8 @@ static void on_called(void *arg, int status, struct bytes reply)
         api_reply(api, req, 200,
                   utf8_valid(reply) ? "text/plain; charset=utf-8" : "application/octet-stream",
                   reply);
+    } else if (status == KELPIE_E_DOMAIN) {
+        api_reply_domain_error(api, req, reply);
     } else {
         char why[API_WHY_SIZE];
         (void)snprintf(why, sizeof(why), "%.*s", (int)(reply.len < 400 ? reply.len : 400),

@@ -53,6 +53,8 @@ void api_reply(struct api *api, const struct api_request *req, int status, const
 void api_reply_json(struct api *api, const struct api_request *req, int status, json_t *json);
 /* An error of the table; `why` NULL or "": its own sentence. */
 void api_reply_error(struct api *api, const struct api_request *req, int error, const char *why);
+/* A domain error, as the actor's class gave it. */
+void api_reply_domain_error(struct api *api, const struct api_request *req, struct bytes error);
 /* A string; what is not UTF-8 becomes '?'. NULL: null. */
 json_t *api_string(const char *s);
 json_t *api_uuid(struct uuid u);

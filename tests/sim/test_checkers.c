@@ -607,7 +607,7 @@ static void what_timed_out_was_not_applied(void **state)
         history_asked(&f.r.w, &add);
         history_asked(&f.r.w, &add);
         for (unsigned i = 0; i < refused; i++)
-            history_refused(&add);
+            history_refused(&add, false);
         history_asked(&f.r.w, &get);
         get.value = 2;
         history_answered(&f.r.w, &get);

@@ -25,7 +25,7 @@ static int del(struct actor_state *s, const char *key)
 static bool is(struct actor_state *s, const char *key, const char *value)
 {
     struct bytes v;
-    bool there = actor_state_get(s, bytes_of_str(key), &v);
+    bool there = actor_state_get(s, STATE_AS_IT_WILL_BE, bytes_of_str(key), &v);
 
     return value ? there && bytes_equal(v, bytes_of_str(value)) : !there;
 }
@@ -36,8 +36,17 @@ static void saved(struct actor_state *s)
     struct state_write *w;
     bool whole;
 
-    (void)actor_state_take(s, &w, &whole);
+    size_t count = actor_state_take(s, &w, &whole);
+    actor_state_committed(s, w, count, whole);
     mem_free(s->mem, w);
+}
+
+static bool is_committed(struct actor_state *s, const char *key, const char *value)
+{
+    struct bytes v;
+    bool there = actor_state_get(s, STATE_COMMITTED, bytes_of_str(key), &v);
+
+    return value ? there && bytes_equal(v, bytes_of_str(value)) : !there;
 }
 
 static void test_rollback_and_commit(void **state)
@@ -66,8 +75,12 @@ static void test_rollback_and_commit(void **state)
     assert_int_equal(actor_state_take(&s, &writes, &whole), 2);
     assert_true(!whole && bytes_equal(writes[0].key, bytes_of_str("a")) && !writes[0].present);
     assert_true(bytes_equal(writes[1].value, bytes_of_str("9")) && writes[1].present);
-    mem_free(s.mem, writes);
     assert_true(is(&s, "a", NULL) && is(&s, "c", "9") && s.unsaved_count == 0);
+    /* Who reads is shown what is committed, until this is. */
+    assert_true(is_committed(&s, "a", "1") && is_committed(&s, "c", NULL));
+    actor_state_committed(&s, writes, 2, whole);
+    mem_free(s.mem, writes);
+    assert_true(is_committed(&s, "a", NULL) && is_committed(&s, "c", "9"));
     assert_int_equal(s.entries.count, 1);
     actor_state_deinit(&s);
     assert_int_equal(mem.held, 0);
@@ -82,8 +95,9 @@ static void test_kept_changes_survive_a_failed_message(void **state)
     (void)state;
     actor_state_init(&s, test_mem(&mem));
     assert_int_equal(put(&s, "a", "init"), 0);
-    actor_state_keep(&s);
+    actor_state_begin(&s);
     assert_false(actor_state_touched(&s));
+    assert_true(is_committed(&s, "a", "init"));
     assert_int_equal(put(&s, "a", "message"), 0);
     assert_int_equal(del(&s, "a"), 0);
     actor_state_rollback(&s);
@@ -104,7 +118,7 @@ static void test_a_value_may_be_put_under_its_own_key(void **state)
     (void)state;
     actor_state_init(&s, test_mem(&mem));
     assert_int_equal(put(&s, "a", "abcdef"), 0);
-    assert_true(actor_state_get(&s, bytes_of_str("a"), &v));
+    assert_true(actor_state_get(&s, STATE_AS_IT_WILL_BE, bytes_of_str("a"), &v));
     assert_int_equal(actor_state_put(&s, bytes_of_str("a"), bytes_of(v.data + 2, 2)), 0);
     assert_true(is(&s, "a", "cd"));
     actor_state_deinit(&s);
@@ -168,61 +182,90 @@ static void test_bounds(void **state)
 #define MODEL_KEYS 12
 
 struct model {
-    int now[MODEL_KEYS];   /* -1: not there */
-    int saved[MODEL_KEYS]; /* before the message */
+    int now[MODEL_KEYS];        /* -1: not there */
+    int kept[MODEL_KEYS];       /* before the message */
+    int flying[MODEL_KEYS];     /* as the commit in flight has it */
+    int committed[MODEL_KEYS];  /* as the store has it */
+    struct state_write *writes; /* in flight; NULL: nothing is */
+    size_t count;
+    bool whole;
 };
 
-static void check(struct actor_state *s, const struct model *m)
+static void check_view(struct actor_state *s, enum state_view view, const int *values)
 {
     struct bytes key = bytes_of(NULL, 0), value;
-    size_t keys = 0;
 
     for (int i = 0; i < MODEL_KEYS; i++) {
         char name[2] = {(char)('a' + i), 0}, text[16];
-        (void)snprintf(text, sizeof text, "%d", m->now[i]);
-        assert_true(is(s, name, m->now[i] < 0 ? NULL : text));
-        if (m->now[i] < 0)
+        bool there = actor_state_get(s, view, bytes_of_str(name), &value);
+        assert_int_equal(there, values[i] >= 0);
+        if (values[i] < 0)
             continue;
-        keys++;
-        assert_true(actor_state_next(s, key, &key, &value));
+        (void)snprintf(text, sizeof text, "%d", values[i]);
+        assert_true(bytes_equal(value, bytes_of_str(text)));
+        assert_true(actor_state_next(s, view, key, &key, &value));
         assert_true(bytes_equal(key, bytes_of_str(name)));
         assert_true(bytes_equal(value, bytes_of_str(text)));
     }
-    assert_false(actor_state_next(s, key, &key, &value) && keys > 0);
+    assert_false(actor_state_next(s, view, key, &key, &value) && key.len == 0);
+}
+
+static void check(struct actor_state *s, const struct model *m)
+{
+    size_t keys = 0;
+
+    check_view(s, STATE_AS_IT_WILL_BE, m->now);
+    check_view(s, STATE_COMMITTED, m->committed);
+    for (int i = 0; i < MODEL_KEYS; i++)
+        keys += m->now[i] >= 0;
     assert_int_equal(s->keys, keys);
+}
+
+/* A commit begins, between two messages, or lands, also while one runs. */
+static void commit_step(struct actor_state *s, struct model *m)
+{
+    if (m->writes) {
+        actor_state_committed(s, m->writes, m->count, m->whole);
+        mem_free(s->mem, m->writes);
+        m->writes = NULL;
+        memcpy(m->committed, m->flying, sizeof m->committed);
+    } else if (!actor_state_touched(s)) {
+        m->count = actor_state_take(s, &m->writes, &m->whole);
+        memcpy(m->flying, m->now, sizeof m->flying);
+    }
 }
 
 static void test_random_steps(void **state)
 {
     struct test_mem mem = {0};
     struct actor_state s;
-    struct model m;
+    struct model m = {.writes = NULL};
     struct rng rng;
 
     (void)state;
     rng_seed(&rng, 7, 1);
     actor_state_init(&s, test_mem(&mem));
     for (int i = 0; i < MODEL_KEYS; i++)
-        m.now[i] = m.saved[i] = -1;
+        m.now[i] = m.kept[i] = m.committed[i] = -1;
     for (int step = 0; step < 20000; step++) {
         int i = (int)rng_below(&rng, MODEL_KEYS);
         char name[2] = {(char)('a' + i), 0}, text[16];
-        switch (rng_below(&rng, 8)) {
+        switch (rng_below(&rng, 9)) {
         case 0:
             actor_state_rollback(&s);
-            memcpy(m.now, m.saved, sizeof m.now);
+            memcpy(m.now, m.kept, sizeof m.now);
             break;
         case 1:
-            if (rng_chance(&rng, 1, 2))
-                saved(&s);
-            else
-                actor_state_keep(&s);
-            memcpy(m.saved, m.now, sizeof m.now);
+            actor_state_keep(&s);
+            memcpy(m.kept, m.now, sizeof m.now);
             break;
         case 2:
         case 3:
             assert_int_equal(del(&s, name), 0);
             m.now[i] = -1;
+            break;
+        case 4:
+            commit_step(&s, &m);
             break;
         default:
             (void)snprintf(text, sizeof text, "%d", step);
@@ -231,6 +274,48 @@ static void test_random_steps(void **state)
         }
         check(&s, &m);
     }
+    mem_free(s.mem, m.writes);
+    actor_state_deinit(&s);
+    assert_int_equal(mem.held, 0);
+}
+
+/* A commit of the whole state lands while others change it. */
+static void test_a_whole_state_is_committed(void **state)
+{
+    struct test_mem mem = {0};
+    struct actor_state s;
+    struct state_write *w;
+    char key[32];
+    bool whole;
+    size_t count;
+
+    (void)state;
+    actor_state_init(&s, test_mem(&mem));
+    for (unsigned i = 0; i < KELPIE_STATE_KEYS_MAX; i++) {
+        (void)snprintf(key, sizeof key, "%u", i);
+        assert_int_equal(put(&s, key, "x"), 0);
+    }
+    actor_state_keep(&s);
+    saved(&s);
+    for (unsigned i = 1; i < KELPIE_STATE_KEYS_MAX; i++) {
+        (void)snprintf(key, sizeof key, "%u", i);
+        assert_int_equal(del(&s, key), 0);
+    }
+    assert_int_equal(put(&s, "a", "1"), 0);
+    assert_int_equal(put(&s, "b", "2"), 0);
+    actor_state_keep(&s);
+    count = actor_state_take(&s, &w, &whole);
+    assert_true(whole && count == 3);
+    assert_int_equal(put(&s, "7", "y"), 0);
+    assert_int_equal(del(&s, "a"), 0);
+    actor_state_keep(&s);
+    assert_true(is_committed(&s, "7", "x") && is_committed(&s, "a", NULL));
+    actor_state_committed(&s, w, count, whole);
+    mem_free(s.mem, w);
+    assert_true(is_committed(&s, "7", NULL) && is_committed(&s, "a", "1"));
+    assert_true(is(&s, "7", "y") && is(&s, "a", NULL) && is_committed(&s, "b", "2"));
+    saved(&s);
+    assert_int_equal(s.entries.count, 3);
     actor_state_deinit(&s);
     assert_int_equal(mem.held, 0);
 }
@@ -327,11 +412,18 @@ static void test_an_open_turn_lies_aside(void **state)
         assert_true(s.sum == sum && s.keys == 2 && !actor_state_touched(&s));
         if (i == 1) {
             assert_int_equal(actor_state_take(&s, &w, &whole), 2);
+            assert_true(is_committed(&s, "b", NULL) && is_committed(&s, "d", "1"));
+            actor_state_committed(&s, w, 2, whole);
             mem_free(s.mem, w);
         }
+        /* Who reads beside it is not shown what is its own. */
+        assert_true(is_committed(&s, "a", "1") && is_committed(&s, "c", NULL));
+        assert_true(is_committed(&s, "b", i ? "1" : NULL) && is_committed(&s, "d", i ? NULL : "1"));
         actor_state_take_up(&s);
         assert_true(is(&s, "a", "2") && is(&s, "b", NULL) && is(&s, "c", "2") && is(&s, "d", "2"));
         assert_true(actor_state_touched(&s) && s.keys == 3 && s.touched_count == 4);
+        assert_true(is_committed(&s, "a", "1") && is_committed(&s, "c", NULL));
+        assert_true(is_committed(&s, "b", i ? "1" : NULL) && is_committed(&s, "d", i ? NULL : "1"));
     }
     actor_state_lay_aside(&s);
     actor_state_take_up(&s);
@@ -351,6 +443,7 @@ int main(void)
         cmocka_unit_test(test_a_value_may_be_put_under_its_own_key),
         cmocka_unit_test(test_bounds),
         cmocka_unit_test(test_random_steps),
+        cmocka_unit_test(test_a_whole_state_is_committed),
         cmocka_unit_test(test_what_is_taken),
         cmocka_unit_test(test_sums),
         cmocka_unit_test(test_an_open_turn_lies_aside),

@@ -408,7 +408,7 @@ static void test_listing_in_turns(void **state)
                  {ACTORS - 1, "\"counter/c0092\"}"}};
     char path[64], id[32];
     for (int i = 0; i < ACTORS; i++) {
-        (void)snprintf(path, sizeof(path), "/v1/actors/counter/c%04d/get", i);
+        (void)snprintf(path, sizeof(path), "/v1/actors/counter/c%04d/add", i);
         request(f, "POST", path, "");
     }
     f->c.query_name = "limit";

@@ -77,6 +77,7 @@ void cli_answer_free(struct cli_answer *a)
 int cli_say_error(struct cli *cli, const struct cli_answer *a)
 {
     const char *message = a->json ? json_string_value(json_object_get(a->json, "message")) : NULL;
+    const char *code = a->json ? json_string_value(json_object_get(a->json, "code")) : NULL;
     const char *error = a->json ? json_string_value(json_object_get(a->json, "error")) : NULL;
     if (a->error == KELPIE_E_UNREACHABLE)
         complain(
@@ -87,6 +88,8 @@ int cli_say_error(struct cli *cli, const struct cli_answer *a)
         complain("the node at %s does not answer in time", cli->node);
     else if (a->error)
         complain("cannot talk to a node at %s: %s", cli->node, kelpie_error_text(a->error));
+    else if (message && error && code)
+        complain("%s (%s: %s)", message, error, code);
     else if (message && error)
         complain("%s (%s)", message, error);
     else

@@ -30,6 +30,69 @@ void class_list_init(struct class_list *l)
     l->classes[l->count++] = &kelpie_class_echo;
 }
 
+static int check_methods(const char *file, const struct kelpie_class *class, char *why,
+                         size_t why_size)
+{
+    char fault[256];
+    size_t count = 0;
+    for (const struct kelpie_method *m = class->methods; m && m->name; m++) {
+        if (++count > KELPIE_METHODS_MAX) {
+            (void)snprintf(why, why_size, "%s: class %s declares more than %d methods", file,
+                           class->type, KELPIE_METHODS_MAX);
+            return KELPIE_E_INVALID;
+        }
+        int err =
+            id_check("method", bytes_of_str(m->name), KELPIE_METHOD_MAX, fault, sizeof(fault));
+        if (err) {
+            (void)snprintf(why, why_size, "%s: class %s: %s", file, class->type, fault);
+            return err;
+        }
+        if ((m->flags & ~KELPIE_METHOD_READ) || m->reserved) {
+            (void)snprintf(
+                why, why_size,
+                "%s: method %s of class %s has flags %#x, of which this program does not "
+                "know all",
+                file, m->name, class->type, m->flags);
+            return KELPIE_E_INVALID;
+        }
+    }
+    return 0;
+}
+
+/* A member that this program does not know, and that is set, asks for what it cannot do. */
+static bool asks_for_more(const struct kelpie_class *class)
+{
+    const unsigned char *bytes = (const unsigned char *)class;
+    for (size_t i = sizeof *class; i < class->size; i++)
+        if (bytes[i] != 0)
+            return true;
+    return false;
+}
+
+/* Those beyond the first version's; what a class does not have is as if it were 0. */
+static int check_members(const char *file, const struct kelpie_class *given, char *why,
+                         size_t why_size)
+{
+    struct kelpie_class class = {.abi = 0};
+    memcpy(&class, given, given->size < sizeof class ? given->size : sizeof class);
+    if (asks_for_more(given)) {
+        (void)snprintf(
+            why, why_size,
+            "%s: class %s was built for a newer kelpie.h and uses what this program does "
+            "not have; run a newer kelpied",
+            file, class.type);
+        return KELPIE_E_INVALID;
+    }
+    if (class.remember_ms > REMEMBER_MS_MAX) {
+        (void)snprintf(why, why_size,
+                       "%s: a class remembers requests for %u ms; at most %d, a day, "
+                       "are allowed",
+                       file, class.remember_ms, REMEMBER_MS_MAX);
+        return KELPIE_E_INVALID;
+    }
+    return check_methods(file, &class, why, why_size);
+}
+
 static int check_class(const char *file, const struct kelpie_class *class, char *why,
                        size_t why_size)
 {
@@ -48,13 +111,6 @@ static int check_class(const char *file, const struct kelpie_class *class, char 
                        file, class->size);
         return KELPIE_E_INVALID;
     }
-    if (class->size >= sizeof *class && class->remember_ms > REMEMBER_MS_MAX) {
-        (void)snprintf(why, why_size,
-                       "%s: a class remembers requests for %u ms; at most %d, a day, "
-                       "are allowed",
-                       file, class->remember_ms, REMEMBER_MS_MAX);
-        return KELPIE_E_INVALID;
-    }
     (void)snprintf(what, sizeof(what), "actor type");
     int err = class->type
                   ? id_check(what, bytes_of_str(class->type), ACTOR_TYPE_MAX, fault, sizeof(fault))
@@ -67,7 +123,7 @@ static int check_class(const char *file, const struct kelpie_class *class, char 
         (void)snprintf(why, why_size, "%s: class %s has no receive function", file, class->type);
         return KELPIE_E_INVALID;
     }
-    return 0;
+    return check_members(file, class, why, why_size);
 }
 
 int class_list_add(struct class_list *l, const char *file, const struct kelpie_class *class,

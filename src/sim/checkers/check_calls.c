@@ -133,9 +133,21 @@ void check_other(struct world *w, const struct attempt *a, int status)
                   status == KELPIE_E_STORE_CORRUPT || status == KELPIE_E_STORE_FOREIGN;
 
     COMPARE(w, CHECK_REPLIES,
-            status == KELPIE_E_REQUEST_ID_REUSED || passes || (status == 0 && !a->answered),
+            status == KELPIE_E_REQUEST_ID_REUSED || passes ||
+                ((status == 0 || status == KELPIE_E_UNKNOWN_METHOD) && !a->answered),
             "%s/%s answered something else under the id of request %s with %s", a->op->actor->type,
             a->op->actor->id, a->op->request_id, status ? kelpie_error_name(status) : "a reply");
+}
+
+void check_refused(struct world *w, struct sim_op *op, int status)
+{
+    op->refused = true;
+    COMPARE(w, CHECK_APPLIED,
+            status == KELPIE_E_DOMAIN && !op->applied &&
+                (op->may_refuse || (op->kind == OP_FAIL && op->expect == KELPIE_E_DOMAIN)),
+            "%s/%s remembers request %s as refused with %s, %s", op->actor->type, op->actor->id,
+            op->request_id, kelpie_error_name(status),
+            op->applied ? "and had applied it" : "which its handler does not say");
 }
 
 bool check_error(struct world *w, struct sim_op *op, int status, struct bytes why)
@@ -144,6 +156,16 @@ bool check_error(struct world *w, struct sim_op *op, int status, struct bytes wh
 
     if (status == KELPIE_E_REQUEST_ID_REUSED && op->crossed)
         return true;
+    /* A domain error is for good: it left when it was committed, and nothing else was or will be. */
+    if (status == KELPIE_E_DOMAIN &&
+        !COMPARE(w, CHECK_APPLIED, op->refused && !op->applied,
+                 "%s/%s told request %s that it is refused, %s", a->type, a->id, op->request_id,
+                 op->applied ? "and had applied it" : "and remembers no such thing"))
+        return false;
+    if (status == KELPIE_E_DOMAIN && op->may_refuse) {
+        op->answered = true;
+        return true;
+    }
     if (op->kind == OP_FAIL && status == op->expect) {
         op->answered = true;
         return true;
@@ -173,6 +195,10 @@ bool check_reply(struct world *w, struct sim_op *op, struct bytes reply)
     if (!COMPARE(w, CHECK_REPLIES, op->kind != OP_FAIL,
                  "%s/%s acknowledged request %s, whose handler fails with %s", a->type, a->id,
                  op->request_id, kelpie_error_name(op->expect)))
+        return false;
+    if (!COMPARE(w, CHECK_APPLIED, !op->refused,
+                 "%s/%s acknowledged request %s, and had refused it for good", a->type, a->id,
+                 op->request_id))
         return false;
     if (op->kind == OP_ECHO) {
         bool same = bytes_equal(reply, bytes_of_str(op->body));

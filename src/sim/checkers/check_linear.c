@@ -15,6 +15,7 @@ struct history_op {
     uint64_t asked_ns, answered_ns;
     uint32_t serial;
     unsigned unsure; /* attempts of which nobody said that they were not applied */
+    bool refused;    /* for good */
 };
 
 struct history {
@@ -65,10 +66,12 @@ void history_answered(const struct world *w, const struct sim_op *op)
     o->answered_ns = w->now_ns;
 }
 
-void history_refused(const struct sim_op *op)
+void history_refused(const struct sim_op *op, bool for_good)
 {
-    if (op->noted)
-        op->actor->history->ops[op->noted - 1].unsure--;
+    if (!op->noted)
+        return;
+    op->actor->history->ops[op->noted - 1].unsure--;
+    op->actor->history->ops[op->noted - 1].refused |= for_good;
 }
 
 void history_free(struct sim_actor *a)
@@ -89,7 +92,7 @@ static void judge(struct world *w, const struct sim_actor *a)
         ops[i] = h->ops[i].op;
         if (ops[i].answered != LINEAR_OPEN)
             ops[i].value -= a->base;
-        else if (h->ops[i].unsure == 0)
+        else if (h->ops[i].unsure == 0 || h->ops[i].refused)
             ops[i].amount = 0; /* it was not applied: as if it had only asked */
     }
     struct linear_result r = linear_check(ops, h->count, LINEAR_STATES_MAX);

@@ -15,6 +15,7 @@ struct shadow_request {
     const struct shadow_actor *actor;
     const char *request_id; /* in the key */
     uint64_t number;
+    int status; /* 0, or a domain error */
     size_t len;
     char key[];
 };
@@ -57,6 +58,7 @@ void shadow_reset(struct shadow *s)
         struct shadow_actor *a = MAP_ENTRY(n, struct shadow_actor, node);
         a->place = (struct placement_record){0};
         a->loaded = 0;
+        a->class_version = 0;
     }
     while ((n = map_first(&s->by_node))) {
         struct shadow_by_node *b = MAP_ENTRY(n, struct shadow_by_node, node);
@@ -76,6 +78,11 @@ void shadow_reset(struct shadow *s)
     s->term = 0;
     s->floor = 0;
     s->view_count = 0;
+}
+
+uint32_t shadow_class_version(struct shadow *s, const char *type, const char *id)
+{
+    return shadow_actor(s, type, id)->class_version;
 }
 
 int shadow_node_number(const char *node_id)
@@ -317,6 +324,7 @@ static void applied_once(struct shadow *s, const struct shadow_actor *a,
     struct shadow_request *q = mem_zalloc(shadow_mem(s), 1, sizeof *q + len + 1);
 
     q->number = r->number;
+    q->status = r->status;
     q->len = len;
     memcpy(q->key, a->name, a->name_len);
     memcpy(q->key + a->name_len + 1, r->request_id, strlen(r->request_id));
@@ -343,7 +351,7 @@ static void tell_applied(struct shadow *s)
 
     while ((l = list_pop(&s->applied))) {
         const struct shadow_request *q = LIST_ENTRY(l, struct shadow_request, link);
-        workload_applied(s->w, q->actor->type, q->actor->id, q->request_id,
+        workload_decided(s->w, q->actor->type, q->actor->id, q->request_id, q->status,
                          s->applied_count == 1 ? s->applied_by : 0);
     }
 }
@@ -358,6 +366,16 @@ static void note_attempt(struct shadow *s, const struct key_parts *parts,
     s->applied_by = 0;
     for (size_t i = 0; i < state->value.len; i++)
         s->applied_by = s->applied_by * 10 + (unsigned)(state->value.data[i] - '0');
+}
+
+static void take_head(struct shadow *s, const struct shadow_change *c, struct shadow_actor *a,
+                      const struct head_record *head)
+{
+    check_state_row(s, c, a, head);
+    COMPARE(s->w, CHECK_GROWTH, head->class_version >= a->class_version,
+            "the state of %s/%s went from version %u of its class to %u", a->type, a->id,
+            a->class_version, head->class_version);
+    a->class_version = head->class_version;
 }
 
 static void apply_state(struct shadow *s, const struct shadow_change *c,
@@ -375,7 +393,7 @@ static void apply_state(struct shadow *s, const struct shadow_change *c,
             note_attempt(s, parts, &state);
     } else if (parts->family == KEY_HEAD) {
         if (decoded(s, w, head_record_decode(w->key, w->value, &s->scratch, &head)))
-            check_state_row(s, c, a, &head);
+            take_head(s, c, a, &head);
     } else if (parts->family == KEY_REMEMBERED) {
         if (decoded(s, w, remembered_record_decode(w->key, w->value, &s->scratch, &applied)))
             applied_once(s, a, &applied);

@@ -51,8 +51,9 @@ struct shadow_actor {
     const char *type, *id; /* within name */
     struct key state_begin;
     struct placement_record place;
-    uint64_t loaded;     /* highest generation that has read its state (spec: loaded) */
-    struct list by_node; /* struct shadow_by_node */
+    uint32_t class_version; /* in its head row */
+    uint64_t loaded;        /* highest generation that has read its state (spec: loaded) */
+    struct list by_node;    /* struct shadow_by_node */
     struct list dirty;
     struct holder holders[HOLDERS_MAX];
     unsigned holder_count;
@@ -121,6 +122,9 @@ struct shadow_actor *shadow_actor_of_state(struct shadow *s, struct bytes begin)
 
 /* The incarnation as the specification counts it, which sweeps no rows: one more with each join. */
 uint32_t shadow_life(const struct shadow *s, int n, uint64_t incarnation);
+
+/* The version of the class that wrote the actor's state last. */
+uint32_t shadow_class_version(struct shadow *s, const char *type, const char *id);
 
 /* Takes the writes in, and tells checks_rows.c of each row's old and new value. */
 void shadow_apply(struct shadow *s, struct shadow_change *change);

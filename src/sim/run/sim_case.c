@@ -71,7 +71,8 @@
     X("trial_hosts", trial_hosts, 0, SIM_ALL_NODES)                                                \
     X("slow_in", slow_in, 0, 1024)                                                                 \
     X("remembered", remembered, 0, REMEMBERED_IDS_MAX)                                             \
-    X("windows", windows, 0, 1)
+    X("windows", windows, 0, 1)                                                                    \
+    X("version_ms", version_ms, 0, 86400000)
 
 struct case_field {
     const char *name;

@@ -19,7 +19,16 @@
 #define LONG_WAY_MS 3000
 #define LOST_CONNECTION_MS_MAX 80
 
-static const char *const methods[] = {"add", "get", "echo", "add"};
+/* "other" is of no class: some answer all methods alike, or say that they have none of that name. */
+static const char *method_of(const struct sim_op *op, bool other)
+{
+    static const char *const methods[] = {"add", "get", "echo", "add"};
+
+    if (other)
+        return "other";
+    /* Of trials every other one is declared as a read. */
+    return op->kind == OP_GET && op->actor->trial && op->serial % 2 ? "read" : methods[op->kind];
+}
 
 static void attempt_free(struct attempt *a)
 {
@@ -45,7 +54,7 @@ static void take_error(struct workload *work, struct attempt *a, int status, str
     bool first = !op->answered;
 
     if (kelpie_error_applied(status) == KELPIE_APPLIED_NO)
-        history_refused(op);
+        history_refused(op, status == KELPIE_E_DOMAIN);
     work->stats.errors++;
     work->stats.mailbox_full += status == KELPIE_E_MAILBOX_FULL;
     work->stats.applied_no_reply += status == KELPIE_E_APPLIED_NO_REPLY;
@@ -90,7 +99,7 @@ static void record_attempt(const struct attempt *a, int status)
                             .value = a->op->serial,
                             .status = status,
                             .end = status ? END_ERROR : END_OK};
-    record_call(a->p->world, &l, methods[a->op->kind], a->op->actor->type, a->op->actor->id);
+    record_call(a->p->world, &l, method_of(a->op, a->other), a->op->actor->type, a->op->actor->id);
 }
 
 static void on_call_done(void *arg, int status, struct bytes reply)
@@ -143,8 +152,8 @@ static void deliver(struct attempt *a)
     process_enter(p, PROCESS_CALL, op->serial);
     (void)snprintf(body, sizeof body, "%s", op->body);
     actors_call(node_actors(process_node(p)), op->actor->type, op->actor->id,
-                methods[a->other ? OP_GET : op->kind], op->request_id, a->age_ms,
-                bytes_of_str(body), w->config.call_deadline_ms, on_call_done, a);
+                method_of(op, a->other), op->request_id, a->age_ms, bytes_of_str(body),
+                w->config.call_deadline_ms, on_call_done, a);
     process_leave(p);
 }
 

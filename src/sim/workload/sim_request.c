@@ -10,10 +10,10 @@
 /* What a trial is asked for beyond the ordinary. */
 static unsigned draw_what(struct world *w, struct sim_op *op)
 {
-    static const int errors[] = {[TRIAL_FAIL] = KELPIE_E_HANDLER_FAILED,
-                                 [TRIAL_FAIL_ODDLY] = KELPIE_E_HANDLER_FAILED,
-                                 [TRIAL_INVALID] = KELPIE_E_INVALID,
-                                 [TRIAL_NO_METHOD] = KELPIE_E_UNKNOWN_METHOD};
+    static const int errors[] = {
+        [TRIAL_FAIL] = KELPIE_E_HANDLER_FAILED, [TRIAL_FAIL_ODDLY] = KELPIE_E_HANDLER_FAILED,
+        [TRIAL_INVALID] = KELPIE_E_INVALID,     [TRIAL_NO_METHOD] = KELPIE_E_UNKNOWN_METHOD,
+        [TRIAL_REFUSE] = KELPIE_E_DOMAIN,       [TRIAL_REFUSE_IF] = 0};
     static const size_t sizes[] = {100,   REPLY_KEPT_MAX,   REPLY_KEPT_MAX + 1,
                                    50000, KELPIE_REPLY_MAX, KELPIE_REPLY_MAX + 1};
     unsigned what = TRIAL_FAIL + (unsigned)world_below(w, STREAM_TRIAL, TRIAL_COUNT - TRIAL_FAIL);
@@ -23,7 +23,9 @@ static unsigned draw_what(struct world *w, struct sim_op *op)
         !sim_fault_on(&w->config, fails ? FAULT_ACTOR_FAILS : FAULT_ACTOR_GROWS) ||
         (op->kind != OP_ADD && what != TRIAL_LONG_REPLY))
         return TRIAL_NOTHING;
-    if (fails) {
+    if (what == TRIAL_REFUSE_IF) {
+        op->may_refuse = true;
+    } else if (fails) {
         op->kind = OP_FAIL;
         op->expect = errors[what];
     } else if (what == TRIAL_LONG_REPLY) {

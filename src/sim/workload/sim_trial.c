@@ -9,7 +9,7 @@
 
 /*
  * The state: "n" the counter, "a" how many activations have written, "by" which attempt of the last
- * request it was, "sum" the number of the other
+ * request it was, "v" the version of the class that wrote it, "sum" the number of the other
  * keys and of their bytes, and fillers, whose keys begin with 'f'. All of them are put in one
  * message, so a state whose sum does not fit is one of which a part got lost, or landed alone.
  */
@@ -255,7 +255,7 @@ static bool parse(const struct kelpie_message *m, struct asked *out)
            out->what < TRIAL_COUNT;
 }
 
-static int result(unsigned what)
+static int result(struct kelpie_actor *actor, unsigned what)
 {
     switch (what) {
     case TRIAL_FAIL:
@@ -266,6 +266,8 @@ static int result(unsigned what)
         return KELPIE_E_INVALID;
     case TRIAL_NO_METHOD:
         return KELPIE_E_UNKNOWN_METHOD;
+    case TRIAL_REFUSE:
+        return kelpie_fail(actor, TRIAL_REFUSAL, "as it was asked to");
     default:
         return 0;
     }
@@ -282,6 +284,12 @@ static int receive(struct kelpie_actor *actor, const struct kelpie_message *m)
     (void)expect(actor, get(actor, "a") == t->activations,
                  "what activate wrote is not there when a message comes");
     take_time(actor);
+    (void)expect(actor, get(actor, "v") == actor->class->version,
+                 "the state is not of the class's version when a message comes");
+    if (m->flags & KELPIE_METHOD_READ)
+        (void)expect(actor, put(actor, "n", 0) == KELPIE_E_REFUSED, "a read may write");
+    if (asked.what == TRIAL_REFUSE_IF && strcmp(m->method, "add") == 0 && get(actor, "n") % 2 == 0)
+        return kelpie_fail(actor, TRIAL_REFUSAL, "the counter is even");
     uint64_t v = get(actor, "n") + asked.amount;
     if (strcmp(m->method, "add") == 0) {
         int error = put(actor, "n", v);
@@ -293,7 +301,17 @@ static int receive(struct kelpie_actor *actor, const struct kelpie_message *m)
     }
     int error = say(actor, v, asked.size);
     take_time(actor);
-    return error ? error : result(asked.what);
+    return error ? error : result(actor, asked.what);
+}
+
+/* What an older version wrote, and no newer one. */
+static int upgrade(struct kelpie_actor *actor, uint32_t from)
+{
+    (void)expect(actor, get(actor, "v") == from && from < actor->class->version,
+                 "an upgrade is not from the version that wrote the state");
+    (void)expect(actor, put(actor, "v", actor->class->version) == 0, "upgrade cannot write");
+    put_sum(actor);
+    return 0;
 }
 
 static int activate(struct kelpie_actor *actor)
@@ -302,11 +320,19 @@ static int activate(struct kelpie_actor *actor)
     struct trial *t = kelpie_actor_alloc(actor, sizeof *t);
     static const int errors[] = {KELPIE_E_HANDLER_FAILED, KELPIE_E_LIMIT, 7};
 
+    const uint8_t *value;
+    size_t len;
+
     (void)expect(actor, is_whole(actor), "the state is not whole when the actor is activated");
+    if (kelpie_state_get(actor, "v", 1, &value, &len))
+        (void)expect(actor, get(actor, "v") == actor->class->version,
+                     "the class is given the state of another version");
     take_time(actor);
     kelpie_actor_set_data(actor, t);
     t->activations = get(actor, "a") + 1;
     int error = put(actor, "a", t->activations);
+    if (!error)
+        error = put(actor, "v", actor->class->version);
     if (!error)
         error = put(actor, "n", get(actor, "n"));
     if (!error)
@@ -325,6 +351,9 @@ static void deactivate(struct kelpie_actor *actor)
     take_time(actor);
 }
 
+static const struct kelpie_method methods[] = {{.name = "read", .flags = KELPIE_METHOD_READ},
+                                               {.name = NULL}};
+
 const struct kelpie_class sim_class_trial = {
     .abi = KELPIE_ABI_VERSION,
     .size = sizeof(struct kelpie_class),
@@ -334,4 +363,7 @@ const struct kelpie_class sim_class_trial = {
     .activate = activate,
     .receive = receive,
     .deactivate = deactivate,
+    .version = 1,
+    .methods = methods,
+    .upgrade = upgrade,
 };

@@ -10,6 +10,10 @@
 #include "kelpie/kelpie.h"
 
 extern const struct kelpie_class sim_class_trial;
+#define TRIAL_VERSIONS_MAX 16
+
+/* The code of its domain errors. */
+#define TRIAL_REFUSAL "even"
 
 /* The key of the number of the attempt that was applied last. */
 #define TRIAL_ATTEMPT "by"
@@ -24,6 +28,8 @@ enum trial_what {
     TRIAL_FAIL_ODDLY, /* writes, then a code that no handler may give */
     TRIAL_INVALID,    /* writes, then KELPIE_E_INVALID */
     TRIAL_NO_METHOD,  /* writes, then KELPIE_E_UNKNOWN_METHOD */
+    TRIAL_REFUSE,     /* writes, then a domain error */
+    TRIAL_REFUSE_IF,  /* a domain error if the counter is even: else it adds */
     TRIAL_LONG_REPLY, /* the value, padded with dots to `size` */
     TRIAL_WIDE,       /* values and keys at their bounds */
     TRIAL_MANY,       /* as many keys as there may be */

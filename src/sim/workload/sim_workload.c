@@ -103,12 +103,16 @@ static void client_drop_op(struct client *c)
 
 /* ---- answers */
 
-/* Some node that lives hosts actors of that class. */
+/* Some node that lives hosts actors of that class, in the version that wrote this one's state. */
 static bool is_hosted(struct world *w, const struct sim_actor *a)
 {
-    for (unsigned n = 0; n < w->config.nodes; n++)
-        if (host_process(w, n, SIM_SLOT_NODE) && (!a->trial || w->config.trial_hosts >> n & 1u))
+    uint32_t version = a->trial ? shadow_class_version(w->shadow, a->type, a->id) : 0;
+
+    for (unsigned n = 0; n < w->config.nodes; n++) {
+        const struct process *p = host_process(w, n, SIM_SLOT_NODE);
+        if (p && (!a->trial || (p->class_version > 0 && p->class_version >= version)))
             return true;
+    }
     return false;
 }
 
@@ -121,7 +125,8 @@ static void probe_done(struct client *c)
 
 void client_completed(struct client *c, const struct attempt *a, int status)
 {
-    bool nowhere = status == KELPIE_E_UNKNOWN_TYPE && !is_hosted(c->w, a->op->actor);
+    bool nowhere = (status == KELPIE_E_UNKNOWN_TYPE || status == KELPIE_E_CLASS_OLDER) &&
+                   !is_hosted(c->w, a->op->actor);
 
     /* An actor that remembers as much as it can says so for a window. */
     if (c->only && (nowhere || status == KELPIE_E_TOO_MANY)) {
@@ -320,14 +325,17 @@ static void on_client_due(struct world *w, struct sim_event *e)
 
 /* ---- the world's side */
 
-void workload_applied(struct world *w, const char *type, const char *id, const char *request_id,
-                      unsigned by)
+void workload_decided(struct world *w, const char *type, const char *id, const char *request_id,
+                      int status, unsigned by)
 {
     struct map_node *n = w->work ? map_find(&w->work->ops, bytes_of_str(request_id)) : NULL;
     struct sim_op *op = MAP_ENTRY(n, struct sim_op, node);
 
-    if (op && !op->lost && !op->applied && strcmp(op->actor->type, type) == 0 &&
-        strcmp(op->actor->id, id) == 0)
+    if (!op || op->lost || strcmp(op->actor->type, type) != 0 || strcmp(op->actor->id, id) != 0)
+        return;
+    if (status)
+        check_refused(w, op, status);
+    else if (!op->applied)
         check_applied(w, op, by == 0 && op->attempts == 1 ? 1 : by);
 }
 

@@ -37,9 +37,10 @@ void workload_judge(struct world *w);
 void workload_set_back(struct world *w, const struct store_write *rows, size_t count);
 void workload_new_epoch(struct world *w);
 
-/* A commit has landed that says so: by the attempt of that number, 0 where nobody knows. */
-void workload_applied(struct world *w, const char *type, const char *id, const char *request_id,
-                      unsigned by);
+/* A commit has landed that says so: the request was applied (status 0), by the attempt of that number, 0
+ * where nobody knows; or was refused for good (KELPIE_E_DOMAIN). */
+void workload_decided(struct world *w, const char *type, const char *id, const char *request_id,
+                      int status, unsigned by);
 /* A process has died: its clients see the connection close. */
 void workload_process_gone(struct world *w, struct process *p);
 /* A process closes its clients' connections unread. */

@@ -54,6 +54,8 @@ struct sim_op {
     uint64_t acknowledged; /* likewise */
     uint64_t value;        /* what it was told; 0: nothing yet */
     bool applied;          /* a commit of it has landed */
+    bool refused;          /* one that refuses it for good has */
+    bool may_refuse;       /* its handler refuses it, if the state is so */
     unsigned open;         /* attempts begun before that, and not told that they were not applied */
     unsigned applied_by;   /* which of them it was; 0: nobody knows */
     uint64_t told_no;      /* 1 << number of the attempt, of the first 63 */
@@ -144,6 +146,8 @@ void check_applied(struct world *w, struct sim_op *op, unsigned by);
 void check_too_late(struct world *w, const struct attempt *a);
 /* `a` asked for something else under the id of its request. */
 void check_other(struct world *w, const struct attempt *a, int status);
+/* A commit has landed that remembers the request with that status: a domain error. */
+void check_refused(struct world *w, struct sim_op *op, int status);
 /* True when `op` may be answered with that error; else a violation. */
 bool check_error(struct world *w, struct sim_op *op, int status, struct bytes why);
 /* True when `reply` is right for `op`; else a violation. */
@@ -151,10 +155,10 @@ bool check_reply(struct world *w, struct sim_op *op, struct bytes reply);
 /* At the end: the value of a counter that was asked when nothing is under way any more. */
 void check_final(struct world *w, const struct sim_op *op);
 
-/* The history of a counter: a request is sent; an attempt of it is said to be surely not applied; it
- * is first answered, with op->value. */
+/* The history of a counter: a request is sent; an attempt of it is said to be surely not applied, or all
+ * that there will ever be; it is first answered, with op->value. */
 void history_asked(const struct world *w, struct sim_op *op);
-void history_refused(const struct sim_op *op);
+void history_refused(const struct sim_op *op, bool for_good);
 void history_answered(const struct world *w, const struct sim_op *op);
 void history_free(struct sim_actor *a);
 /* At the end, or before it is begun anew: is each of them linearizable? */

@@ -281,6 +281,8 @@ static void draw_hosting(struct sim_config *c)
         c->trial_hosts = draw(&r, 1, SIM_ALL_NODES);
     if (rng_chance(&r, 1, 3))
         c->duplicate_per_1024 = draw(&r, 100, 600);
+    if (rng_chance(&r, 1, 3) && c->faults)
+        c->version_ms = draw(&r, 5000, 60000);
 }
 
 static bool is_slow_alone(const struct sim_config *c)
@@ -447,6 +449,8 @@ int sim_config_check(struct sim_config *c, char *why, size_t why_size)
             c->room = share(c) + 1; /* else some actor finds none in the calm */
         if (c->room)
             c->trial_hosts = SIM_ALL_NODES; /* likewise */
+        if (c->room)
+            c->version_ms = 0; /* likewise */
         return 0;
     }
     return KELPIE_E_INVALID;
@@ -497,6 +501,7 @@ void sim_config_to_text(const struct sim_config *c, struct buf *out)
                 c->order_ms, c->trial_actors, c->special_per_64, c->slow_handler_ms);
     buf_appendf(out, " burst_ms=%u wall_jump_s=%u aim=%u/16 room=%u", c->burst_ms, c->wall_jump_s,
                 c->aim_per_16, c->room);
-    buf_appendf(out, " mailbox=%u trial_hosts=0x%x slow_in=%u remembered=%u windows=%u", c->mailbox,
-                c->trial_hosts, c->slow_in, c->remembered, c->windows);
+    buf_appendf(out,
+                " mailbox=%u trial_hosts=0x%x slow_in=%u remembered=%u windows=%u version_ms=%u",
+                c->mailbox, c->trial_hosts, c->slow_in, c->remembered, c->windows, c->version_ms);
 }

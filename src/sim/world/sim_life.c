@@ -221,6 +221,15 @@ void process_doom(struct process *p, uint64_t delay_ns)
     world_after(p->world, &life_of(p)->doom, delay_ns);
 }
 
+/* A new version comes out each `version_ms`; hosts follow one after the other, at their next start. */
+static uint32_t trial_version(const struct world *w, unsigned host)
+{
+    uint64_t ms = w->config.version_ms, lag = ms * host / SIM_NODES_MAX,
+             now = w->now_ns / NS_PER_MS;
+    uint64_t version = ms && now > lag ? 1 + (now - lag) / ms : 1;
+    return version < TRIAL_VERSIONS_MAX ? (uint32_t)version : TRIAL_VERSIONS_MAX;
+}
+
 /* The classes that a life hosts; its trial is its own. */
 static void life_classes(struct life_of *l, bool trials)
 {
@@ -229,6 +238,8 @@ static void life_classes(struct life_of *l, bool trials)
     l->trial = sim_class_trial;
     if (c->windows && l->h->number % 2)
         l->trial.remember_ms = TRIAL_REMEMBER_LONG_MS;
+    l->trial.version = trial_version(l->h->w, l->h->number);
+    l->p->class_version = trials ? l->trial.version : 0;
     l->classes[0] = &kelpie_class_counter;
     l->classes[1] = &kelpie_class_echo;
     l->classes[2] = trials ? &l->trial : NULL;

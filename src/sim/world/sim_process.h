@@ -53,7 +53,8 @@ struct process {
     struct sim_mem mem;
     struct rng rng;
     int64_t drift_ppm;
-    bool skewed; /* it is beyond the bound */
+    bool skewed;            /* it is beyond the bound */
+    uint32_t class_version; /* of the trials that it hosts; 0: it hosts none */
     uint64_t clock_offset_ns;
     int64_t wall_jump_ms;
 
