@@ -462,7 +462,8 @@ void actors_stood_still(struct actors *a)
     LIST_FOREACH(l, &a->calls)
     {
         struct actor_call *call = LIST_ENTRY(l, struct actor_call, link);
-        call->suspended |= call->state == CALL_NEW;
+        /* What a turn asks for was in no socket. */
+        call->suspended |= call->state == CALL_NEW && call->chain.len == 0;
     }
 }
 

@@ -177,6 +177,18 @@ struct invocation *open_turn_drop(struct kelpie_actor *act)
     return inv;
 }
 
+static void lay_aside(struct kelpie_actor *act)
+{
+    if (!MUTANT("openearly"))
+        actor_state_lay_aside(&act->values);
+}
+
+static void take_up(struct kelpie_actor *act)
+{
+    if (!MUTANT("openearly"))
+        actor_state_take_up(&act->values);
+}
+
 bool open_turn_stays(struct kelpie_actor *act)
 {
     struct open_turn *t = act->open;
@@ -190,8 +202,7 @@ bool open_turn_stays(struct kelpie_actor *act)
     }
     SOMETIMES("turn-stays-open");
     act->current = NULL;
-    if (!MUTANT("openearly"))
-        actor_state_lay_aside(&act->values);
+    lay_aside(act);
     arm(t);
     open_turn_go_on(act);
     return true;
@@ -204,7 +215,9 @@ static void give_up(struct kelpie_actor *act)
     struct invocation *inv = t->inv;
 
     SOMETIMES("nobody-waits-for-an-open-turn");
-    actor_state_take_up(&act->values);
+    take_up(act);
+    if (MUTANT("keepgiven"))
+        actor_state_keep(&act->values);
     actor_state_rollback(&act->values);
     turn_free(t);
     act_answer(act, inv, invocation_refusal(inv, KELPIE_E_TIMEOUT),
@@ -405,8 +418,7 @@ static void run_answer(struct kelpie_actor *act, struct nested_call *c)
     struct open_turn *t = act->open;
     struct invocation *inv = t->inv;
 
-    if (!MUTANT("openearly"))
-        actor_state_take_up(&act->values);
+    take_up(act);
     act_callback_begins(act);
     note_why(a, c);
     act->current = inv;
@@ -430,8 +442,7 @@ static void run_answer(struct kelpie_actor *act, struct nested_call *c)
         return;
     }
     act->current = NULL;
-    if (!MUTANT("openearly"))
-        actor_state_lay_aside(&act->values);
+    lay_aside(act);
     arm(t);
 }
 

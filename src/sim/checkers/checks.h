@@ -53,6 +53,9 @@
     X(GREY_RETURN, "GreyReturnsReached")                                                           \
     X(DIALS, "DialsRowsOnly")                                                                      \
     X(STRANGERS, "StrangersAreNobody")                                                             \
+    X(CHAINS, "ChainIsWhole")                                                                      \
+    X(AGES, "AgesAreUpperBounds")                                                                  \
+    X(LEAVES_EARLY, "NothingLeavesEarly")                                                          \
     X(CONVERGENCE, "EventualMembershipConvergence")                                                \
     X(ANSWERS, "EveryActorAnswers")
 

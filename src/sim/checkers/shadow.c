@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "sim/checkers/checks.h"
+#include "sim/workload/sim_chains.h"
 #include "sim/workload/sim_trial.h"
 #include "sim/workload/sim_workload.h"
 #include "sim/world/sim_net.h"
@@ -378,6 +379,14 @@ static void take_head(struct shadow *s, const struct shadow_change *c, struct sh
     a->class_version = head->class_version;
 }
 
+static void note_state(struct shadow *s, const struct key_parts *parts,
+                       const struct state_record *state)
+{
+    note_attempt(s, parts, state);
+    if (strcmp(parts->type, sim_class_link.type) == 0)
+        chains_row(s->w, parts->id, bytes_of(parts->state_key, parts->state_key_len), state->value);
+}
+
 static void apply_state(struct shadow *s, const struct shadow_change *c,
                         const struct key_parts *parts, const struct store_write *w)
 {
@@ -390,7 +399,7 @@ static void apply_state(struct shadow *s, const struct shadow_change *c,
         return;
     if (parts->family == KEY_STATE) {
         if (decoded(s, w, state_record_decode(w->key, w->value, &s->scratch, &state)))
-            note_attempt(s, parts, &state);
+            note_state(s, parts, &state);
     } else if (parts->family == KEY_HEAD) {
         if (decoded(s, w, head_record_decode(w->key, w->value, &s->scratch, &head)))
             take_head(s, c, a, &head);

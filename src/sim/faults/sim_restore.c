@@ -7,6 +7,7 @@
 #include "registry/rules_restored.h"
 #include "sim/faults/sim_rot.h"
 #include "sim/report/sim_record.h"
+#include "sim/workload/sim_chains.h"
 #include "sim/workload/sim_workload.h"
 #include "sim/world/sim_host_link.h"
 
@@ -166,6 +167,7 @@ static void set_back(struct restore *r)
     r->setting_back = true;
     checks_on_set_back(w, writes, r->count);
     workload_set_back(w, writes, r->count);
+    chains_set_back(w);
     r->setting_back = false;
     free(writes);
     r->step = RESTORE_LOOKS;
@@ -252,6 +254,7 @@ static void finished(struct restore *r)
     if (w->record)
         record_mark(w, PROGRAM_NODE, SIM_SLOT_SUPERVISOR, "a new epoch");
     workload_new_epoch(w);
+    chains_set_back(w);
     hosts_hold(w, false);
     if (r->survivors)
         world_after(w, &r->back, below(w, COMES_BACK_MS_MAX) * NS_PER_MS);

@@ -69,6 +69,7 @@
     X("room", room, 0, SIM_ACTORS_MAX)                                                             \
     X("mailbox", mailbox, 0, MAILBOX_MAX)                                                          \
     X("trial_hosts", trial_hosts, 0, SIM_ALL_NODES)                                                \
+    X("links", links, 0, SIM_LINKS_MAX)                                                            \
     X("slow_in", slow_in, 0, 1024)                                                                 \
     X("remembered", remembered, 0, REMEMBERED_IDS_MAX)                                             \
     X("windows", windows, 0, 1)                                                                    \
@@ -211,7 +212,7 @@ static int take_line(struct sim_case *c, char *line, bool *seeded, char *why, si
             sim_config_draw(&c->config, seed);
         /* As it was when files did not name these yet. */
         c->config.store = SIM_STORE_EMBEDDED;
-        c->config.aim_per_16 = c->config.room = c->config.mailbox = 0;
+        c->config.aim_per_16 = c->config.room = c->config.mailbox = c->config.links = 0;
         c->config.trial_hosts = SIM_ALL_NODES;
         c->config.slow_in = c->config.remembered = c->config.windows = 0;
         *seeded = true;

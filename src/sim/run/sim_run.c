@@ -11,6 +11,7 @@
 #include "sim/report/sim_record.h"
 #include "sim/steps/sim_steps.h"
 #include "sim/stores/sim_store.h"
+#include "sim/workload/sim_chains.h"
 #include "sim/workload/sim_operator.h"
 #include "sim/workload/sim_workload.h"
 #include "sim/world/sim_host.h"
@@ -32,6 +33,7 @@ void sim_build(struct world *w, const struct sim_config *config)
     w->hosts = hosts_new(w);
     w->nemesis = nemesis_new(w);
     w->work = workload_new(w);
+    w->chains = chains_new(w);
     w->operators = operators_new(w);
     w->restore = restore_new(w);
     w->rot = rot_new(w);
@@ -47,6 +49,7 @@ void sim_tear_down(struct world *w)
     rot_free(w->rot);
     strangers_free(w->strangers);
     workload_free(w->work);
+    chains_free(w->chains);
     nemesis_free(w->nemesis);
     checks_free(w->checks);
     shadow_free(w->shadow);
@@ -80,7 +83,7 @@ static uint64_t run_until(struct world *w, enum check check, uint64_t bound_ms,
 
 static bool probed(struct world *w, char *why, size_t why_size)
 {
-    return workload_probed(w, why, why_size);
+    return workload_probed(w, why, why_size) && chains_probed(w, why, why_size);
 }
 
 static bool restored(struct world *w, char *why, size_t why_size)
@@ -185,6 +188,7 @@ void sim_run(const struct sim_config *config, struct sim_result *r)
         steps_start(&w);
     hosts_start(&w, START_SPREAD_MS);
     workload_start(&w);
+    chains_start(&w);
     nemesis_start(&w);
     strangers_start(&w);
     operators_start(&w);
@@ -201,8 +205,10 @@ void sim_run(const struct sim_config *config, struct sim_result *r)
         SIM_WINDOWS_MAX * timing_window_ns(&config->timing) / NS_PER_MS + SIM_START_MS_MAX;
     r->converge_ms = run_until(&w, CHECK_CONVERGENCE, r->converge_bound_ms, hosts_converged);
     workload_stop(&w);
+    chains_stop(&w);
     if (!w.stop) {
         workload_probe(&w);
+        chains_probe(&w);
         r->answer_bound_ms = ANSWER_MS_MAX;
         r->answer_ms = run_until(&w, CHECK_ANSWERS, ANSWER_MS_MAX, probed);
     }

@@ -25,6 +25,7 @@
 #define DRAW_LAST_FAULTS (1ull << 44)
 #define DRAW_HOSTING (1ull << 45)
 #define DRAW_AGES (1ull << 46)
+#define DRAW_LINKS (1ull << 47)
 #define CROWD_CALLS_A_SECOND 100
 /* With the least, one tenth: 24 hours of it still fit (process_clock). */
 #define SKEW_PPM_MAX 90000
@@ -230,7 +231,7 @@ static void draw_trials(struct sim_config *c)
 /* How many actors there are for each node that is never away for good. */
 static uint32_t share(const struct sim_config *c)
 {
-    uint32_t actors = c->actors + c->echo_actors + SIM_TRIALS_MAX;
+    uint32_t actors = c->actors + c->echo_actors + SIM_TRIALS_MAX + c->links;
     uint32_t nodes = sim_founders(c) - c->dead_for_good;
 
     return (actors + nodes - 1) / nodes;
@@ -310,6 +311,7 @@ static void draw_late(struct sim_config *c, struct rng *r)
 
     c->faults |= 1ull << FAULT_LATE_REPEATS | 1ull << FAULT_ACTOR_FAILS | 1ull << FAULT_COMES_BACK;
     c->duration_ms = 150000;
+    c->links = 0;
     c->actors = 1;
     c->clients = clients;
     c->think_ms = 1000;
@@ -348,6 +350,17 @@ static void draw_ages(struct sim_config *c)
         draw_late(c, &r);
 }
 
+/* Half of the runs have chains of calls. */
+static void draw_links(struct sim_config *c)
+{
+    struct rng r;
+
+    rng_seed(&r, c->seed, DRAW_LINKS);
+    bool some = rng_chance(&r, 1, 2) && c->actors;
+    uint32_t links = draw(&r, 2, SIM_LINKS_MAX);
+    c->links = some ? links : 0;
+}
+
 /* One seed in forty has nothing but callbacks that take up to a quarter of the lease (twice an eighth), of
  * many actors at once: they must cost nobody its lease. */
 static void draw_slow_alone(struct sim_config *c)
@@ -355,6 +368,7 @@ static void draw_slow_alone(struct sim_config *c)
     if (!is_slow_alone(c))
         return;
     c->faults = 1ull << FAULT_ACTOR_SLOW;
+    c->links = 0;
     c->slow_handler_ms = c->timing.lease_ms / 8;
     c->trial_actors = c->trial_actors > 4 ? c->trial_actors : 4;
     c->special_per_64 = 64;
@@ -384,6 +398,7 @@ void sim_config_draw(struct sim_config *c, uint64_t seed)
     draw_orders(c);
     draw_store(c);
     draw_trials(c);
+    draw_links(c);
     draw_aim(c);
     draw_last_faults(c);
     draw_hosting(c);
@@ -501,7 +516,8 @@ void sim_config_to_text(const struct sim_config *c, struct buf *out)
                 c->order_ms, c->trial_actors, c->special_per_64, c->slow_handler_ms);
     buf_appendf(out, " burst_ms=%u wall_jump_s=%u aim=%u/16 room=%u", c->burst_ms, c->wall_jump_s,
                 c->aim_per_16, c->room);
-    buf_appendf(out,
-                " mailbox=%u trial_hosts=0x%x slow_in=%u remembered=%u windows=%u version_ms=%u",
-                c->mailbox, c->trial_hosts, c->slow_in, c->remembered, c->windows, c->version_ms);
+    buf_appendf(
+        out,
+        " mailbox=%u trial_hosts=0x%x slow_in=%u remembered=%u windows=%u version_ms=%u links=%u",
+        c->mailbox, c->trial_hosts, c->slow_in, c->remembered, c->windows, c->version_ms, c->links);
 }

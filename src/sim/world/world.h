@@ -34,6 +34,7 @@ enum sim_stream {
     STREAM_ROT,
     STREAM_STRANGER,
     STREAM_AGES, /* of clients: how old requests are, what lies in sockets */
+    STREAM_LINK, /* of chains of calls */
     STREAM_COUNT
 };
 
@@ -76,6 +77,7 @@ struct world {
     struct hosts *hosts;
     struct nemesis *nemesis;
     struct workload *work;
+    struct chains *chains;
     struct operators *operators;
     struct restore *restore;
     struct rot *rot;
