@@ -51,9 +51,17 @@ extern "C" {
 #define KELPIE_BODY_MAX (1024u * 1024)
 #define KELPIE_REPLY_MAX (1024u * 1024)
 #define KELPIE_METHOD_MAX 64
-#define KELPIE_METHODS_MAX 256                 /* that one class declares */
-#define KELPIE_FAIL_CODE_MAX 64                /* bytes of a domain error's code */
-#define KELPIE_FAIL_TEXT_MAX 1024              /* and of its sentence; what is longer is cut */
+#define KELPIE_METHODS_MAX 256    /* that one class declares */
+#define KELPIE_FAIL_CODE_MAX 64   /* bytes of a domain error's code */
+#define KELPIE_FAIL_TEXT_MAX 1024 /* and of its sentence; what is longer is cut */
+/* Messages to other actors (kelpie_send): of one, and of one turn. */
+#define KELPIE_MESSAGE_BODY_MAX (64u * 1024)
+#define KELPIE_MESSAGE_NAME_MAX 96
+#define KELPIE_SENDS_MAX 32      /* withdrawals counted too */
+#define KELPIE_SEND_NAMES_MAX 16 /* of these, so many with a name */
+#define KELPIE_SEND_BYTES_MAX (256u * 1024)
+#define KELPIE_SEND_DELAY_MS_MAX (3650ull * 24 * 3600 * 1000)
+#define KELPIE_SEND_PERIOD_MS_MIN 100u
 #define KELPIE_ALLOC_MAX (1024u * 1024 * 1024) /* one piece of memory of kelpie_actor_alloc */
 
 /* Calls of one turn to other actors: in all; not answered yet; bodies of those together. */
@@ -79,6 +87,12 @@ struct kelpie_message {
     size_t body_len;
     uint32_t remaining_ms; /* until the caller's deadline, when the callback began */
     uint32_t flags;        /* KELPIE_METHOD_..., as the class declares the method */
+    /* Of a message that an actor has sent (kelpie_send); NULL and 0 of a request. */
+    const char *sender_type; /* NUL-terminated */
+    const char *sender_id;
+    uint64_t due_ms;  /* when it was to come, in ms of the wall clock since 1970; 0: at once */
+    uint64_t missed;  /* periods that passed unseen since then: this message stands for them too */
+    uint32_t attempt; /* from 1: those before it failed, or their processes died */
 };
 
 /* Flags of a method.
@@ -167,6 +181,36 @@ int kelpie_state_delete(struct kelpie_actor *actor, const void *key, size_t key_
 bool kelpie_state_next(struct kelpie_actor *actor, const void *after, size_t after_len,
                        const uint8_t **key, size_t *key_len, const uint8_t **value,
                        size_t *value_len);
+
+/*
+ * Messages. What a turn sends is committed with its state and reply, or not at all; each message is then
+ * applied exactly once, by a turn of its receiver, however many nodes and processes die meanwhile.
+ * A message whose handler gives KELPIE_E_HANDLER_FAILED, or whose process dies, is tried again after a while,
+ * 8 times in all; then, or at once when the handler gives another error, it lies with the receiver's dead
+ * letters. A reply to it goes nowhere.
+ *
+ * Messages that are sent at once (no options) from one actor to another come in the order in which they
+ * were sent: one that failed holds back those behind it. Those with a time, a period or a name come when they are
+ * due, by the nodes' wall clocks, in no certain order.
+ */
+struct kelpie_send_options {
+    uint64_t after_ms; /* not before so long from now; at most KELPIE_SEND_DELAY_MS_MAX */
+    /* Then again and again, so far apart, until it is withdrawn; needs a name. With after_ms 0 the first comes
+     * after one period. Periods that pass while the receiver is not to be had come once, as `missed`. */
+    uint64_t every_ms;
+    /* NULL: none. It takes the place of the sender's last message of that name, if that has not been
+     * applied; at most KELPIE_MESSAGE_NAME_MAX bytes. */
+    const char *name;
+};
+/* In receive only. All is copied; `options` may be NULL. The receiver need not exist, and may be the sender.
+ * 0; KELPIE_E_INVALID (a name that is none, a delay or period out of its range, a period without a name, NULL with
+ * a length); KELPIE_E_TOO_LARGE (a bound of messages above); KELPIE_E_REFUSED (not in receive). Nothing is
+ * sent then, and a callback that ends with this error, and without a reply, answers with a sentence that
+ * names the fault. */
+int kelpie_send(struct kelpie_actor *actor, const char *type, const char *id, const char *method,
+                const void *body, size_t len, const struct kelpie_send_options *options);
+/* Withdraws this actor's message of that name, if it has not been applied: the same errors. */
+int kelpie_unsend(struct kelpie_actor *actor, const char *name);
 
 /* Sets the reply's body (copied). 0, KELPIE_E_TOO_LARGE, or KELPIE_E_INVALID (NULL with a length; a NULL
  * text). */

@@ -21,6 +21,7 @@ struct act_op *act_op_new(struct kelpie_actor *act, enum act_op_kind kind)
     op->actors = a;
     op->act = act;
     list_init(&op->link);
+    list_init(&op->sends);
     act->op = op;
     a->ops++;
     return op;
@@ -31,6 +32,7 @@ void act_op_free(struct act_op *op)
     struct actors *a = op->actors;
 
     CHECK(!op->act);
+    messages_free(op);
     mem_free(a->env->mem, op->writes);
     mem_free(a->env->mem, op->requests);
     op->writes = NULL;

@@ -186,6 +186,7 @@ void act_free_memory(struct kelpie_actor *act)
 {
     struct mem mem = act->actors->env->mem;
 
+    inbox_free(act);
     actor_state_deinit(&act->values);
     remember_deinit(&act->memory);
     while (act->blocks) {

@@ -20,6 +20,7 @@
 #include "actor/actor.h"
 #include "actor/actor_message.h"
 #include "actor/actor_state.h"
+#include "actor/messages.h"
 #include "actor/remember.h"
 #include "env/slice.h"
 #include "registry/directory.h"
@@ -69,8 +70,19 @@ enum act_state {
 struct actor_call;
 struct find;
 
+enum invoke_kind {
+    INVOKE_REQUEST,
+    INVOKE_MESSAGE, /* of another actor, from the inbox: nobody waits for the answer */
+    INVOKE_NUDGE,   /* somebody says that there is something in the inbox */
+};
+
 /* One message for an actor, on the node that hosts it. It is answered exactly once. */
 struct invocation {
+    enum invoke_kind kind;
+    uint64_t until_ms;    /* of a nudge */
+    struct message *mail; /* of a message; its commit takes it along */
+    struct list sends;    /* what its turn has sent; likewise */
+    size_t send_count, send_names, send_bytes;
     struct list link;      /* in a mailbox, or in the followers of its first */
     struct list followers; /* repeats of the same request id, at most FOLLOWERS_MAX */
     unsigned follower_count;
@@ -126,6 +138,10 @@ struct act_op {
     } args;
     struct state_write *writes;
     struct commit_request *requests;
+    struct commit_taken **taken; /* of messages, each held */
+    struct commit_sent **sent;
+    struct list sends;
+    uint64_t sent_number; /* of the last message that it sends */
     struct remember_plan plan;
     struct excluded excluded; /* targets of a hand-over that cannot host */
     struct txn txn;
@@ -167,9 +183,11 @@ struct kelpie_actor {
      * in flight, and for the one after it. */
     struct list flying, pending;
     size_t pending_count, pending_reply_bytes, pending_waiting_bytes;
+    struct batch_cost pending_cost; /* of messages */
     size_t flying_count;
     bool pending_wrote;
-    size_t alone; /* so many turns are committed one by one */
+    struct inbox *inbox; /* NULL: nobody has said that there is anything in it */
+    size_t alone;        /* so many turns are committed one by one */
     size_t finds;
     struct act_op *op;
     struct actor_state values;
@@ -200,6 +218,16 @@ struct sweep {
     struct sweep_args args;
     struct txn txn;
     struct timer timer;
+};
+
+/* Looking at the shards of this node. */
+struct shards {
+    bool on;
+    struct shard_look looks[SHARDS_MAX]; /* what is still to be looked at */
+    size_t count, pages;
+    struct txn txn;
+    struct timer timer;
+    bool mine_first[SHARDS_MAX]; /* of the planted mistake "shardleft" */
 };
 
 struct actors {
@@ -242,6 +270,9 @@ struct actors {
     size_t call_count;
     size_t zombie_calls; /* done, but their RPC has not completed */
     size_t nudges;
+    struct list nudge_timers;
+    size_t nudge_timer_count, nudge_calls, inbox_reads;
+    struct shards shards;
     size_t locates;
     size_t finds;
     struct map peer_clocks; /* what peers' clocks last said, by boot id (ages.c) */
@@ -453,6 +484,9 @@ bool sweep_idle(const struct actors *a);
 /* actor_call.c */
 void call_answered(struct actor_call *call, int status, struct bytes body,
                    const struct placement *hint);
+/* A nudge, on the way of a call. */
+void calls_nudge(struct actors *a, const char *type, const char *id, uint64_t until_ms,
+                 actor_call_fn *done, void *arg);
 void calls_view_changed(struct actors *a);
 void calls_suspend(struct actors *a);
 void calls_close(struct actors *a);

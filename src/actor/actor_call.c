@@ -360,7 +360,9 @@ static void set_age(const struct actor_call *call, struct actor_request *r)
 static void send_local(struct actor_call *call, uint64_t generation)
 {
     struct actors *a = call->actors;
-    struct actor_request r = {.op = ACTOR_OP_CALL, .generation = generation};
+    struct actor_request r = {.op = call->nudge ? ACTOR_OP_NUDGE : ACTOR_OP_CALL,
+                              .generation = generation,
+                              .until_ms = call->until_ms};
     struct invocation *inv;
 
     memcpy(r.type, call->type, sizeof r.type);
@@ -374,7 +376,7 @@ static void send_local(struct actor_call *call, uint64_t generation)
     inv->deadline_ns = call->deadline_ns;
     inv->call = call;
     call->inv = inv;
-    a->stats.calls_local++;
+    a->stats.calls_local += !call->nudge;
     wait_in(call, CALL_LOCAL);
     host_deliver(a, inv);
 }
@@ -396,7 +398,8 @@ static void send_remote(struct actor_call *call, const struct placement *placeme
 {
     struct actors *a = call->actors;
     struct actor_request r = {
-        .op = ACTOR_OP_CALL,
+        .op = call->nudge ? ACTOR_OP_NUDGE : ACTOR_OP_CALL,
+        .until_ms = call->until_ms,
         .generation = placement->record.generation,
         .remaining_ms = (uint32_t)(remaining_ns(call) / NS_PER_MS) + 1,
         .body = bytes_of(call->body, call->body_len),
@@ -411,7 +414,7 @@ static void send_remote(struct actor_call *call, const struct placement *placeme
     r.echo_ns = peer_clock(a, placement->record.boot);
     buf_clear(&a->out);
     actor_request_encode(&a->out, &r);
-    a->stats.calls_forwarded++;
+    a->stats.calls_forwarded += !call->nudge;
     wait_in(call, CALL_REMOTE);
     rpc_start(a->rpc, &call->rpc, placement->addr, placement->record.boot, RPC_ACTOR_CALL,
               buf_bytes(&a->out), attempt_timeout_ns(call), on_rpc_done, call);
@@ -580,6 +583,27 @@ static uint32_t call_flags(const struct actors *a, const char *type, const char 
     const struct kelpie_class *class = actors_class(a, type);
 
     return class ? class_method_flags(class, method) : 0;
+}
+
+void calls_nudge(struct actors *a, const char *type, const char *id, uint64_t until_ms,
+                 actor_call_fn *done, void *arg)
+{
+    struct actor_call *call = MEM_NEW(a->env->mem, struct actor_call);
+
+    call->actors = a;
+    call->done = done;
+    call->arg = arg;
+    call->nudge = true;
+    call->until_ms = until_ms;
+    list_init(&call->wait_link);
+    timer_init(&call->timer, a->env->timers, "nudge_call", on_timer, call);
+    memcpy(call->type, type, strlen(type));
+    memcpy(call->id, id, strlen(id));
+    call->came_ns = env_now_ns(a->env);
+    call->deadline_ns = call->came_ns + NUDGE_DEADLINE_MS * NS_PER_MS;
+    list_append(&a->calls, &call->link);
+    a->call_count++;
+    timer_start(&call->timer, 0);
 }
 
 static void take_arguments(struct actor_call *call, const struct call_ask *ask)

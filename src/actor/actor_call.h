@@ -43,6 +43,8 @@ struct actor_call {
     actor_call_fn *done;
     void *arg;
     struct bytes chain; /* behind the body */
+    bool nudge;         /* no call: a word that there is something in the inbox */
+    uint64_t until_ms;
     char type[ACTOR_TYPE_MAX + 1];
     char id[ACTOR_ID_MAX + 1];
     char method[KELPIE_METHOD_MAX + 1];

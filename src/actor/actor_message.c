@@ -12,9 +12,13 @@ void actor_request_encode(struct buf *out, const struct actor_request *r)
     buf_append_blob(out, bytes_of_str(r->type));
     buf_append_blob(out, bytes_of_str(r->id));
     buf_append_u64(out, r->generation);
-    if (r->op != ACTOR_OP_CALL)
+    if (r->op == ACTOR_OP_ACTIVATE)
         return;
     buf_append_u32(out, r->remaining_ms);
+    if (r->op == ACTOR_OP_NUDGE) {
+        buf_append_u64(out, r->until_ms);
+        return;
+    }
     buf_append_u8(out, (uint8_t)((r->age_known ? FLAG_AGE : 0) | (r->chain.len ? FLAG_CHAIN : 0)));
     buf_append_u64(out, r->age_ms);
     buf_append_u64(out, r->echo_ns);
@@ -68,16 +72,18 @@ int actor_request_decode(struct bytes payload, struct actor_request *r)
     uint8_t op = reader_u8(&in);
 
     memset(r, 0, sizeof *r);
-    if (op != ACTOR_OP_CALL && op != ACTOR_OP_ACTIVATE)
+    if (op < ACTOR_OP_CALL || op > ACTOR_OP_NUDGE)
         return KELPIE_E_PROTOCOL;
     r->op = op;
     read_text(&in, 1, ACTOR_TYPE_MAX, r->type);
     read_text(&in, 1, ACTOR_ID_MAX, r->id);
     r->generation = reader_u64(&in);
-    if (op == ACTOR_OP_CALL) {
-        uint8_t flags;
+    if (op != ACTOR_OP_ACTIVATE)
         r->remaining_ms = reader_u32(&in);
-        flags = read_age(&in, r);
+    if (op == ACTOR_OP_NUDGE)
+        r->until_ms = reader_u64(&in);
+    if (op == ACTOR_OP_CALL) {
+        uint8_t flags = read_age(&in, r);
         read_text(&in, 0, CALLER_MAX, r->caller);
         read_text(&in, 1, KELPIE_METHOD_MAX, r->method);
         read_text(&in, 1, REQUEST_ID_MAX, r->request_id);

@@ -8,7 +8,7 @@
  * identity, method, request id, body (blobs), and with flag 2 the chain (chain.h). A program that does not know a flag
  * refuses the request as KELPIE_E_PROTOCOL: of a call of an actor there, nothing is done. Answer: flags u8 (1 = a hint follows), clock u64; hint:
  * placed u8, node id, incarnation u64, boot id 16, generation u64; then the body (blob): the reply, or a
- * sentence. A hint names a life of a node; where that lives, the receiver knows from the store or asks it.
+ * sentence. ACTOR_OP_NUDGE: also remaining milliseconds u32, and until when messages are due u64. A hint names a life of a node; where that lives, the receiver knows from the store or asks it.
  */
 #ifndef KELPIE_ACTOR_ACTOR_MESSAGE_H
 #define KELPIE_ACTOR_ACTOR_MESSAGE_H
@@ -22,6 +22,7 @@
 enum actor_op {
     ACTOR_OP_CALL = 1,
     ACTOR_OP_ACTIVATE = 2, /* a hint that the actor was handed over: load it, answer at once */
+    ACTOR_OP_NUDGE = 3,    /* there is something in its inbox */
 };
 
 struct actor_request {
@@ -30,6 +31,7 @@ struct actor_request {
     char id[ACTOR_ID_MAX + 1];
     uint64_t generation;
     uint32_t remaining_ms;
+    uint64_t until_ms; /* of a nudge: what has a time is due until then, wall clock */
     bool age_known;
     uint64_t age_ms;  /* since the first attempt, at most; not known: since it came to a node */
     uint64_t echo_ns; /* of the receiver's clock; 0: the sender has heard nothing from it */

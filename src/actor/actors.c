@@ -49,6 +49,8 @@ struct actors *actors_new(const struct env *env, struct rpc *rpc, struct cluster
     buf_init(&a->out, env->mem);
     drain_init(a);
     sweep_init(a);
+    nudges_init(a);
+    shards_init(a);
     rpc_serve(rpc, RPC_ACTOR_CALL, actors_on_rpc, a);
     return a;
 }
@@ -71,7 +73,7 @@ bool actors_idle(const struct actors *a)
 {
     return a->closed && a->activations.count == 0 && a->ops == 0 && a->call_count == 0 &&
            a->zombie_calls == 0 && a->finders.count == 0 && a->nudges == 0 && a->locates == 0 &&
-           a->finds == 0 && drain_idle(a) && sweep_idle(a);
+           a->finds == 0 && drain_idle(a) && sweep_idle(a) && nudges_idle(a) && shards_idle(a);
 }
 
 /* Drops every activation. Some have a transaction under way; they leave the table when it ends. */
@@ -110,6 +112,8 @@ void actors_close(struct actors *a)
     a->drain.on = false;
     timer_stop(&a->idle_timer);
     timer_stop(&a->run_timer);
+    nudges_stop(a);
+    shards_stop(a);
     drop_all(a, KELPIE_E_UNAVAILABLE, "the node is closing");
     drop_unsettled(a, true);
     calls_close(a);
@@ -123,6 +127,8 @@ void actors_suspend(struct actors *a)
     a->suspended = true;
     timer_stop(&a->run_timer);
     timer_stop(&a->idle_timer);
+    nudges_stop(a);
+    shards_stop(a);
     if (!MUTANT("keepactors"))
         drop_all(a, KELPIE_E_UNAVAILABLE, "the node's lease ran out");
     calls_suspend(a);
@@ -135,6 +141,7 @@ void actors_resume(struct actors *a)
         return;
     drop_unsettled(a, false);
     drain_resume(a);
+    shards_start(a);
 }
 
 void actors_view_changed(struct actors *a, const struct view *view, const struct member *gone,
@@ -148,6 +155,7 @@ void actors_view_changed(struct actors *a, const struct view *view, const struct
         sweep_gone(a, gone, gone_count);
     }
     calls_view_changed(a);
+    shards_start(a);
 }
 
 void actors_primary_changed(struct actors *a, uint64_t term)

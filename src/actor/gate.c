@@ -7,9 +7,6 @@
 #include "base/mark.h"
 #include "base/mutant.h"
 
-_Static_assert(STATE_WRITES_MAX + BATCH_TURNS_MAX + FORGET_BUCKETS_MAX + 3 <= STORE_WRITES_MAX,
-               "a batch fits into one transaction");
-
 static void on_committed(struct txn *txn, int status);
 
 bool gate_open(const struct kelpie_actor *act)
@@ -22,6 +19,7 @@ bool gate_open(const struct kelpie_actor *act)
            act->pending_count < BATCH_TURNS_MAX &&
            act->pending_reply_bytes < BATCH_REPLY_BYTES_MAX &&
            act->pending_waiting_bytes < BATCH_WAITING_BYTES_MAX &&
+           batch_cost_lets(&act->pending_cost, act->pending_count) &&
            act->values.unsaved_count < BATCH_CHANGES_MAX;
 }
 
@@ -63,7 +61,7 @@ static void take_requests(struct kelpie_actor *act, struct act_op *op, size_t re
     {
         const struct invocation *inv = LIST_ENTRY(l, const struct invocation, link);
         struct remembered_record *r = &q->record;
-        if (!inv->wrote)
+        if (!inv->wrote || inv->kind == INVOKE_MESSAGE)
             continue;
         q->hash = inv->hash;
         memcpy(r->request_id, inv->request_id, sizeof r->request_id);
@@ -89,6 +87,8 @@ static uint64_t least_need_ms(const struct kelpie_actor *act)
     LIST_FOREACH(l, &act->mailbox)
     {
         const struct invocation *inv = LIST_ENTRY(l, const struct invocation, link);
+        if (inv->kind != INVOKE_REQUEST)
+            continue;
         uint64_t need = remember_need_ms(&act->memory, invocation_age_ms(act, inv), now);
         if (need < least && need >= act->memory.head.horizon_ms && !MUTANT("nohorizonwait"))
             least = need;
@@ -107,6 +107,7 @@ static void plan(struct kelpie_actor *act, struct act_op *op, size_t reply_bytes
     h->rows = act->values.keys;
     h->sum = act->values.sum;
     h->class_version = act->class->version;
+    h->sent = op->sent_number;
     for (size_t i = 0; i < args->request_count; i++)
         op->requests[i].record.number = h->number;
     args->head = *h;
@@ -124,6 +125,7 @@ static void fly_pending(struct kelpie_actor *act)
         list_append(&act->flying, l);
     act->flying_count = act->pending_count;
     act->pending_count = act->pending_reply_bytes = act->pending_waiting_bytes = 0;
+    act->pending_cost = (struct batch_cost){0};
     act->pending_wrote = false;
 }
 
@@ -144,6 +146,7 @@ static void commit_start(struct kelpie_actor *act)
     args->writes = op->writes;
     if (args->whole)
         SOMETIMES("state-written-as-a-whole");
+    messages_take(act, op);
     plan(act, op, reply_bytes);
     act_set_state(act, ACT_COMMITTING);
     commit_txn(&op->txn, a->env, args, on_committed, op);
@@ -176,6 +179,7 @@ void gate_turn_done(struct kelpie_actor *act, struct invocation *inv)
     act->pending_reply_bytes += inv->wrote ? kept_len(inv) : 0;
     act->pending_waiting_bytes += inv->reply.len;
     act->pending_wrote |= inv->wrote;
+    batch_cost_add(&act->pending_cost, inv);
     if (act->state == ACT_IDLE)
         commit_start(act);
 }
@@ -191,7 +195,7 @@ static void remember_all(struct kelpie_actor *act, const struct act_op *op)
         remember_applied(&act->memory, args->requests[i].hash, &args->requests[i].record);
 }
 
-static void committed(struct kelpie_actor *act, const struct act_op *op)
+static void committed(struct kelpie_actor *act, struct act_op *op)
 {
     struct actors *a = act->actors;
     const struct commit_args *args = &op->args.commit;
@@ -220,6 +224,7 @@ static void committed(struct kelpie_actor *act, const struct act_op *op)
         list_append(&landed, l);
     while ((l = list_pop(&landed)))
         answer(act, LIST_ENTRY(l, struct invocation, link));
+    messages_landed(act, op);
     gate_go_on(act);
 }
 
@@ -252,31 +257,42 @@ static void not_committed(struct kelpie_actor *act, int status)
     act_drop(act, KELPIE_E_UNAVAILABLE, NULL, text);
 }
 
-/* The store takes no such batch: its turns run again, one a commit, so that only the guilty one gets
- * the error. */
-static void too_much(struct kelpie_actor *act)
+/* All its turns run again, on what is in the store, so many of them one a commit. Messages are read
+ * again. */
+static void run_again(struct kelpie_actor *act, size_t alone)
 {
     struct list all, *l;
-    size_t alone = act->flying_count;
 
-    if (act->flying_count == 1) {
-        SOMETIMES("turn-over-the-bounds-of-a-commit");
-        not_committed(act, KELPIE_E_STATE_FULL);
-        return;
-    }
-    SOMETIMES("batch-over-the-bounds-of-a-commit");
     list_init(&all);
     mailbox_take_all(act, &all);
     act_free_memory(act);
     while ((l = list_pop(&all))) {
         struct invocation *inv = LIST_ENTRY(l, struct invocation, link);
+        if (inv->kind == INVOKE_MESSAGE) {
+            act_answer(act, inv, 0, bytes_of(NULL, 0));
+            continue;
+        }
         inv->wrote = false;
+        sends_drop(act->actors, inv);
         list_append(&act->mailbox, &inv->link);
         act->mailbox_count++;
     }
     act->alone = alone;
     act_set_state(act, ACT_LOADING);
     act_load(act);
+}
+
+/* The store takes no such batch: its turns run again, one a commit, so that only the guilty one gets
+ * the error. */
+static void too_much(struct kelpie_actor *act)
+{
+    if (act->flying_count == 1) {
+        SOMETIMES("turn-over-the-bounds-of-a-commit");
+        not_committed(act, KELPIE_E_STATE_FULL);
+        return;
+    }
+    SOMETIMES("batch-over-the-bounds-of-a-commit");
+    run_again(act, act->flying_count);
 }
 
 /* Some attempt of what flies may have landed, or may yet. */
@@ -322,6 +338,11 @@ static void on_committed(struct txn *txn, int status)
         committed(act, op);
         break;
     case KELPIE_E_REFUSED:
+        if (op->args.commit.messages.voided) {
+            /* A message is not there any more that a turn has consumed. */
+            run_again(act, 0);
+            break;
+        }
         a->stats.fenced++;
         log_warn(&a->env->log, "actor_fenced", "%s generation=%llu why=%s", ACT_FIELDS(act),
                  (unsigned long long)act->generation, log_quote(txn->reason, why, sizeof why));

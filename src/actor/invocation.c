@@ -10,6 +10,7 @@ struct invocation *invocation_new(struct actors *a, const struct actor_request *
 
     list_init(&inv->link);
     list_init(&inv->followers);
+    list_init(&inv->sends);
     buf_init(&inv->reply, a->env->mem);
     inv->deadline_ns = env_now_ns(a->env) + r->remaining_ms * NS_PER_MS;
     inv->generation = r->generation;
@@ -29,6 +30,11 @@ struct invocation *invocation_new(struct actors *a, const struct actor_request *
         memcpy(inv->body + r->body.len, r->chain.data, r->chain.len);
         inv->chain = bytes_of(inv->body + r->body.len, r->chain.len);
     }
+    if (r->op == ACTOR_OP_NUDGE) {
+        inv->kind = INVOKE_NUDGE;
+        inv->until_ms = r->until_ms;
+        inv->hash = (struct uuid){.b = {0}};
+    }
     return inv;
 }
 
@@ -36,6 +42,9 @@ static void invocation_free(struct actors *a, struct invocation *inv)
 {
     CHECK(list_empty(&inv->followers) && list_empty(&inv->link));
     find_leave(inv);
+    sends_drop(a, inv);
+    if (inv->mail)
+        message_release(inv->mail);
     buf_deinit(&inv->reply);
     mem_free(a->env->mem, inv);
 }
@@ -175,7 +184,7 @@ void actors_on_rpc(void *arg, const struct rpc_request *request)
         return;
     }
     a->stats.calls_received++;
-    if (held_too_long(a, &r)) {
+    if (r.op == ACTOR_OP_CALL && held_too_long(a, &r)) {
         reply_to_peer(a, request, KELPIE_E_TOO_OLD, bytes_of(NULL, 0), NULL);
         return;
     }

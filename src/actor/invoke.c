@@ -57,8 +57,8 @@ static bool wants_look(const struct kelpie_actor *act, const struct invocation *
     uint64_t now = env_now_ns(act->actors->env);
     struct remembered_record kept;
 
-    if (inv->looked || inv->find || MUTANT("nodedupe") || MUTANT("dedupenode") ||
-        remember_reply(&act->memory, inv->hash, &kept))
+    if (inv->kind != INVOKE_REQUEST || inv->looked || inv->find || MUTANT("nodedupe") ||
+        MUTANT("dedupenode") || remember_reply(&act->memory, inv->hash, &kept))
         return false;
     *count = remember_where(&act->memory, inv->hash, invocation_age_ms(act, inv), now, buckets);
     return *count > 0;
@@ -87,6 +87,29 @@ void act_look(struct kelpie_actor *act)
     }
 }
 
+static struct kelpie_message message_for(const struct invocation *inv)
+{
+    const struct message *m = inv->mail;
+    struct kelpie_message message = {
+        .method = inv->method,
+        .request_id = inv->request_id,
+        .body = inv->body,
+        .body_len = inv->body_len,
+        .flags = inv->flags,
+    };
+
+    if (m) {
+        message.body = m->body;
+        message.body_len = m->record.body.len;
+        message.sender_type = m->record.sender_type;
+        message.sender_id = m->record.sender_id;
+        message.due_ms = m->record.due_ms;
+        message.missed = m->missed;
+        message.attempt = m->record.attempts + 1;
+    }
+    return message;
+}
+
 static int call_receive(struct kelpie_actor *act, struct invocation *inv)
 {
     struct actors *a = act->actors;
@@ -94,13 +117,7 @@ static int call_receive(struct kelpie_actor *act, struct invocation *inv)
     char method[4 * KELPIE_METHOD_MAX + 3];
     int status;
 
-    inv->message = (struct kelpie_message){
-        .method = inv->method,
-        .request_id = inv->request_id,
-        .body = inv->body,
-        .body_len = inv->body_len,
-        .flags = inv->flags,
-    };
+    inv->message = message_for(inv);
     if (inv->deadline_ns > began_ns)
         inv->message.remaining_ms = (uint32_t)((inv->deadline_ns - began_ns) / NS_PER_MS);
     act_callback_begins(act);
@@ -190,8 +207,15 @@ static bool refuse(struct kelpie_actor *act, struct invocation *inv)
 void act_invoke(struct kelpie_actor *act, struct invocation *inv)
 {
     struct remembered_record kept;
-    bool known = !MUTANT("nodedupe") && remember_reply(&act->memory, inv->hash, &kept);
+    bool known = inv->kind == INVOKE_REQUEST && !MUTANT("nodedupe") &&
+                 remember_reply(&act->memory, inv->hash, &kept);
 
+    if (inv->kind == INVOKE_NUDGE) {
+        answer_text(act, inv, 0, "");
+        return;
+    }
+    if (inv->kind == INVOKE_MESSAGE && !message_begins(act, inv))
+        return;
     if (known) {
         if (kept.generation == act->generation)
             SOMETIMES("repeat-answered-from-memory");
@@ -202,7 +226,7 @@ void act_invoke(struct kelpie_actor *act, struct invocation *inv)
         answer_found(act, inv);
         return;
     }
-    if (refuse(act, inv))
+    if (inv->kind == INVOKE_REQUEST && refuse(act, inv))
         return;
     if (!act_call_class(act, inv))
         return;
@@ -218,9 +242,17 @@ void act_turn_ends(struct kelpie_actor *act, struct invocation *inv)
     act_take_status(act, inv);
     if (inv->status && !MUTANT("keepfailed"))
         actor_state_rollback(&act->values);
+    if (inv->status)
+        sends_drop(act->actors, inv);
+    if (inv->kind == INVOKE_MESSAGE) {
+        actor_state_keep(&act->values);
+        message_ends(act, inv);
+        return;
+    }
     /* A domain error is an answer for good: it is committed, and remembered, like a reply. */
-    inv->wrote = (inv->status == 0 && actor_state_touched(&act->values)) ||
-                 (inv->status == KELPIE_E_DOMAIN && !MUTANT("domainforgotten"));
+    inv->wrote =
+        (inv->status == 0 && (actor_state_touched(&act->values) || !list_empty(&inv->sends))) ||
+        (inv->status == KELPIE_E_DOMAIN && !MUTANT("domainforgotten"));
     actor_state_keep(&act->values);
     gate_turn_done(act, inv);
 }

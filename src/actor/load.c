@@ -151,6 +151,7 @@ void act_activate(struct kelpie_actor *act)
     act->has_run = true;
     act_count_memory(act);
     a->stats.activated++;
+    inbox_poke(act);
     act_go_on(act);
 }
 
@@ -214,6 +215,8 @@ static void on_loaded(struct txn *txn, int status)
     } else if (act_may_go_on(act)) {
         act->generation = op->args.load.placement.generation;
         act->loaded = true;
+        if (op->args.load.has_mail)
+            inbox_note(act, 0);
         act_run_later(act);
     }
     act_op_free(op);
@@ -231,7 +234,8 @@ void act_load_in(struct kelpie_actor *act, uint64_t delay_ns)
 
     CHECK(act->state == ACT_LOADING);
     act->incarnation = cluster_incarnation(a->cluster);
-    op->args.load = (struct load_args){.ref = act_ref(act), .self = actors_self(a)};
+    op->args.load = (struct load_args){
+        .ref = act_ref(act), .self = actors_self(a), .shards = cluster_shards(a->cluster)};
     load_txn(&op->txn, a->env, &op->args.load, on_loaded, op);
     txn_start_in(&op->txn, delay_ns);
 }

@@ -14,6 +14,7 @@ void mailbox_take_all(struct kelpie_actor *act, struct list *out)
         list_append(out, l);
     act->flying_count = act->pending_count = 0;
     act->pending_reply_bytes = act->pending_waiting_bytes = 0;
+    act->pending_cost = (struct batch_cost){0};
     act->pending_wrote = false;
     open = act->open ? open_turn_drop(act) : NULL;
     if (open)
@@ -105,7 +106,7 @@ static struct invocation *dequeue(struct kelpie_actor *act)
 {
     struct invocation *inv = LIST_ENTRY(list_pop(&act->mailbox), struct invocation, link);
 
-    act->mailbox_count--;
+    act->mailbox_count -= inv->kind != INVOKE_MESSAGE;
     return inv;
 }
 
@@ -170,6 +171,8 @@ static void deliver_to_new(struct actors *a, struct invocation *inv)
         return;
     }
     act = act_new(a, class, inv->id, ACT_LOADING);
+    if (inv->kind == INVOKE_NUDGE)
+        inbox_note(act, inv->until_ms);
     (void)enqueue(act, inv);
     act_load_in(act, evict_delay(a));
 }
@@ -192,6 +195,8 @@ void host_deliver(struct actors *a, struct invocation *inv)
         deliver_to_new(a, inv);
         return;
     }
+    if (inv->kind == INVOKE_NUDGE)
+        inbox_note(act, inv->until_ms);
     if (!enqueue(act, inv))
         return;
     if ((act->state == ACT_IDLE || act->state == ACT_COMMITTING) && !act->current &&

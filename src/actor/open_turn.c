@@ -61,7 +61,7 @@ static struct mem mem_of(const struct open_turn *t)
 
 static bool waits(const struct invocation *inv, uint64_t now)
 {
-    return (inv->from_peer || inv->call) && inv->deadline_ns > now;
+    return (inv->from_peer || inv->call || inv->mail) && inv->deadline_ns > now;
 }
 
 /* Until when somebody waits for it; 0: nobody does. */
@@ -220,6 +220,14 @@ static void give_up(struct kelpie_actor *act)
         actor_state_keep(&act->values);
     actor_state_rollback(&act->values);
     turn_free(t);
+    if (inv->mail) {
+        SOMETIMES("message-whose-calls-took-too-long");
+        sends_drop(act->actors, inv);
+        inv->status = KELPIE_E_TIMEOUT;
+        message_ends(act, inv);
+        gate_go_on(act);
+        return;
+    }
     act_answer(act, inv, invocation_refusal(inv, KELPIE_E_TIMEOUT),
                bytes_of_str("the deadline passed while the actor waited for answers of others"));
     gate_go_on(act);

@@ -272,6 +272,11 @@ struct uuid cluster_id(const struct cluster *c)
     return c->cluster_id;
 }
 
+uint32_t cluster_shards(const struct cluster *c)
+{
+    return c->shards ? c->shards : SHARDS_DEFAULT;
+}
+
 uint64_t cluster_claim(const struct cluster *c)
 {
     return c->claim;

@@ -104,6 +104,8 @@ uint64_t cluster_incarnation(const struct cluster *c);
 const struct view *cluster_view(const struct cluster *c);
 const struct cluster_config *cluster_config_of(const struct cluster *c);
 struct uuid cluster_id(const struct cluster *c);
+/* Of messages (docs/schema.md); as the store says since this node has joined. */
+uint32_t cluster_shards(const struct cluster *c);
 /* The term that this node claims, 0 when it is not primary. */
 uint64_t cluster_claim(const struct cluster *c);
 /* The primary as last read: false when vacant or unknown. */

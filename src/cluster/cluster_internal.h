@@ -95,6 +95,7 @@ struct cluster {
     bool acting;             /* hosting state, lease not lapsed since it last read the view */
 
     struct uuid cluster_id;
+    uint32_t shards;
     struct uuid home;        /* the cluster that this node is of, by its founding id; zero: any */
     uint64_t sequence;       /* of the last heartbeat that was committed */
     uint64_t sequence_tried; /* of the last that was sent: never sent anew by another operation */

@@ -146,6 +146,7 @@ static void join_take(struct cluster *c, struct join_op *op)
 {
     c->incarnation = op->incarnation;
     c->cluster_id = op->cluster_id;
+    c->shards = op->shards;
     c->home = op->founded;
     c->sequence = 0;
     c->sequence_tried = 0;

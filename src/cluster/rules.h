@@ -47,6 +47,7 @@ struct join_op {
     uint64_t view_number;  /* founder */
     uint64_t term;         /* founder */
     struct uuid cluster_id;
+    uint32_t shards;
     struct uuid founded; /* the cluster's founding id, which a restore does not change */
     bool other_epoch;    /* refused because the store has another cluster id than the one known */
 

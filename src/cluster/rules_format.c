@@ -31,6 +31,8 @@ static enum verdict raise_rule(struct rule_ctx *ctx, void *arg)
         return RULE_REFUSE;
     struct key key = key_format(op->ks);
     format.version = op->target;
+    if (format.shards == 0)
+        format.shards = SHARDS_DEFAULT;
     store_format(ctx, &key, &format);
     return RULE_COMMIT;
 }

@@ -141,9 +141,10 @@ static enum verdict join_format(struct rule_ctx *ctx, struct join_op *op)
     if (found && format.version < FORMAT_MIN)
         return rule_refuse(ctx, OLD_FORMAT, (unsigned long long)format.version);
     if (!found)
-        format =
-            (struct format_record){.version = RECORD_VERSION, .cluster_id = op->new_cluster_id};
+        format = (struct format_record){
+            .version = RECORD_VERSION, .cluster_id = op->new_cluster_id, .shards = SHARDS_DEFAULT};
     op->cluster_id = format.cluster_id;
+    op->shards = format.shards ? format.shards : SHARDS_DEFAULT;
     op->founded = found && restored ? founded.cluster_id : format.cluster_id;
     if (check_home(ctx, op, found) != RULE_COMMIT)
         return RULE_REFUSE;

@@ -120,7 +120,8 @@ static void take_state_key(struct cursor *c, struct key_parts *out)
     c->ok = false;
 }
 
-/* What follows the two folder words: n node id, # number, t type, i id. */
+/* What follows the two folder words, or the one: n node id, # number, t type, i id, s shard, d due,
+ * h hash, g generation, k name. */
 struct shape {
     const char *top;
     const char *sub;
@@ -142,7 +143,19 @@ static const struct shape shapes[] = {
     {"registry", "actors", "ti", KEY_ACTOR},
     {"registry", "by_node", "n#ti", KEY_BY_NODE},
     {"registry", "migrations", "ti", KEY_MIGRATION},
+    {"inbox", NULL, "stihg#", KEY_INBOX},
+    {"later", NULL, "tidhg#", KEY_LATER},
+    {"due", NULL, "sdtihg#", KEY_DUE},
+    {"named", NULL, "tik", KEY_NAMED},
+    {"dead", NULL, "tihg#", KEY_DEAD},
 };
+
+static uint32_t take_u32(struct cursor *c)
+{
+    uint64_t v = take_uint(c);
+    c->ok = c->ok && v <= UINT32_MAX;
+    return (uint32_t)v;
+}
 
 static void take_parts(struct cursor *c, const char *parts, struct key_parts *out)
 {
@@ -156,6 +169,21 @@ static void take_parts(struct cursor *c, const char *parts, struct key_parts *ou
             break;
         case 't':
             take_id(c, out->type, ACTOR_TYPE_MAX);
+            break;
+        case 's':
+            out->shard = take_u32(c);
+            break;
+        case 'd':
+            out->due_ms = take_uint(c);
+            break;
+        case 'h':
+            out->hash = take_uuid(c);
+            break;
+        case 'g':
+            out->generation = take_uint(c);
+            break;
+        case 'k':
+            take_state_key(c, out);
             break;
         default:
             take_id(c, out->id, ACTOR_ID_MAX);
@@ -179,8 +207,7 @@ static void take_state(struct cursor *c, struct key_parts *out)
         out->hash = take_uuid(c);
     } else if (c->ok && bytes_equal(mark, bytes_of_str("r"))) {
         out->family = KEY_REQUEST_SLOT;
-        out->number = take_uint(c);
-        c->ok = c->ok && out->number <= UINT32_MAX;
+        out->number = take_u32(c);
     } else {
         c->ok = false;
     }
@@ -193,14 +220,18 @@ static void take_folders(struct cursor *c, struct key_parts *out)
         take_state(c, out);
         return;
     }
-    struct bytes sub = take_string(c);
+    struct cursor behind = *c;
+    struct bytes sub = take_string(&behind);
     for (size_t i = 0; c->ok && i < ARRAY_LEN(shapes); i++) {
         const struct shape *s = &shapes[i];
-        if (bytes_equal(top, bytes_of_str(s->top)) && bytes_equal(sub, bytes_of_str(s->sub))) {
-            out->family = s->family;
-            take_parts(c, s->parts, out);
-            return;
-        }
+        if (!bytes_equal(top, bytes_of_str(s->top)) ||
+            (s->sub && (!behind.ok || !bytes_equal(sub, bytes_of_str(s->sub)))))
+            continue;
+        if (s->sub)
+            *c = behind;
+        out->family = s->family;
+        take_parts(c, s->parts, out);
+        return;
     }
     c->ok = false;
 }

@@ -236,6 +236,54 @@ struct key key_request_slot(const struct keyspace *ks, const char *type, const c
     return with_uint(of_actor(ks, type, id, "r"), slot);
 }
 
+static struct key with_message(struct key k, const struct message_at *at)
+{
+    put_uuid(&k, at->sender);
+    put_uint(&k, at->generation);
+    put_uint(&k, at->number);
+    return k;
+}
+
+struct key key_inbox(const struct keyspace *ks, uint32_t shard, const char *type, const char *id,
+                     const struct message_at *at)
+{
+    CHECK(at->due_ms == 0);
+    return with_message(with_actor(with_uint(folder(ks, "inbox", NULL), shard), type, id), at);
+}
+
+static struct key later_at(const struct keyspace *ks, const char *type, const char *id,
+                           uint64_t due_ms)
+{
+    return with_uint(with_actor(folder(ks, "later", NULL), type, id), due_ms);
+}
+
+struct key key_later(const struct keyspace *ks, const char *type, const char *id,
+                     const struct message_at *at)
+{
+    return with_message(later_at(ks, type, id, at->due_ms), at);
+}
+
+struct key key_due(const struct keyspace *ks, uint32_t shard, const char *type, const char *id,
+                   const struct message_at *at)
+{
+    struct key k = with_uint(with_uint(folder(ks, "due", NULL), shard), at->due_ms);
+    return with_message(with_actor(k, type, id), at);
+}
+
+struct key key_dead(const struct keyspace *ks, const char *type, const char *id,
+                    const struct message_at *at)
+{
+    return with_message(with_actor(folder(ks, "dead", NULL), type, id), at);
+}
+
+struct key key_named(const struct keyspace *ks, const char *type, const char *id, struct bytes name)
+{
+    CHECK(name.len >= 1 && name.len <= MESSAGE_NAME_MAX);
+    struct key k = with_actor(folder(ks, "named", NULL), type, id);
+    put_bytes(&k, name);
+    return k;
+}
+
 struct key_range keys_all(const struct keyspace *ks)
 {
     return children(folder(ks, NULL, NULL));
@@ -336,4 +384,54 @@ struct key_range keys_request_slots(const struct keyspace *ks, const char *type,
 struct key_range keys_state(const struct keyspace *ks, const char *type, const char *id)
 {
     return children(with_actor(folder(ks, "state", NULL), type, id));
+}
+
+struct key_range keys_inbox_shard(const struct keyspace *ks, uint32_t shard)
+{
+    return children(with_uint(folder(ks, "inbox", NULL), shard));
+}
+
+struct key_range keys_inbox(const struct keyspace *ks, uint32_t shard, const char *type,
+                            const char *id)
+{
+    return children(with_actor(with_uint(folder(ks, "inbox", NULL), shard), type, id));
+}
+
+struct key_range keys_inbox_from(const struct keyspace *ks, uint32_t shard, const char *type,
+                                 const char *id, struct uuid sender)
+{
+    struct key k = with_actor(with_uint(folder(ks, "inbox", NULL), shard), type, id);
+    put_uuid(&k, sender);
+    return children(k);
+}
+
+struct key_range keys_later(const struct keyspace *ks, const char *type, const char *id)
+{
+    return children(with_actor(folder(ks, "later", NULL), type, id));
+}
+
+struct key_range keys_later_until(const struct keyspace *ks, const char *type, const char *id,
+                                  uint64_t until_ms)
+{
+    struct key_range range = keys_later(ks, type, id);
+    range.end = with_end(later_at(ks, type, id, until_ms), TUPLE_RANGE_END);
+    return range;
+}
+
+struct key_range keys_due_until(const struct keyspace *ks, uint32_t shard, uint64_t until_ms)
+{
+    struct key k = with_uint(folder(ks, "due", NULL), shard);
+    struct key_range range = children(k);
+    range.end = with_end(with_uint(k, until_ms), TUPLE_RANGE_END);
+    return range;
+}
+
+struct key_range keys_dead_all(const struct keyspace *ks)
+{
+    return children(folder(ks, "dead", NULL));
+}
+
+struct key_range keys_dead(const struct keyspace *ks, const char *type, const char *id)
+{
+    return children(with_actor(folder(ks, "dead", NULL), type, id));
 }

@@ -18,6 +18,11 @@
  *   (prefix, "state", type, id, "k", key)                 the actor's own state
  *   (prefix, "state", type, id, "q", bucket, hash)        a request id that it remembers
  *   (prefix, "state", type, id, "r", slot)                the same in format 1
+ *   (prefix, "inbox", shard, type, id, sender, generation, number)       a message that waits its turn
+ *   (prefix, "later", type, id, due, sender, generation, number)         one that has a time
+ *   (prefix, "due", shard, due, type, id, sender, generation, number)    points to that one
+ *   (prefix, "named", sender's type, id, name)                           where that name's message is
+ *   (prefix, "dead", type, id, sender, generation, number)               a dead letter
  */
 #ifndef KELPIE_RECORD_KEYS_H
 #define KELPIE_RECORD_KEYS_H
@@ -34,6 +39,7 @@
 /* Any bytes. Each NUL takes two in a tuple, so this is what fits a store key whatever the bytes are:
  * KELPIE_STATE_KEY_MAX must not be greater. */
 #define STATE_KEY_MAX 96
+#define MESSAGE_NAME_MAX STATE_KEY_MAX
 
 /* A key by value: made on the stack, copied into transactions. */
 struct key {
@@ -79,6 +85,30 @@ struct key key_remembered(const struct keyspace *ks, const char *type, const cha
 struct key key_request_slot(const struct keyspace *ks, const char *type, const char *id,
                             uint32_t slot);
 
+/* A message's place beside its receiver. */
+struct message_at {
+    uint64_t due_ms;     /* wall clock; 0: it is in the inbox, in its sender's order */
+    struct uuid sender;  /* actor_hash of who sent it */
+    uint64_t generation; /* of the sender's placement */
+    uint64_t number;     /* of the sender's messages */
+};
+/* Of an actor's name. */
+struct uuid actor_hash(const char *type, const char *id);
+/* The one of `shards` that the messages for an actor lie in. */
+uint32_t actor_shard(const char *type, const char *id, uint32_t shards);
+struct key key_inbox(const struct keyspace *ks, uint32_t shard, const char *type, const char *id,
+                     const struct message_at *at);
+struct key key_later(const struct keyspace *ks, const char *type, const char *id,
+                     const struct message_at *at);
+struct key key_due(const struct keyspace *ks, uint32_t shard, const char *type, const char *id,
+                   const struct message_at *at);
+/* Without the due time. */
+struct key key_dead(const struct keyspace *ks, const char *type, const char *id,
+                    const struct message_at *at);
+/* `name`: 1..MESSAGE_NAME_MAX bytes, asserted. */
+struct key key_named(const struct keyspace *ks, const char *type, const char *id,
+                     struct bytes name);
+
 /* The mark of a copy that a backup made (env/store.h): beside the prefix, not under it. */
 struct key key_copy(const struct keyspace *ks);
 
@@ -114,6 +144,19 @@ struct key_range keys_remembered_in(const struct keyspace *ks, const char *type,
 struct key_range keys_request_slots(const struct keyspace *ks, const char *type, const char *id);
 /* All of one actor: its head row, state and remembered requests. */
 struct key_range keys_state(const struct keyspace *ks, const char *type, const char *id);
+/* Messages in the inboxes of a shard, of one actor, and of one sender to it. */
+struct key_range keys_inbox_shard(const struct keyspace *ks, uint32_t shard);
+struct key_range keys_inbox(const struct keyspace *ks, uint32_t shard, const char *type,
+                            const char *id);
+struct key_range keys_inbox_from(const struct keyspace *ks, uint32_t shard, const char *type,
+                                 const char *id, struct uuid sender);
+/* One actor's messages that have a time, all of them and those that are due then or before. */
+struct key_range keys_later(const struct keyspace *ks, const char *type, const char *id);
+struct key_range keys_later_until(const struct keyspace *ks, const char *type, const char *id,
+                                  uint64_t until_ms);
+struct key_range keys_due_until(const struct keyspace *ks, uint32_t shard, uint64_t until_ms);
+struct key_range keys_dead_all(const struct keyspace *ks);
+struct key_range keys_dead(const struct keyspace *ks, const char *type, const char *id);
 
 /* Which family a key belongs to, and its parts: for store check, dump, the simulator's checkers. */
 enum key_family {
@@ -134,7 +177,13 @@ enum key_family {
     KEY_STATE,
     KEY_HEAD,
     KEY_REMEMBERED,
-    KEY_REQUEST_SLOT, /* the last one */
+    KEY_REQUEST_SLOT,
+    KEY_INBOX,
+    KEY_LATER,
+    KEY_DUE,
+    KEY_NAMED,
+    KEY_DEAD,
+    KEY_FAMILY_COUNT
 };
 
 struct key_parts {
@@ -142,9 +191,12 @@ struct key_parts {
     char node_id[NODE_ID_MAX + 1];
     char type[ACTOR_TYPE_MAX + 1];
     char id[ACTOR_ID_MAX + 1];
-    uint64_t number;  /* incarnation, view number, bucket or slot */
-    struct uuid hash; /* of a remembered request's id */
-    size_t state_key_len;
+    uint64_t number;  /* incarnation, view number, bucket or slot; of a message */
+    struct uuid hash; /* of a remembered request's id, of a message's sender */
+    uint32_t shard;
+    uint64_t due_ms;
+    uint64_t generation;
+    size_t state_key_len; /* or of the name of a message */
     uint8_t state_key[STATE_KEY_MAX];
 };
 

@@ -64,15 +64,45 @@ static const char *family_path(enum key_family family)
         [KEY_HEAD] = "state",
         [KEY_REMEMBERED] = "state",
         [KEY_REQUEST_SLOT] = "state",
+        [KEY_INBOX] = "inbox",
+        [KEY_LATER] = "later",
+        [KEY_DUE] = "due",
+        [KEY_NAMED] = "named",
+        [KEY_DEAD] = "dead",
     };
     CHECK((size_t)family < ARRAY_LEN(paths));
     return paths[family];
+}
+
+/* What stands before the receiver of a message, or whose name it is. */
+static void put_before(const struct key_parts *parts, struct buf *out)
+{
+    if (parts->family == KEY_INBOX || parts->family == KEY_DUE)
+        buf_appendf(out, "/%" PRIu32, parts->shard);
+    if (parts->family == KEY_DUE)
+        buf_appendf(out, "/%" PRIu64, parts->due_ms);
+}
+
+static void put_behind(const struct key_parts *parts, struct buf *out)
+{
+    char hash[UUID_TEXT_SIZE];
+    if (parts->family == KEY_NAMED) {
+        buf_append_u8(out, '/');
+        put_escaped(out, bytes_of(parts->state_key, parts->state_key_len));
+    }
+    if (parts->family == KEY_LATER)
+        buf_appendf(out, "/%" PRIu64, parts->due_ms);
+    if (parts->family < KEY_INBOX || parts->family == KEY_NAMED)
+        return;
+    uuid_to_text(parts->hash, hash);
+    buf_appendf(out, "/%s/%" PRIu64 "/%" PRIu64, hash, parts->generation, parts->number);
 }
 
 static void put_path(const struct key_parts *parts, struct buf *out)
 {
     bool numbered = parts->family == KEY_VIEW_CHANGE || parts->family == KEY_BY_NODE;
     buf_appendf(out, "%s", family_path(parts->family));
+    put_before(parts, out);
     if (parts->node_id[0] != '\0')
         put_part(out, parts->node_id);
     if (numbered)
@@ -81,6 +111,7 @@ static void put_path(const struct key_parts *parts, struct buf *out)
         put_part(out, parts->type);
         put_part(out, parts->id);
     }
+    put_behind(parts, out);
     if (parts->family == KEY_STATE) {
         buf_appendf(out, "/k/");
         put_escaped(out, bytes_of(parts->state_key, parts->state_key_len));
@@ -151,6 +182,8 @@ static int format_text(struct bytes key, struct bytes value, struct buf *scratch
         return rc;
     put_uint(out, "version", r.version);
     put_uuid(out, "cluster_id", r.cluster_id);
+    if (r.shards)
+        put_uint(out, "shards", r.shards);
     return 0;
 }
 
@@ -376,6 +409,52 @@ static int request_text(struct bytes key, struct bytes value, struct buf *scratc
     return 0;
 }
 
+static int message_text(struct bytes key, struct bytes value, struct buf *scratch, struct buf *out)
+{
+    struct message_record r;
+    int rc = message_record_decode(key, value, scratch, &r);
+    if (rc)
+        return rc;
+    put_text(out, "sender_type", r.sender_type);
+    put_text(out, "sender_id", r.sender_id);
+    put_text(out, "method", r.method);
+    put_uint(out, "sent_ms", r.sent_ms);
+    put_uint(out, "due_ms", r.due_ms);
+    put_uint(out, "every_ms", r.every_ms);
+    put_uint(out, "again_ms", r.again_ms);
+    put_uint(out, "attempts", r.attempts);
+    buf_appendf(out, " error=%" PRId32, r.error);
+    put_uint(out, "tried", r.tried);
+    put_data(out, "name", bytes_of(r.name, r.name_len));
+    put_data(out, "body", r.body);
+    return 0;
+}
+
+static int due_text(struct bytes key, struct bytes value, struct buf *scratch, struct buf *out)
+{
+    struct due_record r;
+    int rc = due_record_decode(key, value, scratch, &r);
+    if (rc)
+        return rc;
+    put_uint(out, "sent_ms", r.sent_ms);
+    return 0;
+}
+
+static int named_text(struct bytes key, struct bytes value, struct buf *scratch, struct buf *out)
+{
+    struct named_record r;
+    int rc = named_record_decode(key, value, scratch, &r);
+    if (rc)
+        return rc;
+    put_text(out, "type", r.type);
+    put_text(out, "id", r.id);
+    put_uint(out, "due_ms", r.at.due_ms);
+    put_uuid(out, "sender", r.at.sender);
+    put_uint(out, "generation", r.at.generation);
+    put_uint(out, "number", r.at.number);
+    return 0;
+}
+
 static row_text_fn *const row_texts[] = {
     [KEY_UNKNOWN] = NULL,
     [KEY_FORMAT] = format_text,
@@ -395,6 +474,11 @@ static row_text_fn *const row_texts[] = {
     [KEY_HEAD] = head_text,
     [KEY_REMEMBERED] = remembered_text,
     [KEY_REQUEST_SLOT] = request_text,
+    [KEY_INBOX] = message_text,
+    [KEY_LATER] = message_text,
+    [KEY_DUE] = due_text,
+    [KEY_NAMED] = named_text,
+    [KEY_DEAD] = message_text,
 };
 
 void record_to_text(const struct keyspace *ks, struct bytes key, struct bytes value,

@@ -20,9 +20,12 @@ const char *node_state_name(enum node_state s)
 
 void format_record_encode(const struct format_record *r, struct bytes key, struct buf *out)
 {
-    value_begin(out);
+    CHECK(r->shards <= SHARDS_MAX);
+    value_begin_at(out, r->shards ? 2 : 1);
     tuple_pack_uint(out, r->version);
     tuple_pack_uuid(out, r->cluster_id);
+    if (r->shards)
+        tuple_pack_uint(out, r->shards);
     value_end(key, out);
 }
 
@@ -30,11 +33,15 @@ int format_record_decode(struct bytes key, struct bytes value, struct buf *scrat
                          struct format_record *r)
 {
     struct tuple_reader f;
-    int rc = value_open(key, value, scratch, &f);
+    uint64_t version;
+    int rc = value_open_any(key, value, scratch, &f, &version);
     if (rc)
         return rc;
     r->version = tuple_next_uint(&f);
     r->cluster_id = tuple_next_uuid(&f);
+    r->shards = version > 1 ? value_take_u32(&f) : 0;
+    if (version > 1 && (r->shards == 0 || r->shards > SHARDS_MAX))
+        return KELPIE_E_STORE_CORRUPT;
     return value_close(&f);
 }
 

@@ -27,9 +27,13 @@ enum node_state { NODE_LEFT, NODE_JOINING, NODE_ACTIVE, NODE_LEAVING, NODE_FAILE
 /* "Left", "Joining", … as the specification spells them. */
 const char *node_state_name(enum node_state s);
 
+#define SHARDS_DEFAULT 16u /* of the messages of a new store */
+#define SHARDS_MAX 16u     /* a node looks at all that it has with one transaction */
+
 struct format_record {
     uint64_t version;
     struct uuid cluster_id;
+    uint32_t shards; /* 0: not said, SHARDS_DEFAULT */
 };
 
 struct node_record {
@@ -182,6 +186,39 @@ struct request_record {
     struct bytes reply; /* borrowed from the decoder's scratch */
 };
 
+#define MESSAGE_BODY_MAX (64u * 1024)
+#define MESSAGE_METHOD_MAX 64
+
+/* A message for an actor: in its inbox, one that has a time, or a dead letter. Times are ms of the
+ * wall clock since 1970. */
+struct message_record {
+    char sender_type[ACTOR_TYPE_MAX + 1];
+    char sender_id[ACTOR_ID_MAX + 1];
+    char method[MESSAGE_METHOD_MAX + 1];
+    uint64_t sent_ms;
+    uint64_t due_ms;   /* as it was sent; 0: at once */
+    uint64_t every_ms; /* its period; 0: once */
+    uint64_t again_ms; /* not before, for the last attempt failed; 0: none did */
+    uint32_t attempts; /* that failed */
+    int32_t error;     /* of the last one */
+    uint64_t tried; /* the generation in which it is tried, and has not come to an end; 0: none */
+    size_t name_len;
+    uint8_t name[MESSAGE_NAME_MAX];
+    struct bytes body; /* borrowed from the decoder's scratch */
+};
+
+/* Points to a message that is due. */
+struct due_record {
+    uint64_t sent_ms;
+};
+
+/* Where the message of a name is. */
+struct named_record {
+    char type[ACTOR_TYPE_MAX + 1]; /* the receiver */
+    char id[ACTOR_ID_MAX + 1];
+    struct message_at at; /* its sender is the row's own */
+};
+
 /* encode: clears `out`, writes the value. `key` is the row's key, covered by the checksum. What
  * decode would refuse is asserted: strings within their bounds, UTF-8, not empty where the record
  * must name something, enums within range.
@@ -210,6 +247,9 @@ RECORD_CODEC(state_record)
 RECORD_CODEC(head_record)
 RECORD_CODEC(remembered_record)
 RECORD_CODEC(request_record)
+RECORD_CODEC(message_record)
+RECORD_CODEC(due_record)
+RECORD_CODEC(named_record)
 
 /* What a state row adds to its head row's sum. */
 uint64_t row_sum(struct bytes state_key, struct bytes value);

@@ -89,6 +89,7 @@ enum verdict rule_load_actor(struct rule_ctx *ctx, void *arg)
     if (error)
         return corrupt_actor(ctx, &a->ref, error);
     a->outcome = PLACE_FOUND;
+    a->has_mail = rule_rows(ctx->txn, LOAD_READ_INBOX).count > 0;
     return check_head(ctx, a);
 }
 
@@ -97,6 +98,9 @@ void load_txn(struct txn *t, const struct env *env, struct load_args *args, txn_
     struct key placement = key_actor(args->ref.ks, args->ref.type, args->ref.id);
     struct key_range state = keys_head_and_state(args->ref.ks, args->ref.type, args->ref.id);
     struct key_range requests = keys_remembered(args->ref.ks, args->ref.type, args->ref.id);
+    uint32_t shard =
+        actor_shard(args->ref.type, args->ref.id, args->shards ? args->shards : SHARDS_DEFAULT);
+    struct key_range inbox = keys_inbox(args->ref.ks, shard, args->ref.type, args->ref.id);
 
     args->outcome = PLACE_UNDECIDED;
     txn_init(t, env, "Activate", rule_load_actor, args, done, arg);
@@ -105,9 +109,12 @@ void load_txn(struct txn *t, const struct env *env, struct load_args *args, txn_
           LOAD_READ_STATE);
     CHECK(txn_read_range(t, key_bytes(&requests.begin), key_bytes(&requests.end), 1, false) ==
           LOAD_READ_REQUEST);
+    CHECK(txn_read_range(t, key_bytes(&inbox.begin), key_bytes(&inbox.end), 1, true) ==
+          LOAD_READ_INBOX);
 }
 
 #define COMMIT_READ_HEAD 1
+#define COMMIT_READ_MESSAGES 2
 
 static void put_state(struct rule_ctx *ctx, const struct commit_args *a, struct buf *value)
 {
@@ -152,17 +159,20 @@ static void put_requests(struct rule_ctx *ctx, const struct commit_args *a, stru
     }
 }
 
-static void put_all(struct rule_ctx *ctx, const struct commit_args *a)
+static enum verdict put_all(struct rule_ctx *ctx, struct commit_args *a)
 {
     struct key key = key_head(a->ref.ks, a->ref.type, a->ref.id);
+    enum verdict verdict;
     struct buf value;
 
     buf_init(&value, ctx->txn->env->mem);
+    verdict = messages_put(ctx, &a->ref, &a->messages, COMMIT_READ_MESSAGES, &value);
     put_state(ctx, a, &value);
     put_requests(ctx, a, &value);
     head_record_encode(&a->head, key_bytes(&key), &value);
     rule_put(ctx, key_bytes(&key), buf_bytes(&value));
     buf_deinit(&value);
+    return verdict;
 }
 
 /*
@@ -205,8 +215,7 @@ enum verdict rule_commit_actor(struct rule_ctx *ctx, void *arg)
                                (unsigned long long)a->head.number);
     }
     a->outcome = PLACE_MADE;
-    put_all(ctx, a);
-    return RULE_COMMIT;
+    return put_all(ctx, a);
 }
 
 void commit_txn(struct txn *t, const struct env *env, struct commit_args *args, txn_fn *done,
@@ -223,6 +232,8 @@ void commit_txn(struct txn *t, const struct env *env, struct commit_args *args, 
     CHECK(txn_read(t, key_bytes(&placement), MUTANT("nofence") || MUTANT("fencesnap")) ==
           READ_PLACEMENT);
     CHECK(txn_read(t, key_bytes(&head), MUTANT("nofence")) == COMMIT_READ_HEAD);
+    args->messages.voided = false;
+    messages_read(t, &args->ref, &args->messages);
 }
 
 enum verdict rule_find_request(struct rule_ctx *ctx, void *arg)

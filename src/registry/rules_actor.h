@@ -6,6 +6,7 @@
 #define KELPIE_REGISTRY_RULES_ACTOR_H
 
 #include "registry/placement.h"
+#include "registry/rules_message.h"
 
 /* An actor's head row and state rows (the bounds are the actor floor's). */
 #define LOAD_ROWS_MAX 1024
@@ -16,15 +17,18 @@
 struct load_args {
     struct actor_ref ref;
     struct host self;
+    uint32_t shards;
 
     enum place_outcome outcome; /* PLACE_FOUND or PLACE_NOT_MINE */
     struct placement_record placement;
     bool has_head;
     struct head_record head;
     bool has_slots; /* rule_rows(txn, LOAD_READ_SLOTS) */
+    bool has_mail;  /* there is something in its inbox */
 };
 #define LOAD_READ_STATE 1 /* its rows are there in `done`: rule_rows(txn, LOAD_READ_STATE) */
-#define LOAD_READ_SLOTS 3
+#define LOAD_READ_INBOX 3
+#define LOAD_READ_SLOTS 4
 rule_fn rule_load_actor;
 void load_txn(struct txn *t, const struct env *env, struct load_args *args, txn_fn *done,
               void *arg);
@@ -56,6 +60,7 @@ struct commit_args {
     const uint64_t *forgotten; /* buckets */
     size_t forgotten_count;
     bool forget_slots; /* those of format 1 */
+    struct commit_messages messages;
 
     enum place_outcome outcome;
 };

@@ -55,7 +55,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (size == 0)
         return 0;
-    enum key_family family = (enum key_family)(KEY_FORMAT + data[0] % KEY_REQUEST_SLOT);
+    enum key_family family = (enum key_family)(KEY_FORMAT + data[0] % (KEY_FAMILY_COUNT - 1));
     struct key key = sample_key(family);
     struct bytes value = bytes_of(data + 1, size - 1);
     struct key_parts parts;

@@ -47,6 +47,22 @@ const uint64_t sample_numbers[SAMPLE_NUMBERS] = {
     UINT64_MAX,
 };
 
+static const struct message_at places[] = {
+    {.sender = {.b = {0}}, .generation = 1, .number = 1},
+    {.sender = {.b = {0}}, .generation = 1, .number = 256},
+    {.sender = {.b = {0}}, .generation = 2, .number = 2},
+    {.sender = {.b = {[15] = 1}}, .generation = UINT64_MAX, .number = UINT64_MAX},
+};
+
+static const struct message_at *later(const struct message_at *at, size_t which)
+{
+    static const uint64_t dues[] = {1, 1700000000000u, UINT64_MAX};
+    static struct message_at out;
+    out = *at;
+    out.due_ms = dues[which];
+    return &out;
+}
+
 size_t sample_keys(const struct keyspace *ks, struct key k[SAMPLE_KEYS_MAX])
 {
     size_t n = 0;
@@ -66,6 +82,22 @@ size_t sample_keys(const struct keyspace *ks, struct key k[SAMPLE_KEYS_MAX])
     k[n++] = key_probe(ks, "a");
     for (size_t i = 0; i < SAMPLE_NUMBERS; i++)
         k[n++] = key_view_change(ks, sample_numbers[i]);
+    for (size_t i = 0; i < ARRAY_LEN(places); i++)
+        k[n++] = key_dead(ks, "t", "a", &places[i]);
+    for (uint32_t shard = 0; shard < 2; shard++)
+        for (size_t due = 0; due < 3; due++)
+            for (size_t i = 0; i < ARRAY_LEN(places); i++)
+                k[n++] = key_due(ks, shard, "t", "a", later(&places[i], due));
+    for (size_t i = 0; i < ARRAY_LEN(places); i++)
+        k[n++] = key_inbox(ks, 0, "t", "a", &places[i]);
+    k[n++] = key_inbox(ks, 0, "t", "aa", &places[0]);
+    k[n++] = key_inbox(ks, UINT32_MAX, "t", "a", &places[0]);
+    for (size_t due = 0; due < 3; due++)
+        for (size_t i = 0; i < ARRAY_LEN(places); i++)
+            k[n++] = key_later(ks, "t", "a", later(&places[i], due));
+    k[n++] = key_named(ks, "t", "a", B("\0"));
+    k[n++] = key_named(ks, "t", "a", B("x"));
+    k[n++] = key_named(ks, "t", "a", B("x\xff"));
     k[n++] = key_actor(ks, "t", "a");
     k[n++] = key_actor(ks, "t", "aa");
     k[n++] = key_actor(ks, "t", "b");
@@ -98,7 +130,19 @@ size_t sample_keys(const struct keyspace *ks, struct key k[SAMPLE_KEYS_MAX])
 
 struct key key_of_parts(const struct keyspace *ks, const struct key_parts *p)
 {
+    const struct message_at at = {
+        .due_ms = p->due_ms, .sender = p->hash, .generation = p->generation, .number = p->number};
     switch (p->family) {
+    case KEY_INBOX:
+        return key_inbox(ks, p->shard, p->type, p->id, &at);
+    case KEY_LATER:
+        return key_later(ks, p->type, p->id, &at);
+    case KEY_DUE:
+        return key_due(ks, p->shard, p->type, p->id, &at);
+    case KEY_NAMED:
+        return key_named(ks, p->type, p->id, bytes_of(p->state_key, p->state_key_len));
+    case KEY_DEAD:
+        return key_dead(ks, p->type, p->id, &at);
     case KEY_FORMAT:
         return key_format(ks);
     case KEY_NODE:
@@ -133,6 +177,7 @@ struct key key_of_parts(const struct keyspace *ks, const struct key_parts *p)
         return key_remembered(ks, p->type, p->id, p->number, p->hash);
     case KEY_REQUEST_SLOT:
         return key_request_slot(ks, p->type, p->id, (uint32_t)p->number);
+    case KEY_FAMILY_COUNT:
     case KEY_UNKNOWN:
         break;
     }
@@ -232,6 +277,29 @@ static const struct request_record request_1 = {.request_id = "req-1",
                                                 .reply_kept = true,
                                                 .reply = {(const uint8_t *)"ok", 2}};
 
+static const struct message_record message_1 = {.sender_type = "room",
+                                                .sender_id = "hall",
+                                                .method = "knock",
+                                                .sent_ms = 1700000000000u,
+                                                .attempts = 1,
+                                                .error = -8,
+                                                .again_ms = 1700000000100u,
+                                                .body = {(const uint8_t *)"a\0b", 3}};
+static const struct message_record later_1 = {.sender_type = "room",
+                                              .sender_id = "hall",
+                                              .method = "tick",
+                                              .sent_ms = 1700000000000u,
+                                              .due_ms = 1700000001000u,
+                                              .every_ms = 1000,
+                                              .tried = 4,
+                                              .name_len = 1,
+                                              .name = "t"};
+static const struct due_record due_1 = {.sent_ms = 1700000000000u};
+static const struct named_record named_1 = {
+    .type = "room",
+    .id = "lobby",
+    .at = {.due_ms = 1700000001000u, .sender = UUID_1, .generation = 4, .number = 2}};
+
 /* The hexadecimal values were packed by another implementation of tuples and CRC-32C. */
 static const struct record_sample plain[] = {
     {"format", KEY_FORMAT, &format_1, "15011501" UUID_1_HEX "18686a4f92",
@@ -280,6 +348,24 @@ static const struct record_sample plain[] = {
      "1501027265712d3100160101150413f727016f6b0018b53d89bc",
      " request_id=\"req-1\" sequence=257 generation=4 status=-8 reply_kept=true reply_bytes=2"
      " reply=\"ok\""},
+    {"inbox", KEY_INBOX, &message_1,
+     "150202726f6f6d000268616c6c00026b6e6f636b001a018bcfe5680014141a018bcfe56864150113f714010014016100ff620018c9c084da",
+     " sender_type=\"room\" sender_id=\"hall\" method=\"knock\" sent_ms=1700000000000 due_ms=0"
+     " every_ms=0 again_ms=1700000000100 attempts=1 error=-8 tried=0 name_bytes=0 name=\"\""
+     " body_bytes=3 body=\"a%00b\""},
+    {"later", KEY_LATER, &later_1,
+     "150202726f6f6d000268616c6c00027469636b001a018bcfe568001a018bcfe56be81603e8141414150401740014010018c5479a6e",
+     " sender_type=\"room\" sender_id=\"hall\" method=\"tick\" sent_ms=1700000000000"
+     " due_ms=1700000001000 every_ms=1000 again_ms=0 attempts=0 error=0 tried=4 name_bytes=1"
+     " name=\"t\" body_bytes=0 body=\"\""},
+    {"due", KEY_DUE, &due_1, "15021a018bcfe5680018c8b2b127", " sent_ms=1700000000000"},
+    {"named", KEY_NAMED, &named_1,
+     "150202726f6f6d00026c6f626279001a018bcfe56be83000112233445566778899aabbccddeeff15041502187e7ce69e",
+     " type=\"room\" id=\"lobby\" due_ms=1700000001000 sender=" UUID_1_TEXT
+     " generation=4 number=2"},
+    {"dead", KEY_DEAD, &message_1,
+     "150202726f6f6d000268616c6c00026b6e6f636b001a018bcfe5680014141a018bcfe56864150113f714010014016100ff6200186923712e",
+     NULL},
 };
 
 static const struct format_record format_max = {.version = UINT64_MAX, .cluster_id = UUID_FF};
@@ -352,7 +438,35 @@ static const struct request_record request_lost = {.request_id = X64,
 static const struct request_record request_max = {
     .request_id = X64, .status = 0, .reply_kept = true, .reply = {many_nuls, REPLY_KEPT_MAX}};
 
+static const struct format_record format_sharded = {
+    .version = 2, .cluster_id = UUID_1, .shards = SHARDS_MAX};
+static const uint8_t all_nuls[MESSAGE_BODY_MAX];
+static uint8_t most_nuls[MESSAGE_BODY_MAX];
+static struct message_record message_max = {.sender_type = X64,
+                                            .sender_id = X128 X64,
+                                            .method = X64,
+                                            .sent_ms = UINT64_MAX,
+                                            .due_ms = UINT64_MAX,
+                                            .every_ms = UINT64_MAX,
+                                            .again_ms = UINT64_MAX,
+                                            .attempts = UINT32_MAX,
+                                            .error = -KELPIE_ERROR_MAX,
+                                            .tried = UINT64_MAX,
+                                            .name_len = MESSAGE_NAME_MAX,
+                                            .body = {most_nuls, sizeof(most_nuls)}};
+static const struct message_record message_nuls = {
+    .sender_type = "t", .sender_id = "i", .method = "m", .body = {all_nuls, sizeof(all_nuls)}};
+static const struct due_record due_max = {.sent_ms = UINT64_MAX};
+static const struct named_record named_max = {
+    .type = X64, .id = X128 X64, .at = {UINT64_MAX, UUID_FF, UINT64_MAX, UINT64_MAX}};
+
 static const struct record_sample extreme[] = {
+    {"format, shards", KEY_FORMAT, &format_sharded, NULL,
+     " version=2 cluster_id=" UUID_1_TEXT " shards=16"},
+    {"message, greatest", KEY_INBOX, &message_max, NULL, NULL},
+    {"message, NULs", KEY_DEAD, &message_nuls, NULL, NULL},
+    {"due, greatest", KEY_DUE, &due_max, NULL, NULL},
+    {"named, greatest", KEY_NAMED, &named_max, NULL, NULL},
     {"format, greatest", KEY_FORMAT, &format_max, NULL, NULL},
     {"node, zero", KEY_NODE, &node_zero, NULL, NULL},
     {"node, greatest", KEY_NODE, &node_max, NULL, NULL},
@@ -389,6 +503,9 @@ size_t record_samples(struct record_sample out[RECORD_SAMPLES_MAX])
         memset(heartbeat_max.unreachable[i].node_id, 'n', NODE_ID_MAX);
         heartbeat_max.unreachable[i].incarnation = UINT64_MAX;
     }
+    /* Each byte but the NULs as often as any other. */
+    for (size_t i = 0; i < sizeof(most_nuls) / 4; i++)
+        most_nuls[3 * i] = (uint8_t)(i % 256);
     for (size_t i = 0; i < HEAD_BUCKETS_MAX; i++)
         head_max.buckets[i] = (struct head_bucket){i, UINT64_MAX, UINT64_MAX};
     memcpy(out, plain, sizeof(plain));
@@ -406,8 +523,11 @@ struct key sample_key(enum key_family family)
                               .state_key_len = 2,
                               .state_key = "k1"};
     parts.number = family == KEY_VIEW_CHANGE ? 7 : family == KEY_BY_NODE ? 3 : 1;
-    if (family == KEY_REMEMBERED)
+    if (family == KEY_REMEMBERED || family >= KEY_INBOX)
         parts.hash = (struct uuid)UUID_1;
+    parts.generation = 4;
+    parts.shard = 3;
+    parts.due_ms = family == KEY_LATER || family == KEY_DUE ? 1700000000000u : 0;
     return key_of_parts(&ks, &parts);
 }
 
@@ -430,12 +550,17 @@ struct key sample_key(enum key_family family)
     X(KEY_STATE, state_record)                                                                     \
     X(KEY_HEAD, head_record)                                                                       \
     X(KEY_REMEMBERED, remembered_record)                                                           \
-    X(KEY_REQUEST_SLOT, request_record)
+    X(KEY_REQUEST_SLOT, request_record)                                                            \
+    X(KEY_INBOX, message_record)                                                                   \
+    X(KEY_LATER, message_record)                                                                   \
+    X(KEY_DUE, due_record)                                                                         \
+    X(KEY_NAMED, named_record)                                                                     \
+    X(KEY_DEAD, message_record)
 
 /* What is decoded overwrites what was there before. */
 #define DEFINE_GET(family, name)                                                                   \
-    static int get_##name(struct bytes key, struct bytes value, struct buf *scratch,               \
-                          struct buf *again)                                                       \
+    static int get_##family(struct bytes key, struct bytes value, struct buf *scratch,             \
+                            struct buf *again)                                                     \
     {                                                                                              \
         struct name r;                                                                             \
         memset(&r, 0xa5, sizeof(r));                                                               \
@@ -454,6 +579,7 @@ void record_put(enum key_family family, const void *record, struct bytes key, st
         name##_encode(record, key, out);                                                           \
         return;
         RECORDS(PUT)
+    case KEY_FAMILY_COUNT:
     case KEY_UNKNOWN:
         break;
     }
@@ -466,8 +592,9 @@ int record_get(enum key_family family, struct bytes key, struct bytes value, str
     switch (family) {
 #define GET(f, name)                                                                               \
     case f:                                                                                        \
-        return get_##name(key, value, scratch, again);
+        return get_##f(key, value, scratch, again);
         RECORDS(GET)
+    case KEY_FAMILY_COUNT:
     case KEY_UNKNOWN:
         break;
     }

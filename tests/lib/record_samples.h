@@ -17,7 +17,7 @@ extern const uint64_t sample_numbers[];
 
 /* Keys of every family in ascending order; ids are prefixes of each other on purpose. Returns how
  * many. */
-#define SAMPLE_KEYS_MAX 100
+#define SAMPLE_KEYS_MAX 140
 size_t sample_keys(const struct keyspace *ks, struct key out[SAMPLE_KEYS_MAX]);
 
 /* The key that the parts name: what key_parse() must invert. */
@@ -32,7 +32,7 @@ struct record_sample {
 };
 
 /* One plain example of each record comes first, in the order of the families, then extremes. */
-#define RECORD_SAMPLES_MAX 50
+#define RECORD_SAMPLES_MAX 70
 size_t record_samples(struct record_sample out[RECORD_SAMPLES_MAX]);
 struct key sample_key(enum key_family family);
 /* Encodes a record of this family. */

@@ -285,7 +285,7 @@ void rig_scene(struct rig *r, const char *words)
     }
 }
 
-static struct key key_named(const struct rig *r, const char *name)
+static struct key key_by_word(const struct rig *r, const char *name)
 {
     const struct {
         const char *name;
@@ -314,7 +314,7 @@ static struct key key_named(const struct rig *r, const char *name)
 
 struct rig_row *rig_row(struct rig *r, const char *name)
 {
-    struct key key = key_named(r, name);
+    struct key key = key_by_word(r, name);
     return rig_find(r, key_bytes(&key));
 }
 

@@ -261,7 +261,7 @@ static void ranges_of_several_families(void **unused)
         struct key_parts p;
         assert_true(in_range(&all, &k[i]));
         assert_int_equal(key_parse(&ks, key_bytes(&k[i]), &p), 0);
-        bool own = p.family >= KEY_STATE && !strcmp(p.id, "a");
+        bool own = p.family >= KEY_STATE && p.family <= KEY_REQUEST_SLOT && !strcmp(p.id, "a");
         bool head = own && p.family == KEY_HEAD, row = own && p.family == KEY_STATE;
         bool slot = own && p.family == KEY_REQUEST_SLOT;
         bool remembered = own && p.family == KEY_REMEMBERED;

@@ -58,6 +58,9 @@ static int decode(struct check *c, enum key_family family, const struct store_ro
         struct head_record head;
         struct remembered_record remembered;
         struct request_record request;
+        struct message_record message;
+        struct due_record due;
+        struct named_record named;
     } r;
     buf_clear(&c->scratch);
 #define DECODE(FAMILY, member, type)                                                               \
@@ -81,6 +84,12 @@ static int decode(struct check *c, enum key_family family, const struct store_ro
         DECODE(KEY_HEAD, head, head);
         DECODE(KEY_REMEMBERED, remembered, remembered);
         DECODE(KEY_REQUEST_SLOT, request, request);
+        DECODE(KEY_INBOX, message, message);
+        DECODE(KEY_LATER, message, message);
+        DECODE(KEY_DUE, due, due);
+        DECODE(KEY_NAMED, named, named);
+        DECODE(KEY_DEAD, message, message);
+    case KEY_FAMILY_COUNT:
     case KEY_UNKNOWN:
         break;
     }

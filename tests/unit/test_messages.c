@@ -1,0 +1,261 @@
+/* Messages between actors in a small world of whole nodes: sent, applied once, in order, in time. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "lib/small_world.h"
+
+/* The class: `do` runs orders, one a line; "note" remembers what has come; "got" tells. */
+struct order {
+    char verb[12], to[24], method[12], body[24], name[24];
+    unsigned after, every;
+};
+
+static int note(struct kelpie_actor *actor, const char *text)
+{
+    const uint8_t *value = NULL;
+    size_t len = 0;
+    char all[2048];
+
+    (void)kelpie_state_get(actor, "got", 3, &value, &len);
+    (void)snprintf(all, sizeof all, "%.*s%s ", (int)len, (const char *)value, text);
+    return kelpie_state_put(actor, "got", 3, all, strlen(all));
+}
+
+static int obey(struct kelpie_actor *actor, const char *line)
+{
+    struct order o = {.verb = ""};
+
+    if (sscanf(line, "%11s %23s %11s %23s %u %u %23s", o.verb, o.to, o.method, o.body, &o.after,
+               &o.every, o.name) < 2)
+        return KELPIE_E_INVALID;
+    const struct kelpie_send_options options = {
+        .after_ms = o.after, .every_ms = o.every, .name = o.name[0] ? o.name : NULL};
+    if (strcmp(o.verb, "send") == 0)
+        return kelpie_send(actor, "post", o.to, o.method, o.body, strlen(o.body), &options);
+    if (strcmp(o.verb, "unsend") == 0)
+        return kelpie_unsend(actor, o.to);
+    return note(actor, o.to);
+}
+
+static int receive(struct kelpie_actor *actor, const struct kelpie_message *m)
+{
+    char text[512], *line, *rest = text;
+    const uint8_t *value;
+    size_t len;
+    int error = 0;
+
+    (void)snprintf(text, sizeof text, "%.*s", (int)m->body_len, (const char *)m->body);
+    if (strcmp(m->method, "got") == 0)
+        return kelpie_state_get(actor, "got", 3, &value, &len) ? kelpie_reply(actor, value, len)
+                                                               : 0;
+    if (strcmp(m->method, "fail") == 0 && m->attempt < 3)
+        return KELPIE_E_HANDLER_FAILED;
+    if (strcmp(m->method, "never") == 0)
+        return KELPIE_E_HANDLER_FAILED;
+    if (strcmp(m->method, "wrong") == 0)
+        return KELPIE_E_INVALID;
+    if (strcmp(m->method, "do") == 0) {
+        while (!error && (line = strtok_r(rest, "\n", &rest)))
+            error = obey(actor, line);
+        return error;
+    }
+    if (m->missed)
+        (void)snprintf(text + strlen(text), sizeof text - strlen(text), "+%llu",
+                       (unsigned long long)m->missed);
+    return note(actor, text);
+}
+
+static const struct kelpie_class post = {
+    .abi = KELPIE_ABI_VERSION,
+    .size = sizeof(struct kelpie_class),
+    .type = "post",
+    .receive = receive,
+};
+static const struct kelpie_class *const classes[] = {&post, NULL};
+
+struct result {
+    bool done;
+    int status;
+    char text[512];
+};
+
+static void on_result(void *arg, int status, struct bytes reply)
+{
+    struct result *r = arg;
+
+    r->done = true;
+    r->status = status;
+    (void)snprintf(r->text, sizeof r->text, "%.*s", (int)reply.len, (const char *)reply.data);
+}
+
+static struct result call(struct small_world *w, size_t node, const char *id, const char *method,
+                          const char *body)
+{
+    struct result r = {.done = false};
+
+    actors_call(node_actors(w->nodes[node].node), "post", id, method, "", REQUEST_AGE_UNKNOWN,
+                bytes_of_str(body), 0, on_result, &r);
+    assert_true(small_run_until(w, &r.done, 10000));
+    return r;
+}
+
+static struct small_world *world_of(size_t nodes)
+{
+    struct small_world *w = small_world_new();
+
+    for (size_t i = 0; i < nodes; i++) {
+        (void)small_node_start(w, i, classes, 0, 0);
+        assert_true(small_wait_view(w, 0, i + 1));
+    }
+    for (size_t i = 0; i < nodes; i++)
+        assert_true(small_wait_view(w, i, nodes));
+    return w;
+}
+
+static void assert_got(struct small_world *w, const char *id, const char *text)
+{
+    assert_string_equal(call(w, 0, id, "got", "").text, text);
+}
+
+static void a_message_is_applied(void **state)
+{
+    (void)state;
+    for (size_t nodes = 1; nodes < 4; nodes++) {
+        struct small_world *w = world_of(nodes);
+        assert_int_equal(call(w, 0, "a", "do", "send b note x\nnote sent").status, 0);
+        small_run_ms(w, 100);
+        assert_got(w, "a", "sent ");
+        assert_got(w, "b", "x ");
+        assert_int_equal(call(w, 0, "a", "do", "send a note y\nsend c note z").status, 0);
+        small_run_ms(w, 100);
+        assert_got(w, "a", "sent y ");
+        assert_got(w, "c", "z ");
+        small_world_free(w);
+    }
+}
+
+static void order_is_kept_also_when_one_fails(void **state)
+{
+    struct small_world *w = world_of(2);
+
+    (void)state;
+    assert_int_equal(
+        call(w, 0, "a", "do", "send b note 1\nsend b fail 2\nsend b note 3\nsend b note 4").status,
+        0);
+    assert_int_equal(call(w, 0, "c", "do", "send b note c").status, 0);
+    small_run_ms(w, 1000);
+    assert_got(w, "b", "1 c 2 3 4 ");
+    small_world_free(w);
+}
+
+static void what_cannot_be_applied_is_a_dead_letter(void **state)
+{
+    struct small_world *w = world_of(1);
+
+    (void)state;
+    assert_int_equal(
+        call(w, 0, "a", "do", "send b wrong 1\nsend b note 2\nsend b never 3\nsend b note 4")
+            .status,
+        0);
+    small_run_ms(w, 100);
+    assert_got(w, "b", "2 ");
+    small_run_ms(w, 60000);
+    assert_got(w, "b", "2 4 ");
+    assert_int_equal(actors_stats(node_actors(w->nodes[0].node))->dead_letters, 2);
+    small_world_free(w);
+}
+
+static void a_message_comes_in_time(void **state)
+{
+    struct small_world *w = world_of(2);
+
+    (void)state;
+    assert_int_equal(call(w, 0, "a", "do", "send b note s 500\nsend b note l 7000").status, 0);
+    small_run_ms(w, 400);
+    assert_got(w, "b", "");
+    small_run_ms(w, 200);
+    assert_got(w, "b", "s ");
+    small_run_ms(w, 6300);
+    assert_got(w, "b", "s ");
+    small_run_ms(w, 200);
+    assert_got(w, "b", "s l ");
+    small_world_free(w);
+}
+
+static void names_are_replaced_and_withdrawn(void **state)
+{
+    struct small_world *w = world_of(2);
+
+    (void)state;
+    assert_int_equal(call(w, 0, "a", "do", "send b note 1 3000 0 n\nsend b note 2 3000 0 n").status,
+                     0);
+    assert_int_equal(call(w, 0, "a", "do", "send c note 3 4000 0 n\nsend b note 4 1000 0 o").status,
+                     0);
+    assert_int_equal(call(w, 0, "a", "do", "unsend o").status, 0);
+    small_run_ms(w, 5000);
+    assert_got(w, "b", "");
+    assert_got(w, "c", "3 ");
+    small_world_free(w);
+}
+
+static void periods_that_were_missed_come_once(void **state)
+{
+    struct small_world *w = world_of(1);
+
+    (void)state;
+    assert_int_equal(call(w, 0, "a", "do", "send b note t 0 1000 n").status, 0);
+    small_run_ms(w, 3500);
+    assert_got(w, "b", "t t t ");
+    small_node_close(&w->nodes[0]);
+    small_run_ms(w, 30000);
+    (void)small_node_start(w, 0, classes, 0, 0);
+    small_run_ms(w, 30000);
+    struct result r = call(w, 0, "b", "got", "");
+    assert_non_null(strstr(r.text, "t t t t+"));
+    assert_int_equal(call(w, 0, "a", "do", "unsend n").status, 0);
+    r = call(w, 0, "b", "got", "");
+    small_run_ms(w, 5000);
+    assert_got(w, "b", r.text);
+    small_world_free(w);
+}
+
+static void bounds_are_said(void **state)
+{
+    struct small_world *w = world_of(1);
+    char orders[512] = "";
+
+    (void)state;
+    for (int i = 0; i < KELPIE_SEND_NAMES_MAX + 1; i++)
+        (void)snprintf(orders + strlen(orders), sizeof orders - strlen(orders), "unsend n%d\n", i);
+    struct result r = call(w, 0, "a", "do", orders);
+    assert_int_equal(r.status, KELPIE_E_TOO_LARGE);
+    assert_string_equal(r.text, "a turn uses at most 16 names of messages");
+    r = call(w, 0, "a", "do", "send b note x 0 1000");
+    assert_int_equal(r.status, KELPIE_E_INVALID);
+    assert_string_equal(r.text, "a message with a period needs a name");
+    r = call(w, 0, "a", "do", "send b note x 0 99 n");
+    assert_string_equal(r.text, "a period is under 100 ms");
+    small_run_ms(w, 3000);
+    assert_got(w, "b", "");
+    small_world_free(w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_message_is_applied),
+        cmocka_unit_test(order_is_kept_also_when_one_fails),
+        cmocka_unit_test(what_cannot_be_applied_is_a_dead_letter),
+        cmocka_unit_test(a_message_comes_in_time),
+        cmocka_unit_test(names_are_replaced_and_withdrawn),
+        cmocka_unit_test(periods_that_were_missed_come_once),
+        cmocka_unit_test(bounds_are_said),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
