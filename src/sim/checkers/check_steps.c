@@ -266,7 +266,7 @@ static void check_lease_kept(struct process *p, const struct cluster *c)
 {
     const struct sim_config *config = &p->world->config;
 
-    if (config->faults != 1ull << FAULT_ACTOR_SLOW ||
+    if (config->faults != 1ull << FAULT_ACTOR_SLOW || p->overslept ||
         2 * config->slow_handler_ms > config->timing.lease_ms / 4) /* twice in a callback */
         return;
     COMPARE(p->world, CHECK_LEASE_KEPT, cluster_stats(c)->suspends == 0,

@@ -290,8 +290,10 @@ void process_pause(struct process *p, uint64_t ns)
     CHECK(p->depth == 1);
     if (p->stopped || w->stop)
         return;
+    uint64_t end_ns = w->now_ns + ns;
     process_freeze(p);
-    world_run(w, w->now_ns + ns);
+    world_run(w, end_ns);
+    p->overslept |= w->now_ns > end_ns;
     process_thaw(p);
 }
 

@@ -60,6 +60,7 @@ struct process {
 
     bool frozen;
     uint64_t thawed_ns;    /* when it was last thawed */
+    bool overslept;        /* a pause lasted longer than asked, for others began within it */
     struct sim_item *held; /* what came due while frozen */
     size_t held_count, held_cap;
     unsigned depth; /* > 0 while node code runs */
