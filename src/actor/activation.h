@@ -177,6 +177,7 @@ struct kelpie_actor {
     struct list reads; /* messages of methods that read; those that may run stand first */
     size_t
         mailbox_count; /* of both, at most mailbox_max; followers and `current` have their own place */
+    size_t mail_count; /* of these, messages of the inbox, which have a bound of their own */
     struct invocation *current;
     struct open_turn *open; /* its turn calls others, or waits for their answers; NULL: none does */
     /* Turns that have run, in order, and may not be answered yet: they wait for the commit that is

@@ -274,7 +274,8 @@ static void run_again(struct kelpie_actor *act, size_t alone)
         }
         inv->wrote = false;
         sends_drop(act->actors, inv);
-        list_append(&act->mailbox, &inv->link);
+        inv->for_flight = false;
+        list_append(inv->flags & KELPIE_METHOD_READ ? &act->reads : &act->mailbox, &inv->link);
         act->mailbox_count++;
     }
     act->alone = alone;

@@ -40,6 +40,13 @@ static void leave_hand(struct inbox *in, struct message *m)
     message_release(m);
 }
 
+static void leave_mailbox(struct kelpie_actor *act, struct invocation *inv)
+{
+    list_remove(&inv->link);
+    act->mailbox_count--;
+    act->mail_count--;
+}
+
 static bool same_place(const struct message_at *a, const struct message_at *b)
 {
     return a->due_ms == b->due_ms && a->generation == b->generation && a->number == b->number &&
@@ -110,7 +117,7 @@ void inbox_free(struct kelpie_actor *act)
         struct invocation *inv = LIST_ENTRY(l, struct invocation, link);
         if (inv->kind != INVOKE_MESSAGE)
             continue;
-        list_remove(&inv->link);
+        leave_mailbox(act, inv);
         invocation_answer(act->actors, inv, 0, bytes_of(NULL, 0), NULL);
     }
     act->inbox = NULL;
@@ -205,6 +212,8 @@ static void deliver(struct kelpie_actor *act, struct message *m)
     inv->mail = m;
     message_hold(m);
     list_append(&act->mailbox, &inv->link);
+    act->mailbox_count++;
+    act->mail_count++;
 }
 
 /* The row in hand; NULL: it is not to be had, which is told. */
@@ -429,7 +438,7 @@ static void put_back(struct kelpie_actor *act, const struct message *of)
         if (!inv->mail || (of && !is_ordered_from(inv->mail, &of->taken.at.sender)))
             continue;
         SOMETIMES("messages-put-back");
-        list_remove(&inv->link);
+        leave_mailbox(act, inv);
         leave_hand(in, inv->mail);
         invocation_answer(act->actors, inv, 0, bytes_of(NULL, 0), NULL);
         in->dirty = true;

@@ -27,7 +27,7 @@ void mailbox_take_all(struct kelpie_actor *act, struct list *out)
             list_append(out, l);
     while ((l = list_pop(&act->reads)))
         list_append(out, l);
-    act->mailbox_count = 0;
+    act->mailbox_count = act->mail_count = 0;
 }
 
 static struct invocation *find_in(const struct list *list, struct uuid hash)
@@ -70,7 +70,7 @@ static bool enqueue(struct kelpie_actor *act, struct invocation *inv)
     struct invocation *first;
     /* The one whose turn is next waits for the run queue, not for another message. */
     bool next = gate_open(act) && !act->current;
-    bool full = act->mailbox_count >= a->mailbox_max + (next ? 1 : 0);
+    bool full = act->mailbox_count - act->mail_count >= a->mailbox_max + (next ? 1 : 0);
 
     inv->flags = class_method_flags(act->class, inv->method);
     if (inv->flags & KELPIE_METHOD_READ)
@@ -106,7 +106,8 @@ static struct invocation *dequeue(struct kelpie_actor *act)
 {
     struct invocation *inv = LIST_ENTRY(list_pop(&act->mailbox), struct invocation, link);
 
-    act->mailbox_count -= inv->kind != INVOKE_MESSAGE;
+    act->mailbox_count--;
+    act->mail_count -= inv->kind == INVOKE_MESSAGE;
     return inv;
 }
 

@@ -34,7 +34,7 @@ bool read_enqueue(struct kelpie_actor *act, struct invocation *inv)
         invocation_follow(a, first, inv);
         return true;
     }
-    if (act->mailbox_count >= a->mailbox_max) {
+    if (act->mailbox_count - act->mail_count >= a->mailbox_max) {
         SOMETIMES("read-refused-by-a-full-mailbox");
         cap_reached(&a->caps[ACTORS_CAP_MAILBOX], a->env);
         invocation_answer_text(a, inv, KELPIE_E_MAILBOX_FULL, "");
