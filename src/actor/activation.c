@@ -57,7 +57,7 @@ void act_set_state(struct kelpie_actor *act, enum act_state to)
         a->stopping--;
     if (to == ACT_STOPPING)
         a->stopping++;
-    if (act->state == ACT_COMMITTING)
+    if (to == ACT_IDLE)
         reads_flight_over(act);
     list_remove(&act->idle_link);
     if (to != ACT_IDLE && to != ACT_COMMITTING)

@@ -105,7 +105,7 @@ struct invocation {
     bool found;
     bool found_reply_kept;
     uint32_t flags;  /* of its method: KELPIE_METHOD_... */
-    bool for_flight; /* a read: it came while a commit was in flight, and waits for it */
+    bool for_flight; /* a read: it came while a commit or load was in flight, and waits for it */
     int found_status;
     struct uuid found_fingerprint;
     /* Its turn has run. */
@@ -186,6 +186,7 @@ struct kelpie_actor {
     size_t pending_count, pending_reply_bytes, pending_waiting_bytes;
     struct batch_cost pending_cost; /* of messages */
     size_t flying_count;
+    size_t joined_count, joined_bytes; /* of these, turns that changed nothing, since it flies */
     bool pending_wrote;
     struct inbox *inbox; /* NULL: nobody has said that there is anything in it */
     size_t alone;        /* so many turns are committed one by one */
@@ -362,7 +363,7 @@ bool read_enqueue(struct kelpie_actor *act, struct invocation *inv);
 bool read_ready(const struct kelpie_actor *act);
 /* Runs the first of those that may; true when the next may follow at once. */
 bool read_run(struct kelpie_actor *act);
-/* The commit that they waited for has ended. */
+/* The commit or load that they waited for has ended, or one begins that they came before. */
 void reads_flight_over(struct kelpie_actor *act);
 /* Only reads wait, and the actor never was: they run on nothing, and leave nothing. */
 bool reads_of_nothing(const struct kelpie_actor *act, const struct load_args *args);

@@ -83,7 +83,7 @@ static bool local_may_be_applied(const struct actor_call *call)
     const struct invocation *inv = call->inv;
     const struct kelpie_actor *act = act_find(call->actors, inv->type, inv->id);
 
-    return act && mailbox_running(act, inv->hash);
+    return inv->calls_out > 0 || (act && mailbox_running(act, inv->hash));
 }
 
 /* An attempt of it may have been applied, or may be yet. */

@@ -56,11 +56,9 @@ static void on_found(struct txn *txn, int status)
         } else {
             list_remove(&inv->link);
             act->mailbox_count--;
-            act_answer(act, inv,
-                       status == KELPIE_E_STORE_CORRUPT || status == KELPIE_E_STORE_NEWER
-                           ? status
-                           : KELPIE_E_UNAVAILABLE,
-                       bytes_of_str(txn->reason));
+            if (status != KELPIE_E_STORE_CORRUPT && status != KELPIE_E_STORE_NEWER)
+                status = KELPIE_E_UNAVAILABLE;
+            act_answer(act, inv, invocation_refusal(inv, status), bytes_of_str(txn->reason));
             gate_go_on(act);
         }
         act_release(act);

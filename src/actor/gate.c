@@ -19,6 +19,7 @@ bool gate_open(const struct kelpie_actor *act)
            act->pending_count < BATCH_TURNS_MAX &&
            act->pending_reply_bytes < BATCH_REPLY_BYTES_MAX &&
            act->pending_waiting_bytes < BATCH_WAITING_BYTES_MAX &&
+           act->joined_count < BATCH_TURNS_MAX && act->joined_bytes < BATCH_WAITING_BYTES_MAX &&
            batch_cost_lets(&act->pending_cost, act->pending_count) &&
            act->values.unsaved_count < BATCH_CHANGES_MAX;
 }
@@ -124,6 +125,7 @@ static void fly_pending(struct kelpie_actor *act)
     while ((l = list_pop(&act->pending)))
         list_append(&act->flying, l);
     act->flying_count = act->pending_count;
+    act->joined_count = act->joined_bytes = 0;
     act->pending_count = act->pending_reply_bytes = act->pending_waiting_bytes = 0;
     act->pending_cost = (struct batch_cost){0};
     act->pending_wrote = false;
@@ -169,6 +171,8 @@ void gate_turn_done(struct kelpie_actor *act, struct invocation *inv)
             SOMETIMES("unchanged-turn-waits-at-the-gate");
             list_append(&act->flying, &inv->link);
             act->flying_count++;
+            act->joined_count++;
+            act->joined_bytes += inv->reply.len;
         } else {
             answer(act, inv);
         }
@@ -251,7 +255,7 @@ static void not_committed(struct kelpie_actor *act, int status)
     }
     while ((l = list_pop(&failed))) {
         struct invocation *inv = LIST_ENTRY(l, struct invocation, link);
-        act_answer(act, inv, inv->wrote ? status : KELPIE_E_UNAVAILABLE,
+        act_answer(act, inv, invocation_refusal(inv, inv->wrote ? status : KELPIE_E_UNAVAILABLE),
                    bytes_of_str(inv->wrote ? kelpie_error_text(status) : text));
     }
     act_drop(act, KELPIE_E_UNAVAILABLE, NULL, text);

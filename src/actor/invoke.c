@@ -200,7 +200,7 @@ static bool refuse(struct kelpie_actor *act, struct invocation *inv)
     (void)snprintf(text, sizeof text,
                    "the actor remembers as many young requests as it can; come back in %llu s",
                    (unsigned long long)((full_ms + 999) / 1000));
-    answer_text(act, inv, KELPIE_E_TOO_MANY, text);
+    answer_text(act, inv, invocation_refusal(inv, KELPIE_E_TOO_MANY), text);
     return true;
 }
 

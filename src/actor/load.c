@@ -233,6 +233,7 @@ void act_load_in(struct kelpie_actor *act, uint64_t delay_ns)
     struct act_op *op = act_op_new(act, OP_LOAD);
 
     CHECK(act->state == ACT_LOADING);
+    reads_flight_over(act);
     act->incarnation = cluster_incarnation(a->cluster);
     op->args.load = (struct load_args){
         .ref = act_ref(act), .self = actors_self(a), .shards = cluster_shards(a->cluster)};

@@ -40,7 +40,7 @@ bool read_enqueue(struct kelpie_actor *act, struct invocation *inv)
         invocation_answer_text(a, inv, KELPIE_E_MAILBOX_FULL, "");
         return false;
     }
-    inv->for_flight = act->state == ACT_COMMITTING;
+    inv->for_flight = act->op || act->loaded;
     act->mailbox_count++;
     list_append(&act->reads, &inv->link);
     return true;

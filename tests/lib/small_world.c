@@ -312,15 +312,47 @@ int small_land(struct small_world *w)
     return status;
 }
 
+static void on_held_read(struct store_req *req, int status)
+{
+    struct small_world *w = req->arg;
+
+    req->fn = w->held_fn;
+    req->arg = w->held_arg;
+    w->held_answered = true;
+    w->held_status = status;
+}
+
+static void hold_read(struct small_world *w, struct store_req *req)
+{
+    w->read_held = false;
+    w->held = req;
+    w->held_fn = req->fn;
+    w->held_arg = req->arg;
+    req->fn = on_held_read;
+    req->arg = w;
+}
+
+void small_read_arrives(struct small_world *w)
+{
+    struct store_req *req = w->held;
+
+    assert_true(req && w->held_answered);
+    w->held = NULL;
+    req->fn(req, w->held_status);
+}
+
 static void store_read_(void *ctx, struct store_req *req)
 {
     struct small_world *w = ctx;
 
     w->requests++;
-    if (w->store_cut)
+    if (w->store_cut) {
         swallow(w, req);
-    else
-        w->store.ops->read(w->store.ctx, req);
+        return;
+    }
+    if (w->read_held && w->read_skip-- == 0)
+        hold_read(w, req);
+    w->store.ops->read(w->store.ctx, req);
 }
 
 static void store_commit_(void *ctx, struct store_req *req)

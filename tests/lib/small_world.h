@@ -65,6 +65,15 @@ struct small_world {
     /* The store answers nobody; its disk is full for everybody, and reads work. */
     bool store_cut, store_full;
     size_t requests; /* reads and commits that were sent */
+    /* One read, after `read_skip` others, is answered with what is there now, and the answer is under way
+     * until small_read_arrives(). */
+    bool read_held;
+    unsigned read_skip;
+    struct store_req *held;
+    store_req_fn *held_fn;
+    void *held_arg;
+    bool held_answered;
+    int held_status;
     struct store_req *swallowed[SMALL_SWALLOWED_MAX];
     size_t swallowed_count;
     struct small_late *late;
@@ -94,6 +103,9 @@ bool small_wait_view(struct small_world *w, size_t index, size_t count);
 
 /* The late commit reaches the store: its status there (0, CONFLICT). */
 int small_land(struct small_world *w);
+
+/* What the held read was answered with arrives. */
+void small_read_arrives(struct small_world *w);
 
 /* Writes and reads rows directly, past all rules. */
 void small_put(struct small_world *w, struct key key, struct buf *value);

@@ -391,6 +391,35 @@ static void test_reading_what_never_was_leaves_no_row(void **state)
     small_world_free(w);
 }
 
+/* What the first one is shown is of before the write; the second comes after that was answered. */
+static void test_who_reads_nothing_is_not_shown_what_was(void **state)
+{
+    struct small_world *w = small_world_new();
+    struct result first, second;
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        (void)small_node_start(w, i, old_classes, 0, 0);
+        assert_true(small_wait_view(w, 0, i + 1));
+    }
+    assert_true(small_wait_view(w, 1, 2));
+    w->read_held = true;
+    w->read_skip = 1; /* where it is; then what it is */
+    start(w, 0, "ghost", "get", "", "", &first);
+    for (unsigned i = 0; i < 100 && !w->held_answered; i++)
+        assert_true(small_step(w));
+    assert_true(w->held_answered);
+    EXPECT(call(w, 1, "ghost", "put", "", "here"), 0, "");
+    start(w, 0, "ghost", "get", "", "", &second);
+    for (unsigned i = 0; i < 4; i++)
+        assert_true(small_step(w));
+    small_read_arrives(w);
+    assert_true(small_run_until(w, &first.done, 1000) && small_run_until(w, &second.done, 1000));
+    EXPECT(first, 0, "-");
+    EXPECT(second, 0, "here");
+    small_world_free(w);
+}
+
 static void test_what_a_message_is_given(void **state)
 {
     struct small_world *w = world_of(1, 0);
@@ -488,6 +517,7 @@ int main(void)
         cmocka_unit_test(test_a_read_runs_beside_an_open_turn),
         cmocka_unit_test(test_a_domain_error_is_passed_on),
         cmocka_unit_test(test_reading_what_never_was_leaves_no_row),
+        cmocka_unit_test(test_who_reads_nothing_is_not_shown_what_was),
         cmocka_unit_test(test_what_a_message_is_given),
         cmocka_unit_test(test_state_is_upgraded),
         cmocka_unit_test(test_older_code_is_not_given_newer_state),
