@@ -176,6 +176,13 @@ static void note_store(const struct txn *t, int status)
     }
 }
 
+/* A refusal that its owner does not wait out, when surely nothing was committed. */
+static bool ends_it(const struct txn *t, int refusal)
+{
+    return !t->unknown_pending &&
+           (t->fail_fast || (t->fail_full && refusal == KELPIE_E_STORE_FULL));
+}
+
 static void on_commit(struct store_req *req, int status)
 {
     struct txn *t = req->arg;
@@ -202,7 +209,7 @@ static void on_commit(struct store_req *req, int status)
         return;
     case KELPIE_E_STORE_FULL:
     case KELPIE_E_STORE_UNAVAILABLE:
-        if (t->fail_fast && !t->unknown_pending) {
+        if (ends_it(t, status)) {
             finish(t, status);
             return;
         }
@@ -285,7 +292,7 @@ static void on_read(struct store_req *req, int status)
         return;
     }
     if (status == KELPIE_E_LIMIT || status == KELPIE_E_STORE_CORRUPT ||
-        (t->fail_fast && !t->unknown_pending && status == KELPIE_E_STORE_UNAVAILABLE)) {
+        (status == KELPIE_E_STORE_UNAVAILABLE && ends_it(t, status))) {
         finish(t, status);
         return;
     }
@@ -362,7 +369,7 @@ static void on_timer(void *arg)
     case TXN_COMMITTING:
         note_store(t, KELPIE_E_TIMEOUT);
         detach(t);
-        if (t->fail_fast && !t->unknown_pending) {
+        if (ends_it(t, KELPIE_E_STORE_UNAVAILABLE)) {
             finish(t, KELPIE_E_STORE_UNAVAILABLE);
             return;
         }

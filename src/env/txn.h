@@ -59,6 +59,7 @@ struct txn {
     uint64_t give_up_ns;     /* after this long: TIMEOUT or UNKNOWN_RESULT; 0: never */
     uint64_t backoff_max_ns; /* default TXN_BACKOFF_MAX_NS */
     bool fail_fast;          /* STORE_UNAVAILABLE and STORE_FULL end it instead of a retry */
+    bool fail_full;          /* STORE_FULL alone does */
 
     /* Results, for `done`. */
     bool committed;        /* this run committed (false: the rule said done) */

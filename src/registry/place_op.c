@@ -21,5 +21,6 @@ void place_start(struct place_op *op, const struct env *env, const struct keyspa
     memcpy(op->args.target, op->target, sizeof op->args.target);
     place_txn(&op->txn, env, &op->args, on_placed, op);
     op->txn.give_up_ns = op->give_up_ns;
+    op->txn.fail_full = true; /* whoever waits for the place is told so at once */
     txn_start(&op->txn);
 }

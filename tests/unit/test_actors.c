@@ -164,6 +164,22 @@ static void fail_actor_commits(struct small_world *w, const struct store_req *re
     }
 }
 
+/* An actor that is placed nowhere yet: its caller learns at once that there is no room, not by its deadline
+ * that time has passed. */
+static void test_a_full_store_is_an_answer_to_who_needs_a_place(void **state)
+{
+    struct small_world *w = world_of(1);
+
+    (void)state;
+    w->store_full = true;
+    uint64_t before = w->now_ns;
+    assert_int_equal(call(w, 0, "counter", "a", "add", "r", "4").status, KELPIE_E_STORE_FULL);
+    assert_true(w->now_ns - before < 100 * NS_PER_MS);
+    w->store_full = false;
+    EXPECT(call(w, 0, "counter", "a", "add", "r", "4"), 0, "4");
+    small_world_free(w);
+}
+
 static void test_a_full_store_is_an_answer(void **state)
 {
     struct small_world *w = world_of(1);
@@ -497,6 +513,7 @@ int main(void)
         cmocka_unit_test(test_an_unknown_commit_is_applied_once),
         cmocka_unit_test(test_a_full_store_is_an_answer),
         cmocka_unit_test(test_a_batch_over_the_bounds_runs_one_a_commit),
+        cmocka_unit_test(test_a_full_store_is_an_answer_to_who_needs_a_place),
         cmocka_unit_test(test_idle_actors_are_passivated),
         cmocka_unit_test(test_each_class_has_its_idle_time),
         cmocka_unit_test(test_calls_reach_other_nodes),

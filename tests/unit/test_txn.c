@@ -19,7 +19,7 @@ struct bump {
     struct txn txn;
     uint64_t from, stop, refuse;
     unsigned runs, more;
-    bool fail_fast;
+    bool fail_fast, fail_full;
     uint64_t give_up_ms;
 };
 
@@ -56,6 +56,7 @@ static void bump_start(struct bump *b, struct rig *r)
     txn_init(&b->txn, &r->env, "Bump", bump_rule, b, rig_done, r);
     read_key(&b->txn, key_term(&r->ks));
     b->txn.fail_fast = b->fail_fast;
+    b->txn.fail_full = b->fail_full;
     b->txn.give_up_ns = b->give_up_ms * NS_PER_MS;
     txn_start(&b->txn);
     assert_false(r->done);
@@ -209,6 +210,35 @@ static void answers_of_the_store(void **state)
         if (b.runs != a->runs)
             fail_msg("%s: the rule ran %u times", a->name, b.runs);
         check_end(&r, &b, a->name, a->status, a->rows);
+    }
+}
+
+/* Who does not wait for room is told so at once, and waits for an absent store all the same. */
+static void a_full_disk_alone_ends_it(void **state)
+{
+    static const struct {
+        enum rig_fate commits[4];
+        int status;
+        const char *rows;
+        unsigned runs;
+    } rows[] = {
+        {{RIG_FULL}, KELPIE_E_STORE_FULL, "term=7", 1},
+        {{RIG_UNAVAILABLE, RIG_FULL}, KELPIE_E_STORE_FULL, "term=7", 2},
+        {{RIG_UNAVAILABLE, RIG_OK}, 0, "term=8", 2},
+        {{RIG_UNKNOWN_NOT, RIG_FULL, RIG_OK}, 0, "term=8", 3},
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        static const enum rig_fate reads[] = {RIG_OK};
+        struct bump b = {.fail_full = true};
+        struct rig r;
+        setup(&r);
+        r.read_fates = reads;
+        r.commit_fates = rows[i].commits;
+        bump_start(&b, &r);
+        rig_run(&r);
+        assert_int_equal(b.runs, rows[i].runs);
+        check_end(&r, &b, "full", rows[i].status, rows[i].rows);
     }
 }
 
@@ -516,6 +546,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(answers_of_the_store),
+        cmocka_unit_test(a_full_disk_alone_ends_it),
         cmocka_unit_test(back_off_grows),
         cmocka_unit_test(back_off_has_the_bound_that_was_asked),
         cmocka_unit_test(conflicts_pause_after_a_while),
