@@ -153,7 +153,11 @@ struct api *api_new(struct node *node, const struct api_config *config)
     api->config = *config;
     api->started_ns = env_now_ns(env);
     api->is_loopback = api_is_loopback(config->http_addr, strlen(config->http_addr));
-    api->lists_cap = (struct cap){.name = "lists", .bound = API_LISTS_MAX};
+    api->actor_lists =
+        (struct api_lists){.what = "actors", .cap = {.name = "lists", .bound = API_LISTS_MAX}};
+    api->node_lists =
+        (struct api_lists){.what = "nodes", .cap = {.name = "node_lists", .bound = API_LISTS_MAX}};
+    api->voters = api_voters_new(api);
     api->streams_cap = (struct cap){.name = "event_streams", .bound = API_STREAMS_MAX};
     api_events_init(api);
     return api;
@@ -168,5 +172,6 @@ void api_free(struct api *api)
 {
     CHECK(api->pending == 0);
     api_events_deinit(api);
+    api_voters_free(api->voters);
     mem_free(api->env->mem, api);
 }

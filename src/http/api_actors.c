@@ -1,8 +1,4 @@
-/*
- * GET /v1/actors: placements, page by page. Of one node: its by-node rows; else the placements. A page
- * is read and written a few rows at a time, each a read of its own, and few pages are under way at
- * once: a listing must not keep the store or the loop from what a lease needs.
- */
+/* GET /v1/actors: placements, page by page (api_list.c). Of one node: its by-node rows; else the placements. */
 #include <stdio.h>
 
 #include "http/api_internal.h"
@@ -26,8 +22,7 @@ static void list_read(struct list_op *l);
 static void list_end(struct list_op *l)
 {
     struct api *api = l->op.api;
-    api->pending--;
-    api->lists--;
+    api_list_end(api, &api->actor_lists);
     buf_deinit(&l->out);
     mem_free(api->env->mem, l);
 }
@@ -38,14 +33,6 @@ static void greatest_id(char out[ACTOR_ID_MAX + 1])
     for (size_t i = 0; i < ACTOR_ID_MAX; i += 4)
         memcpy(out + i, "\xf4\x8f\xbf\xbf", 4);
     out[ACTOR_ID_MAX] = '\0';
-}
-
-/* The first key behind `k`. */
-static struct key key_behind(struct key k)
-{
-    CHECK(k.len < STORE_KEY_MAX);
-    k.data[k.len++] = 0;
-    return k;
 }
 
 static struct key row_key(const struct keyspace *ks, const struct list_op *l, const char *type,
@@ -153,17 +140,10 @@ static void list_answer(struct list_op *l, bool more)
     list_end(l);
 }
 
-/* So many rows of this read belong to the page; one more tells whether there is a next. */
-static uint32_t rows_wanted(const struct list_op *l)
-{
-    uint32_t left = l->limit - l->listed;
-    return left < API_LIST_ROWS_A_TURN ? left : API_LIST_ROWS_A_TURN;
-}
-
 static void on_actors(void *arg, int status, const struct store_row *rows, size_t count, bool more)
 {
     struct list_op *l = arg;
-    uint32_t wanted = rows_wanted(l);
+    uint32_t wanted = api_list_rows(l->limit, l->listed);
     (void)more;
     if (status) {
         api_reply_error(l->op.api, &l->op.req, status, NULL);
@@ -186,7 +166,7 @@ static void on_actors(void *arg, int status, const struct store_row *rows, size_
 static void list_read(struct list_op *l)
 {
     struct key_range range = list_range(node_keyspace(l->op.api->node), l);
-    node_read_rows(l->op.api->node, &range, rows_wanted(l) + 1, on_actors, l);
+    node_read_rows(l->op.api->node, &range, api_list_rows(l->limit, l->listed) + 1, on_actors, l);
 }
 
 /* The node's row, for its present incarnation. */
@@ -219,23 +199,6 @@ static void on_node(void *arg, int status, const struct store_row *rows, size_t 
 
 /* ---- parameters ---- */
 
-static bool take_param(struct api *api, const struct api_request *req, const char *name,
-                       const char *what, size_t max, char *out)
-{
-    char why[API_WHY_SIZE];
-    const char *given = req->ops->query(req->ex, name);
-    out[0] = '\0';
-    if (!given || !given[0])
-        return true;
-    int err = id_check(what, bytes_of_str(given), max, why, sizeof(why));
-    if (err) {
-        api_reply_error(api, req, err, why);
-        return false;
-    }
-    memcpy(out, given, strlen(given) + 1);
-    return true;
-}
-
 static bool take_after(struct api *api, const struct api_request *req, struct list_op *l)
 {
     char why[API_WHY_SIZE];
@@ -258,48 +221,27 @@ static bool take_after(struct api *api, const struct api_request *req, struct li
     return false;
 }
 
-static bool take_limit(struct api *api, const struct api_request *req, uint32_t *out)
-{
-    char why[API_WHY_SIZE];
-    const char *given = req->ops->query(req->ex, "limit");
-    *out = API_LIST_DEFAULT;
-    if (!given || api_number(given, 1, API_LIST_MAX, out))
-        return true;
-    (void)snprintf(why, sizeof(why), "limit is '%.40s', but it must be 1 to %d", given,
-                   API_LIST_MAX);
-    api_reply_error(api, req, KELPIE_E_INVALID, why);
-    return false;
-}
-
 void api_actor_list(struct api *api, const struct api_request *req, const struct path *path)
 {
     struct list_op *l;
     (void)path;
-    if (api->lists >= API_LISTS_MAX) {
-        cap_reached(&api->lists_cap, api->env);
-        api_reply_error(api, req, KELPIE_E_LIMIT,
-                        "as many listings of actors are under way as "
-                        "may be at a time: try again in a second");
+    if (!api_list_begin(api, req, &api->actor_lists))
         return;
-    }
     l = MEM_NEW(api->env->mem, struct list_op);
     l->op.api = api;
     l->op.req = *req;
-    if (!take_limit(api, req, &l->limit) ||
-        !take_param(api, req, "node", "node id", NODE_ID_MAX, l->node_id) ||
-        !take_param(api, req, "type", "actor type", ACTOR_TYPE_MAX, l->type) ||
+    if (!api_take_limit(api, req, &l->limit) ||
+        !api_take_id(api, req, "node", "node id", NODE_ID_MAX, l->node_id) ||
+        !api_take_id(api, req, "type", "actor type", ACTOR_TYPE_MAX, l->type) ||
         !take_after(api, req, l)) {
         mem_free(api->env->mem, l);
+        api_list_end(api, &api->actor_lists);
         return;
     }
-    api->pending++;
-    api->lists++;
     buf_init(&l->out, api->env->mem);
     buf_appendf(&l->out, "{\"actors\":[");
     if (l->node_id[0]) {
-        struct key_range row;
-        row.begin = key_node(node_keyspace(api->node), l->node_id);
-        row.end = key_behind(row.begin);
+        struct key_range row = keys_one(key_node(node_keyspace(api->node), l->node_id));
         node_read_rows(api->node, &row, 1, on_node, l);
     } else {
         list_read(l);

@@ -19,14 +19,24 @@ struct api_kept_event {
     char *fields;
 };
 
+/* Listings of one kind. */
+struct api_lists {
+    const char *what;
+    size_t under_way;
+    struct cap cap;
+};
+
+struct api_voters;
+
 struct api {
     struct node *node;
     const struct env *env;
     struct api_config config;
     uint64_t started_ns;
     size_t pending;
-    size_t lists; /* of actors, under way */
-    struct cap lists_cap, streams_cap;
+    struct api_lists actor_lists, node_lists;
+    struct api_voters *voters;
+    struct cap streams_cap;
     uint64_t answers[API_STATUS_CLASSES]; /* by status / 100 */
 
     struct api_kept_event events[API_EVENTS_KEPT];
@@ -72,6 +82,36 @@ bool api_check_id(struct api *api, const struct api_request *req, const char *wh
                   const struct path_part *part, size_t max);
 /* A decimal number from `text` within min..max. */
 bool api_number(const char *text, uint32_t min, uint32_t max, uint32_t *out);
+
+/* ---- listings (api_list.c) ---- */
+/* One more is under way, until api_list_end; or it is refused as `limit`, and false. */
+bool api_list_begin(struct api *api, const struct api_request *req, struct api_lists *lists);
+void api_list_end(struct api *api, struct api_lists *lists);
+/* So many rows of the next read belong to the page; one more tells whether there is a next. */
+uint32_t api_list_rows(uint32_t limit, uint32_t listed);
+/* The parameter `name` as an id of `max` bytes at most ("": it is not given); `limit`. False: it was refused. */
+bool api_take_id(struct api *api, const struct api_request *req, const char *name, const char *what,
+                 size_t max, char *out);
+bool api_take_limit(struct api *api, const struct api_request *req, uint32_t *out);
+
+/* ---- who is heard (api_voters.c) ---- */
+struct voters {
+    uint64_t voters, active, heard; /* of the voters Active; of these not silent for the window */
+    uint64_t silent_count;
+    json_t *silent; /* API_STATUS_NODES_MAX of them */
+};
+
+/* `done` runs once, never inside voters_ask(); `v` NULL: the store did not answer. */
+struct voters_ask {
+    struct list link;
+    void (*done)(struct voters_ask *a, const struct voters *v);
+};
+
+struct api_voters *api_voters_new(struct api *api);
+void api_voters_free(struct api_voters *v);
+void voters_ask(struct api_voters *v, struct voters_ask *a);
+/* Before `done` has run: it does not. */
+void voters_leave(struct api_voters *v, struct voters_ask *a);
 
 /* ---- who may ask (api_guard.c) ---- */
 bool api_is_loopback(const char *host, size_t len);

@@ -132,7 +132,8 @@ static void cap_metrics(struct api *api, struct buf *out)
            "Times that something was refused, or had to go, because a bound was reached.");
     for (size_t i = 0; i < ACTORS_CAP_COUNT; i++)
         cap_metric(&caps[i], out);
-    cap_metric(&api->lists_cap, out);
+    cap_metric(&api->actor_lists.cap, out);
+    cap_metric(&api->node_lists.cap, out);
     cap_metric(&api->streams_cap, out);
 }
 

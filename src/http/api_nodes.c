@@ -1,18 +1,25 @@
-/* GET /v1/nodes: the node rows beside their heartbeats; and what operators do to nodes. */
+/* GET /v1/nodes: the node rows beside their heartbeats, page by page (api_list.c); and what operators do to nodes. */
 #include <stdio.h>
 
 #include "http/api_internal.h"
 
 struct nodes_op {
     struct api_op op;
-    json_t *list;
+    uint32_t limit, listed;
+    char after[NODE_ID_MAX + 1]; /* the last one that was read; "": none */
+    bool more;                   /* there is one behind it */
+    json_t *list;                /* the piece that is being read */
+    struct buf out;
 };
+
+static void nodes_read(struct nodes_op *n);
 
 static void nodes_end(struct nodes_op *n)
 {
     struct api *api = n->op.api;
     json_decref(n->list);
-    api->pending--;
+    buf_deinit(&n->out);
+    api_list_end(api, &api->node_lists);
     mem_free(api->env->mem, n);
 }
 
@@ -66,62 +73,105 @@ static json_t *find_node(json_t *list, const char *id)
     return NULL;
 }
 
+static void take_heartbeat(struct nodes_op *n, const struct store_row *row, struct buf *scratch)
+{
+    struct api *api = n->op.api;
+    struct heartbeat_record h;
+    struct key_parts parts;
+    /* A damaged one says nothing of its node; the event record_corrupt names it. */
+    if (key_parse(node_keyspace(api->node), row->key, &parts) != 0 ||
+        heartbeat_record_decode(row->key, row->value, scratch, &h) != 0)
+        return;
+    json_t *node = find_node(n->list, parts.node_id);
+    if (!node ||
+        json_integer_value(json_object_get(node, "incarnation")) != (json_int_t)h.incarnation)
+        return;
+    api_set_int(node, "heartbeat", h.counter);
+    api_set_int(node, "ack", h.ack);
+    api_set_int(node, "load", h.load);
+    json_t *unreachable = json_array();
+    for (uint32_t k = 0; k < h.unreachable_count; k++)
+        CHECK(json_array_append_new(unreachable, api_string(h.unreachable[k].node_id)) == 0);
+    api_set(node, "unreachable", unreachable);
+}
+
+/* What was read of these goes into the answer; the next rows come in a turn of their own. */
+static void write_nodes(struct nodes_op *n)
+{
+    size_t i;
+    json_t *node;
+    json_array_foreach(n->list, i, node)
+    {
+        if (n->listed++ > 0)
+            buf_append_u8(&n->out, ',');
+        api_json_text(node, &n->out);
+    }
+    CHECK(json_array_clear(n->list) == 0);
+    if (n->more && n->listed < n->limit) {
+        nodes_read(n);
+        return;
+    }
+    json_t *next = api_string(n->more ? n->after : NULL);
+    buf_appendf(&n->out, "],\"next\":");
+    CHECK(json_dump_callback(next, api_append_json, &n->out, JSON_COMPACT | JSON_ENCODE_ANY) == 0);
+    json_decref(next);
+    buf_appendf(&n->out, "}\n");
+    api_reply(n->op.api, &n->op.req, 200, "application/json", buf_bytes(&n->out));
+    nodes_end(n);
+}
+
 static void on_heartbeats(void *arg, int status, const struct store_row *rows, size_t count,
                           bool more)
 {
     struct nodes_op *n = arg;
-    struct api *api = n->op.api;
     struct buf scratch;
     (void)more;
-    buf_init(&scratch, api->env->mem);
-    for (size_t i = 0; !status && i < count; i++) {
-        struct heartbeat_record h;
-        struct key_parts parts;
+    if (status) {
+        api_reply_error(n->op.api, &n->op.req, status, NULL);
+        nodes_end(n);
+        return;
+    }
+    buf_init(&scratch, n->op.api->env->mem);
+    for (size_t i = 0; i < count; i++) {
         buf_clear(&scratch);
-        status = key_parse(node_keyspace(api->node), rows[i].key, &parts);
-        /* A damaged one says nothing of its node; the event record_corrupt names it. */
-        if (!status && heartbeat_record_decode(rows[i].key, rows[i].value, &scratch, &h) != 0)
-            continue;
-        json_t *node = status ? NULL : find_node(n->list, parts.node_id);
-        if (!node ||
-            json_integer_value(json_object_get(node, "incarnation")) != (json_int_t)h.incarnation)
-            continue;
-        api_set_int(node, "heartbeat", h.counter);
-        api_set_int(node, "ack", h.ack);
-        api_set_int(node, "load", h.load);
-        json_t *unreachable = json_array();
-        for (uint32_t k = 0; k < h.unreachable_count; k++)
-            CHECK(json_array_append_new(unreachable, api_string(h.unreachable[k].node_id)) == 0);
-        api_set(node, "unreachable", unreachable);
+        take_heartbeat(n, &rows[i], &scratch);
     }
     buf_deinit(&scratch);
-    if (status) {
-        api_reply_error(api, &n->op.req, status, NULL);
-    } else {
-        json_t *body = json_object();
-        api_set(body, "nodes", json_incref(n->list));
-        api_reply_json(api, &n->op.req, 200, body);
-    }
-    nodes_end(n);
+    write_nodes(n);
+}
+
+/* Takes a row into the piece. Returns 0 or an error. */
+static int take_node(struct nodes_op *n, const struct store_row *row, struct buf *scratch)
+{
+    struct api *api = n->op.api;
+    struct node_record r;
+    struct key_parts parts;
+    int err = key_parse(node_keyspace(api->node), row->key, &parts);
+    if (!err)
+        err = node_record_decode(row->key, row->value, scratch, &r);
+    if (err)
+        return err;
+    CHECK(json_array_append_new(n->list, node_to_json(api, parts.node_id, &r)) == 0);
+    (void)snprintf(n->after, sizeof(n->after), "%s", parts.node_id);
+    return 0;
 }
 
 static void on_nodes(void *arg, int status, const struct store_row *rows, size_t count, bool more)
 {
     struct nodes_op *n = arg;
     struct api *api = n->op.api;
-    struct key_range heartbeats = keys_heartbeats(node_keyspace(api->node));
+    const struct keyspace *ks = node_keyspace(api->node);
+    struct key_range heartbeats = keys_heartbeats(ks);
     struct buf scratch;
+    uint32_t wanted = api_list_rows(n->limit, n->listed);
     (void)more;
+    if (n->after[0])
+        heartbeats.begin = key_behind(key_heartbeat(ks, n->after));
+    n->more = count > wanted;
     buf_init(&scratch, api->env->mem);
-    for (size_t i = 0; !status && i < count; i++) {
-        struct node_record r;
-        struct key_parts parts;
+    for (size_t i = 0; !status && i < count && i < wanted; i++) {
         buf_clear(&scratch);
-        status = key_parse(node_keyspace(api->node), rows[i].key, &parts);
-        if (!status)
-            status = node_record_decode(rows[i].key, rows[i].value, &scratch, &r);
-        if (!status)
-            CHECK(json_array_append_new(n->list, node_to_json(api, parts.node_id, &r)) == 0);
+        status = take_node(n, &rows[i], &scratch);
     }
     buf_deinit(&scratch);
     if (status) {
@@ -129,20 +179,43 @@ static void on_nodes(void *arg, int status, const struct store_row *rows, size_t
         nodes_end(n);
         return;
     }
-    node_read_rows(api->node, &heartbeats, NODES_MAX, on_heartbeats, n);
+    if (json_array_size(n->list) == 0) {
+        write_nodes(n);
+        return;
+    }
+    heartbeats.end = key_behind(key_heartbeat(ks, n->after));
+    node_read_rows(api->node, &heartbeats, API_LIST_ROWS_A_TURN, on_heartbeats, n);
+}
+
+static void nodes_read(struct nodes_op *n)
+{
+    const struct keyspace *ks = node_keyspace(n->op.api->node);
+    struct key_range nodes = keys_nodes(ks);
+    if (n->after[0])
+        nodes.begin = key_behind(key_node(ks, n->after));
+    node_read_rows(n->op.api->node, &nodes, api_list_rows(n->limit, n->listed) + 1, on_nodes, n);
 }
 
 void api_nodes(struct api *api, const struct api_request *req, const struct path *path)
 {
-    struct nodes_op *n = MEM_NEW(api->env->mem, struct nodes_op);
-    struct key_range nodes = keys_nodes(node_keyspace(api->node));
+    struct nodes_op *n;
     (void)path;
-    cluster_look(node_cluster(api->node));
+    if (!api_list_begin(api, req, &api->node_lists))
+        return;
+    n = MEM_NEW(api->env->mem, struct nodes_op);
     n->op.api = api;
     n->op.req = *req;
+    if (!api_take_limit(api, req, &n->limit) ||
+        !api_take_id(api, req, "after", "node id", NODE_ID_MAX, n->after)) {
+        mem_free(api->env->mem, n);
+        api_list_end(api, &api->node_lists);
+        return;
+    }
+    cluster_look(node_cluster(api->node));
     n->list = json_array();
-    api->pending++;
-    node_read_rows(api->node, &nodes, NODES_MAX, on_nodes, n);
+    buf_init(&n->out, api->env->mem);
+    buf_appendf(&n->out, "{\"nodes\":[");
+    nodes_read(n);
 }
 
 /* ---- drain and forget ---- */

@@ -6,6 +6,7 @@
 
 struct status_op {
     struct api_op op;
+    struct voters_ask ask;
     struct timer timer;
 };
 
@@ -25,9 +26,10 @@ static json_t *view_names(const struct view *v)
 {
     json_t *view = json_object();
     json_t *names = json_array();
-    for (size_t i = 0; i < v->count; i++)
+    for (size_t i = 0; i < v->count && i < API_STATUS_NODES_MAX; i++)
         CHECK(json_array_append_new(names, api_string(v->members[i].node_id)) == 0);
     api_set_int(view, "number", v->number);
+    api_set_int(view, "count", v->count);
     api_set(view, "members", names);
     return view;
 }
@@ -96,50 +98,6 @@ static json_t *status_body(struct api *api)
 
 /* ---- /v1/status ---- */
 
-struct voters {
-    uint64_t voters, active, heard; /* of the voters Active; of these not silent for the window */
-    json_t *silent;
-};
-
-static void add_silent(struct api *api, const char *id, const struct node_record *r,
-                       struct voters *v)
-{
-    uint64_t ns;
-    bool silent;
-    (void)cluster_unmoved(node_cluster(api->node), id, r->incarnation, r->boot, &ns, &silent);
-    v->heard += r->state == NODE_ACTIVE && !silent;
-    if (!silent || r->state == NODE_LEFT || r->state == NODE_FAILED)
-        return;
-    json_t *node = json_object();
-    api_set_text(node, "node", id);
-    api_set_int(node, "ms", ns / NS_PER_MS);
-    CHECK(json_array_append_new(v->silent, node) == 0);
-}
-
-/* Counts voters and the active among them, and says who is silent. Returns 0 or an error. */
-static int count_voters(struct api *api, const struct store_row *rows, size_t count,
-                        struct voters *v)
-{
-    struct buf scratch;
-    int err = 0;
-    buf_init(&scratch, api->env->mem);
-    for (size_t i = 0; !err && i < count; i++) {
-        struct node_record r;
-        struct key_parts parts;
-        buf_clear(&scratch);
-        err = key_parse(node_keyspace(api->node), rows[i].key, &parts);
-        if (!err)
-            err = node_record_decode(rows[i].key, rows[i].value, &scratch, &r);
-        if (err)
-            break;
-        v->voters += r.state == NODE_ACTIVE || r.state == NODE_LEAVING || r.state == NODE_FAILED;
-        v->active += r.state == NODE_ACTIVE;
-        add_silent(api, parts.node_id, &r, v);
-    }
-    buf_deinit(&scratch);
-    return err;
-}
-
 /* Rows say Active until somebody may declare otherwise, and without a primary nobody may: so those are
  * counted that are heard. A node that may not act knows of none. `v` NULL: the store did not answer. */
 static void status_majority(struct api *api, json_t *body, const struct voters *v)
@@ -164,53 +122,42 @@ static void status_majority(struct api *api, json_t *body, const struct voters *
                 has && h.acting && cluster_led(c) ? v->heard - majority : 0);
 }
 
-static void status_answer(struct status_op *s, int status, const struct store_row *rows,
-                          size_t count)
+static void status_answer(struct status_op *s, const struct voters *v)
 {
     struct api *api = s->op.api;
-    struct voters v = {.silent = json_array()};
     json_t *body = status_body(api);
     timer_stop(&s->timer);
-    if (status == 0)
-        status = count_voters(api, rows, count, &v);
-    api_set(body, "silent", status == 0 ? json_incref(v.silent) : json_null());
-    api_set(body, "heard", status == 0 ? json_integer((json_int_t)v.heard) : json_null());
-    json_decref(v.silent);
-    api_set_bool(body, "store_ok", status == 0);
-    status_majority(api, body, status == 0 ? &v : NULL);
-    s->op.answered = true;
+    api_set(body, "silent", v ? json_incref(v->silent) : json_null());
+    api_set(body, "heard", v ? json_integer((json_int_t)v->heard) : json_null());
+    api_set_bool(body, "store_ok", v != NULL);
+    status_majority(api, body, v);
     api_reply_json(api, &s->op.req, 200, body);
+    mem_free(api->env->mem, s);
 }
 
 static void on_status_late(void *arg)
 {
-    status_answer(arg, KELPIE_E_TIMEOUT, NULL, 0);
+    struct status_op *s = arg;
+    voters_leave(s->op.api->voters, &s->ask);
+    status_answer(s, NULL);
 }
 
-static void on_status_rows(void *arg, int status, const struct store_row *rows, size_t count,
-                           bool more)
+static void on_status_voters(struct voters_ask *a, const struct voters *v)
 {
-    struct status_op *s = arg;
-    struct api *api = s->op.api;
-    (void)more;
-    if (!s->op.answered)
-        status_answer(s, status, rows, count);
-    api->pending--;
-    mem_free(api->env->mem, s);
+    status_answer(LIST_ENTRY(a, struct status_op, ask), v);
 }
 
 void api_status(struct api *api, const struct api_request *req, const struct path *path)
 {
     struct status_op *s = MEM_NEW(api->env->mem, struct status_op);
-    struct key_range nodes = keys_nodes(node_keyspace(api->node));
     (void)path;
     cluster_look(node_cluster(api->node));
     s->op.api = api;
     s->op.req = *req;
-    api->pending++;
+    s->ask.done = on_status_voters;
     timer_init(&s->timer, api->env->timers, "status", on_status_late, s);
     timer_start(&s->timer, API_STATUS_WAIT_MS * NS_PER_MS);
-    node_read_rows(api->node, &nodes, NODES_MAX, on_status_rows, s);
+    voters_ask(api->voters, &s->ask);
 }
 
 /* ---- the others ---- */

@@ -316,16 +316,12 @@ static void on_admin_row(void *arg, int status, const struct store_row *rows, si
 
 static void look_up_admin(struct node *n, const struct rpc_request *request)
 {
-    struct key key = key_node(node_keyspace(n), request->from.node_id);
-    struct key_range range = {.begin = key, .end = key};
+    struct key_range range = keys_one(key_node(node_keyspace(n), request->from.node_id));
     struct admin_lookup *l;
-    /* The next key after this one: a zero more. */
-    if (n->closing || n->admin_lookups >= ADMIN_LOOKUPS_MAX ||
-        range.end.len >= sizeof(range.end.data)) {
+    if (n->closing || n->admin_lookups >= ADMIN_LOOKUPS_MAX) {
         refuse_admin(n, request, KELPIE_E_LIMIT);
         return;
     }
-    range.end.data[range.end.len++] = 0;
     l = MEM_NEW(n->env->mem, struct admin_lookup);
     *l = (struct admin_lookup){.node = n, .request = *request};
     buf_init(&l->payload, n->env->mem);
@@ -472,6 +468,8 @@ void node_read_rows(struct node *n, const struct key_range *range, uint32_t limi
     op->txn.give_up_ns = ROWS_TIMEOUT_MS * NS_PER_MS;
     (void)txn_read_range(&op->txn, key_bytes(&range->begin), key_bytes(&range->end), limit, true);
     txn_start(&op->txn);
+    if (n->closing)
+        txn_cancel(&op->txn);
 }
 
 /* ---- life ---- */

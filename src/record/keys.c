@@ -304,18 +304,27 @@ struct key_range keys_probes(const struct keyspace *ks)
     return children(folder(ks, "cluster", "probes"));
 }
 
-/* key + 0x00 is the first key behind `key`. */
+struct key key_behind(struct key k)
+{
+    return with_end(k, 0);
+}
+
+struct key_range keys_one(struct key k)
+{
+    return (struct key_range){.begin = k, .end = key_behind(k)};
+}
+
 struct key_range keys_view_changes_after(const struct keyspace *ks, uint64_t after)
 {
     struct key_range range = children(folder(ks, "cluster", "view_changes"));
-    range.begin = with_end(key_view_change(ks, after), 0);
+    range.begin = key_behind(key_view_change(ks, after));
     return range;
 }
 
 struct key_range keys_view_changes_upto(const struct keyspace *ks, uint64_t last)
 {
     struct key_range range = children(folder(ks, "cluster", "view_changes"));
-    range.end = with_end(key_view_change(ks, last), 0);
+    range.end = key_behind(key_view_change(ks, last));
     return range;
 }
 

@@ -118,6 +118,10 @@ struct key_range {
     struct key end;
 };
 
+/* The first key behind `k`. */
+struct key key_behind(struct key k);
+/* `k` alone. */
+struct key_range keys_one(struct key k);
 struct key_range keys_all(const struct keyspace *ks);
 struct key_range keys_nodes(const struct keyspace *ks);
 struct key_range keys_heartbeats(const struct keyspace *ks);

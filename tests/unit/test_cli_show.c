@@ -132,7 +132,7 @@ static void actor_pages(void **state)
         char after[16];
         (void)snprintf(after, sizeof(after), "%s", pages[i].after);
         print_message("%s\n", pages[i].page);
-        assert_int_equal(actor_page_take(page, all, after, sizeof(after)), pages[i].taken);
+        assert_int_equal(list_page_take(page, "actors", all, after, sizeof(after)), pages[i].taken);
         if (pages[i].taken)
             assert_string_equal(after, pages[i].next);
         json_decref(page);

@@ -105,11 +105,20 @@ void complain(const char *fmt, ...) PRINTF_LIKE(1, 2);
 void status_print(FILE *out, const json_t *status);
 enum cli_status status_outcome(const json_t *status);
 
-/* ---- actor list (cli_actor.c) ---- */
-/* Takes a page's actors into `all`, and where the next one begins ("" at the end) into `after`, which has
- * where this one did. False: it is none. A page that goes on has actors and begins elsewhere, so that the
- * number of actors ends the list, whatever answers. */
-bool actor_page_take(const json_t *page, json_t *all, char *after, size_t size);
+/* ---- lists that come in pages (cli_list.c) ---- */
+struct cli_list {
+    const char *path;
+    const char *what;        /* the member of a page that is the list */
+    const char *type, *node; /* only those; NULL: any */
+    uint32_t limit;          /* of all pages together */
+};
+/* All of it into `all`, and whether there is more than the limit; with -w json it is printed as one object.
+ * CLI_OK, or CLI_FAILED with a sentence said. */
+int cli_list_all(struct cli *cli, const struct cli_list *list, json_t *all, bool *more) MUST_USE;
+/* Takes a page's items into `all`, and where the next one begins ("" at the end) into `after`, which has
+ * where this one did. False: it is none. A page that goes on has items and begins elsewhere, so that the
+ * number of items ends the list, whatever answers. */
+bool list_page_take(const json_t *page, const char *what, json_t *all, char *after, size_t size);
 
 /* ---- tables (cli_table.c) ---- */
 #define TABLE_COLUMNS_MAX 12

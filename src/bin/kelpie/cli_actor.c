@@ -15,7 +15,6 @@
 #include "kelpie/error.h"
 
 #define PATH_SIZE 4096
-#define AFTER_SIZE 1024 /* of a cursor, which may come back three times as long */
 #define RETRY_MS 50
 
 static void actor_row(struct table *t, const json_t *actor)
@@ -44,69 +43,6 @@ static void print_actors(const json_t *list)
 
 /* ---- list ---- */
 
-static void add_param(char *path, size_t size, const char *name, const char *value)
-{
-    size_t n = strlen(path);
-    CHECK(n + strlen(name) + 3 + 3 * strlen(value) < size);
-    n += (size_t)snprintf(path + n, size - n, "%c%s=", strchr(path, '?') ? '&' : '?', name);
-    path_encode(value, path + n);
-}
-
-bool actor_page_take(const json_t *page, json_t *all, char *after, size_t size)
-{
-    const json_t *actors = json_object_get(page, "actors"), *next = json_object_get(page, "next");
-    size_t i, before = json_array_size(all);
-    json_t *actor;
-    if (!json_is_array(actors) || !(json_is_null(next) || json_is_string(next)))
-        return false;
-    json_array_foreach(actors, i, actor)
-    {
-        if (!json_is_object(actor) || json_array_append(all, actor))
-            return false;
-    }
-    const char *from = json_is_string(next) ? json_string_value(next) : "";
-    if (strlen(from) >= size || (from[0] && json_array_size(all) == before))
-        return false;
-    bool repeats = from[0] && strcmp(from, after) == 0;
-    (void)snprintf(after, size, "%s", from);
-    return !repeats;
-}
-
-/* Up to `limit` actors into `all`, page by page. */
-static int list_all(struct cli *cli, const char *type, const char *node, uint32_t limit,
-                    json_t *all, bool *more)
-{
-    char after[AFTER_SIZE] = "";
-    do {
-        char path[PATH_SIZE] = "/v1/actors", number[16];
-        struct cli_answer a;
-        uint32_t left = limit - (uint32_t)json_array_size(all);
-        (void)snprintf(number, sizeof(number), "%u", left < API_LIST_MAX ? left : API_LIST_MAX);
-        add_param(path, sizeof(path), "limit", number);
-        if (type)
-            add_param(path, sizeof(path), "type", type);
-        if (node)
-            add_param(path, sizeof(path), "node", node);
-        if (after[0])
-            add_param(path, sizeof(path), "after", after);
-        bool json = cli->json;
-        cli->json = false;
-        int err = cli_ask(cli, "GET", path, CLI_TIMEOUT_MS, &a);
-        cli->json = json;
-        if (err)
-            return err;
-        bool taken = actor_page_take(a.json, all, after, sizeof(after));
-        cli_answer_free(&a);
-        if (!taken) {
-            complain("what answers at %s is no Kelpie node: its list of actors is malformed",
-                     cli->node);
-            return CLI_FAILED;
-        }
-    } while (after[0] && json_array_size(all) < limit);
-    *more = after[0] != '\0';
-    return CLI_OK;
-}
-
 int cli_actor_list(struct cli *cli)
 {
     const char *type = options_text(&cli->options, "type");
@@ -123,14 +59,11 @@ int cli_actor_list(struct cli *cli)
         say(CLI_PROGRAM, "%s", why);
         return CLI_USAGE;
     }
+    const struct cli_list list = {
+        .path = "/v1/actors", .what = "actors", .type = type, .node = node, .limit = limit};
     json_t *all = json_array();
-    int status = list_all(cli, type, node, limit, all, &more);
-    if (status == CLI_OK && cli->json) {
-        json_t *body = json_pack("{s:O,s:b}", "actors", all, "more", more);
-        (void)json_dumpf(body, stdout, JSON_COMPACT);
-        (void)printf("\n");
-        json_decref(body);
-    } else if (status == CLI_OK) {
+    int status = cli_list_all(cli, &list, all, &more);
+    if (status == CLI_OK && !cli->json) {
         print_actors(all);
         if (more)
             (void)printf("there are more; --limit shows them\n");

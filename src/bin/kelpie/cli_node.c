@@ -6,6 +6,7 @@
 #include "bin/shared/config.h"
 #include "bin/shared/world_bind.h"
 #include "http/api_path.h"
+#include "record/records.h"
 
 /* The ids of the peers that a node cannot reach, with commas: as many as fit. */
 static void unreachable_cell(struct table *t, const json_t *peers)
@@ -33,35 +34,40 @@ static void state_cell(struct table *t, const json_t *n)
                silent);
 }
 
-int cli_node_list(struct cli *cli)
+static void print_nodes(const json_t *list)
 {
     static const char *const headings[] = {"NODE",   "STATE",     "PRIMARY", "INCARNATION", "HTTP",
                                            "ACTORS", "HEARTBEAT", "VIEW",    "UNREACHABLE", NULL};
-    struct cli_answer a;
     struct table t;
     size_t i;
     json_t *n;
-    if (cli_ask(cli, "GET", "/v1/nodes", CLI_TIMEOUT_MS, &a))
-        return CLI_FAILED;
-    if (!cli->json) {
-        table_init(&t, headings);
-        json_array_foreach(json_object_get(a.json, "nodes"), i, n)
-        {
-            bool beats = json_is_integer(json_object_get(n, "heartbeat"));
-            table_cell(&t, "%s", json_text(n, "node"));
-            state_cell(&t, n);
-            table_cell(&t, "%s", json_is_set(n, "primary") ? "yes" : "-");
-            table_cell(&t, "%lld", json_number(n, "incarnation"));
-            table_cell(&t, "%s", json_text(n, "http"));
-            table_cell(&t, beats ? "%lld" : "-", json_number(n, "load"));
-            table_cell(&t, beats ? "%lld" : "-", json_number(n, "heartbeat"));
-            table_cell(&t, beats ? "%lld" : "-", json_number(n, "ack"));
-            unreachable_cell(&t, json_object_get(n, "unreachable"));
-        }
-        table_print(&t);
+    table_init(&t, headings);
+    json_array_foreach(list, i, n)
+    {
+        bool beats = json_is_integer(json_object_get(n, "heartbeat"));
+        table_cell(&t, "%s", json_text(n, "node"));
+        state_cell(&t, n);
+        table_cell(&t, "%s", json_is_set(n, "primary") ? "yes" : "-");
+        table_cell(&t, "%lld", json_number(n, "incarnation"));
+        table_cell(&t, "%s", json_text(n, "http"));
+        table_cell(&t, beats ? "%lld" : "-", json_number(n, "load"));
+        table_cell(&t, beats ? "%lld" : "-", json_number(n, "heartbeat"));
+        table_cell(&t, beats ? "%lld" : "-", json_number(n, "ack"));
+        unreachable_cell(&t, json_object_get(n, "unreachable"));
     }
-    cli_answer_free(&a);
-    return CLI_OK;
+    table_print(&t);
+}
+
+int cli_node_list(struct cli *cli)
+{
+    const struct cli_list list = {.path = "/v1/nodes", .what = "nodes", .limit = NODES_MAX};
+    json_t *all = json_array();
+    bool more;
+    int status = cli_list_all(cli, &list, all, &more);
+    if (status == CLI_OK && !cli->json)
+        print_nodes(all);
+    json_decref(all);
+    return status;
 }
 
 static int node_action(struct cli *cli, const char *action, uint64_t timeout_ms)

@@ -29,6 +29,9 @@ static void print_view(FILE *out, const json_t *s)
         if (silent)
             show(out, " (silent %lld s)", json_number(silent, "ms") / 1000);
     }
+    long long more = json_number(view, "count") - (long long)i;
+    if (more > 0)
+        show(out, " and %lld more", more);
     (void)fputc('\n', out);
 }
 
