@@ -505,7 +505,8 @@ static bool siege_nodes(struct siege *s, struct attack a)
     aim(s, &a);
     for (size_t i = 0; i < s->nodes.count; i++)
         clients[i] = s->nodes.node[i].client;
-    honest_init(&s->honest, &s->b, clients, s->nodes.count, s->o->check ? CHECK_HONEST : HONEST_COUNTERS_MAX);
+    honest_init(&s->honest, &s->b, clients, s->nodes.count,
+                s->o->check ? CHECK_HONEST : HONEST_COUNTERS_MAX);
     ok = ok && (!s->c->before || s->c->before(s));
     honest_start(&s->honest);
     ok = ok && bench_sleep(&s->b, s->o->check ? CHECK_WARM_MS : WARM_MS) &&

@@ -178,7 +178,8 @@ void scale_crash(struct scale_world *s, size_t i)
     v->p = process_new(&s->w, n->number, SIM_SLOT_SUPERVISOR, &supervisor_ops, v);
     meter_attach(&s->meter, &v->door, v->p, n->number);
     process_enter(v->p, PROCESS_START, 1);
-    v->declare = declare_dead_start(&v->p->env, &s->ks, n->id, boot, on_declared, v);
+    v->declare =
+        declare_dead_start(&v->p->env, &s->ks, n->id, boot, (struct uuid){0}, on_declared, v);
     process_leave(v->p);
 }
 

@@ -195,6 +195,11 @@ const struct mutant_info mutant_table[] = {
      "NoOldLifeRevives", NULL},
     {"epochplaces", "a new epoch leaves placements as the backup had them", "ByNodeIsPlacement",
      NULL},
+    /* another store, another machine */
+    {"homeless", "a node forgets of which cluster it is when its store is another one",
+     "FoundsNoOther", NULL},
+    {"noreplace", "who takes another's place leaves it a voter", "EventualMembershipConvergence",
+     NULL},
     /* who is believed */
     {"answerbyid", "an answer is taken from anybody who knows the id of the call",
      "StrangersAreNobody", NULL},

@@ -91,14 +91,15 @@ struct declare_dead {
 static void on_declared(struct txn *t, int status)
 {
     struct declare_dead *d = t->arg;
-    const char *why = t->reason[0]   ? t->reason
-                      : d->op.failed ? "declared failed"
-                                     : "it was not a member";
+    const char *why = t->reason[0]    ? t->reason
+                      : d->op.failed  ? "declared failed"
+                      : d->op.foreign ? "nothing: the store is not that of the node's cluster"
+                                      : "it was not a member";
     d->done(d->arg, status, why);
 }
 
 struct declare_dead *declare_dead_start(const struct env *env, const struct keyspace *ks,
-                                        const char *node_id, struct uuid boot,
+                                        const char *node_id, struct uuid boot, struct uuid home,
                                         void (*done)(void *arg, int status, const char *why),
                                         void *arg)
 {
@@ -111,6 +112,7 @@ struct declare_dead *declare_dead_start(const struct env *env, const struct keys
     d->op.ks = &d->ks;
     d->op.node_id = d->node_id;
     d->op.boot = boot;
+    d->op.home = home;
     declare_dead_prepare(&d->op, env, on_declared, d);
     txn_start(&d->op.txn);
     return d;

@@ -158,11 +158,12 @@ const struct cluster_stats *cluster_stats(const struct cluster *c);
 
 /*
  * DeclareDead, for a supervisor: one transaction, tried until it succeeds. It knows that the
- * process with `boot` is dead. Works on an env of its own; no cluster object is needed.
+ * process with `boot` is dead. In a store of another cluster than `home` (zero: any), or of none, it
+ * writes nothing. Works on an env of its own; no cluster object is needed.
  */
 struct declare_dead;
 struct declare_dead *declare_dead_start(const struct env *env, const struct keyspace *ks,
-                                        const char *node_id, struct uuid boot,
+                                        const char *node_id, struct uuid boot, struct uuid home,
                                         void (*done)(void *arg, int status, const char *why),
                                         void *arg);
 /* From `done` on: the incarnation that was declared failed, by this or before; 0: none. */

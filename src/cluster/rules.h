@@ -200,10 +200,12 @@ struct declare_dead_op {
     const struct keyspace *ks;
     const char *node_id; /* borrowed */
     struct uuid boot;
+    struct uuid home; /* the cluster that the node is of; zero: any */
 
     bool failed; /* a life of that boot was declared failed */
     uint64_t incarnation;
-    bool left; /* it had left */
+    bool left;    /* it had left */
+    bool foreign; /* the store is of another cluster, or of none: nothing is written */
 
     struct txn txn;
 };
@@ -290,6 +292,9 @@ bool life_is(const struct node_record *r, const struct life *l);
 struct life life_of_row(const char *node_id, const struct node_record *r);
 /* The primary record names that life. */
 bool primary_is(const struct primary_record *p, const char *node_id, const struct node_record *r);
+/* The founding id of the cluster that the store holds. 1, or 0 when it holds none, or an error. */
+int load_home(struct rule_ctx *ctx, size_t format_read, size_t founded_read,
+              struct uuid *home) MUST_USE;
 /* Spec Held: the primary row names `self` with that term, and self is Active in that life. COMMIT, or
  * REFUSE. */
 enum verdict primary_holds(struct rule_ctx *ctx, size_t primary_read, size_t self_read,

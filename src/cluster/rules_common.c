@@ -38,6 +38,18 @@ enum verdict primary_holds(struct rule_ctx *ctx, size_t primary_read, size_t sel
     return RULE_COMMIT;
 }
 
+int load_home(struct rule_ctx *ctx, size_t format_read, size_t founded_read, struct uuid *home)
+{
+    struct format_record format;
+    struct founded_record founded;
+    int found = load_format(ctx, format_read, &format);
+    int restored = load_founded(ctx, founded_read, &founded);
+    *home = (struct uuid){0};
+    if (found > 0)
+        *home = restored > 0 ? founded.cluster_id : format.cluster_id;
+    return restored < 0 ? restored : found;
+}
+
 void member_hash(const char *node_id, uint64_t incarnation, uint64_t *hi, uint64_t *lo)
 {
     struct hash128 h = hash128_start();

@@ -181,9 +181,21 @@ void recover_prepare(struct recover_op *op, const struct env *env, txn_fn *done,
 
 /* ---- DeclareDead ---- */
 
-enum { DECLARE_NODE, DECLARE_VIEW, DECLARE_PRIMARY };
+enum { DECLARE_NODE, DECLARE_VIEW, DECLARE_PRIMARY, DECLARE_FORMAT, DECLARE_FOUNDED };
 
-/* Commits in every case: a join of that boot id still in flight read this row and conflicts. */
+/* Whether the store is not the one that the node is of; negative: that cannot be read. */
+static int is_foreign(struct rule_ctx *ctx, const struct declare_dead_op *op)
+{
+    struct uuid founded;
+    int found;
+    if (uuid_is_zero(op->home) || MUTANT("homeless"))
+        return 0;
+    found = load_home(ctx, DECLARE_FORMAT, DECLARE_FOUNDED, &founded);
+    return found < 0 ? found : !found || !uuid_equal(founded, op->home);
+}
+
+/* Commits in every case but that of another store: a join of that boot id still in flight read this row and
+ * conflicts. */
 static enum verdict declare_dead_rule(struct rule_ctx *ctx, void *arg)
 {
     struct declare_dead_op *op = arg;
@@ -194,6 +206,15 @@ static enum verdict declare_dead_rule(struct rule_ctx *ctx, void *arg)
     if (load_node(ctx, DECLARE_NODE, &r) < 0 || load_view(ctx, DECLARE_VIEW, &view) < 0 ||
         load_primary(ctx, DECLARE_PRIMARY, &primary) < 0)
         return RULE_REFUSE;
+    int foreign = is_foreign(ctx, op);
+    if (foreign < 0)
+        return RULE_REFUSE;
+    op->foreign = foreign;
+    if (foreign) {
+        SOMETIMES("declare-dead-in-a-foreign-store");
+        op->failed = op->left = false;
+        return RULE_DONE;
+    }
     bool matches = uuid_equal(r.boot, op->boot) || MUTANT("anyboot");
     op->failed = matches && r.state != NODE_LEFT;
     op->incarnation = r.incarnation;
@@ -224,6 +245,10 @@ void declare_dead_prepare(struct declare_dead_op *op, const struct env *env, txn
     read_key(t, key_node(op->ks, op->node_id));
     read_key(t, key_view(op->ks));
     read_key(t, key_primary(op->ks));
+    if (uuid_is_zero(op->home))
+        return;
+    read_key(t, key_format(op->ks));
+    read_key(t, key_founded(op->ks));
 }
 
 /* ---- Forget ---- */

@@ -107,7 +107,8 @@ static enum verdict join_done(struct rule_ctx *ctx, struct join_op *op,
 static enum verdict check_home(struct rule_ctx *ctx, const struct join_op *op, bool is_there)
 {
     char home[UUID_TEXT_SIZE], other[UUID_TEXT_SIZE];
-    if (uuid_is_zero(op->home) || (is_there && uuid_equal(op->home, op->founded)))
+    if (uuid_is_zero(op->home) || (is_there && uuid_equal(op->home, op->founded)) ||
+        MUTANT("homeless"))
         return RULE_COMMIT;
     uuid_to_text(op->home, home);
     uuid_to_text(op->founded, other);
@@ -130,11 +131,9 @@ static enum verdict check_home(struct rule_ctx *ctx, const struct join_op *op, b
 static enum verdict join_format(struct rule_ctx *ctx, struct join_op *op)
 {
     struct format_record format;
-    struct founded_record founded;
     struct key key = key_format(op->ks);
     int found = load_format(ctx, JOIN_FORMAT, &format);
-    int restored = load_founded(ctx, JOIN_FOUNDED, &founded);
-    if (found < 0 || restored < 0)
+    if (found < 0 || load_home(ctx, JOIN_FORMAT, JOIN_FOUNDED, &op->founded) < 0)
         return RULE_REFUSE;
     if (found && format.version > RECORD_VERSION)
         return rule_corrupt(ctx, KELPIE_E_STORE_NEWER, key_bytes(&key));
@@ -145,7 +144,8 @@ static enum verdict join_format(struct rule_ctx *ctx, struct join_op *op)
             .version = RECORD_VERSION, .cluster_id = op->new_cluster_id, .shards = SHARDS_DEFAULT};
     op->cluster_id = format.cluster_id;
     op->shards = format.shards ? format.shards : SHARDS_DEFAULT;
-    op->founded = found && restored ? founded.cluster_id : format.cluster_id;
+    if (!found)
+        op->founded = format.cluster_id;
     if (check_home(ctx, op, found) != RULE_COMMIT)
         return RULE_REFUSE;
     if (!found)

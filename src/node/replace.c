@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "base/mark.h"
+#include "base/mutant.h"
 #include "kelpie/error.h"
 
 struct replace {
@@ -76,14 +77,13 @@ static void on_row(void *arg, int status, const struct store_row *rows, size_t c
 static void on_timer(void *arg)
 {
     struct replace *r = arg;
-    struct key_range row = {.begin = key_node(node_keyspace(r->node), r->id)};
+    struct key_range row = keys_one(key_node(node_keyspace(r->node), r->id));
+    if (MUTANT("noreplace"))
+        return;
     if (!cluster_may_act(node_cluster(r->node))) {
         again(r); /* why it does not act, the cluster says */
         return;
     }
-    row.end = row.begin;
-    CHECK(row.end.len < sizeof(row.end.data));
-    row.end.data[row.end.len++] = 0;
     node_read_rows(r->node, &row, 1, on_row, r);
 }
 

@@ -139,6 +139,21 @@ if command -v script >/dev/null; then
     unset "supervisor[t1]"
 fi
 
+# ---- a supervisor that is to end and gets no answer from the store: it asks for 5 s, says so, and ends
+node_start e1 --data-dir "$work/e"
+node_wait e1
+chmod 0755 "$work/e/store" # nobody can start the store's process
+kill -KILL "$(pgrep -f -- "--store-process $work/e")"
+kill -TERM "${supervisor[e1]}"
+sleep 1.1
+kill -TERM "${supervisor[e1]}" # the second time it forces
+begun=${EPOCHREALTIME/[.,]/}
+node_ended e1
+took=$((${EPOCHREALTIME/[.,]/} - begun))
+is "status without an answer" $status 1
+[ $took -ge 4500000 ] && [ $took -le 9000000 ] && ok || fail "it asked for $took us"
+log_has e1 'level=error .*event=declare_dead_failed reason="the store does not answer' && ok || fail "it does not say so"
+
 # ---- process 1 waits for the orphans: the store's process is one
 if unshare -pf --mount-proc true 2>/dev/null; then
     : >"$work/p1.out"

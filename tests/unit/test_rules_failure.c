@@ -282,14 +282,15 @@ static void node_recover_conflicts(void **state)
     rule_conflicts(&one, start_recover, "a b c ~b", "~c");
 }
 
-/* ---- DeclareDead: boot 1 of a */
+/* ---- DeclareDead: boot 1 of a; with: '@' and the cluster that it is of */
 
 static struct declare_dead_op declare;
 
 static void start_declare(struct rig *r, const struct rule_case *c)
 {
-    (void)c;
     memset(&declare, 0, sizeof(declare));
+    if (c && c->with)
+        declare.home = rig_boot(c->with + 1, 1);
     declare.ks = &r->ks;
     declare.node_id = "a";
     declare.boot = rig_boot("a", 1);
@@ -311,6 +312,8 @@ static const struct rule_case declare_cases[] = {
     {"the process after it is Failed", "a=F2@5 view=5", NULL, 0, 0, "a=F2@5^1"},
     {"no row yet: a join may be under way", "b=A1 view=5", NULL, 0, 0, "a=L0^1"},
     {"an empty store", "", NULL, 0, 0, "a=L0^1"},
+    {"an empty store in the place of its own", "", "@own", 0, 0, ""},
+    {"another cluster's store", "format=2 a=A1 view=5", "@own", 0, 0, ""},
     {"it was primary", "a=A1 view=5 primary=a/3", NULL, 1, 0, "view=6(0) a=F1@6^1 primary=-/3 -a6"},
     {"another is primary", "a=A1 b=A1 view=5 primary=b/3", NULL, 1, 0, "view=6(1) a=F1@6^1 -a6"},
 };

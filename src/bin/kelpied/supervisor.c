@@ -9,6 +9,7 @@
 
 #include "bin/kelpied/child_process.h"
 #include "bin/kelpied/daemon_say.h"
+#include "bin/kelpied/home_file.h"
 #include "bin/kelpied/node_main.h"
 #include "bin/shared/process_begin.h"
 #include "bin/shared/world_bind.h"
@@ -22,6 +23,7 @@ struct supervisor {
     struct world_bind world;
     struct child_process child;
     struct uuid boot; /* of the child */
+    struct uuid home; /* the cluster that its node is of; zero: not known */
     bool has_sign;    /* this child gave one: it may have joined */
     bool was_up;      /* some child did */
     bool ending;      /* told to end */
@@ -176,6 +178,14 @@ static bool is_shared(const struct supervisor *s)
     return s->world.store != NULL;
 }
 
+/* What a child of it has noted. A file that says nothing is the next child's to complain of. */
+static void learn_home(struct supervisor *s)
+{
+    char why[CONFIG_WHY_SIZE];
+    if (uuid_is_zero(s->home) && home_file_read(s->config->data_dir, &s->home, why, sizeof(why)))
+        s->home = (struct uuid){0};
+}
+
 static void declare(struct supervisor *s)
 {
     if (!is_shared(s)) {
@@ -184,8 +194,9 @@ static void declare(struct supervisor *s)
     }
     declare_dead_free(s->declare);
     s->declaring = true;
+    learn_home(s);
     s->declare = declare_dead_start(&s->world.env, &s->config->keyspace, s->config->node_id,
-                                    s->boot, on_declared, s);
+                                    s->boot, s->home, on_declared, s);
     if (s->finishing)
         timer_start(&s->give_up, DECLARE_AT_END_MS * NS_PER_MS);
 }

@@ -48,7 +48,11 @@ bool hosts_converged(struct world *w, char *why, size_t why_size)
 
     for (unsigned n = 0; n < w->config.nodes; n++) {
         const struct host *h = &w->hosts->host[n];
-        if (h->dead || h->out)
+        if (h->gone && host_is_voter(h)) {
+            (void)snprintf(why, why_size, "%s is gone for good and still a voter", h->id);
+            return false;
+        }
+        if (h->dead || h->out || h->gone)
             continue;
         living++;
         if (!node_converged(w, n, why, why_size))
@@ -126,6 +130,7 @@ static bool had_to_compare(const struct world *w, enum check c)
     case CHECK_CHAINS:
     case CHECK_AGES:
     case CHECK_LEAVES_EARLY:
+    case CHECK_FOUNDS_ONCE:
         return false;
     default:
         return true;

@@ -1,6 +1,7 @@
 #include <stdlib.h>
 
 #include "sim/checkers/checks.h"
+#include "sim/faults/sim_emptied.h"
 #include "sim/report/sim_record.h"
 #include "sim/steps/sim_steps.h"
 #include "sim/world/sim_host.h"
@@ -331,6 +332,10 @@ void checks_on_commit(struct world *w, const struct commit_seen *commit)
 
     if (!w->shadow)
         return; /* a world without checkers */
+    if (!emptied_idle(w)) {
+        emptied_commit(w, commit);
+        return;
+    }
     shadow_apply(w->shadow, &change);
     check_commit(w->shadow, &change);
     check_old_life(w->shadow, &change);

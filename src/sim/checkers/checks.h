@@ -56,6 +56,7 @@
     X(CHAINS, "ChainIsWhole")                                                                      \
     X(AGES, "AgesAreUpperBounds")                                                                  \
     X(LEAVES_EARLY, "NothingLeavesEarly")                                                          \
+    X(FOUNDS_ONCE, "FoundsNoOther")                                                                \
     X(CONVERGENCE, "EventualMembershipConvergence")                                                \
     X(ANSWERS, "EveryActorAnswers")
 

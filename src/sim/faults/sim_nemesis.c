@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "sim/faults/sim_emptied.h"
 #include "sim/faults/sim_restore.h"
 #include "sim/faults/sim_rot.h"
 #include "sim/report/sim_record.h"
@@ -389,10 +390,19 @@ static void strike_at(struct nemesis *n, enum sim_fault kind, struct process *p)
         begin_sleep(n, p->node);
         break;
     case FAULT_RESTORE:
-        restore_turn(w);
+        if (emptied_idle(w))
+            restore_turn(w);
         break;
     case FAULT_ROT:
-        if (restore_idle(w) && rot_strike(w))
+        if (restore_idle(w) && emptied_idle(w) && rot_strike(w))
+            world_met(w, kind);
+        break;
+    case FAULT_REPLACE:
+        if (restore_idle(w) && emptied_idle(w) && host_replace(w, p->node))
+            world_met(w, kind);
+        break;
+    case FAULT_EMPTIED:
+        if (restore_idle(w) && emptied_strike(w))
             world_met(w, kind);
         break;
     case FAULT_WALL_JUMP:
@@ -469,7 +479,8 @@ static void on_next(struct world *w, struct sim_event *e)
         FAULT_TWIN,          FAULT_SUSPEND,  FAULT_WALL_JUMP,  FAULT_RESET,
         FAULT_CLOG,          FAULT_GROUPS,   FAULT_FLAP,       FAULT_STORE_RECOVERY,
         FAULT_STORE_RESTART, FAULT_THROTTLE, FAULT_STORE_FULL, FAULT_CLOCK_JUMP,
-        FAULT_RESTORE,       FAULT_GREY,     FAULT_ROT,
+        FAULT_RESTORE,       FAULT_GREY,     FAULT_ROT,        FAULT_REPLACE,
+        FAULT_EMPTIED,
     };
     enum sim_fault on[ARRAY_LEN(kinds)];
     size_t count = 0;

@@ -7,6 +7,7 @@
 #include "registry/rules_restored.h"
 #include "sim/faults/sim_rot.h"
 #include "sim/report/sim_record.h"
+#include "sim/stores/store_copy.h"
 #include "sim/workload/sim_chains.h"
 #include "sim/workload/sim_workload.h"
 #include "sim/world/sim_host_link.h"
@@ -22,10 +23,6 @@
 #define PATIENCE_MS 20000      /* a restore does not begin later than this before the calm */
 #define PROGRAM_NODE 0         /* the machine that the program runs on */
 
-struct copied_row {
-    struct bytes key, value;
-};
-
 enum restore_step {
     RESTORE_IDLE,
     RESTORE_SETS_BACK,
@@ -37,8 +34,7 @@ enum restore_step {
 
 struct restore {
     struct world *w;
-    struct copied_row *rows; /* of the backup */
-    size_t count, cap;
+    struct store_copy backup;
     uint64_t made_ns;
     bool there;
 
@@ -65,46 +61,12 @@ static uint64_t below(struct world *w, uint64_t bound)
 
 /* ---- the backup */
 
-static struct bytes keep(struct bytes b)
-{
-    uint8_t *copy = malloc(b.len + 1);
-
-    CHECK(copy);
-    if (b.len)
-        memcpy(copy, b.data, b.len);
-    return bytes_of(copy, b.len);
-}
-
-static bool on_row(void *arg, struct bytes key, struct bytes value)
-{
-    struct restore *r = arg;
-
-    if (r->count == r->cap) {
-        r->cap = r->cap ? r->cap * 2 : 256;
-        r->rows = realloc(r->rows, r->cap * sizeof *r->rows);
-        CHECK(r->rows);
-    }
-    r->rows[r->count++] = (struct copied_row){.key = keep(key), .value = keep(value)};
-    return true;
-}
-
-static void drop_backup(struct restore *r)
-{
-    for (size_t i = 0; i < r->count; i++) {
-        free((void *)r->rows[i].key.data);
-        free((void *)r->rows[i].value.data);
-    }
-    r->count = 0;
-    r->there = false;
-}
-
 static void make_backup(struct restore *r)
 {
     if (rot_is_there(r->w))
         return; /* whoever backs up has looked whether the store is sound */
-    drop_backup(r);
-    sim_store_each(r->w, on_row, r);
-    r->there = r->count > 0;
+    store_copy_take(&r->backup, r->w);
+    r->there = r->backup.count > 0;
     r->made_ns = r->w->now_ns;
 }
 
@@ -154,22 +116,18 @@ static void note_strangers(struct restore *r)
 static void set_back(struct restore *r)
 {
     struct world *w = r->w;
-    struct store_write *writes = calloc(r->count + 1, sizeof *writes);
+    const struct store_write *rows = r->backup.rows;
+    size_t count = r->backup.count;
 
-    CHECK(writes);
-    for (size_t i = 0; i < r->count; i++)
-        writes[i] = (struct store_write){
-            .kind = STORE_PUT, .key = r->rows[i].key, .value = r->rows[i].value};
     rot_forget(w);
-    sim_store_set_back(w, writes, r->count);
+    sim_store_set_back(w, rows, count);
     r->last_old_life = w->lives;
     note_strangers(r);
     r->setting_back = true;
-    checks_on_set_back(w, writes, r->count);
-    workload_set_back(w, writes, r->count);
+    checks_on_set_back(w, rows, count);
+    workload_set_back(w, rows, count);
     chains_set_back(w);
     r->setting_back = false;
-    free(writes);
     r->step = RESTORE_LOOKS;
 }
 
@@ -347,8 +305,7 @@ void restore_free(struct restore *r)
     if (!r)
         return;
     program_end(r);
-    drop_backup(r);
-    free(r->rows);
+    store_copy_free(&r->backup);
     free(r);
 }
 

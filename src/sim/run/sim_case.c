@@ -67,6 +67,7 @@
     X("burst_ms", burst_ms, 1, 86400000)                                                           \
     X("aim", aim_per_16, 0, 16)                                                                    \
     X("room", room, 0, SIM_ACTORS_MAX)                                                             \
+    X("successors", successors, 0, SIM_SUCCESSORS_MAX)                                             \
     X("mailbox", mailbox, 0, MAILBOX_MAX)                                                          \
     X("trial_hosts", trial_hosts, 0, SIM_ALL_NODES)                                                \
     X("links", links, 0, SIM_LINKS_MAX)                                                            \
@@ -213,6 +214,7 @@ static int take_line(struct sim_case *c, char *line, bool *seeded, char *why, si
         /* As it was when files did not name these yet. */
         c->config.store = SIM_STORE_EMBEDDED;
         c->config.aim_per_16 = c->config.room = c->config.mailbox = c->config.links = 0;
+        c->config.successors = 0;
         c->config.trial_hosts = SIM_ALL_NODES;
         c->config.slow_in = c->config.remembered = c->config.windows = 0;
         *seeded = true;

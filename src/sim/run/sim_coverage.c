@@ -6,6 +6,7 @@
 #include "cluster/state.h"
 #include "env/txn.h"
 #include "sim/checkers/checks.h"
+#include "sim/faults/sim_emptied.h"
 #include "sim/faults/sim_nemesis.h"
 #include "sim/faults/sim_restore.h"
 #include "sim/workload/sim_operator.h"
@@ -239,6 +240,8 @@ void coverage_look(struct world *w)
         lasting |= 1ull << FAULT_ROLL;
     if (w->restore && !restore_idle(w))
         lasting |= 1ull << FAULT_RESTORE;
+    if (!emptied_idle(w))
+        lasting |= 1ull << FAULT_EMPTIED;
     for (unsigned f = 0; f < FAULT_COUNT && lasting; f++)
         if (lasting >> f & 1u)
             count(w, (enum sim_fault)f);

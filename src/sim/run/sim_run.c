@@ -4,6 +4,7 @@
 
 #include "base/mark.h"
 #include "sim/checkers/checks.h"
+#include "sim/faults/sim_emptied.h"
 #include "sim/faults/sim_nemesis.h"
 #include "sim/faults/sim_restore.h"
 #include "sim/faults/sim_rot.h"
@@ -36,6 +37,7 @@ void sim_build(struct world *w, const struct sim_config *config)
     w->chains = chains_new(w);
     w->operators = operators_new(w);
     w->restore = restore_new(w);
+    w->emptied = emptied_new(w);
     w->rot = rot_new(w);
     w->strangers = strangers_new(w);
 }
@@ -46,6 +48,7 @@ void sim_tear_down(struct world *w)
     world_drop_events(w);
     operators_free(w->operators);
     restore_free(w->restore);
+    emptied_free(w->emptied);
     rot_free(w->rot);
     strangers_free(w->strangers);
     workload_free(w->work);
@@ -194,6 +197,7 @@ void sim_run(const struct sim_config *config, struct sim_result *r)
     operators_start(&w);
     run_with_faults(&w);
 
+    emptied_calm(&w);
     restore_calm(&w);
     rot_repair_all(&w);
     nemesis_calm(&w);

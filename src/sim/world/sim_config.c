@@ -26,6 +26,7 @@
 #define DRAW_HOSTING (1ull << 45)
 #define DRAW_AGES (1ull << 46)
 #define DRAW_LINKS (1ull << 47)
+#define DRAW_EXCHANGES (1ull << 48)
 #define CROWD_CALLS_A_SECOND 100
 /* With the least, one tenth: 24 hours of it still fit (process_clock). */
 #define SKEW_PPM_MAX 90000
@@ -361,6 +362,30 @@ static void draw_links(struct sim_config *c)
     c->links = some ? links : 0;
 }
 
+/* Machines and stores that are exchanged: a sixth of the seeds, each. Without a spare majority nobody is dead for
+ * good besides. */
+static void draw_exchanges(struct sim_config *c)
+{
+    struct rng r;
+
+    rng_seed(&r, c->seed, DRAW_EXCHANGES);
+    bool replace = rng_chance(&r, 1, 6) && c->faults && c->nodes < SIM_NODES_MAX;
+    bool emptied = rng_chance(&r, 1, 6) && c->faults;
+    unsigned successors = draw(&r, 1, SIM_SUCCESSORS_MAX);
+    if (sim_fault_on(c, FAULT_LATE_REPEATS))
+        return; /* little else happens there */
+    if (emptied)
+        c->faults |= 1ull << FAULT_EMPTIED;
+    if (!replace)
+        return;
+    c->faults |= 1ull << FAULT_REPLACE;
+    c->successors = successors;
+    if (c->successors > SIM_NODES_MAX - c->nodes)
+        c->successors = SIM_NODES_MAX - c->nodes;
+    c->nodes += c->successors;
+    c->dead_for_good = 0;
+}
+
 /* One seed in forty has nothing but callbacks that take up to a quarter of the lease (twice an eighth), of
  * many actors at once: they must cost nobody its lease. */
 static void draw_slow_alone(struct sim_config *c)
@@ -403,6 +428,7 @@ void sim_config_draw(struct sim_config *c, uint64_t seed)
     draw_last_faults(c);
     draw_hosting(c);
     draw_ages(c);
+    draw_exchanges(c);
     draw_slow_alone(c);
 }
 
@@ -456,8 +482,12 @@ int sim_config_check(struct sim_config *c, char *why, size_t why_size)
     else if (c->duration_ms == 0 || c->duration_ms > SIM_DURATION_MS_MAX)
         (void)snprintf(why, why_size, "--duration must be more than 0 and at most 24 h");
     else if (timing_check(&c->timing, why, why_size) == 0) {
-        if (c->guests >= c->nodes)
-            c->guests = c->nodes - 1;
+        if (c->successors >= c->nodes)
+            c->successors = c->nodes - 1;
+        if (c->guests >= sim_successor(c))
+            c->guests = sim_successor(c) - 1;
+        if (sim_fault_on(c, FAULT_REPLACE))
+            c->dead_for_good = 0;
         if (c->dead_for_good > (sim_founders(c) - 1) / 2)
             c->dead_for_good = (sim_founders(c) - 1) / 2;
         if (c->room && c->room <= share(c))
@@ -516,8 +546,9 @@ void sim_config_to_text(const struct sim_config *c, struct buf *out)
                 c->order_ms, c->trial_actors, c->special_per_64, c->slow_handler_ms);
     buf_appendf(out, " burst_ms=%u wall_jump_s=%u aim=%u/16 room=%u", c->burst_ms, c->wall_jump_s,
                 c->aim_per_16, c->room);
-    buf_appendf(
-        out,
-        " mailbox=%u trial_hosts=0x%x slow_in=%u remembered=%u windows=%u version_ms=%u links=%u",
-        c->mailbox, c->trial_hosts, c->slow_in, c->remembered, c->windows, c->version_ms, c->links);
+    buf_appendf(out,
+                " mailbox=%u trial_hosts=0x%x slow_in=%u remembered=%u windows=%u version_ms=%u"
+                " links=%u successors=%u",
+                c->mailbox, c->trial_hosts, c->slow_in, c->remembered, c->windows, c->version_ms,
+                c->links, c->successors);
 }

@@ -12,6 +12,7 @@
 #define SIM_NODES_MIN 1
 #define SIM_NODES_MAX 9
 #define SIM_GUESTS_MAX 2
+#define SIM_SUCCESSORS_MAX 3
 #define SIM_TRIALS_MAX 4
 #define SIM_LINKS_MAX 6
 #define SIM_ALL_NODES ((1u << SIM_NODES_MAX) - 1)
@@ -79,7 +80,9 @@
     X(STRANGER, "stranger", "somebody who is no node says what a node could say")                  \
     X(SOCKETS, "sockets", "requests lie in the sockets of processes that stand still")             \
     X(LATE_REPEATS, "late-repeats",                                                                \
-      "clients repeat requests after longer than actors remember them, and reuse ids")
+      "clients repeat requests after longer than actors remember them, and reuse ids")             \
+    X(REPLACE, "replace", "a machine is gone for good, and one with a new id takes its place")     \
+    X(EMPTIED, "emptied", "an empty store in the place of the nodes' own, for a while")
 
 /* X(NAME, "invariants") that a fault suspends while it lasts, and until its effects are over. */
 #define SIM_FAULTS_SUSPEND(X)                                                                      \
@@ -112,7 +115,8 @@ struct sim_config {
     unsigned echo_actors;
     unsigned clients;
     unsigned dead_for_good; /* nodes that never come back in the liveness phase */
-    unsigned guests;        /* NEWCOMER: the last so many nodes come when invited */
+    unsigned guests;        /* NEWCOMER: so many of the last nodes come when invited */
+    unsigned successors;    /* REPLACE: the very last so many take the places of others */
     uint64_t duration_ms;   /* of the safety phase */
     struct timing timing;
     uint64_t faults;     /* 1 << enum sim_fault */
@@ -175,10 +179,16 @@ static inline bool sim_fault_on(const struct sim_config *c, enum sim_fault f)
     return c->faults >> f & 1u;
 }
 
+/* The first of those that take the places of others; they are the last. */
+static inline unsigned sim_successor(const struct sim_config *c)
+{
+    return c->nodes - (sim_fault_on(c, FAULT_REPLACE) ? c->successors : 0);
+}
+
 /* The nodes that are there from the beginning. */
 static inline unsigned sim_founders(const struct sim_config *c)
 {
-    return c->nodes - (sim_fault_on(c, FAULT_NEWCOMER) ? c->guests : 0);
+    return sim_successor(c) - (sim_fault_on(c, FAULT_NEWCOMER) ? c->guests : 0);
 }
 
 /* Actors that try their node, if this run has any. */

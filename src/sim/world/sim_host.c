@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "sim/faults/sim_emptied.h"
 #include "sim/report/sim_record.h"
 #include "sim/world/sim_host_link.h"
 
@@ -57,7 +58,7 @@ static void on_waitpid(struct world *w, struct sim_event *e)
     h->supervisor = process_new(w, h->number, SIM_SLOT_SUPERVISOR, &supervisor_ops, h);
     process_enter(h->supervisor, PROCESS_START, 1);
     h->declare = declare_dead_start(&h->supervisor->env, &w->shadow->ks, h->id, h->dead_boot,
-                                    on_declared, h);
+                                    h->home, on_declared, h);
     process_leave(h->supervisor);
 }
 
@@ -120,8 +121,13 @@ static void on_restart(struct world *w, struct sim_event *e)
 {
     struct host *h = CONTAINER_OF(e, struct host, restart);
 
-    if (w->hosts->closing || w->hosts->held || h->dead || (h->away && !w->calm) || h->out)
+    if (w->hosts->closing || w->hosts->held || h->dead || h->gone || (h->away && !w->calm) ||
+        h->out)
         return;
+    if (uuid_is_zero(h->home) && !emptied_idle(w)) {
+        restart_within(h, RETRY_MS); /* it would found a cluster, and rightly */
+        return;
+    }
     if (!h->up) {
         h->up = true;
         sim_net_machine(w->net, h->number, true);
@@ -139,7 +145,7 @@ static bool has_gone(const struct host *h)
 {
     const struct world *w = h->w;
 
-    return h->number >= sim_founders(&w->config) && !lives(h) &&
+    return h->number >= sim_founders(&w->config) && !h->replaces && !lives(h) &&
            w->shadow->nodes[h->number].rec.state == NODE_LEFT;
 }
 
@@ -244,7 +250,43 @@ bool host_leave(struct world *w, struct process *p)
 
 bool host_is_out(const struct world *w, unsigned node)
 {
-    return w->hosts->host[node].out;
+    return w->hosts->host[node].out || w->hosts->host[node].gone;
+}
+
+bool host_is_voter(const struct host *h)
+{
+    const struct shadow_node *row = &h->w->shadow->nodes[h->number];
+
+    return row->there && row->rec.state != NODE_LEFT;
+}
+
+/* One at a time: its place is taken before the next one goes. */
+static bool may_replace(struct world *w, unsigned node)
+{
+    for (unsigned n = 0; n < w->config.nodes; n++)
+        if (w->hosts->host[n].gone && host_is_voter(&w->hosts->host[n]))
+            return false;
+    return !w->hosts->held && (node < sim_founders(&w->config) || w->hosts->host[node].replaces);
+}
+
+bool host_replace(struct world *w, unsigned node)
+{
+    struct host *h = &w->hosts->host[node];
+
+    if (!may_replace(w, node))
+        return false;
+    for (unsigned n = sim_successor(&w->config); n < w->config.nodes; n++) {
+        struct host *s = &w->hosts->host[n];
+        if (s->replaces)
+            continue;
+        s->replaces = h;
+        s->out = false;
+        h->gone = true;
+        host_kill(w, node, SIM_SLOT_NODE, HOST_DOWN);
+        restart_within(s, w->config.restart_ms);
+        return true;
+    }
+    return false;
 }
 
 bool host_invite(struct world *w, unsigned node)
@@ -343,7 +385,7 @@ void hosts_calm(struct world *w)
 
     for (unsigned left = w->config.dead_for_good; left > 0;) {
         struct host *h = &w->hosts->host[world_below(w, STREAM_FAULT, sim_founders(&w->config))];
-        if (h->dead)
+        if (h->dead || h->gone)
             continue;
         h->dead = true;
         machine_down(h);

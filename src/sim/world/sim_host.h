@@ -35,7 +35,10 @@ void hosts_kill_all(struct world *w);
 bool host_leave(struct world *w, struct process *p);
 /* A guest that is not here comes; false when it is, or is no guest. */
 bool host_invite(struct world *w, unsigned node);
-/* A guest that has not come, or has left again. */
+/* The machine is gone for good without a word, and a new one, with a new id, starts in its place
+ * (--replace); false when there is none, or another place is being taken. */
+bool host_replace(struct world *w, unsigned node);
+/* A guest that has not come, or has left again, or whoever is gone for good. */
 bool host_is_out(const struct world *w, unsigned node);
 /* A second process with the id of `node` starts, where one runs. */
 void host_twin(struct world *w, unsigned node);

@@ -15,7 +15,9 @@ struct host {
     bool up;                    /* the machine */
     bool away;                  /* does not come back before the calm */
     bool dead;                  /* for good */
-    bool out;                   /* a guest that has not come, or has left again */
+    bool out;                   /* a guest or successor that has not come, or a guest that left */
+    bool gone;                  /* for good: another one has taken, or takes, its place */
+    struct host *replaces;      /* a successor: that one */
     struct process *process[2]; /* the node's and its twin's */
     struct process *supervisor; /* while it declares */
     struct declare_dead *declare;
@@ -60,6 +62,8 @@ void life_close(struct process *p);
 bool life_leave(struct process *p, bool even_last);
 struct life_of *life_of(const struct process *p);
 
+/* Its row is there, and not Left. */
+bool host_is_voter(const struct host *h);
 /* A life has ended by itself: left, or closed. */
 void host_life_ended(struct host *h, unsigned slot);
 /* Or because another process has its id; its supervisor declares it dead all the same. */

@@ -273,6 +273,8 @@ static struct node_config node_config(struct host *h, const struct process *p)
             },
     };
     (void)snprintf(c.cluster.node_id, sizeof c.cluster.node_id, "%s", h->id);
+    if (h->replaces)
+        (void)snprintf(c.replaces, sizeof c.replaces, "%s", h->replaces->id);
     (void)snprintf(c.cluster.addr, sizeof c.cluster.addr, "%s",
                    sim_net_addr(w->net, h->number, p->slot));
     (void)snprintf(c.cluster.http_addr, sizeof c.cluster.http_addr, "10.0.0.%u:%u", h->number + 1,

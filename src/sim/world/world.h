@@ -35,6 +35,7 @@ enum sim_stream {
     STREAM_STRANGER,
     STREAM_AGES, /* of clients: how old requests are, what lies in sockets */
     STREAM_LINK, /* of chains of calls */
+    STREAM_EXCHANGE,
     STREAM_COUNT
 };
 
@@ -82,6 +83,7 @@ struct world {
     struct restore *restore;
     struct rot *rot;
     struct strangers *strangers;
+    struct emptied *emptied;
     struct record *record; /* NULL: nobody keeps what happens (sim_record.h) */
     struct steps *steps;   /* likewise, as steps of the specification (sim_steps.h) */
 };
