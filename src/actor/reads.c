@@ -96,8 +96,7 @@ bool read_run(struct kelpie_actor *act)
 
 bool reads_of_nothing(const struct kelpie_actor *act, const struct load_args *args)
 {
-    return !args->placement.placed && args->placement.generation == 0 && !args->has_head &&
-           !list_empty(&act->reads) && list_empty(&act->mailbox);
+    return args->never_was && !list_empty(&act->reads) && list_empty(&act->mailbox);
 }
 
 void act_read_nothing(struct kelpie_actor *act)

@@ -72,6 +72,28 @@ static enum verdict check_head(struct rule_ctx *ctx, struct load_args *a)
     return RULE_DONE;
 }
 
+/* Where there is no trace of the actor: whether the store is the one that this node is a member in. An
+ * empty one in its place has no trace of anybody, and nothing follows from that. */
+static enum verdict look_for_self(struct rule_ctx *ctx, struct load_args *a)
+{
+    struct node_record own;
+    bool found;
+    int error;
+
+    if (rule_read_count(ctx) == LOAD_READ_SELF) {
+        struct key key = key_node(a->ref.ks, a->self.node_id);
+        (void)rule_more(ctx, key_bytes(&key), false);
+        return RULE_MORE;
+    }
+    error = node_row_read(ctx, LOAD_READ_SELF, a->ref.ks, a->self.node_id, &own, &found);
+    a->never_was = !error && found && own.incarnation == a->self.incarnation &&
+                   uuid_equal(own.boot, a->self.boot) &&
+                   rule_rows(ctx->txn, LOAD_READ_STATE).count == 0;
+    if (!error && !a->never_was)
+        SOMETIMES("no-trace-of-an-actor-and-none-of-its-node");
+    return refuse_placement(ctx, &a->placement);
+}
+
 /* Spec: Activate. */
 enum verdict rule_load_actor(struct rule_ctx *ctx, void *arg)
 {
@@ -83,7 +105,9 @@ enum verdict rule_load_actor(struct rule_ctx *ctx, void *arg)
     if (!placement_is_on(&a->placement, &a->self) && !MUTANT("loadany")) {
         SOMETIMES("load-not-placed-here");
         a->outcome = PLACE_NOT_MINE;
-        return refuse_placement(ctx, &a->placement);
+        a->never_was = false;
+        return a->placement.generation == 0 ? look_for_self(ctx, a)
+                                            : refuse_placement(ctx, &a->placement);
     }
     error = load_head(ctx, a);
     if (error)

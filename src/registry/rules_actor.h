@@ -21,6 +21,8 @@ struct load_args {
 
     enum place_outcome outcome; /* PLACE_FOUND or PLACE_NOT_MINE */
     struct placement_record placement;
+    bool
+        never_was; /* PLACE_NOT_MINE: there is no row of the actor, in the store that `self` is a member in */
     bool has_head;
     struct head_record head;
     bool has_slots; /* rule_rows(txn, LOAD_READ_SLOTS) */
@@ -29,6 +31,7 @@ struct load_args {
 #define LOAD_READ_STATE 1 /* its rows are there in `done`: rule_rows(txn, LOAD_READ_STATE) */
 #define LOAD_READ_INBOX 3
 #define LOAD_READ_SLOTS 4
+#define LOAD_READ_SELF 4 /* where the actor is placed nowhere and never was */
 rule_fn rule_load_actor;
 void load_txn(struct txn *t, const struct env *env, struct load_args *args, txn_fn *done,
               void *arg);

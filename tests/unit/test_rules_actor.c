@@ -46,6 +46,43 @@ static void test_load_actor(void **state)
     }
 }
 
+/* No trace of the actor says that it never was, where the store has this life as a member: else it may be
+ * an empty one in the place of its own. */
+static void test_no_trace_in_which_store(void **state)
+{
+    static const struct {
+        bool row;
+        uint64_t incarnation;
+        unsigned boot;
+        bool never_was;
+    } cases[] = {
+        {false, 0, 0, false}, {true, 2, 5, true}, {true, 2, 6, false}, {true, 1, 5, false}};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct small_world *w = small_world_new();
+        struct load_args args = {.ref = {&w->ks, TYPE, ID}, .self = host_of("n2", 2, 5)};
+        struct node_record own = {.state = NODE_ACTIVE, .incarnation = cases[i].incarnation};
+        struct key key = key_node(&w->ks, "n2");
+        struct txn *t = malloc(sizeof *t);
+        struct run r = {.done = false};
+        struct buf row;
+
+        own.boot = boot_of(cases[i].boot);
+        buf_init(&row, w->env.mem);
+        node_record_encode(&own, key_bytes(&key), &row);
+        if (cases[i].row)
+            small_put(w, key, &row);
+        buf_deinit(&row);
+        load_txn(t, &w->env, &args, on_done, &r);
+        run_txn(w, t, &r, SMALL_COMMIT_PLAIN);
+        assert_int_equal(r.status, KELPIE_E_REFUSED);
+        assert_int_equal(args.never_was, cases[i].never_was);
+        free(t);
+        small_world_free(w);
+    }
+}
+
 static bool state_is(struct small_world *w, const char *key_text, const char *expected)
 {
     struct key key = key_state(&w->ks, TYPE, ID, bytes_of_str(key_text));
@@ -342,6 +379,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_load_actor),
+        cmocka_unit_test(test_no_trace_in_which_store),
         cmocka_unit_test(test_what_an_activation_finds),
         cmocka_unit_test(test_commit_write),
         cmocka_unit_test(test_commit_write_of_a_batch),
