@@ -33,7 +33,7 @@ static void tell_waiting(struct replace *r, const char *why)
              log_quote(r->id, id, sizeof(id)), log_quote(why, quoted, sizeof(quoted)));
 }
 
-/* What the row says then is looked at anew: that an order is obeyed is not taken on trust. */
+/* What the rows say then is looked at anew: that an order is obeyed is not taken on trust. */
 static void on_forgotten(void *arg, int status, const char *why)
 {
     struct replace *r = arg;
@@ -44,20 +44,47 @@ static void on_forgotten(void *arg, int status, const char *why)
     again(r);
 }
 
-/* 1: it is no voter; 0: it is; or an error of the row. */
-static int is_gone(struct replace *r, const struct store_row *rows, size_t count)
+/* What the rows say: this node's own life, and the other's. */
+struct seen {
+    bool self_there, other_votes;
+};
+
+static int take_row(struct replace *r, const struct store_row *row, struct seen *seen)
 {
+    const struct cluster *c = node_cluster(r->node);
+    const struct cluster_config *config = cluster_config_of(c);
     struct node_record node;
+    struct key_parts parts;
     struct buf scratch;
-    if (count == 0)
-        return 1;
+    int err = key_parse(node_keyspace(r->node), row->key, &parts);
+    if (err)
+        return err;
+    bool is_self = strcmp(parts.node_id, config->node_id) == 0;
+    if (!is_self && strcmp(parts.node_id, r->id) != 0)
+        return 0;
     buf_init(&scratch, r->env->mem);
-    int err = node_record_decode(rows[0].key, rows[0].value, &scratch, &node);
+    err = node_record_decode(row->key, row->value, &scratch, &node);
     buf_deinit(&scratch);
-    return err ? err : node.state == NODE_LEFT;
+    if (!err && is_self)
+        seen->self_there =
+            node.incarnation == cluster_incarnation(c) && uuid_equal(node.boot, config->boot);
+    else if (!err)
+        seen->other_votes = node.state != NODE_LEFT;
+    return err;
 }
 
-static void on_row(void *arg, int status, const struct store_row *rows, size_t count, bool more)
+/* 1: it is no voter; 0: it is, or this is not the store that this node is a member in; or an error. An empty one
+ * in its place has no row of anybody. */
+static int is_gone(struct replace *r, const struct store_row *rows, size_t count)
+{
+    struct seen seen = {.self_there = false};
+    int err = 0;
+    for (size_t i = 0; !err && i < count; i++)
+        err = take_row(r, &rows[i], &seen);
+    return err ? err : seen.self_there && !seen.other_votes;
+}
+
+static void on_rows(void *arg, int status, const struct store_row *rows, size_t count, bool more)
 {
     struct replace *r = arg;
     char id[2 * NODE_ID_MAX];
@@ -74,17 +101,28 @@ static void on_row(void *arg, int status, const struct store_row *rows, size_t c
     }
 }
 
+/* Both rows, in one snapshot: all from the one to the other. */
+static struct key_range both_rows(const struct replace *r)
+{
+    const struct keyspace *ks = node_keyspace(r->node);
+    struct key self = key_node(ks, cluster_config_of(node_cluster(r->node))->node_id);
+    struct key other = key_node(ks, r->id);
+    bool self_first = bytes_compare(key_bytes(&self), key_bytes(&other)) < 0;
+    return (struct key_range){.begin = self_first ? self : other,
+                              .end = key_behind(self_first ? other : self)};
+}
+
 static void on_timer(void *arg)
 {
     struct replace *r = arg;
-    struct key_range row = keys_one(key_node(node_keyspace(r->node), r->id));
+    struct key_range rows = both_rows(r);
     if (MUTANT("noreplace"))
         return;
     if (!cluster_may_act(node_cluster(r->node))) {
         again(r); /* why it does not act, the cluster says */
         return;
     }
-    node_read_rows(r->node, &row, 1, on_row, r);
+    node_read_rows(r->node, &rows, NODES_MAX, on_rows, r);
 }
 
 struct replace *replace_new(struct node *n, const char *node_id)
