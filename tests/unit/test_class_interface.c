@@ -404,7 +404,7 @@ static void test_who_reads_nothing_is_not_shown_what_was(void **state)
     }
     assert_true(small_wait_view(w, 1, 2));
     w->read_held = true;
-    w->read_skip = 1; /* where it is; then what it is */
+    w->read_skip = 2; /* where it is; what it is; then that with whose store it is */
     start(w, 0, "ghost", "get", "", "", &first);
     for (unsigned i = 0; i < 100 && !w->held_answered; i++)
         assert_true(small_step(w));
