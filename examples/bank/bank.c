@@ -27,6 +27,9 @@
 #define BALANCE "balance"
 #define AMOUNT_MAX 1000000000
 #define TEXT_SIZE 256
+/* An account that pays takes no deposit until it is done. Some that pay each other at the same time would wait for
+ * each other until their callers give up: so nobody waits for longer than this, and the error names them. */
+#define DEPOSIT_MS 500
 
 static int refuse(struct kelpie_actor *actor, int error, const char *sentence)
 {
@@ -122,7 +125,7 @@ static int pay(struct kelpie_actor *actor, const struct kelpie_message *m)
     (void)snprintf(digits, sizeof digits, "%" PRId64, amount);
     if (!error)
         error = kelpie_call(actor, kelpie_actor_type(actor), to, "deposit", digits, strlen(digits),
-                            0, deposited, NULL);
+                            DEPOSIT_MS, deposited, NULL);
     return error ? error : KELPIE_PENDING;
 }
 
