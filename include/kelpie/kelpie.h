@@ -238,7 +238,7 @@ void kelpie_log(struct kelpie_actor *actor, const char *text);
  * state, reply, call others. kelpie_finish ends the turn, as returning that code from `receive` would
  * have. A turn that waits for no call and was not finished has failed (handler_failed).
  *
- * While the turn is open no other message of the actor is handled, and what it wrote is its own: it is
+ * While the turn is open no other message of the actor is handled, declared reads excepted, and what it wrote is its own: it is
  * committed with the turn's end, as a whole, or never. Calls leave when all that the turn has seen is
  * committed. The turn ends without effect, and no callback comes any more, when nobody waits for it
  * (the deadline of whoever asked passed), when the activation ends, or when it finishes with an error.

@@ -196,7 +196,13 @@ static int wrong(struct kelpie_actor *actor, const struct kelpie_message *m)
 static int receive(struct kelpie_actor *actor, const struct kelpie_message *m)
 {
     assert_ptr_equal(kelpie_turn_message(actor), m);
-    if (strcmp(m->method, "get") == 0)
+    if (strcmp(m->method, "peek") == 0) {
+        assert_int_equal(kelpie_call(actor, "link", "b", "add", "", 0, 0, forgets, NULL),
+                         KELPIE_E_REFUSED);
+        assert_int_equal(kelpie_finish(actor, 0), KELPIE_E_REFUSED);
+        assert_null(kelpie_turn_alloc(actor, 8));
+    }
+    if (strcmp(m->method, "get") == 0 || strcmp(m->method, "peek") == 0)
         return reply_value(actor);
     assert_int_equal(add(actor), 0);
     if (strcmp(m->method, "add") == 0)
@@ -225,6 +231,7 @@ static void deactivate(struct kelpie_actor *actor)
                      KELPIE_E_REFUSED);
 }
 
+static const struct kelpie_method methods[] = {{"peek", KELPIE_METHOD_READ, 0}, {NULL, 0, 0}};
 static const struct kelpie_class class_link = {
     .abi = KELPIE_ABI_VERSION,
     .size = sizeof(struct kelpie_class),
@@ -233,6 +240,7 @@ static const struct kelpie_class class_link = {
     .activate = activate,
     .receive = receive,
     .deactivate = deactivate,
+    .methods = methods,
 };
 static const struct kelpie_class *const classes[] = {&class_link, &kelpie_class_echo, NULL};
 
@@ -539,11 +547,40 @@ static void test_a_turn_that_nobody_waits_for(void **state)
     (void)state;
     EXPECT(call(w, 0, "a", "add", "", ""), 0, "1");
     w->store_cut = true; /* b cannot be placed */
-    r = call(w, 0, "a", "walk", "r1", "b");
+    start(w, 0, "a", "walk", "r1", "b", &r);
+    small_run_ms(w, 100);
+    /* Beside it, and without it. */
+    EXPECT(call(w, 0, "a", "peek", "", ""), 0, "1");
+    assert_false(r.done);
+    assert_true(small_run_until(w, &r.done, 5000));
     assert_int_not_equal(r.status, 0);
     w->store_cut = false;
     small_run_ms(w, 1000);
     EXPECT(call(w, 0, "a", "get", "", ""), 0, "1");
+    small_world_free(w);
+}
+
+/* The lease runs out: the activation and its open turn are gone, and whoever asked does not know. */
+static void test_a_lapse_ends_an_open_turn(void **state)
+{
+    struct small_world *w = world_of(1);
+    struct result r;
+
+    (void)state;
+    EXPECT(call(w, 0, "a", "add", "", ""), 0, "1");
+    actors_call(node_actors(w->nodes[0].node), "link", "a", "walk", "r1", 0, bytes_of_str("b"),
+                60000, on_result, &r);
+    r.done = false;
+    w->store_cut = true;
+    small_run_ms(w, 100);
+    assert_non_null(act_find(node_actors(w->nodes[0].node), "link", "a")->open);
+    assert_true(small_run_until(w, &r.done, 20000));
+    assert_int_equal(r.status, KELPIE_E_UNKNOWN_RESULT);
+    w->store_cut = false;
+    small_run_ms(w, 5000);
+    EXPECT(call(w, 0, "a", "walk", "r1", "b"), 0, "a b");
+    EXPECT(call(w, 0, "a", "get", "", ""), 0, "2");
+    EXPECT(call(w, 0, "b", "get", "", ""), 0, "1");
     small_world_free(w);
 }
 
@@ -604,6 +641,7 @@ int main(void)
         cmocka_unit_test(test_a_refused_commit_after_calls_is_not_surely_nothing),
         cmocka_unit_test(test_unchanged_turns_at_the_gate_are_bounded),
         cmocka_unit_test(test_a_turn_that_nobody_waits_for),
+        cmocka_unit_test(test_a_lapse_ends_an_open_turn),
         cmocka_unit_test(test_a_drain_waits_for_an_open_turn),
         cmocka_unit_test(test_close_ends_open_turns),
     };

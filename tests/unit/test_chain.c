@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "actor/actor_message.h"
 #include "actor/chain.h"
 #include "support/test_mem.h"
 
@@ -101,12 +102,50 @@ static void test_ids(void **state)
     assert_string_not_equal(ids[0], ids[1]);
 }
 
+/* A call of an actor comes back as it was; of a flag that is not known nothing is done. */
+static void test_on_the_wire(void **state)
+{
+    struct test_mem mem = {0};
+    struct actor_request r = {.op = ACTOR_OP_CALL,
+                              .type = "b",
+                              .id = "2",
+                              .method = "add",
+                              .request_id = "call-1",
+                              .remaining_ms = 1000,
+                              .chain = bytes_of("a\0001", 4)},
+                         back;
+    struct buf out;
+    size_t plain;
+
+    (void)state;
+    buf_init(&out, test_mem(&mem));
+    actor_request_encode(&out, &r);
+    assert_int_equal(actor_request_decode(buf_bytes(&out), &back), 0);
+    assert_true(bytes_equal(back.chain, r.chain));
+    plain = out.len - 8;
+    /* op, type, id, generation, remaining; then the flags */
+    out.data[1 + 5 + 5 + 8 + 4] |= 4;
+    assert_int_equal(actor_request_decode(buf_bytes(&out), &back), KELPIE_E_PROTOCOL);
+    out.data[1 + 5 + 5 + 8 + 4] = 2;
+    out.data[out.len - 1] = 'x';
+    assert_int_equal(actor_request_decode(buf_bytes(&out), &back), KELPIE_E_PROTOCOL);
+    /* A call of nobody has another form than before in nothing. */
+    r.chain = bytes_of(NULL, 0);
+    buf_clear(&out);
+    actor_request_encode(&out, &r);
+    assert_int_equal(out.len, plain);
+    assert_int_equal(actor_request_decode(buf_bytes(&out), &back), 0);
+    buf_deinit(&out);
+    assert_int_equal(mem.held, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_valid),
         cmocka_unit_test(test_a_chain_grows),
         cmocka_unit_test(test_ids),
+        cmocka_unit_test(test_on_the_wire),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
