@@ -9,12 +9,15 @@
  *   echo_local     class echo, asked at the node that hosts the actor
  *   echo_remote    class echo, asked at a node that does not
  *   counter_local  class counter, `add`: each answer is durable
+ *   counter_hot    the same, all to one actor, with up to 400 in flight: what comes while it commits is
+ *                  committed together
  *
  * One JSON line per case: `ratio` is its calls a second over those of the TCP echo with as many in
  * flight; `client_cpu_us` and `node_cpu_us` are the processor time of a call in the client and in
  * the three nodes together. A durable answer waits for the disk: `disk_sync` is what that gives.
  * Targets, with 100 in flight: echo_local at least ECHO_LOCAL_MIN of the TCP echo, echo_remote at least
- * ECHO_REMOTE_MIN. The last line says whether they were met: "ok". --check: each case for a moment, and of
+ * ECHO_REMOTE_MIN; counter_hot at least HOT_MIN of counter_local over as many actors in the same run, with at most
+ * HOT_COMMITS_MAX commits for each answer. The last line says whether they were met: "ok". --check: each case for a moment, and of
  * these the counts alone.
  *
  * The memory is measured in a node of its own: RSS after activating N actors, less before, over N.
@@ -33,6 +36,9 @@
 #include "tcp_echo.h"
 
 #define IN_FLIGHT_MAX 100
+#define HOT_IN_FLIGHT_MAX 400
+#define HOT_MIN 1.0
+#define HOT_COMMITS_MAX 0.1
 #define ECHO_LOCAL_MIN 0.6
 #define ECHO_REMOTE_MIN 0.4
 #define CHECK_MS 200
@@ -47,14 +53,16 @@
 
 struct options {
     bool check;
-    double echo_ratio[2]; /* local, remote: with IN_FLIGHT_MAX in flight */
+    double echo_ratio[2];          /* local, remote: with IN_FLIGHT_MAX in flight */
+    double hot_ratio, hot_commits; /* likewise, of counter_hot */
     unsigned seconds;
     unsigned actors;
     const char *dir;
     const char *program;
 };
 
-static const unsigned in_flights[] = {1, 10, 100};
+static const unsigned in_flights[] = {1, 10, IN_FLIGHT_MAX};
+static const unsigned hot_in_flights[] = {1, 10, IN_FLIGHT_MAX, HOT_IN_FLIGHT_MAX};
 
 static const struct bench_case {
     const char *name;
@@ -66,6 +74,8 @@ static const struct bench_case {
     {"echo_remote", "echo", "echo", 1},
     {"counter_local", "counter", "add", 0},
 };
+
+static const struct bench_case hot = {"counter_hot", "counter", "add", 0};
 
 struct calls;
 
@@ -79,13 +89,13 @@ struct flight {
 struct calls {
     struct bench_loop *b;
     struct http_client *client;
-    struct flight flights[IN_FLIGHT_MAX];
+    struct flight flights[HOT_IN_FLIGHT_MAX];
     size_t busy;
     struct bytes body;
     bool is_running;
     bool is_measured;
-    struct samples latencies; /* us */
-    uint64_t errors;
+    struct samples latencies;  /* us */
+    uint64_t answered, errors; /* with 200, measured or not */
     /* Ever new ones: */
     const char *name; /* NULL: fixed */
     const char *type;
@@ -102,6 +112,7 @@ static void on_answer(void *arg, const struct http_response *r)
     struct calls *c = f->calls;
 
     c->busy--;
+    c->answered += r->error == 0 && r->status == 200;
     if (r->error || r->status != 200) {
         if (c->errors++ == 0)
             (void)fprintf(stderr, "call: %s: error %d, status %d: %.*s\n", f->path, r->error,
@@ -163,7 +174,7 @@ static void calls_init(struct calls *c, struct bench_loop *b)
     memset(c, 0, sizeof *c);
     c->b = b;
     samples_init(&c->latencies, b->mem);
-    for (size_t i = 0; i < IN_FLIGHT_MAX; i++)
+    for (size_t i = 0; i < HOT_IN_FLIGHT_MAX; i++)
         c->flights[i].calls = c;
 }
 
@@ -302,6 +313,52 @@ static bool run_echo(struct bench_loop *b, unsigned in_flight, unsigned seconds,
                                       (double)r.p95_ns / 1e3, "p99_us", (double)r.p99_ns / 1e3));
 }
 
+/* ---- one actor ---- */
+
+/* The commits of all nodes' actors so far. */
+static double commits_of(const struct bench_nodes *n)
+{
+    double sum = 0;
+
+    for (size_t i = 0; i < n->count; i++)
+        sum += bench_metric(n->b, n->node[i].client, "kelpie_commits_total");
+    return sum;
+}
+
+static bool run_hot(struct calls *c, struct bench_nodes *n, unsigned in_flight, double baseline,
+                    unsigned ms, double *ratio, double *commits)
+{
+    double before = commits_of(n);
+    bool ok;
+
+    c->answered = 0;
+    for (size_t i = 0; i < in_flight; i++)
+        (void)snprintf(c->flights[i].path, sizeof c->flights[i].path, "/v1/actors/counter/hot/add");
+    ok = run_case(c, n, &hot, in_flight, baseline, ms, ratio);
+    *commits = (commits_of(n) - before) / (c->answered ? (double)c->answered : 1);
+    return print_line(json_pack("{s:s,s:i,s:I,s:f}", "case", "counter_hot_commits", "in_flight",
+                                (int)in_flight, "answers", (json_int_t)c->answered,
+                                "commits_per_answer", *commits)) &&
+           ok;
+}
+
+/* Beside counter_local of the same run: with as many in flight, at most IN_FLIGHT_MAX. */
+static bool run_hots(struct calls *c, struct bench_nodes *n, struct options *o, const double *local)
+{
+    double ratio, commits;
+    bool ok = true;
+
+    for (size_t i = 0; ok && i < ARRAY_LEN(hot_in_flights); i++) {
+        size_t beside = i < ARRAY_LEN(in_flights) ? i : ARRAY_LEN(in_flights) - 1;
+        ok = run_hot(c, n, hot_in_flights[i], local[beside], o->seconds * 1000, &ratio, &commits);
+        if (hot_in_flights[i] != IN_FLIGHT_MAX)
+            continue;
+        o->hot_ratio = ratio;
+        o->hot_commits = commits;
+    }
+    return ok;
+}
+
 /* What the disk gives to one writer that waits: a page and fdatasync, again and again. */
 static bool run_disk(struct bench_loop *b, const char *dir, unsigned seconds)
 {
@@ -352,6 +409,8 @@ static bool check_calls(struct options *o, struct bench_loop *b)
                            cases[k].type, i, cases[k].method);
         ok = run_case(c, &nodes, &cases[k], CHECK_IN_FLIGHT, 1, CHECK_MS, &ratio) && ratio > 0;
     }
+    ok = ok && run_hot(c, &nodes, IN_FLIGHT_MAX, 1, CHECK_MS, &ratio, &o->hot_commits) &&
+         o->hot_commits > 0 && o->hot_commits <= HOT_COMMITS_MAX;
     c->is_running = false;
     bench_nodes_deinit(&nodes, !ok && !b->interrupted);
     samples_deinit(&c->latencies);
@@ -363,7 +422,7 @@ static bool run_calls(struct options *o, struct bench_loop *b)
 {
     struct bench_nodes nodes;
     struct calls *c = MEM_NEW(b->mem, struct calls);
-    double rates[ARRAY_LEN(in_flights)], ratio = 0;
+    double rates[ARRAY_LEN(in_flights)], local[ARRAY_LEN(in_flights)] = {0}, ratio = 0;
     bool ok;
 
     calls_init(c, b);
@@ -376,11 +435,14 @@ static bool run_calls(struct options *o, struct bench_loop *b)
     ok = ok && run_disk(b, nodes.dir, o->seconds);
     for (size_t k = 0; ok && k < ARRAY_LEN(cases); k++) {
         ok = pick_actors(c, &nodes, &cases[k]);
-        for (size_t i = 0; ok && i < ARRAY_LEN(in_flights); i++)
+        for (size_t i = 0; ok && i < ARRAY_LEN(in_flights); i++) {
             ok = run_case(c, &nodes, &cases[k], in_flights[i], rates[i], o->seconds * 1000, &ratio);
+            local[i] = ratio * rates[i]; /* of the last case: counter_local */
+        }
         if (ok && k < ARRAY_LEN(o->echo_ratio))
             o->echo_ratio[k] = ratio; /* of the last, with IN_FLIGHT_MAX */
     }
+    ok = ok && run_hots(c, &nodes, o, local);
     c->is_running = false;
     bench_nodes_deinit(&nodes, !ok && !b->interrupted);
     samples_deinit(&c->latencies);
@@ -526,10 +588,12 @@ int main(int argc, char **argv)
         (void)print_line(json_pack("{s:s,s:b,s:b}", "bench", "call", "check", 1, "ok", ok));
     } else {
         ok = run_calls(&options, &loop) && run_memory(&options, &loop) &&
-             options.echo_ratio[0] >= ECHO_LOCAL_MIN && options.echo_ratio[1] >= ECHO_REMOTE_MIN;
-        (void)print_line(json_pack("{s:s,s:f,s:f,s:b}", "bench", "call", "echo_local_ratio",
+             options.echo_ratio[0] >= ECHO_LOCAL_MIN && options.echo_ratio[1] >= ECHO_REMOTE_MIN &&
+             options.hot_ratio >= HOT_MIN && options.hot_commits <= HOT_COMMITS_MAX;
+        (void)print_line(json_pack("{s:s,s:f,s:f,s:f,s:f,s:b}", "bench", "call", "echo_local_ratio",
                                    options.echo_ratio[0], "echo_remote_ratio",
-                                   options.echo_ratio[1], "ok", ok));
+                                   options.echo_ratio[1], "hot_ratio", options.hot_ratio,
+                                   "hot_commits_per_answer", options.hot_commits, "ok", ok));
     }
     bench_loop_deinit(&loop);
     return ok ? 0 : 1;

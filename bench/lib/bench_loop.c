@@ -95,9 +95,31 @@ bool bench_sleep(struct bench_loop *b, uint64_t ms)
 struct request {
     struct bench_loop *b;
     struct bench_answer answer;
+    const char *metric; /* NULL: the body is JSON */
+    double number;
     bool is_done;
     bool is_abandoned;
 };
+
+/* The number in the line that begins with `name`; 0: there is none. */
+static double number_of(struct bytes body, const char *name)
+{
+    size_t len = strlen(name);
+    double number = 0;
+
+    for (size_t at = 0; at + len < body.len; at++) {
+        const char *line = (const char *)body.data + at;
+        char text[32];
+        size_t n = body.len - at - len - 1;
+        if ((at > 0 && line[-1] != '\n') || memcmp(line, name, len) != 0 || line[len] != ' ')
+            continue;
+        n = n < sizeof text - 1 ? n : sizeof text - 1;
+        memcpy(text, line + len + 1, n);
+        text[n] = '\0';
+        number = strtod(text, NULL);
+    }
+    return number;
+}
 
 static void on_answer(void *arg, const struct http_response *response)
 {
@@ -110,29 +132,51 @@ static void on_answer(void *arg, const struct http_response *response)
     r->is_done = true;
     r->answer.error = response->error;
     r->answer.status = response->status;
-    if (!response->error && response->body.len)
+    if (r->metric)
+        r->number = number_of(response->body, r->metric);
+    else if (!response->error && response->body.len)
         r->answer.json = json_loadb((const char *)response->body.data, response->body.len,
                                     JSON_DECODE_ANY, NULL);
     loop_stop(r->b->loop);
 }
 
-struct bench_answer bench_request(struct bench_loop *b, struct http_client *client,
-                                  const char *method, const char *path, struct bytes body)
+/* The answer, whose `*number` is that metric's. */
+static struct bench_answer ask(struct bench_loop *b, struct http_client *client, const char *method,
+                               const char *path, struct bytes body, const char *metric,
+                               double *number)
 {
     struct request *r = MEM_NEW(b->mem, struct request);
     struct bench_answer answer = {.error = -1};
 
     r->b = b;
+    r->metric = metric;
     http_client_send(client, method, path, NULL, body, BENCH_HTTP_MS, on_answer, r);
     while (!r->is_done && !b->interrupted)
         loop_run(b->loop);
     if (r->is_done) {
         answer = r->answer;
+        *number = r->number;
         mem_free(b->mem, r);
     } else {
         r->is_abandoned = true;
     }
     return answer;
+}
+
+struct bench_answer bench_request(struct bench_loop *b, struct http_client *client,
+                                  const char *method, const char *path, struct bytes body)
+{
+    double number;
+
+    return ask(b, client, method, path, body, NULL, &number);
+}
+
+double bench_metric(struct bench_loop *b, struct http_client *client, const char *name)
+{
+    double number = 0;
+
+    (void)ask(b, client, "GET", "/metrics", bytes_of(NULL, 0), name, &number);
+    return number;
 }
 
 json_t *bench_get(struct bench_loop *b, struct http_client *client, const char *path)

@@ -44,6 +44,9 @@ struct bench_answer bench_request(struct bench_loop *b, struct http_client *clie
 /* The JSON of a GET that answered 200, or NULL. */
 json_t *bench_get(struct bench_loop *b, struct http_client *client, const char *path);
 
+/* What /metrics says of a metric without labels; 0 when it does not. `name` outlives an interrupted loop. */
+double bench_metric(struct bench_loop *b, struct http_client *client, const char *name);
+
 /* The number that an option was given; ends the process with a sentence and status 2 when it is none
  * or out of bounds. */
 uint64_t bench_number(const char *program, const char *option, const char *text, uint64_t min,

@@ -175,7 +175,8 @@ static void send_attempt(struct load_counter *c)
     attempt->counter = c;
     attempt->endpoint = c->at;
     attempt->sent_ns = c->sent_ns;
-    (void)snprintf(path, sizeof path, "/v1/actors/counter/%s/add", c->id);
+    (void)snprintf(path, sizeof path, "/v1/actors/counter/%s/add?age_ms=%llu", c->id,
+                   (unsigned long long)((c->sent_ns - c->begun_ns + NS_PER_MS - 1) / NS_PER_MS));
     (void)snprintf(request_id, sizeof request_id, "%s-%" PRIu64, c->id, c->call);
     http_client_send(load->nodes->node[c->at].client, "POST", path, request_id, bytes_of("1", 1),
                      load->attempt_ms, on_answer, attempt);

@@ -94,7 +94,7 @@ static void actor_metrics(const struct actors_stats *s, struct buf *out)
     buf_appendf(out, "kelpie_calls_total{path=\"received\"} %" PRIu64 "\n", s->calls_received);
     counter(out, "call_replays_total", s->replays, "Repeated request ids answered again.");
     counter(out, "call_retries_total", s->retries, "Attempts of calls after the first.");
-    counter(out, "commits_total", s->commits, "Messages committed.");
+    counter(out, "commits_total", s->commits, "Commits of actors, each of one message or more.");
     counter(out, "commit_conflicts_total", s->commit_conflicts, "Commits that met another.");
     counter(out, "fenced_total", s->fenced, "Commits refused because the placement was newer.");
     counter(out, "placements_total", s->placements, "Actors placed by this node.");
