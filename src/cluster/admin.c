@@ -70,6 +70,20 @@ void step_force_forget(struct cluster *c)
     txn_start(&op->txn);
 }
 
+/* The next attempt waits for a scan, which a store that is away does not give. */
+void force_forget_expire(struct cluster *c)
+{
+    uint64_t waited = env_now_ns(c->env) - c->force.since_ns;
+    if (!c->force.active || txn_active(&c->force_op.txn) ||
+        waited <= (FORCE_WINDOWS + 1) * timing_window_ns(&c->config.timing))
+        return;
+    SOMETIMES("force-forget-given-up");
+    force_finish(
+        c, KELPIE_E_UNKNOWN_RESULT,
+        "the store has not said who there is for too long; whether the node is forgotten is "
+        "not known");
+}
+
 void admin_close(struct cluster *c)
 {
     if (c->force.active && !txn_active(&c->force_op.txn))

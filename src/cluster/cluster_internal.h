@@ -300,6 +300,7 @@ void waiting_begin(struct cluster *c);
 
 /* admin.c */
 void step_force_forget(struct cluster *c);
+void force_forget_expire(struct cluster *c);
 void admin_close(struct cluster *c);
 
 #endif
