@@ -274,6 +274,40 @@ static void test_idle_actors_are_passivated(void **state)
     small_world_free(w);
 }
 
+/* Nothing of what an actor remembers is loaded: the first new request of an activation looks once, in the
+ * buckets that its age reaches. */
+static size_t asked_by_the_first(const char *id, unsigned remembered)
+{
+    struct small_world *w = small_world_new();
+    char request[32];
+    size_t before, asked;
+
+    (void)small_node_start(w, 0, builtin, 0, 1000);
+    assert_true(small_wait_view(w, 0, 1));
+    assert_int_equal(call(w, 0, "counter", id, "get", "", "").status, 0);
+    for (unsigned i = 0; i < remembered; i++) {
+        (void)snprintf(request, sizeof request, "r%u", i);
+        assert_int_equal(call(w, 0, "counter", id, "add", request, "1").status, 0);
+    }
+    small_run_ms(w, 1500);
+    assert_int_equal(actors_stats(node_actors(w->nodes[0].node))->activations, 0);
+    before = w->requests;
+    assert_int_equal(call(w, 0, "counter", id, "add", "new", "1").status, 0);
+    asked = w->requests - before;
+    small_world_free(w);
+    return asked;
+}
+
+static void test_what_is_remembered_is_not_loaded(void **state)
+{
+    size_t none = asked_by_the_first("a", 0), much = asked_by_the_first("b", 5000);
+
+    (void)state;
+    print_message("store requests of the first new request: %zu, with 5000 remembered %zu\n", none,
+                  much);
+    assert_true(none >= 2 && much <= none + 1 && much <= 2 * none);
+}
+
 /* Though one of a class that stays longer was called before, and its time runs. */
 static void test_each_class_has_its_idle_time(void **state)
 {
@@ -515,6 +549,7 @@ int main(void)
         cmocka_unit_test(test_a_batch_over_the_bounds_runs_one_a_commit),
         cmocka_unit_test(test_a_full_store_is_an_answer_to_who_needs_a_place),
         cmocka_unit_test(test_idle_actors_are_passivated),
+        cmocka_unit_test(test_what_is_remembered_is_not_loaded),
         cmocka_unit_test(test_each_class_has_its_idle_time),
         cmocka_unit_test(test_calls_reach_other_nodes),
         cmocka_unit_test(test_a_full_node_sends_actors_elsewhere),

@@ -19,8 +19,9 @@
 #include "sim/world/sim_net.h"
 
 #define START_SPREAD_MS 1500
-#define LOOK_MS 20          /* how often convergence is looked at */
-#define ANSWER_MS_MAX 15000 /* within this every actor answers in the calm */
+#define LOOK_MS 20 /* how often convergence is looked at */
+/* Within this, and twice as long as a call may take, every actor answers in the calm. */
+#define ANSWER_MS_MAX 5000
 #define CLOSE_MS_MAX 10000
 #define RESTORE_MS_MAX 120000 /* of a restore that had begun before the calm */
 
@@ -213,8 +214,8 @@ void sim_run(const struct sim_config *config, struct sim_result *r)
     if (!w.stop) {
         workload_probe(&w);
         chains_probe(&w);
-        r->answer_bound_ms = ANSWER_MS_MAX;
-        r->answer_ms = run_until(&w, CHECK_ANSWERS, ANSWER_MS_MAX, probed);
+        r->answer_bound_ms = ANSWER_MS_MAX + 2ull * config->call_deadline_ms;
+        r->answer_ms = run_until(&w, CHECK_ANSWERS, r->answer_bound_ms, probed);
     }
     if (!w.stop) {
         hosts_close(&w);

@@ -176,9 +176,16 @@ static void on_arrive(struct world *w, struct sim_event *e)
 {
     struct attempt *a = CONTAINER_OF(e, struct attempt, arrive);
 
-    (void)w;
-    if (process_hold(a->p, e))
+    if (process_hold(a->p, e)) {
+        a->held = true;
         return;
+    }
+    /* Nobody reads all of its sockets at once. */
+    if (a->held) {
+        a->held = false;
+        world_after(w, e, (1 + world_below(w, STREAM_AGES, LONG_WAY_MS)) * NS_PER_MS);
+        return;
+    }
     if (process_closing(a->p))
         close_unread(a);
     else

@@ -320,6 +320,9 @@ static void draw_late(struct sim_config *c, struct rng *r)
     if (few)
         c->remembered = remembered;
     if (long_faults) {
+        /* Who stands still for so long is not killed for it. */
+        c->faults |= 1ull << FAULT_FREEZE | 1ull << FAULT_SOCKETS;
+        c->supervised = 0;
         c->call_deadline_ms = deadline;
         c->fault_ms_max = fault;
         if (c->disaster_ms < fault / AT_ONCE)
