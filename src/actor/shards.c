@@ -151,11 +151,11 @@ static void go_on(struct actors *a)
     size_t left = 0;
 
     for (size_t i = 0; i < s->count; i++)
-        if (has_more(&s->looks[i].due) || has_more(&s->looks[i].inbox))
+        if (i >= s->asked || has_more(&s->looks[i].due) || has_more(&s->looks[i].inbox))
             s->looks[left++] = s->looks[i];
     s->count = left;
     if (left > 0 && ++s->pages < SHARDS_PAGES_MAX) {
-        SOMETIMES("shard-of-many-pages");
+        SOMETIMES("shards-of-many-pages");
         timer_start(&s->timer, SHARDS_PAGE_PAUSE_NS);
     } else {
         s->count = 0;
@@ -176,7 +176,7 @@ static void on_looked(struct txn *txn, int status)
             timer_start(&s->timer, SHARDS_LOOK_MS * NS_PER_MS);
         return;
     }
-    for (size_t i = 0; i < s->count; i++) {
+    for (size_t i = 0; i < s->asked; i++) {
         see_due(a, &s->looks[i], rule_rows(txn, 2 * i));
         see_inbox(a, &s->looks[i], rule_rows(txn, 2 * i + 1));
     }
@@ -201,7 +201,8 @@ static void on_timer(void *arg)
         timer_start(&s->timer, SHARDS_LOOK_MS * NS_PER_MS);
         return;
     }
-    look_shards_txn(&s->txn, a->env, s->looks, s->count, on_looked, a);
+    s->asked = s->count < SHARDS_A_LOOK ? s->count : SHARDS_A_LOOK;
+    look_shards_txn(&s->txn, a->env, s->looks, s->asked, on_looked, a);
     s->txn.fail_fast = true;
     txn_start(&s->txn);
 }

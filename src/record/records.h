@@ -27,8 +27,8 @@ enum node_state { NODE_LEFT, NODE_JOINING, NODE_ACTIVE, NODE_LEAVING, NODE_FAILE
 /* "Left", "Joining", … as the specification spells them. */
 const char *node_state_name(enum node_state s);
 
-#define SHARDS_DEFAULT 16u /* of the messages of a new store */
-#define SHARDS_MAX 16u     /* a node looks at all that it has with one transaction */
+#define SHARDS_DEFAULT 64u /* of the messages of a new store */
+#define SHARDS_MAX 64u
 
 struct format_record {
     uint64_t version;

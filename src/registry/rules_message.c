@@ -194,6 +194,10 @@ enum verdict messages_put(struct rule_ctx *ctx, const struct actor_ref *ref,
     return RULE_COMMIT;
 }
 
+_Static_assert(2 * SHARDS_A_LOOK <= STORE_READS_MAX, "a look is one transaction");
+_Static_assert(SHARDS_A_LOOK * SHARD_INBOX_PAGE * STORE_VALUE_MAX <= STORE_READ_BYTES_MAX,
+               "whatever the messages are");
+
 /* ---- looking */
 
 static enum verdict rule_look(struct rule_ctx *ctx, void *arg)
@@ -218,7 +222,7 @@ void read_inbox_txn(struct txn *t, const struct env *env, const struct actor_ref
 void look_shards_txn(struct txn *t, const struct env *env, const struct shard_look *looks,
                      size_t count, txn_fn *done, void *arg)
 {
-    CHECK(count > 0 && 2 * count <= STORE_READS_MAX);
+    CHECK(count > 0 && count <= SHARDS_A_LOOK);
     txn_init(t, env, "LookAtShards", rule_look, NULL, done, arg);
     for (size_t i = 0; i < count; i++) {
         const struct shard_look *l = &looks[i];

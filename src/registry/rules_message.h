@@ -53,8 +53,9 @@ void read_inbox_txn(struct txn *t, const struct env *env, const struct actor_ref
                     const struct key_range *ordered, uint64_t until_ms, txn_fn *done, void *arg);
 
 /* LookAtShards: what is due in some shards, and the inboxes from a key on. */
+#define SHARDS_A_LOOK 28
 #define SHARD_DUE_PAGE 128
-#define SHARD_INBOX_PAGE 8
+#define SHARD_INBOX_PAGE 4
 struct shard_look {
     uint32_t shard;
     struct key_range due, inbox; /* an empty begin: not looked at */

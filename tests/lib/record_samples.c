@@ -462,7 +462,7 @@ static const struct named_record named_max = {
 
 static const struct record_sample extreme[] = {
     {"format, shards", KEY_FORMAT, &format_sharded, NULL,
-     " version=2 cluster_id=" UUID_1_TEXT " shards=16"},
+     " version=2 cluster_id=" UUID_1_TEXT " shards=64"},
     {"message, greatest", KEY_INBOX, &message_max, NULL, NULL},
     {"message, NULs", KEY_DEAD, &message_nuls, NULL, NULL},
     {"due, greatest", KEY_DUE, &due_max, NULL, NULL},
