@@ -226,7 +226,7 @@ struct sweep {
 struct shards {
     bool on;
     struct shard_look looks[SHARDS_MAX]; /* what is still to be looked at */
-    size_t count, asked, pages; /* of these, so many are asked for */
+    size_t count, asked, pages;          /* of these, so many are asked for */
     struct txn txn;
     struct timer timer;
     bool mine_first[SHARDS_MAX]; /* of the planted mistake "shardleft" */

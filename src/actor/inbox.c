@@ -615,9 +615,9 @@ void inbox_landed(struct kelpie_actor *act, struct message *m)
         in->dirty = true;
     }
     if (m->failed && m->taken.at.due_ms == 0) {
-        m->failed = false;
         read_again_in(act, held_back_ms(act, &m->taken.again_record));
     }
+    /* What is being read may have it as it was: it stays known, and its sender held back if it failed. */
     if (in->read)
         m->gone = true;
     else

@@ -195,7 +195,7 @@ enum verdict messages_put(struct rule_ctx *ctx, const struct actor_ref *ref,
 }
 
 _Static_assert(2 * SHARDS_A_LOOK <= STORE_READS_MAX, "a look is one transaction");
-_Static_assert(SHARDS_A_LOOK * SHARD_INBOX_PAGE * STORE_VALUE_MAX <= STORE_READ_BYTES_MAX,
+_Static_assert(SHARDS_A_LOOK *SHARD_INBOX_PAGE *STORE_VALUE_MAX <= STORE_READ_BYTES_MAX,
                "whatever the messages are");
 
 /* ---- looking */

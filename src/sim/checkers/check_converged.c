@@ -128,6 +128,9 @@ static bool had_to_compare(const struct world *w, enum check c)
     case CHECK_DIALS: /* who is alone dials nobody */
     case CHECK_STRANGERS:
     case CHECK_CHAINS:
+    case CHECK_MESSAGE_ONCE:
+    case CHECK_ORDER_KEPT:
+    case CHECK_PERIODS:
     case CHECK_AGES:
     case CHECK_LEAVES_EARLY:
     case CHECK_FOUNDS_ONCE:

@@ -58,6 +58,10 @@ static bool was_apart(const struct shadow *s, unsigned observer, unsigned n)
     uint64_t now = s->w->now_ns, lease = lease_of(s);
     uint64_t ago = lease + lease / 2 + (SLACK_MS + 2ull * timing_of(s)->rpc_timeout_ms) * NS_PER_MS;
 
+    /* Where every callback outlasts the wait for a ping's answer, all of them may come too late. */
+    if (s->w->config.slow_in == 1 &&
+        2 * s->w->config.slow_handler_ms > timing_of(s)->rpc_timeout_ms)
+        return true;
     return now - e.sent_ns >= lease * ECHO_GAP_PERCENT / 100 ||
            (e.gap_end_ns > 0 && now - e.gap_end_ns <= ago);
 }

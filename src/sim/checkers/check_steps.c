@@ -4,6 +4,7 @@
 #include "sim/faults/sim_emptied.h"
 #include "sim/report/sim_record.h"
 #include "sim/steps/sim_steps.h"
+#include "sim/workload/sim_posts.h"
 #include "sim/world/sim_host.h"
 #include "sim/world/sim_net.h"
 
@@ -351,6 +352,7 @@ void checks_on_set_back(struct world *w, const struct store_write *rows, size_t 
     const struct commit_seen commit = {.writes = rows, .write_count = count};
     struct shadow_change change = {.seen = &commit};
 
+    posts_set_back(w);
     shadow_reset(w->shadow);
     w->checks->grey = (struct grey){0};
     shadow_apply(w->shadow, &change);

@@ -53,6 +53,10 @@
     X(GREY_RETURN, "GreyReturnsReached")                                                           \
     X(DIALS, "DialsRowsOnly")                                                                      \
     X(STRANGERS, "StrangersAreNobody")                                                             \
+    X(MESSAGE_ONCE, "MessageOnce")                                                                 \
+    X(ORDER_KEPT, "OrderKept")                                                                     \
+    X(PERIODS, "PeriodsAreKept")                                                                   \
+    X(NOTHING_LOST, "NothingDueIsLost")                                                            \
     X(CHAINS, "ChainIsWhole")                                                                      \
     X(AGES, "AgesAreUpperBounds")                                                                  \
     X(LEAVES_EARLY, "NothingLeavesEarly")                                                          \

@@ -5,6 +5,7 @@
 
 #include "sim/checkers/checks.h"
 #include "sim/workload/sim_chains.h"
+#include "sim/workload/sim_posts.h"
 #include "sim/workload/sim_trial.h"
 #include "sim/workload/sim_workload.h"
 #include "sim/world/sim_net.h"
@@ -383,6 +384,7 @@ static void note_state(struct shadow *s, const struct key_parts *parts,
                        const struct state_record *state)
 {
     note_attempt(s, parts, state);
+    posts_state(s->w, parts, state->value);
     if (strcmp(parts->type, sim_class_link.type) == 0)
         chains_row(s->w, parts->id, bytes_of(parts->state_key, parts->state_key_len), state->value);
 }
@@ -407,6 +409,23 @@ static void apply_state(struct shadow *s, const struct shadow_change *c,
         if (decoded(s, w, remembered_record_decode(w->key, w->value, &s->scratch, &applied)))
             applied_once(s, a, &applied);
     }
+}
+
+static void apply_message(struct shadow *s, const struct key_parts *parts,
+                          const struct store_write *w)
+{
+    struct message_record message;
+    struct named_record named;
+    struct due_record due;
+
+    if (w->kind != STORE_PUT)
+        return;
+    if (parts->family == KEY_DUE)
+        (void)decoded(s, w, due_record_decode(w->key, w->value, &s->scratch, &due));
+    else if (parts->family == KEY_NAMED)
+        (void)decoded(s, w, named_record_decode(w->key, w->value, &s->scratch, &named));
+    else
+        (void)decoded(s, w, message_record_decode(w->key, w->value, &s->scratch, &message));
 }
 
 static void apply_primary(struct shadow *s, struct shadow_change *c, const struct store_write *w)
@@ -482,7 +501,15 @@ static void apply_one(struct shadow *s, struct shadow_change *c, const struct st
     if (!COMPARE(s->w, CHECK_DECODES, err == 0 && parts.family != KEY_UNKNOWN,
                  "a key of %zu bytes that no rule makes was written", w->key.len))
         return;
+    posts_row(s->w, &parts, w, &s->scratch);
     switch (parts.family) {
+    case KEY_INBOX:
+    case KEY_LATER:
+    case KEY_DEAD:
+    case KEY_DUE:
+    case KEY_NAMED:
+        apply_message(s, &parts, w);
+        break;
     case KEY_NODE:
         apply_node(s, c, &parts, w);
         break;
@@ -539,4 +566,5 @@ void shadow_apply(struct shadow *s, struct shadow_change *c)
             apply_one(s, c, &c->seen->writes[i]);
     }
     tell_applied(s);
+    posts_commit(s->w);
 }

@@ -70,6 +70,7 @@
     X("successors", successors, 0, SIM_SUCCESSORS_MAX)                                             \
     X("mailbox", mailbox, 0, MAILBOX_MAX)                                                          \
     X("trial_hosts", trial_hosts, 0, SIM_ALL_NODES)                                                \
+    X("posts", posts, 0, SIM_POSTS_MAX)                                                            \
     X("links", links, 0, SIM_LINKS_MAX)                                                            \
     X("slow_in", slow_in, 0, 1024)                                                                 \
     X("remembered", remembered, 0, REMEMBERED_IDS_MAX)                                             \
@@ -214,7 +215,7 @@ static int take_line(struct sim_case *c, char *line, bool *seeded, char *why, si
         /* As it was when files did not name these yet. */
         c->config.store = SIM_STORE_EMBEDDED;
         c->config.aim_per_16 = c->config.room = c->config.mailbox = c->config.links = 0;
-        c->config.successors = 0;
+        c->config.successors = c->config.posts = 0;
         c->config.trial_hosts = SIM_ALL_NODES;
         c->config.slow_in = c->config.remembered = c->config.windows = 0;
         *seeded = true;

@@ -14,6 +14,7 @@
 #include "sim/stores/sim_store.h"
 #include "sim/workload/sim_chains.h"
 #include "sim/workload/sim_operator.h"
+#include "sim/workload/sim_posts.h"
 #include "sim/workload/sim_workload.h"
 #include "sim/world/sim_host.h"
 #include "sim/world/sim_net.h"
@@ -22,6 +23,7 @@
 #define LOOK_MS 20 /* how often convergence is looked at */
 /* Within this, and twice as long as a call may take, every actor answers in the calm. */
 #define ANSWER_MS_MAX 5000
+#define MESSAGES_MS_MAX 30000 /* within this all messages that are due are applied, or dead */
 #define CLOSE_MS_MAX 10000
 #define RESTORE_MS_MAX 120000 /* of a restore that had begun before the calm */
 
@@ -36,6 +38,7 @@ void sim_build(struct world *w, const struct sim_config *config)
     w->nemesis = nemesis_new(w);
     w->work = workload_new(w);
     w->chains = chains_new(w);
+    w->posts = posts_new(w);
     w->operators = operators_new(w);
     w->restore = restore_new(w);
     w->emptied = emptied_new(w);
@@ -54,6 +57,7 @@ void sim_tear_down(struct world *w)
     strangers_free(w->strangers);
     workload_free(w->work);
     chains_free(w->chains);
+    posts_free(w->posts);
     nemesis_free(w->nemesis);
     checks_free(w->checks);
     shadow_free(w->shadow);
@@ -193,6 +197,7 @@ void sim_run(const struct sim_config *config, struct sim_result *r)
     hosts_start(&w, START_SPREAD_MS);
     workload_start(&w);
     chains_start(&w);
+    posts_start(&w);
     nemesis_start(&w);
     strangers_start(&w);
     operators_start(&w);
@@ -211,12 +216,15 @@ void sim_run(const struct sim_config *config, struct sim_result *r)
     r->converge_ms = run_until(&w, CHECK_CONVERGENCE, r->converge_bound_ms, hosts_converged);
     workload_stop(&w);
     chains_stop(&w);
+    posts_stop(&w);
     if (!w.stop) {
         workload_probe(&w);
         chains_probe(&w);
         r->answer_bound_ms = ANSWER_MS_MAX + 2ull * config->call_deadline_ms;
         r->answer_ms = run_until(&w, CHECK_ANSWERS, r->answer_bound_ms, probed);
     }
+    if (!w.stop)
+        run_until(&w, CHECK_NOTHING_LOST, MESSAGES_MS_MAX, posts_settled);
     if (!w.stop) {
         hosts_close(&w);
         run_until(&w, CHECK_LEAK, CLOSE_MS_MAX, closed);

@@ -27,6 +27,7 @@
 #define DRAW_AGES (1ull << 46)
 #define DRAW_LINKS (1ull << 47)
 #define DRAW_EXCHANGES (1ull << 48)
+#define DRAW_POSTS (1ull << 49)
 #define CROWD_CALLS_A_SECOND 100
 /* With the least, one tenth: 24 hours of it still fit (process_clock). */
 #define SKEW_PPM_MAX 90000
@@ -232,7 +233,7 @@ static void draw_trials(struct sim_config *c)
 /* How many actors there are for each node that is never away for good. */
 static uint32_t share(const struct sim_config *c)
 {
-    uint32_t actors = c->actors + c->echo_actors + SIM_TRIALS_MAX + c->links;
+    uint32_t actors = c->actors + c->echo_actors + SIM_TRIALS_MAX + c->links + c->posts;
     uint32_t nodes = sim_founders(c) - c->dead_for_good;
 
     return (actors + nodes - 1) / nodes;
@@ -312,7 +313,7 @@ static void draw_late(struct sim_config *c, struct rng *r)
 
     c->faults |= 1ull << FAULT_LATE_REPEATS | 1ull << FAULT_ACTOR_FAILS | 1ull << FAULT_COMES_BACK;
     c->duration_ms = 150000;
-    c->links = 0;
+    c->links = c->posts = 0;
     c->actors = 1;
     c->clients = clients;
     c->think_ms = 1000;
@@ -389,6 +390,17 @@ static void draw_exchanges(struct sim_config *c)
     c->dead_for_good = 0;
 }
 
+/* A third of the runs have actors that send each other messages. */
+static void draw_posts(struct sim_config *c)
+{
+    struct rng r;
+
+    rng_seed(&r, c->seed, DRAW_POSTS);
+    bool some = rng_chance(&r, 1, 3) && c->actors;
+    uint32_t posts = draw(&r, 2, SIM_POSTS_MAX);
+    c->posts = some ? posts : 0;
+}
+
 /* One seed in forty has nothing but callbacks that take up to a quarter of the lease (twice an eighth), of
  * many actors at once: they must cost nobody its lease. */
 static void draw_slow_alone(struct sim_config *c)
@@ -396,7 +408,7 @@ static void draw_slow_alone(struct sim_config *c)
     if (!is_slow_alone(c))
         return;
     c->faults = 1ull << FAULT_ACTOR_SLOW;
-    c->links = 0;
+    c->links = c->posts = 0;
     c->slow_handler_ms = c->timing.lease_ms / 8;
     c->trial_actors = c->trial_actors > 4 ? c->trial_actors : 4;
     c->special_per_64 = 64;
@@ -427,6 +439,7 @@ void sim_config_draw(struct sim_config *c, uint64_t seed)
     draw_store(c);
     draw_trials(c);
     draw_links(c);
+    draw_posts(c);
     draw_aim(c);
     draw_last_faults(c);
     draw_hosting(c);
@@ -551,7 +564,7 @@ void sim_config_to_text(const struct sim_config *c, struct buf *out)
                 c->aim_per_16, c->room);
     buf_appendf(out,
                 " mailbox=%u trial_hosts=0x%x slow_in=%u remembered=%u windows=%u version_ms=%u"
-                " links=%u successors=%u",
+                " links=%u successors=%u posts=%u",
                 c->mailbox, c->trial_hosts, c->slow_in, c->remembered, c->windows, c->version_ms,
-                c->links, c->successors);
+                c->links, c->successors, c->posts);
 }

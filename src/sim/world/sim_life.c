@@ -5,6 +5,7 @@
 #include "sim/steps/sim_steps.h"
 #include "sim/workload/sim_chains.h"
 #include "sim/workload/sim_operator.h"
+#include "sim/workload/sim_posts.h"
 #include "sim/workload/sim_trial.h"
 #include "sim/workload/sim_workload.h"
 #include "sim/world/sim_host_link.h"
@@ -12,7 +13,7 @@
 #define HTTP_PORT 8100
 #define DRAIN_EXTRA_MS 2000
 
-static const char *const class_names[] = {"counter", "echo", "link", "trial"};
+static const char *const class_names[] = {"counter", "echo", "link", "post", "trial"};
 
 struct life_of *life_of(const struct process *p)
 {
@@ -131,6 +132,7 @@ void life_end(struct process *p)
     world_cancel(w, &l->doom);
     workload_process_gone(w, p);
     chains_process_gone(w, p);
+    posts_process_gone(w, p);
     operators_process_gone(w, p);
     checks_on_end(p);
     if (w->steps)
@@ -156,9 +158,10 @@ static void free_node(struct process *p)
     COMPARE(w, CHECK_LEAK, sim_store_holds(p) == 0,
             "n%u closed in an orderly way and kept %zu requests or watches", p->node + 1,
             sim_store_holds(p));
-    COMPARE(w, CHECK_COMPLETION, workload_calls_of(w, p) + chains_calls_of(w, p) == 0,
+    COMPARE(w, CHECK_COMPLETION,
+            workload_calls_of(w, p) + chains_calls_of(w, p) + posts_calls_of(w, p) == 0,
             "n%u closed in an orderly way with %zu calls not completed", p->node + 1,
-            workload_calls_of(w, p) + chains_calls_of(w, p));
+            workload_calls_of(w, p) + chains_calls_of(w, p) + posts_calls_of(w, p));
     COMPARE(w, CHECK_COMPLETION, operators_orders_of(w, p) == 0,
             "n%u closed in an orderly way with %zu orders not answered", p->node + 1,
             operators_orders_of(w, p));
@@ -245,7 +248,8 @@ static void life_classes(struct life_of *l, bool trials)
     l->classes[0] = &kelpie_class_counter;
     l->classes[1] = &kelpie_class_echo;
     l->classes[2] = &sim_class_link;
-    l->classes[3] = trials ? &l->trial : NULL;
+    l->classes[3] = &sim_class_post;
+    l->classes[4] = trials ? &l->trial : NULL;
 }
 
 static struct node_config node_config(struct host *h, const struct process *p)

@@ -36,6 +36,7 @@ enum sim_stream {
     STREAM_AGES, /* of clients: how old requests are, what lies in sockets */
     STREAM_LINK, /* of chains of calls */
     STREAM_EXCHANGE,
+    STREAM_POST, /* of messages between actors */
     STREAM_COUNT
 };
 
@@ -79,6 +80,7 @@ struct world {
     struct nemesis *nemesis;
     struct workload *work;
     struct chains *chains;
+    struct posts *posts;
     struct operators *operators;
     struct restore *restore;
     struct rot *rot;
