@@ -82,6 +82,29 @@ static void on_sweep(void *arg)
     timer_start(&net->sweep, SWEEP_NS);
 }
 
+static void on_come_round(evutil_socket_t fd, short what, void *arg)
+{
+    struct net_tcp *net = arg;
+
+    (void)fd;
+    (void)what;
+    net->is_behind = false;
+}
+
+/* A node that does not answer pings for a while is taken for one that is cut off. */
+static void on_look(void *arg)
+{
+    struct net_tcp *net = arg;
+
+    if (net->is_behind) {
+        conns_look(net);
+    } else {
+        net->is_behind = true;
+        event_active(net->come_round, EV_TIMEOUT, 0);
+    }
+    timer_start(&net->look, NET_TCP_LOOK_NS);
+}
+
 static void tcp_net_receive(void *ctx, const struct net_events *events, void *arg)
 {
     struct net_tcp *net = ctx;
@@ -119,16 +142,20 @@ struct net_tcp *net_tcp_new(struct loop *loop, struct mem mem, const struct log 
     list_init(&net->ready_strangers);
     room_init(net);
     net->turn_end = event_new(loop_base(loop), -1, EV_TIMEOUT, on_turn_end, net);
-    CHECK(net->turn_end);
+    net->come_round = event_new(loop_base(loop), -1, EV_TIMEOUT, on_come_round, net);
+    CHECK(net->turn_end && net->come_round);
     timer_init(&net->again, timers, "net_again", on_again, net);
     timer_init(&net->later, timers, "net_later", on_again, net);
     timer_init(&net->sweep, timers, "net_sweep", on_sweep, net);
+    timer_init(&net->look, timers, "net_look", on_look, net);
+    timer_urgent(&net->look);
     net->listener = tcp_listen(loop, mem, addr, on_accept, net, why, why_size);
     if (!net->listener) {
         net_tcp_free(net);
         return NULL;
     }
     timer_start(&net->sweep, SWEEP_NS);
+    timer_start(&net->look, NET_TCP_LOOK_NS);
     return net;
 }
 
@@ -147,12 +174,14 @@ void net_tcp_free(struct net_tcp *net)
         return;
     tcp_listener_free(net->listener);
     timer_stop(&net->sweep);
+    timer_stop(&net->look);
     timer_stop(&net->again);
     timer_stop(&net->later);
     for (int rank = 0; rank < RANK_COUNT; rank++)
         while (!list_empty(&net->ranks[rank]))
             conn_free(LIST_ENTRY(net->ranks[rank].next, struct conn, link));
     event_free(net->turn_end);
+    event_free(net->come_round);
     mem_free(net->mem, net);
 }
 

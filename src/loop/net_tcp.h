@@ -34,6 +34,8 @@
 #define NET_TCP_TURN_NS (4 * NS_PER_MS)
 #define NET_TCP_STRANGERS_NS (1 * NS_PER_MS)
 #define NET_TCP_STRANGERS_WINDOW_NS (10 * NS_PER_MS)
+/* Where the loop does not come round in that time, members' frames, and so their pings, are read first. */
+#define NET_TCP_LOOK_NS (100 * NS_PER_MS)
 #define NET_TCP_FRAMES_A_GO 32 /* of one connection, before the next one has its go */
 #define NET_TCP_REFUSED_MAX 8  /* refused frames in a row end a connection */
 

@@ -444,6 +444,37 @@ void conns_turn(struct net_tcp *net)
     net->turn_ns = 0;
 }
 
+static struct conn *not_looked(const struct net_tcp *net, enum conn_rank rank)
+{
+    LIST_FOREACH(l, &net->ranks[rank])
+    {
+        struct conn *c = LIST_ENTRY(l, struct conn, link);
+        if (c->looked != net->looks)
+            return c;
+    }
+    return NULL;
+}
+
+void conns_look(struct net_tcp *net)
+{
+    static const enum conn_rank ranks[] = {RANK_MEMBER, RANK_DIALLED};
+    uint64_t now = clock_now_ns(net->clock);
+    struct conn *c;
+
+    net->looks++;
+    if (net->turn_ns == 0)
+        net->turn_ns = now;
+    for (size_t i = 0; i < ARRAY_LEN(ranks); i++) {
+        while (now - net->turn_ns < NET_TCP_TURN_NS && (c = not_looked(net, ranks[i]))) {
+            c->looked = net->looks;
+            if (c->connected && list_empty(&c->ready))
+                (void)read_and_deal(c, now);
+            now = clock_now_ns(net->clock);
+        }
+    }
+    conns_turn(net);
+}
+
 /* ---- the beginning ---- */
 
 static void on_connect_timeout(void *arg)

@@ -30,6 +30,7 @@ struct conn {
     enum conn_rank rank;
     char addr[NET_ADDR_SIZE]; /* dialled, or where it came from */
     struct net_conn handle;   /* accepted */
+    uint64_t looked;          /* net->looks when it was read out of turn */
     int fd;                   /* negative: could not even begin to connect */
     bool connected;
     bool has_frames;  /* `in` may begin with a whole one: dealing stopped there */
@@ -78,6 +79,10 @@ struct net_tcp {
     uint64_t window_left_ns; /* of their time in it */
     struct conn *dealing;    /* whose frame is being handled */
     struct timer sweep;
+    struct timer look;        /* urgent: has the loop come round? */
+    struct event *come_round; /* behind all that was active at the last look */
+    bool is_behind;           /* it has not run since */
+    uint64_t looks;           /* so often members were read out of turn */
 
     size_t queued, strangers_queued, strangers_unread; /* bytes */
     struct net_counts counts;
@@ -99,6 +104,9 @@ int conn_queue(struct conn *c, struct bytes frame) MUST_USE;
 void conn_used(struct conn *c);
 /* The end of a turn: every connection that has frames left has its go, then what waits is written. */
 void conns_turn(struct net_tcp *net);
+
+/* Reads what members have sent, out of turn, and writes what came of it. */
+void conns_look(struct net_tcp *net);
 
 /* net_tcp_room.c */
 void room_init(struct net_tcp *net);

@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include <event2/event.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -133,6 +134,11 @@ static void strangers_frames_are_dealt_with_in_their_time(void **state)
     buf_deinit(&many);
 }
 
+static bool one_got_two(struct scene *s)
+{
+    return s->ends[1].frames == 2;
+}
+
 static bool one_got_a_member(struct scene *s)
 {
     return net_counts(s->ends[1].net).members > 0;
@@ -164,13 +170,60 @@ static void a_member_is_not_behind_strangers(void **state)
     buf_deinit(&many);
 }
 
+#define BUSY 200                /* events that are always active */
+#define BUSY_NS (5 * NS_PER_MS) /* for so long each: a round takes a second */
+
+struct busy {
+    struct scene *s;
+    struct event *event;
+    unsigned *runs;
+};
+
+static void on_busy(evutil_socket_t fd, short what, void *arg)
+{
+    struct busy *b = arg;
+    struct clock clock = loop_clock(b->s->loop);
+    uint64_t end_ns = clock_now_ns(clock) + BUSY_NS;
+
+    (void)fd;
+    (void)what;
+    while (clock_now_ns(clock) < end_ns)
+        continue;
+    ++*b->runs;
+    event_active(b->event, EV_TIMEOUT, 0);
+}
+
+/* With hundreds of other events before it, a member's ping is read within a look or two. */
+static void a_member_is_heard_before_the_rest(void **state)
+{
+    struct scene *s = *state;
+    static struct busy busy[BUSY];
+    unsigned runs = 0;
+    int member = stranger(s);
+
+    say(s, member, "member");
+    run_until_seen(s, one_got_a_member);
+    for (size_t i = 0; i < BUSY; i++) {
+        busy[i] = (struct busy){.s = s, .runs = &runs};
+        busy[i].event = event_new(loop_base(s->loop), -1, EV_TIMEOUT, on_busy, &busy[i]);
+        assert_non_null(busy[i].event);
+        event_active(busy[i].event, EV_TIMEOUT, 0);
+    }
+    say(s, member, "member");
+    run_until(s, one_got_two);
+    for (size_t i = 0; i < BUSY; i++)
+        event_free(busy[i].event);
+    assert_true(runs < BUSY / 2);
+    (void)close(member);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, net_scene_setup, net_scene_teardown)
     const struct CMUnitTest tests[] = {
         T(whose_frames_are_refused_is_closed), T(strangers_keep_no_member_from_its_place),
         T(a_strangers_answers_are_bounded),    T(strangers_frames_are_dealt_with_in_their_time),
-        T(a_member_is_not_behind_strangers),
+        T(a_member_is_not_behind_strangers),   T(a_member_is_heard_before_the_rest),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
