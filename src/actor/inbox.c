@@ -561,11 +561,31 @@ static void note_trial(struct kelpie_actor *act, struct invocation *inv)
     gate_turn_done(act, inv);
 }
 
+/* A turn that is committed before this one, or with it, has withdrawn it or sent another one of its name. (Had
+ * it flown already, the commit of this turn would be void.) */
+static bool is_withdrawn(const struct kelpie_actor *act, const struct message *m)
+{
+    if (m->record.name_len == 0 ||
+        !uuid_equal(m->taken.at.sender, actor_hash(act_type(act), act_id(act))))
+        return false;
+    LIST_FOREACH(l, &act->pending)
+    {
+        if (sends_name(LIST_ENTRY(l, const struct invocation, link), &m->record))
+            return true;
+    }
+    return false;
+}
+
 bool message_begins(struct kelpie_actor *act, struct invocation *inv)
 {
     struct message *m = inv->mail;
     uint64_t every = m->record.every_ms;
 
+    if (is_withdrawn(act, m)) {
+        leave_hand(act->inbox, m);
+        act_answer(act, inv, 0, bytes_of(NULL, 0));
+        return false;
+    }
     if (is_suspect(act, m)) {
         act->inbox->turns++;
         note_trial(act, inv);

@@ -79,6 +79,8 @@ struct inbox {
 
 /* send.c */
 void sends_drop(struct actors *a, struct invocation *inv);
+/* A turn's sends have one of that message's name. */
+bool sends_name(const struct invocation *inv, const struct message_record *of);
 /* What a turn that has run adds to its batch. */
 void batch_cost_add(struct batch_cost *c, const struct invocation *inv);
 bool batch_cost_lets(const struct batch_cost *c, size_t turns);

@@ -356,6 +356,15 @@ static uint32_t deadline_ms(const struct open_turn *t, const struct nested_call 
     return left == 0 ? 1 : left > CALL_DEADLINE_MS_MAX ? CALL_DEADLINE_MS_MAX : (uint32_t)left;
 }
 
+/* Never younger than the request of its turn. Of a message nobody says how old its first attempt is: it counts
+ * as one window of whoever is called. */
+static uint64_t age_ms(const struct open_turn *t)
+{
+    if (MUTANT("nestedage"))
+        return 0;
+    return t->inv->mail ? REQUEST_AGE_UNKNOWN : invocation_age_ms(t->act, t->inv);
+}
+
 static void leave(struct open_turn *t, struct nested_call *c)
 {
     struct kelpie_actor *act = t->act;
@@ -365,7 +374,7 @@ static void leave(struct open_turn *t, struct nested_call *c)
         .id = c->id,
         .method = c->method,
         .request_id = c->request_id,
-        .age_ms = MUTANT("nestedage") ? 0 : invocation_age_ms(act, t->inv),
+        .age_ms = age_ms(t),
         .body = bytes_of(c->body, c->body_len),
         .deadline_ms = deadline_ms(t, c),
     };

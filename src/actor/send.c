@@ -196,10 +196,20 @@ bool batch_cost_lets(const struct batch_cost *c, size_t turns)
 
 /* ---- with the commit */
 
-static bool same_name(const struct commit_sent *a, const struct commit_sent *b)
+static bool same_name(const struct message_record *a, const struct message_record *b)
 {
-    return a->record.name_len > 0 && a->record.name_len == b->record.name_len &&
-           memcmp(a->record.name, b->record.name, a->record.name_len) == 0;
+    return a->name_len > 0 && a->name_len == b->name_len &&
+           memcmp(a->name, b->name, a->name_len) == 0;
+}
+
+bool sends_name(const struct invocation *inv, const struct message_record *of)
+{
+    LIST_FOREACH(l, &inv->sends)
+    {
+        if (same_name(&LIST_ENTRY(l, const struct send, link)->sent.record, of))
+            return true;
+    }
+    return false;
 }
 
 /* Of those of one name in a batch only the last has ever been. */
@@ -208,7 +218,7 @@ static void drop_same_name(struct act_op *op, const struct send *s)
     LIST_FOREACH_SAFE(l, tmp, &op->sends)
     {
         struct send *earlier = LIST_ENTRY(l, struct send, link);
-        if (!same_name(&earlier->sent, &s->sent))
+        if (!same_name(&earlier->sent.record, &s->sent.record))
             continue;
         list_remove(&earlier->link);
         op->args.commit.messages.sent_count--;

@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "actor/activation.h"
 #include "lib/small_world.h"
 
 /* The class: `do` runs orders, one a line; "note" remembers what has come; "got" tells. */
@@ -77,7 +78,32 @@ static const struct kelpie_class post = {
     .type = "post",
     .receive = receive,
 };
-static const struct kelpie_class *const classes[] = {&post, NULL};
+
+/* One that remembers for longer than those it calls. */
+static void answered(struct kelpie_actor *actor, void *arg, int status, const uint8_t *reply,
+                     size_t len)
+{
+    (void)arg, (void)reply, (void)len;
+    assert_int_equal(kelpie_finish(actor, status), 0);
+}
+
+static int receive_long(struct kelpie_actor *actor, const struct kelpie_message *m)
+{
+    if (strcmp(m->method, "start") == 0)
+        return kelpie_send(actor, "long", kelpie_actor_id(actor), "ask", "", 0, NULL);
+    return kelpie_call(actor, "post", "b", "note", "called", 6, 0, answered, NULL)
+               ? KELPIE_E_HANDLER_FAILED
+               : KELPIE_PENDING;
+}
+
+static const struct kelpie_class long_class = {
+    .abi = KELPIE_ABI_VERSION,
+    .size = sizeof(struct kelpie_class),
+    .type = "long",
+    .receive = receive_long,
+    .remember_ms = 600000,
+};
+static const struct kelpie_class *const classes[] = {&post, &long_class, NULL};
 
 struct result {
     bool done;
@@ -92,6 +118,14 @@ static void on_result(void *arg, int status, struct bytes reply)
     r->done = true;
     r->status = status;
     (void)snprintf(r->text, sizeof r->text, "%.*s", (int)reply.len, (const char *)reply.data);
+}
+
+static void start(struct small_world *w, const char *id, const char *method, const char *body,
+                  struct result *r)
+{
+    *r = (struct result){.done = false};
+    actors_call(node_actors(w->nodes[0].node), "post", id, method, "", REQUEST_AGE_UNKNOWN,
+                bytes_of_str(body), 0, on_result, r);
 }
 
 static struct result call(struct small_world *w, size_t node, const char *id, const char *method,
@@ -225,6 +259,101 @@ static void periods_that_were_missed_come_once(void **state)
     small_world_free(w);
 }
 
+/* When the next commit of the actor is about to reach the store, its inbox is looked at. */
+static struct kelpie_actor *looks;
+static uint64_t looks_until_ms;
+static bool looks_is_held;
+
+static void look_first(struct small_world *w, const struct store_req *req)
+{
+    struct kelpie_actor *act = looks;
+
+    (void)req;
+    if (!act || act->state != ACT_COMMITTING)
+        return;
+    looks = NULL;
+    w->read_held = looks_is_held;
+    inbox_note(act, looks_until_ms);
+}
+
+static struct kelpie_actor *activation(struct small_world *w, const char *id)
+{
+    struct kelpie_actor *act = act_find(node_actors(w->nodes[0].node), "post", id);
+
+    assert_non_null(act);
+    return act;
+}
+
+/* It has come to hand, and its turn is behind that of the request that withdraws it, or sends another one
+ * of its name, in one batch. */
+static void what_was_withdrawn_in_its_batch_is_not_applied(void **state)
+{
+    static const struct {
+        const char *order, *got;
+    } rows[] = {{"unsend n", "first last "}, {"send a note y 1000 0 n", "first last y "}};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct small_world *w = world_of(1);
+        struct result first, second, last;
+
+        assert_int_equal(call(w, 0, "a", "do", "send a note x 500 0 n").status, 0);
+        looks = activation(w, "a");
+        looks_until_ms = actors_wall_ms(looks->actors) + 500;
+        looks_is_held = false;
+        w->before_commit = look_first;
+        w->commit_plan = SMALL_COMMIT_UNKNOWN_NOT; /* so that it takes its time */
+        start(w, "a", "do", "note first", &first);
+        start(w, "a", "do", rows[i].order, &second);
+        assert_true(small_run_until(w, &second.done, 1000));
+        assert_int_equal(second.status, 0);
+        start(w, "a", "do", "note last", &last);
+        small_run_ms(w, 5000);
+        assert_true(first.done && last.done && !looks);
+        assert_got(w, "a", rows[i].got);
+        small_world_free(w);
+    }
+}
+
+/* What is read is of before the first one's failure was committed, and arrives behind that. */
+static void order_is_kept_whatever_a_read_says(void **state)
+{
+    struct small_world *w = world_of(1);
+
+    (void)state;
+    assert_int_equal(call(w, 0, "b", "do", "note first").status, 0);
+    looks = activation(w, "b");
+    looks_until_ms = 0;
+    looks_is_held = true;
+    w->before_commit = look_first;
+    assert_int_equal(call(w, 0, "a", "do", "send b fail 1\nsend b note 2").status, 0);
+    for (unsigned i = 0; i < 1000 && !w->held_answered; i++)
+        assert_true(small_step(w));
+    assert_true(w->held_answered);
+    small_run_ms(w, 10);
+    small_read_arrives(w);
+    small_run_ms(w, 1000);
+    assert_got(w, "b", "first 1 2 ");
+    small_world_free(w);
+}
+
+/* The age of a message says nothing of that of the calls that its turn makes. */
+static void a_message_calls_who_remembers_for_less(void **state)
+{
+    struct small_world *w = world_of(1);
+    struct result r = {.done = false};
+
+    (void)state;
+    actors_call(node_actors(w->nodes[0].node), "long", "l", "start", "", REQUEST_AGE_UNKNOWN,
+                bytes_of_str(""), 0, on_result, &r);
+    assert_true(small_run_until(w, &r.done, 1000));
+    assert_int_equal(r.status, 0);
+    small_run_ms(w, 1000);
+    assert_got(w, "b", "called ");
+    assert_int_equal(actors_stats(node_actors(w->nodes[0].node))->dead_letters, 0);
+    small_world_free(w);
+}
+
 static void bounds_are_said(void **state)
 {
     struct small_world *w = world_of(1);
@@ -255,6 +384,9 @@ int main(void)
         cmocka_unit_test(a_message_comes_in_time),
         cmocka_unit_test(names_are_replaced_and_withdrawn),
         cmocka_unit_test(periods_that_were_missed_come_once),
+        cmocka_unit_test(what_was_withdrawn_in_its_batch_is_not_applied),
+        cmocka_unit_test(order_is_kept_whatever_a_read_says),
+        cmocka_unit_test(a_message_calls_who_remembers_for_less),
         cmocka_unit_test(bounds_are_said),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
