@@ -223,6 +223,8 @@ bool remember_reaches(const struct remember *r, uint64_t age_ms, uint64_t now_ns
 {
     uint64_t own = remember_own_ms(r, now_ns), horizon = r->head.horizon_ms;
 
+    if (r->flying_horizon_ms > horizon)
+        horizon = r->flying_horizon_ms;
     /* The planted mistakes: what the window says now, and an age within this activation's life. */
     if (MUTANT("longwindow"))
         horizon = own > r->distance_ms ? own - r->distance_ms : 0;
@@ -271,7 +273,7 @@ static void drop_first(struct head_record *h)
     h->buckets[h->bucket_count] = (struct head_bucket){0};
 }
 
-void remember_plan(const struct remember *r, uint64_t generation, size_t ids, size_t reply_bytes,
+void remember_plan(struct remember *r, uint64_t generation, size_t ids, size_t reply_bytes,
                    uint64_t need_ms, uint64_t now_ns, struct remember_plan *out)
 {
     uint64_t own = remember_own_ms(r, now_ns);
@@ -301,6 +303,7 @@ void remember_plan(const struct remember *r, uint64_t generation, size_t ids, si
         if (h->buckets[0].begin > h->horizon_ms && !MUTANT("stillhorizon"))
             h->horizon_ms = h->buckets[0].begin;
     }
+    r->flying_horizon_ms = h->horizon_ms;
 }
 
 static void forget_replies(struct remember *r, uint64_t bucket)

@@ -36,13 +36,14 @@ struct remember {
     uint64_t ids_max; /* young ones: then new requests are refused */
     uint64_t window_ms;
     uint64_t distance_ms;
-    uint64_t started_ns;     /* when this activation's own time began to run */
-    uint64_t base_ms;        /* own time then */
-    struct head_record head; /* as last committed; number 0: never */
-    uint32_t loaded;         /* so many of its buckets were there when the activation began */
-    struct id_set *own;      /* applied by this activation, by bucket; NULL: nothing yet */
-    struct map replies;      /* of requests of this activation, and of format 1 */
-    struct list recent;      /* those that may go when there are too many */
+    uint64_t started_ns;        /* when this activation's own time began to run */
+    uint64_t base_ms;           /* own time then */
+    struct head_record head;    /* as last committed; number 0: never */
+    uint64_t flying_horizon_ms; /* of the commit under way: the store may have forgotten already */
+    uint32_t loaded;            /* so many of its buckets were there when the activation began */
+    struct id_set *own;         /* applied by this activation, by bucket; NULL: nothing yet */
+    struct map replies;         /* of requests of this activation, and of format 1 */
+    struct list recent;         /* those that may go when there are too many */
     size_t recent_count, recent_bytes;
     size_t bytes; /* memory, roughly */
 };
@@ -69,7 +70,8 @@ uint64_t remember_need_ms(const struct remember *r, uint64_t age_ms, uint64_t no
 /* Ms until a new request may come again; 0: now. `more`: those that run already. */
 uint64_t remember_full_ms(const struct remember *r, size_t more, uint64_t now_ns);
 
-/* A commit: the head row as it will be (its sums are the caller's), and what it forgets. */
+/* A commit: the head row as it will be (its sums are the caller's), and what it forgets. From now on
+ * requests are judged by its horizon: the store may have forgotten already. */
 struct remember_plan {
     struct head_record head;
     uint64_t forgotten[FORGET_BUCKETS_MAX];
@@ -77,7 +79,7 @@ struct remember_plan {
     bool forget_slots;
 };
 /* `need_ms`: the least remember_need_ms of the requests that wait; UINT64_MAX: none do. */
-void remember_plan(const struct remember *r, uint64_t generation, size_t ids, size_t reply_bytes,
+void remember_plan(struct remember *r, uint64_t generation, size_t ids, size_t reply_bytes,
                    uint64_t need_ms, uint64_t now_ns, struct remember_plan *out);
 /* It was committed. */
 void remember_planned(struct remember *r, const struct remember_plan *plan);

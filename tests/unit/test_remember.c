@@ -121,6 +121,27 @@ static void test_the_horizon_waits_for_the_mailbox(void **state)
     end(&s);
 }
 
+/* The store may have forgotten before this node hears that the commit has landed: a look-up of then says
+ * nothing of what lies behind the horizon of that commit. */
+static void test_what_a_commit_under_way_forgets_is_too_late(void **state)
+{
+    struct remember_plan plan;
+    struct scene s;
+
+    (void)state;
+    begin(&s, NULL, WINDOW_MS);
+    (void)commit(&s, "first", UINT64_MAX);
+    pass_ms(&s, DISTANCE_MS / 4);
+    (void)commit(&s, "second", UINT64_MAX);
+    pass_ms(&s, DISTANCE_MS);
+    assert_true(remember_reaches(&s.r, DISTANCE_MS * 5 / 4, s.now_ns));
+    remember_plan(&s.r, 3, 0, 0, UINT64_MAX, s.now_ns, &plan);
+    assert_int_equal(plan.forgotten_count, 1);
+    assert_false(remember_reaches(&s.r, DISTANCE_MS * 5 / 4, s.now_ns));
+    assert_true(remember_reaches(&s.r, WINDOW_MS, s.now_ns));
+    end(&s);
+}
+
 /* The next activation, with a longer window: what was forgotten stays so, and the rest is kept longer. */
 static void test_a_longer_window_grows_as_time_passes(void **state)
 {
@@ -224,6 +245,7 @@ int main(void)
         cmocka_unit_test(test_a_new_actor_takes_whatever_keeps_to_the_window),
         cmocka_unit_test(test_what_is_forgotten_is_too_late),
         cmocka_unit_test(test_the_horizon_waits_for_the_mailbox),
+        cmocka_unit_test(test_what_a_commit_under_way_forgets_is_too_late),
         cmocka_unit_test(test_a_longer_window_grows_as_time_passes),
         cmocka_unit_test(test_where_to_look),
         cmocka_unit_test(test_requests_of_format_1),
