@@ -284,8 +284,7 @@ static void answer_waiting(struct open_turn *t, struct invocation *inv)
 
 void open_turn_waited_for(struct kelpie_actor *act)
 {
-    if (!act->open->in_callback && !act->current)
-        arm(act->open);
+    arm(act->open);
 }
 
 static void on_turn_timer(void *arg)
@@ -321,7 +320,7 @@ void open_turn_left(struct actors *a, const struct invocation *inv)
 {
     struct kelpie_actor *act = act_find(a, inv->type, inv->id);
 
-    if (act && act->open && act->open->inv == inv && !act->current)
+    if (act && act->open && act->open->inv == inv)
         arm(act->open);
 }
 
