@@ -576,14 +576,27 @@ static bool is_withdrawn(const struct kelpie_actor *act, const struct message *m
     return false;
 }
 
+/* Its row stands until that turn is committed: the next read does not bring it again. */
+static void pass_by(struct kelpie_actor *act, struct invocation *inv)
+{
+    struct inbox *in = act->inbox;
+
+    inv->mail->gone = true;
+    if (in->alone == inv->mail) {
+        in->alone = NULL;
+        in->dirty = true;
+    }
+    act_answer(act, inv, 0, bytes_of(NULL, 0));
+    inbox_poke(act);
+}
+
 bool message_begins(struct kelpie_actor *act, struct invocation *inv)
 {
     struct message *m = inv->mail;
     uint64_t every = m->record.every_ms;
 
     if (is_withdrawn(act, m)) {
-        leave_hand(act->inbox, m);
-        act_answer(act, inv, 0, bytes_of(NULL, 0));
+        pass_by(act, inv);
         return false;
     }
     if (is_suspect(act, m)) {

@@ -39,6 +39,8 @@ static int obey(struct kelpie_actor *actor, const char *line)
         .after_ms = o.after, .every_ms = o.every, .name = o.name[0] ? o.name : NULL};
     if (strcmp(o.verb, "send") == 0)
         return kelpie_send(actor, "post", o.to, o.method, o.body, strlen(o.body), &options);
+    if (strcmp(o.verb, "pass") == 0)
+        return kelpie_state_put(actor, "passed", 6, o.to, strlen(o.to));
     if (strcmp(o.verb, "unsend") == 0)
         return kelpie_unsend(actor, o.to);
     return note(actor, o.to);
@@ -337,6 +339,58 @@ static void order_is_kept_whatever_a_read_says(void **state)
     small_world_free(w);
 }
 
+/* While it is noted that the message is tried by itself, so many turns run that the last, which withdraws it,
+ * is committed after the note. */
+static struct result crowd[BATCH_TURNS_MAX + 1];
+
+static void is_slow(struct small_world *w, const struct store_req *req)
+{
+    (void)req;
+    w->before_commit = NULL;
+    w->commit_plan = SMALL_COMMIT_UNKNOWN_NOT;
+}
+
+/* The note lands with its second attempt; what ran meanwhile follows, slowly too. */
+static void crowd_lands(struct small_world *w, const struct store_req *req)
+{
+    (void)req;
+    w->before_commit = is_slow;
+}
+
+static void crowd_in(struct small_world *w, const struct store_req *req)
+{
+    struct kelpie_actor *act = act_find(node_actors(w->nodes[0].node), "post", "a");
+
+    (void)req;
+    if (!act || act->state != ACT_COMMITTING || !act->inbox || !act->inbox->alone)
+        return;
+    is_slow(w, req);
+    w->before_commit = crowd_lands;
+    for (size_t i = 0; i < BATCH_TURNS_MAX; i++)
+        start(w, "a", "do", "pass on", &crowd[i]);
+    start(w, "a", "do", "unsend n", &crowd[BATCH_TURNS_MAX]);
+}
+
+static void what_is_tried_by_itself_can_be_withdrawn(void **state)
+{
+    struct small_world *w = world_of(1);
+
+    (void)state;
+    assert_int_equal(call(w, 0, "a", "do", "send a note x 500 0 n").status, 0);
+    small_node_close(&w->nodes[0]);
+    small_run_ms(w, 10000);
+    w->before_commit = crowd_in;
+    (void)small_node_start(w, 0, classes, 0, 0);
+    assert_true(small_wait_view(w, 0, 1));
+    assert_true(small_run_until(w, &crowd[BATCH_TURNS_MAX].done, 10000));
+    assert_null(w->before_commit);
+    assert_int_equal(crowd[BATCH_TURNS_MAX].status, 0);
+    assert_int_equal(call(w, 0, "a", "do", "send a note y").status, 0);
+    small_run_ms(w, 100);
+    assert_got(w, "a", "y ");
+    small_world_free(w);
+}
+
 /* The age of a message says nothing of that of the calls that its turn makes. */
 static void a_message_calls_who_remembers_for_less(void **state)
 {
@@ -386,6 +440,7 @@ int main(void)
         cmocka_unit_test(periods_that_were_missed_come_once),
         cmocka_unit_test(what_was_withdrawn_in_its_batch_is_not_applied),
         cmocka_unit_test(order_is_kept_whatever_a_read_says),
+        cmocka_unit_test(what_is_tried_by_itself_can_be_withdrawn),
         cmocka_unit_test(a_message_calls_who_remembers_for_less),
         cmocka_unit_test(bounds_are_said),
     };
