@@ -16,7 +16,9 @@
 #include "sim/world/sim_host.h"
 
 #define LONG_WAY_IN 16 /* of the attempts, one is long under way to its node */
-#define LONG_WAY_MS 3000
+#define LONG_WAY_MS 2000
+#define LONG_STOP_NS (6 * NS_PER_S) /* after it connections must have been closed */
+#define READING_MS 3000             /* until all sockets have been read then */
 #define LOST_CONNECTION_MS_MAX 80
 
 /* "other" is of no class: some answer all methods alike, or say that they have none of that name. */
@@ -177,13 +179,13 @@ static void on_arrive(struct world *w, struct sim_event *e)
     struct attempt *a = CONTAINER_OF(e, struct attempt, arrive);
 
     if (process_hold(a->p, e)) {
-        a->held = true;
+        a->held_ns = a->held_ns ? a->held_ns : w->now_ns;
         return;
     }
-    /* Nobody reads all of its sockets at once. */
-    if (a->held) {
-        a->held = false;
-        world_after(w, e, (1 + world_below(w, STREAM_AGES, LONG_WAY_MS)) * NS_PER_MS);
+    /* After a long stop nobody reads all of its sockets at once. */
+    if (a->held_ns && w->now_ns - a->held_ns > LONG_STOP_NS) {
+        a->held_ns = 0;
+        world_after(w, e, (1 + world_below(w, STREAM_AGES, READING_MS)) * NS_PER_MS);
         return;
     }
     if (process_closing(a->p))

@@ -98,7 +98,8 @@ struct attempt {
     struct process *p;
     uint64_t sent_ns, started_ns;
     uint64_t age_ms;
-    bool in_socket, held;
+    uint64_t held_ns; /* since when its process stands still; 0: it does not */
+    bool in_socket;
     bool late;       /* it began when its request had been applied already */
     bool other;      /* it asks for something else under the same id */
     bool answered;   /* of these: when its request had been answered already */
