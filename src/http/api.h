@@ -31,6 +31,8 @@ struct api_ops {
      * exchange ends. */
     const char *(*query)(void *ex, const char *name);
     const char *(*header)(void *ex, const char *name);
+    /* For how long the request has been coming, in ms. */
+    uint64_t (*held_ms)(void *ex);
     /* How often that header is there. */
     size_t (*header_count)(void *ex, const char *name);
     /* `fn` runs at most once, when the client goes away before the answer has ended. */

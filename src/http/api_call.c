@@ -82,7 +82,7 @@ static bool take_deadline(struct api *api, const struct api_request *req, uint32
     return false;
 }
 
-/* How long ago the client first sent the request, at most. */
+/* How long ago the client first sent the request, at most: what it says it said when it began to send. */
 static bool take_age(struct api *api, const struct api_request *req, uint64_t *out)
 {
     char why[API_WHY_SIZE];
@@ -102,7 +102,7 @@ static bool take_age(struct api *api, const struct api_request *req, uint64_t *o
         api_reply_error(api, req, KELPIE_E_INVALID, why);
         return false;
     }
-    *out = age_ms;
+    *out = age_ms + req->ops->held_ms(req->ex);
     return true;
 }
 

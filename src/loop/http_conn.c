@@ -244,6 +244,12 @@ static bool is_welcome(const struct http_conn *c)
     return !c->is_spare || (o->is_vital && o->is_vital(c->ex->method, c->ex->path));
 }
 
+/* When what is read now came, at the latest: it may have waited behind what filled `in`. */
+static uint64_t came_ns(const struct http_conn *c)
+{
+    return c->full_ns ? c->full_ns : clock_now_ns(c->server->clock);
+}
+
 static void begin_request(struct http_conn *c, const struct http_head *h, const char *text,
                           size_t len, bool is_more_here)
 {
@@ -259,6 +265,7 @@ static void begin_request(struct http_conn *c, const struct http_head *h, const 
         return;
     }
     c->ex = http_exchange_new(c, h, text, len);
+    c->ex->came_ns = c->in.len ? c->ahead_ns : came_ns(c);
     if (!is_welcome(c)) {
         http_cap_reached(s, HTTP_CAP_PLACES);
         refuse(c, 503, KELPIE_E_LIMIT, "this node has no room for another request now");
@@ -366,10 +373,14 @@ static void keep_rest(struct http_conn *c, const char *text, size_t len)
         return;
     if (len && c->in.len == 0 && c->state == HTTP_READS_HEAD)
         c->since_ns = clock_now_ns(c->server->clock);
+    if (len && c->in.len == 0)
+        c->ahead_ns = came_ns(c);
     if (len)
         buf_append(&c->in, text, len);
     else if (c->in.len == 0)
         buf_deinit(&c->in);
+    if (c->in.len >= HTTP_SMALL_MAX && c->full_ns == 0)
+        c->full_ns = clock_now_ns(c->server->clock);
     http_budget_set(c->server, &c->held, c->in.cap + c->out.cap);
 }
 
@@ -439,6 +450,8 @@ static void receive(struct http_conn *c)
         used = consume(c, s->input, (size_t)n);
         keep_rest(c, s->input + used, (size_t)n - used);
     }
+    if ((size_t)n < room) /* that was all; TCP_AGAIN and TCP_CLOSED have left */
+        c->full_ns = 0;
 }
 
 void http_conn_turn(struct http_conn *c)

@@ -43,9 +43,11 @@ struct http_conn {
     struct http_exchange *ex; /* being received, or owes the answer */
     struct buf out;
     size_t out_at;
-    size_t held;   /* bytes of the budget for `in` and `out` */
-    bool was_used; /* for a request */
-    bool is_spare; /* beyond the bound: for what is vital only */
+    uint64_t ahead_ns; /* when the first bytes of `in` came */
+    uint64_t full_ns;  /* since when more may lie in the socket than `in` took; 0: nothing does */
+    size_t held;       /* bytes of the budget for `in` and `out` */
+    bool was_used;     /* for a request */
+    bool is_spare;     /* beyond the bound: for what is vital only */
     uint64_t rests_until_ns;
     bool is_10;   /* the request under way is HTTP/1.0 */
     bool keeps;   /* and wants to be kept */
@@ -71,6 +73,7 @@ struct http_exchange {
     struct http_server *server; /* NULL: freed meanwhile */
     struct http_conn *conn;     /* NULL: the client is gone */
     enum exchange_state state;
+    uint64_t came_ns; /* when its first bytes did, at the latest */
     const char *method;
     char *text; /* the head, cut */
     const char *path;

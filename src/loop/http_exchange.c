@@ -132,6 +132,11 @@ const char *http_exchange_header(const struct http_exchange *ex, const char *nam
     return NULL;
 }
 
+uint64_t http_exchange_held_ns(const struct http_exchange *ex)
+{
+    return ex->server ? clock_now_ns(ex->server->clock) - ex->came_ns : 0;
+}
+
 size_t http_exchange_header_count(const struct http_exchange *ex, const char *name)
 {
     size_t n = 0;

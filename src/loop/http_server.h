@@ -109,6 +109,8 @@ const char *http_exchange_path(const struct http_exchange *ex);
  * exchange ends. */
 const char *http_exchange_query(struct http_exchange *ex, const char *name);
 const char *http_exchange_header(const struct http_exchange *ex, const char *name);
+/* For how long its connection has had it: since the first bytes of its head came. */
+uint64_t http_exchange_held_ns(const struct http_exchange *ex);
 size_t http_exchange_header_count(const struct http_exchange *ex, const char *name);
 struct bytes http_exchange_body(const struct http_exchange *ex);
 /* The authenticated identity of who asks: "" in clear. */

@@ -65,6 +65,7 @@ static void note(struct scene *s, struct http_exchange *ex)
     const char *id = http_exchange_header(ex, "kelpie-request-id");
 
     s->handled++;
+    s->held_ns = http_exchange_held_ns(ex);
     (void)snprintf(s->path, sizeof s->path, "%s", http_exchange_path(ex));
     (void)snprintf(s->query, sizeof s->query, "%s", query ? query : "(none)");
     (void)snprintf(s->request_id, sizeof s->request_id, "%s", id ? id : "(none)");

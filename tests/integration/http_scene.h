@@ -22,6 +22,7 @@ struct scene {
     char query[128];
     char request_id[64];
     size_t body_len;
+    uint64_t held_ns;
     struct http_exchange *held[600]; /* "/hold": answered later */
     size_t held_count;
     size_t handled_at_hold; /* how many, with the last of these */

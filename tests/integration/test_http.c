@@ -287,6 +287,32 @@ static void requests_per_second_are_printed(void **state)
     }
 }
 
+/* A request is as old as its first byte: while its body comes, and while it waits behind another one. */
+static void a_request_is_as_old_as_its_first_byte(void **state)
+{
+    static const char head[] = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\n";
+    struct scene *s = *state;
+    char answer[4096];
+    int fd = raw_open(s);
+
+    raw_talk(s, fd, bytes_of_str("GET / HTTP/1.1\r\nHost: x\r\n\r\n"), "\r\n\r\n", answer,
+             sizeof answer);
+    assert_true(s->held_ns < 50 * NS_PER_MS);
+    raw_send(s, fd, bytes_of_str(head), 20);
+    scene_run(s, 60 * NS_PER_MS);
+    raw_talk(s, fd, bytes_of_str("abc"), "abc", answer, sizeof answer);
+    assert_true(s->held_ns >= 60 * NS_PER_MS);
+    raw_send(s, fd, bytes_of_str("GET /hold HTTP/1.1\r\nHost: x\r\n\r\n"), 100);
+    raw_send(s, fd, bytes_of_str("GET / HTTP/1.1\r\nHost: x\r\n\r\n"), 100);
+    scene_run(s, 60 * NS_PER_MS);
+    assert_int_equal(s->held_count, 1);
+    http_exchange_reply(s->held[0], 200, "text/plain", bytes_of_str("first"));
+    scene_run(s, 20 * NS_PER_MS);
+    assert_int_equal(s->handled, 4);
+    assert_true(s->held_ns >= 60 * NS_PER_MS);
+    (void)close(fd);
+}
+
 /* Connections that have brought nothing, or half a request, or wait to be accepted, close unread; one whose
  * request is under way gets its answer first. */
 static void what_is_unread_is_dropped(void **state)
@@ -321,6 +347,8 @@ static void what_is_unread_is_dropped(void **state)
     /* It goes on with new connections. */
     scene_request(s, "GET", "/", bytes_of(NULL, 0));
     assert_int_equal(s->status, 200);
+    for (int i = 0; i < RAW_PATIENCE_MS && http_server_counts(s->server).connections > 1; i++)
+        scene_run(s, NS_PER_MS);
     assert_int_equal(http_server_counts(s->server).connections, 1);
 }
 
@@ -341,6 +369,7 @@ int main(void)
         T(a_request_times_out),
         T(bad_requests_are_not_sent),
         T(a_port_in_use_is_named),
+        T(a_request_is_as_old_as_its_first_byte),
         T(what_is_unread_is_dropped),
         T(draining_closes_after_the_next_answer),
         T(requests_per_second_are_printed),

@@ -30,6 +30,12 @@ static const char *fake_header(void *ex, const char *name)
     return c->header_name && strcmp(c->header_name, name) == 0 ? c->header_value : NULL;
 }
 
+static uint64_t fake_held_ms(void *ex)
+{
+    (void)ex;
+    return 0;
+}
+
 static size_t fake_header_count(void *ex, const char *name)
 {
     return fake_header(ex, name) != NULL;
@@ -105,6 +111,7 @@ static const struct api_ops fake_ops = {
     .query = fake_query,
     .header = fake_header,
     .header_count = fake_header_count,
+    .held_ms = fake_held_ms,
     .on_close = fake_on_close,
     .set_header = fake_set_header,
     .reply = fake_reply,

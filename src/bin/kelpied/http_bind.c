@@ -14,6 +14,11 @@ static const char *bind_header(void *ex, const char *name)
     return http_exchange_header(ex, name);
 }
 
+static uint64_t bind_held_ms(void *ex)
+{
+    return (http_exchange_held_ns(ex) + NS_PER_MS - 1) / NS_PER_MS;
+}
+
 static size_t bind_header_count(void *ex, const char *name)
 {
     return http_exchange_header_count(ex, name);
@@ -58,6 +63,7 @@ static const struct api_ops bind_ops = {
     .query = bind_query,
     .header = bind_header,
     .header_count = bind_header_count,
+    .held_ms = bind_held_ms,
     .on_close = bind_on_close,
     .set_header = bind_set_header,
     .reply = bind_reply,
