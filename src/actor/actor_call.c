@@ -261,6 +261,8 @@ static void learn(struct actor_call *call, int status, const struct placement *h
     if (hint_resolve(call->actors, hint, &known)) {
         SOMETIMES("callee-says-where-it-is");
         directory_learn(d, call->type, call->id, &known);
+    } else if (MUTANT("keepplace")) {
+        return;
     } else if (status == KELPIE_E_NOT_HERE || status == KELPIE_E_UNREACHABLE ||
                status == KELPIE_E_UNAVAILABLE || status == KELPIE_E_TIMEOUT || excludes(status))
         directory_forget(d, call->type, call->id);

@@ -145,7 +145,7 @@ void drain_resume(struct actors *a)
 
     if (!d->on)
         return;
-    if (cluster_state(a->cluster) != NODE_LEAVING) {
+    if (cluster_state(a->cluster) != NODE_LEAVING && !MUTANT("drainstays")) {
         d->on = false; /* another life, or the leave was called off */
         timer_stop(&d->timer);
         txn_cancel(&d->list);

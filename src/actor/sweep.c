@@ -6,6 +6,7 @@
  */
 #include "actor/activation.h"
 #include "base/mark.h"
+#include "base/mutant.h"
 
 static void batch_start(struct actors *a);
 
@@ -62,13 +63,17 @@ static void on_batch(struct txn *txn, int status)
             begin_all(a); /* primary again while the batch of the last term was cancelled */
         return;
     }
-    if (status) {
-        /* Refused: the claim is gone, and primary_changed will say so. Else: the next failure of a
-         * node, or the next primary, starts it again. */
+    if (status == KELPIE_E_REFUSED || status == KELPIE_E_CANCELLED ||
+        (status && MUTANT("sweeponce"))) {
+        /* The claim is gone, and primary_changed will say so. */
         s->running = false;
         s->broken_off = true;
-        if (status != KELPIE_E_REFUSED && status != KELPIE_E_CANCELLED)
-            log_warn(&a->env->log, "sweep_stopped", "error=%s", kelpie_error_name(status));
+        return;
+    }
+    if (status) {
+        SOMETIMES("sweep-tried-again");
+        log_warn(&a->env->log, "sweep_stopped", "error=%s", kelpie_error_name(status));
+        timer_start(&s->timer, SWEEP_AGAIN_NS);
         return;
     }
     a->stats.swept += txn->committed ? s->args.voided : 0;

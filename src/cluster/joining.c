@@ -249,7 +249,8 @@ void step_left(struct cluster *c)
     }
     if (living && mine && own->life.incarnation <= c->incarnation)
         SOMETIMES("own-life-cleared-away");
-    if (failed || (living && mine && own->life.incarnation <= c->incarnation))
+    if (failed ||
+        (living && mine && (own->life.incarnation <= c->incarnation || MUTANT("freshover"))))
         recover_start(c, NULL);
     else if (living && !mine && !MUTANT("pastlife"))
         step_past_life(c, own);

@@ -106,6 +106,8 @@ void step_leaving(struct cluster *c)
     memset(op, 0, offsetof(struct leave_complete_op, txn));
     op->ks = &c->config.ks;
     op->self = self_life(c);
+    if (MUTANT("leaveonce"))
+        c->drained = false;
     c->silences = collect_silent(c, true, &op->silent.count);
     op->silent.items = c->silences;
     leave_complete_prepare(op, c->env, on_leave_complete, c);

@@ -1,6 +1,7 @@
 #include "cluster/rows.h"
 
 #include "base/hash128.h"
+#include "base/mutant.h"
 #include "kelpie/error.h"
 
 static struct bytes key_of_read(const struct rule_ctx *ctx, size_t i)
@@ -16,6 +17,8 @@ static struct bytes key_of_read(const struct rule_ctx *ctx, size_t i)
         if (!rule_row(ctx->txn, i, &value))                                                        \
             return 0;                                                                              \
         int err = name##_record_decode(key_of_read(ctx, i), value, ctx->scratch, r);               \
+        if (MUTANT("badsum") && value.len && value.data[value.len - 1] == 0)                       \
+            err = KELPIE_E_STORE_CORRUPT;                                                          \
         if (err)                                                                                   \
             (void)rule_corrupt(ctx, err, key_of_read(ctx, i));                                     \
         return err ? err : 1;                                                                      \

@@ -88,6 +88,25 @@ static void check_is_over(struct shadow *s, const struct commit_seen *by, unsign
     }
 }
 
+/* A process throws lives of its own away that it knows to be over; never one that it has not yet heard of:
+ * that is the one it is about to live. */
+static void check_own(struct shadow *s, unsigned n)
+{
+    const struct node_record *rec = &s->nodes[n].rec;
+
+    LIST_FOREACH(it, &s->w->processes)
+    {
+        const struct process *p = LIST_ENTRY(it, struct process, link);
+        struct node *node = process_node(p);
+        if (!node || !uuid_equal(p->boot, rec->boot))
+            continue;
+        COMPARE(s->w, CHECK_FRESH_LIFE, rec->incarnation <= cluster_incarnation(node_cluster(node)),
+                "n%u failed its own incarnation %llu before it knew of it (it knew of %llu)", n + 1,
+                (unsigned long long)rec->incarnation,
+                (unsigned long long)cluster_incarnation(node_cluster(node)));
+    }
+}
+
 void check_acts(struct shadow *s, const struct shadow_change *c)
 {
     for (unsigned n = 0; n < SIM_NODES_MAX; n++) {
@@ -98,6 +117,9 @@ void check_acts(struct shadow *s, const struct shadow_change *c)
             check_coverage(s, c, n);
         if (after == NODE_FAILED)
             check_is_over(s, c->seen, n);
+        if (after == NODE_FAILED && n == c->seen->node &&
+            uuid_equal(s->nodes[n].rec.boot, c->seen->boot))
+            check_own(s, n);
         if (n != c->seen->node && (after == NODE_FAILED || after == NODE_LEFT))
             check_in_term(s, c, n);
     }

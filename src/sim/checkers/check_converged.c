@@ -103,6 +103,7 @@ static bool had_to_compare(const struct world *w, enum check c)
         return w->config.actors > 0 && w->config.remembered == 0;
     case CHECK_REPLIES:
     case CHECK_ANSWERS:
+    case CHECK_WRITES:
         return w->config.actors > 0;
     case CHECK_LINEARIZABLE:
         return w->checks->histories > w->checks->histories_open;
@@ -117,6 +118,9 @@ static bool had_to_compare(const struct world *w, enum check c)
     case CHECK_FAILED_IS_OVER:
     case CHECK_STATE_IS_WHOLE:
     case CHECK_LEASE_KEPT:
+    case CHECK_LEAVE:      /* a lone node's life is no leave that others see */
+    case CHECK_FRESH_LIFE: /* hardly any is in doubt */
+    case CHECK_DAMAGE:
     case CHECK_FAILED_NAMED:
     case CHECK_OLD_LIFE:
     case CHECK_WRONGED:

@@ -48,8 +48,20 @@ static void check_failed_named(struct process *p, enum log_level level, const ch
         (unsigned long long)r->incarnation);
 }
 
+/* Nobody speaks of damage where no fault did any. */
+static void check_damage(struct process *p, const char *name, const char *fields)
+{
+    const struct world *w = p->world;
+    bool damaged = w->met[FAULT_CORRUPTION] > 0 || w->met[FAULT_ROT] > 0 || restore_has_been(w);
+
+    COMPARE(p->world, CHECK_DAMAGE, damaged, "n%u says %s, and nothing was damaged: %s",
+            p->node + 1, name, fields);
+}
+
 void check_told(struct process *p, enum log_level level, const char *name, const char *fields)
 {
     if (strcmp(name, "node_failed") == 0)
         check_failed_named(p, level, fields);
+    if (strcmp(name, "record_corrupt") == 0)
+        check_damage(p, name, fields);
 }

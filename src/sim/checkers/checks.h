@@ -62,7 +62,14 @@
     X(LEAVES_EARLY, "NothingLeavesEarly")                                                          \
     X(FOUNDS_ONCE, "FoundsNoOther")                                                                \
     X(CONVERGENCE, "EventualMembershipConvergence")                                                \
-    X(ANSWERS, "EveryActorAnswers")
+    X(ANSWERS, "EveryActorAnswers")                                                                \
+    X(WRITES, "EveryNodeWrites")                                                                   \
+    X(QUIET, "NothingLingers")                                                                     \
+    X(DRAIN_OVER, "DrainIsOver")                                                                   \
+    X(SWEPT, "VoidIsSwept")                                                                        \
+    X(LEAVE, "LeaveIsLeave")                                                                       \
+    X(FRESH_LIFE, "FreshLifeStays")                                                                \
+    X(DAMAGE, "DamageIsAFault")
 
 enum check {
 #define SIM_CHECK_ENUM(NAME, name) CHECK_##NAME,
@@ -132,6 +139,12 @@ void check_grey_beat(struct shadow *s, unsigned n, const struct heartbeat_record
 void check_told(struct process *p, enum log_level level, const char *name, const char *fields);
 /* `node` has heard from a majority of the voters within a lease. */
 bool check_reaches(struct world *w, unsigned node);
+
+/* In the calm, once clients have stopped (check_orderly.c): nothing lingers in any node, no drain goes on
+ * that was called off; no row says that an actor is placed in a life that is over. Else `why`. */
+bool check_quiet(struct world *w, char *why, size_t why_size);
+bool check_drains(struct world *w, char *why, size_t why_size);
+bool check_swept(struct world *w, char *why, size_t why_size);
 
 /* At the end: did every checker compare something, where it could? */
 void checks_finish(struct world *w);

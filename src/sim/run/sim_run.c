@@ -25,6 +25,10 @@
 #define ANSWER_MS_MAX 5000
 #define MESSAGES_MS_MAX 30000 /* within this all messages that are due are applied, or dead */
 #define CLOSE_MS_MAX 10000
+/* What each kind of operation may take in the calm, on top of what is said of each. */
+#define WRITE_MS_MAX 15000    /* one write by way of every node, and a read */
+#define DRAINS_MS_MAX 1000    /* until nobody drains who does not leave */
+#define SWEPT_MS_MAX 5000     /* until no placement is void */
 #define RESTORE_MS_MAX 120000 /* of a restore that had begun before the calm */
 
 void sim_build(struct world *w, const struct sim_config *config)
@@ -92,6 +96,39 @@ static uint64_t run_until(struct world *w, enum check check, uint64_t bound_ms,
 static bool probed(struct world *w, char *why, size_t why_size)
 {
     return workload_probed(w, why, why_size) && chains_probed(w, why, why_size);
+}
+
+/* Until nothing is under way in any node: calls nest. */
+static uint64_t quiet_ms_max(const struct world *w)
+{
+    return MESSAGES_MS_MAX + 3ull * w->config.call_deadline_ms;
+}
+
+/* What was begun comes to an end, and actors take writes by way of every node. */
+static void run_orderly(struct world *w)
+{
+    run_until(w, CHECK_DRAIN_OVER, DRAINS_MS_MAX, check_drains);
+    workload_probe_writes(w);
+    run_until(w, CHECK_WRITES, WRITE_MS_MAX, probed);
+    run_until(w, CHECK_QUIET, quiet_ms_max(w), check_quiet);
+    run_until(w, CHECK_SWEPT, SWEPT_MS_MAX, check_swept);
+}
+
+/* A node leaves, undisturbed, and its next life stays. */
+static void run_leave(struct world *w, uint64_t bound_ms)
+{
+    uint64_t failures = w->shadow->failures;
+    int node = hosts_leave_one(w);
+
+    if (node < 0)
+        return;
+    run_until(w, CHECK_LEAVE, bound_ms + w->config.timing.drain_deadline_ms, hosts_one_is_back);
+    if (w->stop)
+        return;
+    COMPARE(w, CHECK_LEAVE, w->shadow->failures == failures,
+            "n%d left in the calm, and %llu lives were declared failed", node + 1,
+            (unsigned long long)(w->shadow->failures - failures));
+    run_until(w, CHECK_CONVERGENCE, bound_ms, hosts_converged);
 }
 
 static bool restored(struct world *w, char *why, size_t why_size)
@@ -217,6 +254,9 @@ void sim_run(const struct sim_config *config, struct sim_result *r)
     workload_stop(&w);
     chains_stop(&w);
     posts_stop(&w);
+    /* Some are asked at once, as they are; some when all that was asked before is over. */
+    if (!w.stop && world_below(&w, STREAM_FAULT, 2) == 0)
+        run_until(&w, CHECK_QUIET, quiet_ms_max(&w), check_quiet);
     if (!w.stop) {
         workload_probe(&w);
         chains_probe(&w);
@@ -225,6 +265,10 @@ void sim_run(const struct sim_config *config, struct sim_result *r)
     }
     if (!w.stop)
         run_until(&w, CHECK_NOTHING_LOST, MESSAGES_MS_MAX, posts_settled);
+    if (!w.stop)
+        run_orderly(&w);
+    if (!w.stop)
+        run_leave(&w, r->converge_bound_ms);
     if (!w.stop) {
         hosts_close(&w);
         run_until(&w, CHECK_LEAK, CLOSE_MS_MAX, closed);

@@ -15,6 +15,7 @@
 #define ASK_AGAIN_IN 16
 #define ASK_LATE_IN 4
 #define REUSES_IN 3
+#define PROBE_WRITES_MAX 256 /* beyond these each actor is written by way of one node */
 #define BURST_CALLS (MAILBOX_MAX + BATCH_TURNS_MAX + 64)
 #define STORM_CALLS (3 * FOLLOWERS_MAX)
 
@@ -82,7 +83,7 @@ static struct sim_op *op_new(struct workload *work, const struct client *c)
     forget_old(work, a);
     if (!a->counter)
         op->kind = OP_ECHO;
-    else if (c->only || world_below(w, STREAM_WORK, 4) == 0)
+    else if (c->only ? !c->writes : world_below(w, STREAM_WORK, 4) == 0)
         op->kind = OP_GET;
     else
         op->kind = OP_ADD;
@@ -119,6 +120,7 @@ static bool is_hosted(struct world *w, const struct sim_actor *a)
 static void probe_done(struct client *c)
 {
     c->done = true;
+    c->writes = false;
     c->w->checks->compared[CHECK_ANSWERS]++;
     client_drop_op(c);
 }
@@ -141,10 +143,32 @@ void client_completed(struct client *c, const struct attempt *a, int status)
 
 /* ---- clients */
 
+/* Of a node; NULL when it is away. */
+static struct process *process_of(struct world *w, unsigned node)
+{
+    for (unsigned slot = 0; slot < 2; slot++) {
+        struct process *p = host_process(w, node, slot);
+        if (p && !process_closing(p))
+            return p;
+    }
+    return NULL;
+}
+
+/* To the next node that is there; after the last one what was written is read by way of any. */
+static void probe_goes_on(struct client *c)
+{
+    client_drop_op(c);
+    do
+        c->through++;
+    while (c->through <= c->last && !process_of(c->w, c->through));
+    c->writes = c->through <= c->last;
+    client_next(c, below_ms(c->w, 1));
+}
+
 static void client_send(struct client *c, enum attempt_kind kind)
 {
     struct world *w = c->w;
-    struct process *p = hosts_pick(w, STREAM_WORK, false);
+    struct process *p = c->writes ? process_of(w, c->through) : hosts_pick(w, STREAM_WORK, false);
 
     if (!p || (p->frozen && !sim_fault_on(&w->config, FAULT_SOCKETS))) {
         client_next(c, below_ms(w, RETRY_MS_MAX * 4));
@@ -290,6 +314,11 @@ static void on_client_due(struct world *w, struct sim_event *e)
         c->attempt = NULL;
     }
     if (c->op && c->op->answered) {
+        if (c->only && c->writes) {
+            w->checks->compared[CHECK_WRITES]++;
+            probe_goes_on(c);
+            return;
+        }
         if (c->only) {
             check_final(w, c->op);
             probe_done(c);
@@ -513,13 +542,35 @@ void workload_probe(struct world *w)
     }
 }
 
+void workload_probe_writes(struct world *w)
+{
+    struct workload *work = w->work;
+    bool all = work->actor_count * w->config.nodes <= PROBE_WRITES_MAX;
+
+    for (unsigned i = 0; i < work->actor_count; i++) {
+        struct client *c = &work->probes[i];
+        c->done = false;
+        c->writes = true;
+        c->through = all ? 0 : i % w->config.nodes;
+        c->last = all ? w->config.nodes - 1 : c->through;
+        if (process_of(w, c->through))
+            client_next(c, below_ms(w, 500));
+        else
+            probe_goes_on(c);
+    }
+}
+
 bool workload_probed(const struct world *w, char *why, size_t why_size)
 {
     for (unsigned i = 0; i < w->work->actor_count; i++) {
         const struct client *c = &w->work->probes[i];
         if (c->done)
             continue;
-        (void)snprintf(why, why_size, "%s/%s has not answered", c->only->type, c->only->id);
+        if (c->writes)
+            (void)snprintf(why, why_size, "%s/%s has not taken a write by way of n%u",
+                           c->only->type, c->only->id, c->through + 1);
+        else
+            (void)snprintf(why, why_size, "%s/%s has not answered", c->only->type, c->only->id);
         return false;
     }
     return true;

@@ -26,6 +26,8 @@ void workload_start(struct world *w);
 void workload_stop(struct world *w);
 /* Asks every actor until it answers; then what it says is compared with what was acknowledged. */
 void workload_probe(struct world *w);
+/* Then writes to each actor by way of every node that is there, one after the other, and reads it. */
+void workload_probe_writes(struct world *w);
 /* True when all have answered; else `why` names one that has not. */
 bool workload_probed(const struct world *w, char *why, size_t why_size);
 

@@ -86,6 +86,8 @@ struct client {
     struct sim_actor *only;  /* a probe */
     bool asks_late;          /* it waits, to ask once more */
     bool done;               /* a probe has its answer */
+    bool writes;             /* a probe that writes, by way of `through` and those after it */
+    unsigned through, last;  /* nodes */
 };
 
 /* One call given to one process; it may outlive its client's interest. */

@@ -398,6 +398,37 @@ void hosts_calm(struct world *w)
     }
 }
 
+int hosts_leave_one(struct world *w)
+{
+    unsigned founders = sim_founders(&w->config);
+    unsigned at = (unsigned)world_below(w, STREAM_FAULT, founders);
+
+    for (unsigned i = 0; i < founders; i++) {
+        struct host *h = &w->hosts->host[(at + i) % founders];
+        struct process *p = h->process[0] ? h->process[0] : h->process[1];
+        if (!p || process_closing(p))
+            continue;
+        struct uuid boot = p->boot;
+        if (!life_leave(p, true))
+            continue;
+        w->hosts->leaving = h;
+        w->hosts->left_boot = boot;
+        return (int)h->number;
+    }
+    return -1;
+}
+
+bool hosts_one_is_back(struct world *w, char *why, size_t why_size)
+{
+    const struct host *h = w->hosts->leaving;
+    const struct node_record *r = &w->shadow->nodes[h->number].rec;
+
+    (void)snprintf(why, why_size, "%s was asked to leave and is %s%s", h->id,
+                   node_state_name(r->state),
+                   uuid_equal(r->boot, w->hosts->left_boot) ? "" : " in its next life");
+    return !uuid_equal(r->boot, w->hosts->left_boot) && r->state == NODE_ACTIVE;
+}
+
 bool host_dead_for_good(const struct world *w, unsigned node)
 {
     return w->hosts->host[node].dead;

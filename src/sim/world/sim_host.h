@@ -50,6 +50,10 @@ void hosts_calm(struct world *w);
 bool host_dead_for_good(const struct world *w, unsigned node);
 /* Every living node Active with the stored view, one of them primary, acting: else says why not. */
 bool hosts_converged(struct world *w, char *why, size_t why_size);
+/* In the calm: one that would come back leaves; its number, -1: none is there to. Then whether it has come
+ * back as another life; else `why`. */
+int hosts_leave_one(struct world *w);
+bool hosts_one_is_back(struct world *w, char *why, size_t why_size);
 /* Closes all nodes in an orderly way; true once all of them are gone. */
 void hosts_close(struct world *w);
 bool hosts_closed(const struct world *w);

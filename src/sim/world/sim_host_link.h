@@ -35,7 +35,9 @@ struct hosts {
     struct world *w;
     struct host host[SIM_NODES_MAX];
     bool closing;
-    bool held; /* nobody is started */
+    bool held;             /* nobody is started */
+    struct host *leaving;  /* in the calm */
+    struct uuid left_boot; /* and the life that leaves */
     struct hosts_stats stats;
 };
 
