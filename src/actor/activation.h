@@ -228,6 +228,8 @@ struct shards {
     bool on;
     struct shard_look looks[SHARDS_MAX]; /* what is still to be looked at */
     size_t count, asked, pages;          /* of these, so many are asked for */
+    unsigned rounds;
+    bool clocks; /* other nodes' are asked for too */
     struct txn txn;
     struct timer timer;
     bool mine_first[SHARDS_MAX]; /* of the planted mistake "shardleft" */
@@ -276,6 +278,7 @@ struct actors {
     struct list nudge_timers;
     size_t nudge_timer_count, nudge_calls, inbox_reads;
     struct shards shards;
+    struct wall wall;
     size_t locates;
     size_t finds;
     struct map peer_clocks; /* what peers' clocks last said, by boot id (ages.c) */

@@ -242,7 +242,7 @@ void act_turn_ends(struct kelpie_actor *act, struct invocation *inv)
     act_take_status(act, inv);
     if (inv->status && !MUTANT("keepfailed"))
         actor_state_rollback(&act->values);
-    if (inv->status)
+    if (inv->status && !MUTANT("keepsends"))
         sends_drop(act->actors, inv);
     if (inv->kind == INVOKE_MESSAGE) {
         actor_state_keep(&act->values);

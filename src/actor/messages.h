@@ -112,8 +112,25 @@ bool nudges_idle(const struct actors *a);
 void nudge_now(struct actors *a, const char *type, const char *id, uint64_t until_ms);
 void nudge_in(struct actors *a, const char *type, const char *id, uint64_t delay_ms,
               uint64_t until_ms);
+
+/* wall.c */
+#define WALL_PEERS 7       /* whose clocks a node looks at */
+#define WALL_APART_MS 5000 /* and two heartbeats: farther from their median, it goes by that */
+#define WALL_ROUNDS 10     /* of looking at shards, one looks at the clocks too */
+struct wall_peer {
+    struct key key;
+    struct uuid boot;
+};
+struct wall {
+    int64_t apart_ms; /* what is added to the own clock */
+    struct wall_peer of[WALL_PEERS];
+    size_t asked;
+};
 /* The wall clock by which messages are due. */
 uint64_t actors_wall_ms(const struct actors *a);
+/* Asks for others' clocks with that transaction, and takes what it has read. */
+void wall_ask(struct actors *a, struct txn *t);
+void wall_take(struct actors *a, const struct txn *t, size_t first);
 
 /* shards.c */
 void shards_init(struct actors *a);

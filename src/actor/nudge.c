@@ -14,11 +14,6 @@ struct nudge_timer {
     char id[ACTOR_ID_MAX + 1];
 };
 
-uint64_t actors_wall_ms(const struct actors *a)
-{
-    return clock_wall_ms(a->env->clock);
-}
-
 static void nudge_timer_free(struct nudge_timer *n)
 {
     timer_stop(&n->timer);

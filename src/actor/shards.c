@@ -40,6 +40,7 @@ static void begin_round(struct actors *a)
     uint64_t until_ms = actors_wall_ms(a) + SHARDS_AHEAD_MS;
 
     s->count = s->pages = 0;
+    s->clocks = s->rounds++ % WALL_ROUNDS == 0;
     for (uint32_t i = 0; i < count && i < SHARDS_MAX; i++) {
         if (MUTANT("shardleft") ? !s->mine_first[i] : !is_mine(a, i))
             continue;
@@ -176,6 +177,9 @@ static void on_looked(struct txn *txn, int status)
             timer_start(&s->timer, SHARDS_LOOK_MS * NS_PER_MS);
         return;
     }
+    if (s->clocks)
+        wall_take(a, txn, 2 * s->asked);
+    s->clocks = false;
     for (size_t i = 0; i < s->asked; i++) {
         see_due(a, &s->looks[i], rule_rows(txn, 2 * i));
         see_inbox(a, &s->looks[i], rule_rows(txn, 2 * i + 1));
@@ -197,12 +201,14 @@ static void on_timer(void *arg)
     }
     if (s->count == 0)
         begin_round(a);
-    if (s->count == 0) {
+    if (s->count == 0 && !s->clocks) {
         timer_start(&s->timer, SHARDS_LOOK_MS * NS_PER_MS);
         return;
     }
     s->asked = s->count < SHARDS_A_LOOK ? s->count : SHARDS_A_LOOK;
     look_shards_txn(&s->txn, a->env, s->looks, s->asked, on_looked, a);
+    if (s->clocks)
+        wall_ask(a, &s->txn);
     s->txn.fail_fast = true;
     txn_start(&s->txn);
 }

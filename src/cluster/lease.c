@@ -203,6 +203,7 @@ static void heartbeat_start(struct cluster *c)
     op->cluster_id = c->cluster_id;
     op->ack = c->view.number + (MUTANT("earlyack") ? 1 : 0);
     op->load = c->events.load ? c->events.load(c->arg) : 0;
+    op->wall_ms = clock_wall_ms(c->env->clock);
     op->unreachable = c->unreachable;
     op->unreachable_count = grey_unreachable(c);
     op->held = c->view.number;

@@ -110,6 +110,7 @@ struct heartbeat_op {
     uint64_t sequence;
     uint64_t ack;
     uint64_t load;
+    uint64_t wall_ms;
     const struct unreachable_peer *unreachable; /* borrowed until the operation completes */
     uint32_t unreachable_count;
     bool revives;  /* the lease had lapsed: the view is read again and acknowledged */

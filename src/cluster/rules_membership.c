@@ -506,6 +506,7 @@ static enum verdict heartbeat_rule(struct rule_ctx *ctx, void *arg)
     }
     h.counter = op->sequence;
     h.load = op->load;
+    h.wall_ms = op->wall_ms;
     memset(h.unreachable, 0, sizeof(h.unreachable));
     h.unreachable_count = op->unreachable_count;
     if (op->unreachable_count)

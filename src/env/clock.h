@@ -11,8 +11,8 @@ struct clock_ops {
     /* Nanoseconds of the local monotonic clock that counts suspend (CLOCK_BOOTTIME), read anew at
      * each call: leases are checked with it. Never compared with a value of another machine. */
     uint64_t (*now_ns)(void *ctx);
-    /* Milliseconds since 1970-01-01 UTC, for showing, and for classes that ask. No decision of the node
-     * may depend on it. */
+    /* Milliseconds since 1970-01-01 UTC, for showing, and for classes that ask; and for when it is
+     * looked for messages that are due. No other decision of the node may depend on it. */
     uint64_t (*wall_ms)(void *ctx);
 };
 

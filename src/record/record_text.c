@@ -220,6 +220,8 @@ static int heartbeat_text(struct bytes key, struct bytes value, struct buf *scra
     put_uint(out, "counter", r.counter);
     put_uint(out, "ack", r.ack);
     put_uint(out, "load", r.load);
+    if (r.wall_ms)
+        put_uint(out, "wall_ms", r.wall_ms);
     for (uint32_t i = 0; i < r.unreachable_count; i++)
         put_text(out, "unreachable", r.unreachable[i].node_id);
     return 0;

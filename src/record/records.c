@@ -94,12 +94,14 @@ int node_record_decode(struct bytes key, struct bytes value, struct buf *scratch
 
 void heartbeat_record_encode(const struct heartbeat_record *r, struct bytes key, struct buf *out)
 {
-    value_begin(out);
+    value_begin_at(out, r->wall_ms ? 2 : 1);
     tuple_pack_uint(out, r->incarnation);
     tuple_pack_uuid(out, r->boot);
     tuple_pack_uint(out, r->counter);
     tuple_pack_uint(out, r->ack);
     tuple_pack_uint(out, r->load);
+    if (r->wall_ms)
+        tuple_pack_uint(out, r->wall_ms);
     CHECK(r->unreachable_count <= UNREACHABLE_MAX);
     tuple_pack_uint(out, r->unreachable_count);
     for (uint32_t i = 0; i < r->unreachable_count; i++) {
@@ -113,7 +115,8 @@ int heartbeat_record_decode(struct bytes key, struct bytes value, struct buf *sc
                             struct heartbeat_record *r)
 {
     struct tuple_reader f;
-    int rc = value_open(key, value, scratch, &f);
+    uint64_t version;
+    int rc = value_open_any(key, value, scratch, &f, &version);
     if (rc)
         return rc;
     r->incarnation = tuple_next_uint(&f);
@@ -121,6 +124,9 @@ int heartbeat_record_decode(struct bytes key, struct bytes value, struct buf *sc
     r->counter = tuple_next_uint(&f);
     r->ack = tuple_next_uint(&f);
     r->load = tuple_next_uint(&f);
+    r->wall_ms = version > 1 ? tuple_next_uint(&f) : 0;
+    if (version > 1 && r->wall_ms == 0)
+        return KELPIE_E_STORE_CORRUPT;
     r->damaged = false;
     r->unreachable_count = value_take_u32(&f);
     if (r->unreachable_count > UNREACHABLE_MAX)

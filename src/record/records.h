@@ -65,6 +65,7 @@ struct heartbeat_record {
     uint64_t counter;
     uint64_t ack;               /* number of the view it holds (spec: ack); 0: none */
     uint64_t load;              /* activations */
+    uint64_t wall_ms;           /* its wall clock; 0: not said */
     uint32_t unreachable_count; /* peers that it cannot reach; what follows them is zero */
     struct unreachable_peer unreachable[UNREACHABLE_MAX];
     bool damaged; /* not in the row: the row does not decode, and `counter` stands for its bytes */

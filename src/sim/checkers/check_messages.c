@@ -209,24 +209,29 @@ void posts_set_back(struct world *w)
     ps->fresh = true;
 }
 
-/* By whatever clock, it is due. */
-static uint64_t least_wall_ms(struct world *w)
+/* The median of the nodes' wall clocks, of two that which is behind. */
+static uint64_t median_wall_ms(struct world *w)
 {
-    uint64_t least = UINT64_MAX;
+    uint64_t walls[SIM_NODES_MAX * SIM_SLOTS];
+    size_t count = 0;
 
     LIST_FOREACH(it, &w->processes)
     {
         const struct process *p = LIST_ENTRY(it, const struct process, link);
+        if (p->slot == SIM_SLOT_SUPERVISOR || count == ARRAY_LEN(walls))
+            continue;
         uint64_t now = clock_wall_ms(p->env.clock);
-        if (p->slot != SIM_SLOT_SUPERVISOR && now < least)
-            least = now;
+        size_t k = count++;
+        for (; k > 0 && walls[k - 1] > now; k--)
+            walls[k] = walls[k - 1];
+        walls[k] = now;
     }
-    return least;
+    return count ? walls[(count - 1) / 2] : 0;
 }
 
 bool posts_settled(struct world *w, char *why, size_t why_size)
 {
-    uint64_t now = least_wall_ms(w);
+    uint64_t now = median_wall_ms(w);
 
     for (struct map_node *n = map_first(&w->posts->rows); n; n = map_next(n)) {
         const struct post_row *r = MAP_ENTRY(n, const struct post_row, node);

@@ -23,7 +23,7 @@
 #define LOOK_MS 20 /* how often convergence is looked at */
 /* Within this, and twice as long as a call may take, every actor answers in the calm. */
 #define ANSWER_MS_MAX 5000
-#define MESSAGES_MS_MAX 30000 /* within this all messages that are due are applied, or dead */
+#define MESSAGES_MS_MAX 40000 /* within this all messages that are due are applied, or dead */
 #define CLOSE_MS_MAX 10000
 /* What each kind of operation may take in the calm, on top of what is said of each. */
 #define WRITE_MS_MAX 15000    /* one write by way of every node, and a read */

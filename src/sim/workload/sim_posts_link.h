@@ -6,7 +6,7 @@
 #include "sim/workload/sim_posts.h"
 
 #define POST_REQUESTS_MAX 400 /* of one run */
-#define POST_LATE_MS 3000     /* in the calm, a message with a time is not later */
+#define POST_LATE_MS 15000    /* by which clocks may differ, and what it takes */
 #define POST_COUNT "n"        /* the key of how many messages a post has applied */
 
 /* A row of a message for a post. */
