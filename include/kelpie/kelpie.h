@@ -144,6 +144,11 @@ struct kelpie_class {
      * versions' states are alike. State of a newer version is not given to a class: another node must
      * have it, or the call is answered class_older. */
     int (*upgrade)(struct kelpie_actor *actor, uint32_t from);
+    /* An actor that nobody has used for so long, in ms, goes with its state and all; 0: never. Used: it was
+     * active. It takes longer by up to a minute and what the sweep of all actors takes, and begins anew when
+     * another node becomes primary, so it is for what may be lost then: sessions, caches. Of an actor it is
+     * what its class said at its last commit. */
+    uint64_t expire_after_ms;
 };
 
 /* The least size of a class that is loaded: up to `deactivate`. */
@@ -223,6 +228,12 @@ int kelpie_reply_text(struct kelpie_actor *actor, const char *text);
  * read), is committed before it leaves, and no node repeats the request. Returns KELPIE_E_DOMAIN, or
  * KELPIE_E_HANDLER_FAILED where there is no message or the code is none (a line in the log says so). */
 int kelpie_fail(struct kelpie_actor *actor, const char *code, const char *sentence);
+/* Erases the actor: its state is gone when the message is committed, and what waits for it in its inbox is
+ * void, what it sends to itself in this turn too. From here on the message writes no state (KELPIE_E_REFUSED). When it has been
+ * committed the activation ends, with `deactivate`, and the next message finds an actor as new. The request
+ * ids that it remembers stay for their time: a repeat is answered as before. Nothing is erased if the
+ * message fails. 0, or KELPIE_E_REFUSED (in activate, deactivate and a read). */
+int kelpie_erase(struct kelpie_actor *actor);
 /* Milliseconds since 1970-01-01 UTC by the node's wall clock, which may be wrong and may jump. Another
  * run of the same message gets another time. */
 uint64_t kelpie_now_ms(const struct kelpie_actor *actor);

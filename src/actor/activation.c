@@ -17,7 +17,7 @@ static const char *const state_names[ACT_STATE_COUNT] = {
 static const unsigned state_successors[ACT_STATE_COUNT] = {
     [ACT_LOADING] =
         TO(ACT_IDLE) | TO(ACT_STOPPING) | TO(ACT_SETTLING) | TO(ACT_UNSETTLED) | TO(ACT_GONE),
-    [ACT_IDLE] = TO(ACT_COMMITTING) | TO(ACT_STOPPING) | TO(ACT_GONE),
+    [ACT_IDLE] = TO(ACT_COMMITTING) | TO(ACT_STOPPING) | TO(ACT_LOADING) | TO(ACT_GONE),
     [ACT_COMMITTING] =
         TO(ACT_IDLE) | TO(ACT_LOADING) | TO(ACT_SETTLING) | TO(ACT_UNSETTLED) | TO(ACT_GONE),
     [ACT_STOPPING] = TO(ACT_LOADING) | TO(ACT_SETTLING) | TO(ACT_UNSETTLED) | TO(ACT_GONE),
@@ -195,6 +195,7 @@ void act_free_memory(struct kelpie_actor *act)
         mem_free(mem, b);
     }
     act->block_bytes = 0;
+    act->erasing = false;
     act->data = NULL;
     act_count_memory(act);
 }

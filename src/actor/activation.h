@@ -21,6 +21,7 @@
 #include "actor/actor_message.h"
 #include "actor/actor_state.h"
 #include "actor/messages.h"
+#include "actor/passive.h"
 #include "actor/remember.h"
 #include "env/slice.h"
 #include "registry/directory.h"
@@ -112,6 +113,7 @@ struct invocation {
     /* Its turn has run. */
     bool wrote;  /* it changed something, or is a domain error: it is committed and remembered */
     bool failed; /* kelpie_fail was called, after the last reply */
+    bool erases; /* kelpie_erase was called */
     int status;
     struct buf reply; /* or a sentence, or a domain error; of a repeat: as found */
     /* Calls of its turn that left and of which nobody said that they did nothing. */
@@ -160,8 +162,8 @@ struct kelpie_actor {
     bool in_receive;
     bool read_only;   /* the callback may not write: deactivate, a read */
     bool reading;     /* it is shown what is committed */
+    bool erasing;     /* a turn that erases it has run: nothing runs until that has landed */
     bool nothing;     /* LOADING: there is no such actor, and reads of it wait (reads.c) */
-    bool was_written; /* when it was loaded: there is a head row, or what format 1 has */
     bool has_run;     /* here: `activate` returned */
     bool counted;     /* in stats.activations */
     bool taken_back;  /* by the planted mistake: a drain lets it be for a while */
@@ -289,6 +291,7 @@ struct actors {
 
     struct drain drain;
     struct sweep sweep;
+    struct passive_sweep passive;
     struct actors_stats stats;
     struct cap caps[ACTORS_CAP_COUNT];
 };
@@ -372,6 +375,20 @@ void reads_flight_over(struct kelpie_actor *act);
 /* Only reads wait, and the actor never was: they run on nothing, and leave nothing. */
 bool reads_of_nothing(const struct kelpie_actor *act, const struct load_args *args);
 void act_read_nothing(struct kelpie_actor *act);
+
+/* erase.c */
+/* There is something to erase, or on its way to the store. */
+bool erase_has_work(const struct kelpie_actor *act, const struct invocation *inv);
+/* It has landed: the activation is to end. */
+bool erase_is_over(const struct kelpie_actor *act);
+void erase_finish(struct kelpie_actor *act);
+
+/* passive.c */
+void passive_init(struct actors *a);
+/* As primary of that term; 0: no more. */
+void passive_start(struct actors *a, uint64_t term);
+void passive_cancel(struct actors *a);
+bool passive_idle(const struct actors *a);
 
 /* class_methods.c */
 /* What the class declares of a method; 0: nothing. */

@@ -81,7 +81,7 @@ struct actors_stats {
     uint64_t activations, /* now */
         activated, deactivated, suspended, calls_local, calls_forwarded, calls_received, replays,
         commits, commit_conflicts, fenced, placements, migrations, retries, swept, turns, too_late,
-        messages_sent, messages_done, dead_letters;
+        messages_sent, messages_done, dead_letters, erased;
     size_t memory_bytes; /* of activations, roughly */
 };
 const struct actors_stats *actors_stats(const struct actors *a);

@@ -200,7 +200,9 @@ static bool has_room(const struct actor_state *s, const struct state_entry *e, s
 void actor_state_why(const struct actor_state *s, struct bytes key, struct bytes value, char *out,
                      size_t size)
 {
-    if (key.len == 0)
+    if (s->erased)
+        (void)snprintf(out, size, "the message has erased the actor");
+    else if (key.len == 0)
         (void)snprintf(out, size, "a state key is empty");
     else if (key.len > KEY_LEN_MAX)
         (void)snprintf(out, size, "a state key has %zu bytes; at most %d are allowed", key.len,
@@ -219,9 +221,22 @@ void actor_state_why(const struct actor_state *s, struct bytes key, struct bytes
                        KELPIE_STATE_BYTES_MAX);
 }
 
+void actor_state_erase(struct actor_state *s)
+{
+    for (struct map_node *n = map_first(&s->entries); n; n = map_next(n)) {
+        struct state_entry *e = MAP_ENTRY(n, struct state_entry, node);
+        if (e->present)
+            change(s, e, NULL, 0);
+    }
+    s->erased = true;
+}
+
 int actor_state_put(struct actor_state *s, struct bytes key, struct bytes value)
 {
     struct state_entry *e;
+
+    if (s->erased)
+        return KELPIE_E_REFUSED;
 
     if (key.len == 0 || key.len > KEY_LEN_MAX)
         return KELPIE_E_INVALID;
@@ -296,6 +311,7 @@ void actor_state_rollback(struct actor_state *s)
             entry_free(s, e);
     }
     s->touched_count = 0;
+    s->erased = false;
 }
 
 static void drop_base(struct state_entry *e, struct mem mem)
@@ -375,6 +391,8 @@ void actor_state_lay_aside(struct actor_state *s)
         list_append(&s->aside, l);
     }
     s->touched_count = 0;
+    s->aside_erased = s->erased;
+    s->erased = false;
 }
 
 void actor_state_take_up(struct actor_state *s)
@@ -382,6 +400,7 @@ void actor_state_take_up(struct actor_state *s)
     struct list *l;
 
     CHECK(list_empty(&s->touched));
+    s->erased = s->aside_erased;
     while ((l = list_pop(&s->aside))) {
         struct state_entry *e = LIST_ENTRY(l, struct state_entry, touched_link);
         exchange(s, e);
@@ -452,7 +471,8 @@ size_t actor_state_take(struct actor_state *s, struct state_write **block, bool 
     size_t count;
 
     actor_state_keep(s);
-    *whole = s->unsaved_count > STATE_WRITES_MAX;
+    *whole = s->erased || s->unsaved_count > STATE_WRITES_MAX;
+    s->erased = false;
     count = *whole ? s->keys : s->unsaved_count;
     if (*whole)
         take_whole(s, block);

@@ -18,6 +18,8 @@ struct actor_state {
     struct list aside;   /* of the open turn, which waits: as before it, its own values beside */
     struct list unsaved; /* changed since the last commit was taken */
     struct list based;   /* differ from what is committed, or did when that was taken */
+    bool aside_erased;
+    bool erased; /* by the message that runs, or is the last to be written */
     size_t unsaved_count;
     size_t touched_count;
     uint64_t sum; /* of row_sum of those that are present, modulo 2^64 */
@@ -43,6 +45,9 @@ void actor_state_why(const struct actor_state *s, struct bytes key, struct bytes
                      size_t size);
 bool actor_state_next(const struct actor_state *s, enum state_view view, struct bytes after,
                       struct bytes *key, struct bytes *value);
+
+/* Deletes all there is, whatever the bounds; the message changes nothing any more. */
+void actor_state_erase(struct actor_state *s);
 
 /* The message changed something. */
 bool actor_state_touched(const struct actor_state *s);

@@ -51,6 +51,7 @@ struct actors *actors_new(const struct env *env, struct rpc *rpc, struct cluster
     sweep_init(a);
     nudges_init(a);
     shards_init(a);
+    passive_init(a);
     rpc_serve(rpc, RPC_ACTOR_CALL, actors_on_rpc, a);
     return a;
 }
@@ -73,7 +74,8 @@ bool actors_idle(const struct actors *a)
 {
     return a->closed && a->activations.count == 0 && a->ops == 0 && a->call_count == 0 &&
            a->zombie_calls == 0 && a->finders.count == 0 && a->nudges == 0 && a->locates == 0 &&
-           a->finds == 0 && drain_idle(a) && sweep_idle(a) && nudges_idle(a) && shards_idle(a);
+           a->finds == 0 && drain_idle(a) && sweep_idle(a) && nudges_idle(a) && shards_idle(a) &&
+           passive_idle(a);
 }
 
 /* Drops every activation. Some have a transaction under way; they leave the table when it ends. */
@@ -120,6 +122,7 @@ void actors_close(struct actors *a)
     finders_close(a);
     drain_cancel(a);
     sweep_cancel(a);
+    passive_cancel(a);
 }
 
 void actors_suspend(struct actors *a)
@@ -160,8 +163,10 @@ void actors_view_changed(struct actors *a, const struct view *view, const struct
 
 void actors_primary_changed(struct actors *a, uint64_t term)
 {
-    if (!a->closed)
-        sweep_start(a, term);
+    if (a->closed)
+        return;
+    sweep_start(a, term);
+    passive_start(a, term);
 }
 
 const struct cap *actors_caps(const struct actors *a)

@@ -11,7 +11,7 @@ static void on_committed(struct txn *txn, int status);
 
 bool gate_open(const struct kelpie_actor *act)
 {
-    if (act->open)
+    if (act->open || (act->erasing && !MUTANT("eraseearly")))
         return false;
     if (act->state == ACT_IDLE)
         return true;
@@ -26,7 +26,9 @@ bool gate_open(const struct kelpie_actor *act)
 
 void gate_go_on(struct kelpie_actor *act)
 {
-    if (act->open) {
+    if (erase_is_over(act)) {
+        act_run_later(act);
+    } else if (act->open) {
         open_turn_go_on(act);
         if (read_ready(act))
             act_run_later(act);
@@ -109,6 +111,7 @@ static void plan(struct kelpie_actor *act, struct act_op *op, size_t reply_bytes
     h->sum = act->values.sum;
     h->class_version = act->class->version;
     h->sent = op->sent_number;
+    h->expire_ms = act->class->expire_after_ms;
     for (size_t i = 0; i < args->request_count; i++)
         op->requests[i].record.number = h->number;
     args->head = *h;
@@ -146,6 +149,7 @@ static void commit_start(struct kelpie_actor *act)
     take_requests(act, op, reply_bytes);
     args->write_count = actor_state_take(&act->values, &op->writes, &args->whole);
     args->writes = op->writes;
+    args->erased = act->erasing;
     if (args->whole)
         SOMETIMES("state-written-as-a-whole");
     messages_take(act, op);

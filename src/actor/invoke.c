@@ -159,7 +159,7 @@ static int handler_error(const struct invocation *inv, int status)
 bool act_call_class(struct kelpie_actor *act, struct invocation *inv)
 {
     buf_clear(&inv->reply);
-    inv->failed = false;
+    inv->failed = inv->erases = false;
     act->current = inv;
     inv->status = call_receive(act, inv);
     /* A handler may have run for long: nothing leaves before the lease was looked at. */
@@ -244,6 +244,8 @@ void act_turn_ends(struct kelpie_actor *act, struct invocation *inv)
         actor_state_rollback(&act->values);
     if (inv->status && !MUTANT("keepsends"))
         sends_drop(act->actors, inv);
+    act->erasing = inv->erases && inv->status == 0 &&
+                   (inv->kind == INVOKE_MESSAGE || erase_has_work(act, inv));
     if (inv->kind == INVOKE_MESSAGE) {
         actor_state_keep(&act->values);
         message_ends(act, inv);
@@ -252,7 +254,7 @@ void act_turn_ends(struct kelpie_actor *act, struct invocation *inv)
     /* A domain error is an answer for good: it is committed, and remembered, like a reply. */
     inv->wrote =
         (inv->status == 0 && (actor_state_touched(&act->values) || !list_empty(&inv->sends))) ||
-        (inv->status == KELPIE_E_DOMAIN && !MUTANT("domainforgotten"));
+        (inv->status == KELPIE_E_DOMAIN && !MUTANT("domainforgotten")) || act->erasing;
     actor_state_keep(&act->values);
     gate_turn_done(act, inv);
 }

@@ -82,7 +82,6 @@ static int load_all(struct kelpie_actor *act, const struct load_args *args, cons
     act->memory.ids_max = act->actors->remembered_max;
     remember_begin(&act->memory, args->has_head ? &args->head : NULL, class_window_ms(act->class),
                    env_now_ns(act->actors->env));
-    act->was_written = args->has_head || args->has_slots;
     error = load_rows(act, rule_rows(txn, LOAD_READ_STATE), text, size);
     if (!error)
         error = check_sums(act, args, text, size);
@@ -96,7 +95,13 @@ static int load_all(struct kelpie_actor *act, const struct load_args *args, cons
 /* An older version of the class wrote what was loaded. */
 static bool is_of_older(const struct kelpie_actor *act)
 {
-    return act->was_written && act->memory.head.class_version < act->class->version;
+    return act->values.keys > 0 && act->memory.head.class_version < act->class->version;
+}
+
+/* A newer one did. */
+static bool is_of_newer(const struct kelpie_actor *act)
+{
+    return act->values.keys > 0 && act->memory.head.class_version > act->class->version;
 }
 
 /* `upgrade` if the state is of an older version, then `activate`. */
@@ -210,7 +215,7 @@ static void on_loaded(struct txn *txn, int status)
         status = load_all(act, &op->args.load, txn, why, sizeof why);
     if (status) {
         load_failed(act, &op->args.load, status, why);
-    } else if (act->memory.head.class_version > act->class->version && !MUTANT("newerstate")) {
+    } else if (is_of_newer(act) && !MUTANT("newerstate")) {
         leave_to_newer(act, &op->args.load.placement);
     } else if (act_may_go_on(act)) {
         act->generation = op->args.load.placement.generation;

@@ -250,6 +250,11 @@ void act_run(struct kelpie_actor *act)
     act_hold(act);
     list_remove(&act->idle_link);
     list_remove(&act->run_link);
+    if (erase_is_over(act)) {
+        erase_finish(act);
+        act_release(act);
+        return;
+    }
     if (act->open)
         open_turn_run(act);
     while ((act->state == ACT_IDLE || act->state == ACT_COMMITTING) &&

@@ -47,6 +47,8 @@ ROW_DEFINE(view_change)
 ROW_DEFINE(placement)
 ROW_DEFINE(by_node)
 ROW_DEFINE(migration)
+ROW_DEFINE(generation_floor)
+ROW_DEFINE(head)
 
 static int load_heartbeat_row(struct rule_ctx *ctx, size_t i, struct heartbeat_record *r);
 ROW_LOAD_AS(load_heartbeat_row, heartbeat)

@@ -25,6 +25,8 @@ ROW_FUNCTIONS(view_change)
 ROW_FUNCTIONS(placement)
 ROW_FUNCTIONS(by_node)
 ROW_FUNCTIONS(migration)
+ROW_FUNCTIONS(generation_floor)
+ROW_FUNCTIONS(head)
 
 /* Goes through the node rows of range read `i`. Starts with *at = 0; 1: there is one, in id/r; 0:
  * the end; < 0 as above. */

@@ -148,6 +148,7 @@ static const struct shape shapes[] = {
     {"due", NULL, "sdtihg#", KEY_DUE},
     {"named", NULL, "tik", KEY_NAMED},
     {"dead", NULL, "tihg#", KEY_DEAD},
+    {"registry", "generation_floor", "", KEY_GENERATION_FLOOR},
 };
 
 static uint32_t take_u32(struct cursor *c)

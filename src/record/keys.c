@@ -194,6 +194,11 @@ struct key key_by_node(const struct keyspace *ks, const char *node_id, uint64_t 
     return with_actor(with_uint(node, incarnation), type, id);
 }
 
+struct key key_generation_floor(const struct keyspace *ks)
+{
+    return folder(ks, "registry", "generation_floor");
+}
+
 struct key key_migration(const struct keyspace *ks, const char *type, const char *id)
 {
     return with_actor(folder(ks, "registry", "migrations"), type, id);

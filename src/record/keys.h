@@ -14,6 +14,7 @@
  *   (prefix, "registry", "actors", type, id)
  *   (prefix, "registry", "by_node", id, incarnation, type, id)
  *   (prefix, "registry", "migrations", type, id)
+ *   (prefix, "registry", "generation_floor")              beneath it: of actors whose placements are gone
  *   (prefix, "state", type, id, "h")                      its head row
  *   (prefix, "state", type, id, "k", key)                 the actor's own state
  *   (prefix, "state", type, id, "q", bucket, hash)        a request id that it remembers
@@ -74,6 +75,7 @@ struct key key_view_change(const struct keyspace *ks, uint64_t number);
 struct key key_actor(const struct keyspace *ks, const char *type, const char *id);
 struct key key_by_node(const struct keyspace *ks, const char *node_id, uint64_t incarnation,
                        const char *type, const char *id);
+struct key key_generation_floor(const struct keyspace *ks);
 struct key key_migration(const struct keyspace *ks, const char *type, const char *id);
 /* `state_key`: 1..STATE_KEY_MAX bytes, asserted. */
 struct key key_state(const struct keyspace *ks, const char *type, const char *id,
@@ -178,6 +180,7 @@ enum key_family {
     KEY_ACTOR,
     KEY_BY_NODE,
     KEY_MIGRATION,
+    KEY_GENERATION_FLOOR,
     KEY_STATE,
     KEY_HEAD,
     KEY_REMEMBERED,

@@ -60,6 +60,7 @@ static const char *family_path(enum key_family family)
         [KEY_ACTOR] = "registry/actors",
         [KEY_BY_NODE] = "registry/by_node",
         [KEY_MIGRATION] = "registry/migrations",
+        [KEY_GENERATION_FLOOR] = "registry/generation_floor",
         [KEY_STATE] = "state",
         [KEY_HEAD] = "state",
         [KEY_REMEMBERED] = "state",
@@ -285,6 +286,17 @@ static int incarnation_floor_text(struct bytes key, struct bytes value, struct b
     return 0;
 }
 
+static int generation_floor_text(struct bytes key, struct bytes value, struct buf *scratch,
+                                 struct buf *out)
+{
+    struct generation_floor_record r;
+    int rc = generation_floor_record_decode(key, value, scratch, &r);
+    if (rc)
+        return rc;
+    put_uint(out, "generation", r.generation);
+    return 0;
+}
+
 static int founded_text(struct bytes key, struct bytes value, struct buf *scratch, struct buf *out)
 {
     struct founded_record r;
@@ -373,6 +385,7 @@ static int head_text(struct bytes key, struct bytes value, struct buf *scratch, 
     put_uint(out, "class_version", r.class_version);
     put_uint(out, "slots_until_ms", r.slots_until_ms);
     put_uint(out, "sent", r.sent);
+    put_uint(out, "expire_ms", r.expire_ms);
     for (uint32_t i = 0; i < r.bucket_count; i++)
         buf_appendf(out, " bucket=%" PRIu64 ":%" PRIu64 ":%" PRIu64, r.buckets[i].begin,
                     r.buckets[i].ids, r.buckets[i].bytes);
@@ -467,6 +480,7 @@ static row_text_fn *const row_texts[] = {
     [KEY_PRIMARY] = primary_text,
     [KEY_TERM] = term_text,
     [KEY_INCARNATION_FLOOR] = incarnation_floor_text,
+    [KEY_GENERATION_FLOOR] = generation_floor_text,
     [KEY_FOUNDED] = founded_text,
     [KEY_VIEW_CHANGE] = view_change_text,
     [KEY_ACTOR] = placement_text,

@@ -320,6 +320,25 @@ int placement_record_decode(struct bytes key, struct bytes value, struct buf *sc
     return value_close(&f);
 }
 
+void generation_floor_record_encode(const struct generation_floor_record *r, struct bytes key,
+                                    struct buf *out)
+{
+    value_begin(out);
+    tuple_pack_uint(out, r->generation);
+    value_end(key, out);
+}
+
+int generation_floor_record_decode(struct bytes key, struct bytes value, struct buf *scratch,
+                                   struct generation_floor_record *r)
+{
+    struct tuple_reader f;
+    int rc = value_open(key, value, scratch, &f);
+    if (rc)
+        return rc;
+    r->generation = tuple_next_uint(&f);
+    return value_close(&f);
+}
+
 void by_node_record_encode(const struct by_node_record *r, struct bytes key, struct buf *out)
 {
     value_begin(out);
@@ -391,6 +410,7 @@ void head_record_encode(const struct head_record *r, struct bytes key, struct bu
     tuple_pack_uint(out, r->class_version);
     tuple_pack_uint(out, r->slots_until_ms);
     tuple_pack_uint(out, r->sent);
+    tuple_pack_uint(out, r->expire_ms);
     tuple_pack_uint(out, r->bucket_count);
     for (uint32_t i = 0; i < r->bucket_count; i++) {
         tuple_pack_uint(out, r->buckets[i].begin);
@@ -416,6 +436,7 @@ int head_record_decode(struct bytes key, struct bytes value, struct buf *scratch
     r->class_version = value_take_u32(&f);
     r->slots_until_ms = tuple_next_uint(&f);
     r->sent = tuple_next_uint(&f);
+    r->expire_ms = tuple_next_uint(&f);
     r->bucket_count = value_take_u32(&f);
     if (r->bucket_count > HEAD_BUCKETS_MAX)
         return KELPIE_E_STORE_CORRUPT;

@@ -122,6 +122,11 @@ struct placement_record {
     uint64_t generation;
 };
 
+/* No placement whose row was swept had a greater generation. */
+struct generation_floor_record {
+    uint64_t generation;
+};
+
 struct by_node_record {
     uint64_t generation;
 };
@@ -158,6 +163,7 @@ struct head_record {
     uint64_t
         slots_until_ms; /* requests of format 1 are remembered until the horizon is here; 0: none */
     uint64_t sent;      /* number of the last message sent; 0 so far */
+    uint64_t expire_ms; /* its class lets it go when nobody has used it for so long; 0: never */
     uint32_t bucket_count;
     struct head_bucket buckets[HEAD_BUCKETS_MAX]; /* in order; what follows them is zero */
 };
@@ -242,6 +248,7 @@ RECORD_CODEC(incarnation_floor_record)
 RECORD_CODEC(founded_record)
 RECORD_CODEC(view_change_record)
 RECORD_CODEC(placement_record)
+RECORD_CODEC(generation_floor_record)
 RECORD_CODEC(by_node_record)
 RECORD_CODEC(migration_record)
 RECORD_CODEC(state_record)

@@ -165,6 +165,11 @@ static void put_requests(struct rule_ctx *ctx, const struct commit_args *a, stru
 {
     const struct head_record *h = &a->head;
 
+    if (a->erased && MUTANT("eraseids")) {
+        struct key_range ids = keys_remembered(a->ref.ks, a->ref.type, a->ref.id);
+        rule_delete_range(ctx, key_bytes(&ids.begin), key_bytes(&ids.end));
+    }
+
     CHECK(a->request_count == 0 || h->bucket_count > 0);
     for (size_t i = 0; i < a->forgotten_count; i++) {
         struct key_range bucket =
@@ -183,6 +188,20 @@ static void put_requests(struct rule_ctx *ctx, const struct commit_args *a, stru
     }
 }
 
+/* Last: what the batch itself has put for the actor is void too. A pointer to what is due, and a name, whose
+ * message is gone say nothing. */
+static void void_inbox(struct rule_ctx *ctx, const struct commit_args *a)
+{
+    uint32_t shard = actor_shard(a->ref.type, a->ref.id, a->messages.shards);
+    struct key_range inbox = keys_inbox(a->ref.ks, shard, a->ref.type, a->ref.id);
+    struct key_range later = keys_later(a->ref.ks, a->ref.type, a->ref.id);
+
+    if (!a->erased)
+        return;
+    rule_delete_range(ctx, key_bytes(&inbox.begin), key_bytes(&inbox.end));
+    rule_delete_range(ctx, key_bytes(&later.begin), key_bytes(&later.end));
+}
+
 static enum verdict put_all(struct rule_ctx *ctx, struct commit_args *a)
 {
     struct key key = key_head(a->ref.ks, a->ref.type, a->ref.id);
@@ -195,6 +214,7 @@ static enum verdict put_all(struct rule_ctx *ctx, struct commit_args *a)
     put_requests(ctx, a, &value);
     head_record_encode(&a->head, key_bytes(&key), &value);
     rule_put(ctx, key_bytes(&key), buf_bytes(&value));
+    void_inbox(ctx, a);
     buf_deinit(&value);
     return verdict;
 }

@@ -64,6 +64,7 @@ struct commit_args {
     size_t forgotten_count;
     bool forget_slots; /* those of format 1 */
     struct commit_messages messages;
+    bool erased; /* by its last turn: there is no state, and what waits for the actor is void */
 
     enum place_outcome outcome;
 };

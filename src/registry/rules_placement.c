@@ -1,6 +1,6 @@
 /*
  * The rules of placements. docs/protocol-actors.md lays them beside the specification. A placement
- * row is never deleted, and each rule reads it, not as a snapshot, and writes it: so attempts of
+ * row is deleted by SweepActor alone (rules_passive.c), and each rule reads it, not as a snapshot, and writes it: so attempts of
  * one operation, and operations on one actor, exclude each other.
  */
 #include <stdio.h>
@@ -175,6 +175,23 @@ static enum verdict refuse_target(struct rule_ctx *ctx, enum place_outcome outco
 
 #define PLACE_READ_PLACEMENT 0
 #define PLACE_READ_TARGET 1
+#define PLACE_READ_FLOOR 2
+
+/* The generation that the next placement goes beyond: without a row, that of any row that was swept. The
+ * floor is read as a snapshot: whoever sweeps this actor's row, or places it, conflicts by that row. */
+static int generation_before(struct rule_ctx *ctx, const struct actor_ref *ref,
+                             const struct placement_record *p, uint64_t *out)
+{
+    struct generation_floor_record floor = {.generation = 0};
+    struct key key = key_generation_floor(ref->ks);
+    struct bytes value;
+    int error = 0;
+
+    if (p->generation == 0 && rule_row(ctx->txn, PLACE_READ_FLOOR, &value))
+        error = generation_floor_record_decode(key_bytes(&key), value, ctx->scratch, &floor);
+    *out = p->generation > 0 || MUTANT("nofloor") ? p->generation : floor.generation;
+    return error;
+}
 
 /*
  * Spec: PlaceActor. A placement whose node hosts it in that incarnation and boot id stands (and may
@@ -183,8 +200,9 @@ static enum verdict refuse_target(struct rule_ctx *ctx, enum place_outcome outco
 enum verdict rule_place_actor(struct rule_ctx *ctx, void *arg)
 {
     struct place_args *a = arg;
-    size_t own_reads = a->target[0] ? 2 : 1;
+    size_t own_reads = a->target[0] ? PLACE_READ_FLOOR + 1 : 1;
     struct placement_record p, made;
+    uint64_t before;
     struct node_record node;
     bool found;
     int error = placement_read(ctx, PLACE_READ_PLACEMENT, &a->ref, &p);
@@ -230,8 +248,14 @@ enum verdict rule_place_actor(struct rule_ctx *ctx, void *arg)
     }
     if (p.placed)
         SOMETIMES("place-over-a-void-placement");
-    made =
-        placed_on(a->target, &node, p.generation + (MUTANT("generation") && p.generation ? 0 : 1));
+    error = generation_before(ctx, &a->ref, &p, &before);
+    if (error) {
+        struct key key = key_generation_floor(a->ref.ks);
+        return rule_corrupt(ctx, error, key_bytes(&key));
+    }
+    if (before > p.generation)
+        SOMETIMES("placed-above-the-floor");
+    made = placed_on(a->target, &node, before + (MUTANT("generation") && p.generation ? 0 : 1));
     replace(ctx, &a->ref, &p, &made);
     a->outcome = PLACE_MADE;
     set_result(&a->result, &made, &node);
@@ -249,7 +273,9 @@ void place_txn(struct txn *t, const struct env *env, struct place_args *args, tx
     CHECK(txn_read(t, key_bytes(&placement), false) == PLACE_READ_PLACEMENT);
     if (args->target[0]) {
         struct key target = key_node(args->ref.ks, args->target);
+        struct key floor = key_generation_floor(args->ref.ks);
         CHECK(txn_read(t, key_bytes(&target), false) == PLACE_READ_TARGET);
+        CHECK(txn_read(t, key_bytes(&floor), true) == PLACE_READ_FLOOR);
     }
 }
 

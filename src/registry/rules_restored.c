@@ -236,7 +236,7 @@ void restored_nodes_prepare(struct restored_op *op, const struct env *env, txn_f
 
 /* ---- the end */
 
-enum { FINISH_TERM = LOOK_READS, FINISH_FLOOR, FINISH_FOUNDED };
+enum { FINISH_TERM = LOOK_READS, FINISH_FLOOR, FINISH_FOUNDED, FINISH_GENERATIONS };
 
 static void delete_range(struct rule_ctx *ctx, struct key_range range)
 {
@@ -250,6 +250,7 @@ static enum verdict finish_rule(struct rule_ctx *ctx, void *arg)
     struct format_record format;
     struct term_record term;
     struct incarnation_floor_record floor;
+    struct generation_floor_record generations;
     struct founded_record founded;
     struct node_record node;
     char id[NODE_ID_MAX + 1];
@@ -257,7 +258,8 @@ static enum verdict finish_rule(struct rule_ctx *ctx, void *arg)
     int found = load_format(ctx, LOOK_FORMAT, &format), more;
     int again = load_founded(ctx, FINISH_FOUNDED, &founded);
     if (found < 0 || again < 0 || load_term(ctx, FINISH_TERM, &term) < 0 ||
-        load_incarnation_floor(ctx, FINISH_FLOOR, &floor) < 0)
+        load_incarnation_floor(ctx, FINISH_FLOOR, &floor) < 0 ||
+        load_generation_floor(ctx, FINISH_GENERATIONS, &generations) < 0)
         return RULE_REFUSE;
     if (!found)
         return no_cluster(ctx, op);
@@ -276,10 +278,13 @@ static enum verdict finish_rule(struct rule_ctx *ctx, void *arg)
     struct key format_key = key_format(ks), view_key = key_view(ks);
     struct key primary_key = key_primary(ks), term_key = key_term(ks);
     struct key floor_key = key_incarnation_floor(ks), founded_key = key_founded(ks);
+    struct key generations_key = key_generation_floor(ks);
     if (!again)
         founded.cluster_id = format.cluster_id; /* the first restore */
     format.cluster_id = op->new_cluster_id;
     floor.incarnation = epoch_beyond(op->epoch, floor.incarnation);
+    /* Actors that came to be after the backup have no row: they begin beyond all that was. */
+    generations.generation = epoch_beyond(op->epoch, generations.generation);
     term.term = epoch_beyond(op->epoch, term.term);
     primary.term = term.term;
     store_format(ctx, &format_key, &format);
@@ -287,6 +292,7 @@ static enum verdict finish_rule(struct rule_ctx *ctx, void *arg)
     store_primary(ctx, &primary_key, &primary);
     store_term(ctx, &term_key, &term);
     store_incarnation_floor(ctx, &floor_key, &floor);
+    store_generation_floor(ctx, &generations_key, &generations);
     store_founded(ctx, &founded_key, &founded);
     struct key copy_key = key_copy(ks);
     rule_delete(ctx, key_bytes(&copy_key));
@@ -305,4 +311,5 @@ void restored_finish_prepare(struct restored_op *op, const struct env *env, txn_
     read_key(&op->txn, key_term(op->ks));
     read_key(&op->txn, key_incarnation_floor(op->ks));
     read_key(&op->txn, key_founded(op->ks));
+    read_key(&op->txn, key_generation_floor(op->ks));
 }

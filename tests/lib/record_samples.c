@@ -108,6 +108,7 @@ size_t sample_keys(const struct keyspace *ks, struct key k[SAMPLE_KEYS_MAX])
     k[n++] = key_by_node(ks, "a", 256, "t", "x");
     k[n++] = key_by_node(ks, "a", UINT64_MAX, "t", "x");
     k[n++] = key_by_node(ks, "ab", 1, "t", "x");
+    k[n++] = key_generation_floor(ks);
     k[n++] = key_migration(ks, "t", "a");
     k[n++] = key_head(ks, "t", "a");
     k[n++] = key_state(ks, "t", "a", B("\0"));
@@ -169,6 +170,8 @@ struct key key_of_parts(const struct keyspace *ks, const struct key_parts *p)
         return key_by_node(ks, p->node_id, p->number, p->type, p->id);
     case KEY_MIGRATION:
         return key_migration(ks, p->type, p->id);
+    case KEY_GENERATION_FLOOR:
+        return key_generation_floor(ks);
     case KEY_STATE:
         return key_state(ks, p->type, p->id, bytes_of(p->state_key, p->state_key_len));
     case KEY_HEAD:
@@ -261,8 +264,10 @@ static const struct head_record head_1 = {.number = 7,
                                           .rows = 1,
                                           .sum = UINT64_C(0x0123456789abcdef),
                                           .class_version = 2,
+                                          .expire_ms = 3600000,
                                           .bucket_count = 2,
                                           .buckets = {{90601, 6, 12}, {95000, 1, 2}}};
+static const struct generation_floor_record generation_floor_1 = {.generation = 12};
 static const struct remembered_record remembered_1 = {.request_id = "req-1",
                                                       .number = 7,
                                                       .generation = 4,
@@ -336,10 +341,12 @@ static const struct record_sample plain[] = {
      " source=\"n1\" target=\"n2\" generation=4"},
     {"state", KEY_STATE, &state_1, "1501016100ff6200185295f1b2", " value_bytes=3 value=\"a%00b\""},
     {"head", KEY_HEAD, &head_1,
-     "1502150715041701731816113015011c0123456789abcdef150214141502170161e91506150c17017318150115"
-     "0218404938de",
+     "1502150715041701731816113015011c0123456789abcdef150214141736ee801502170161e91506150c170173"
+     "181501150218b53427bb",
      " number=7 generation=4 own_ms=95000 horizon_ms=4400 rows=1 sum=0123456789abcdef"
-     " class_version=2 slots_until_ms=0 sent=0 bucket=90601:6:12 bucket=95000:1:2"},
+     " class_version=2 slots_until_ms=0 sent=0 expire_ms=3600000 bucket=90601:6:12 bucket=95000:1:2"},
+    {"generation_floor", KEY_GENERATION_FLOOR, &generation_floor_1, "1501150c1831923901",
+     " generation=12"},
     {"remembered", KEY_REMEMBERED, &remembered_1,
      "1502027265712d310015071504" UUID_1_HEX "13f727016f6b0018d09343b5",
      " request_id=\"req-1\" number=7 generation=4 fingerprint=" UUID_1_TEXT
@@ -423,6 +430,7 @@ static struct head_record head_max = {.number = UINT64_MAX,
                                       .class_version = UINT32_MAX,
                                       .slots_until_ms = UINT64_MAX,
                                       .sent = UINT64_MAX,
+                                      .expire_ms = UINT64_MAX,
                                       .bucket_count = HEAD_BUCKETS_MAX};
 static const struct remembered_record remembered_lost = {
     .request_id = X64, .number = UINT64_MAX, .generation = UINT64_MAX, .status = -KELPIE_ERROR_MAX};
@@ -547,6 +555,7 @@ struct key sample_key(enum key_family family)
     X(KEY_ACTOR, placement_record)                                                                 \
     X(KEY_BY_NODE, by_node_record)                                                                 \
     X(KEY_MIGRATION, migration_record)                                                             \
+    X(KEY_GENERATION_FLOOR, generation_floor_record)                                               \
     X(KEY_STATE, state_record)                                                                     \
     X(KEY_HEAD, head_record)                                                                       \
     X(KEY_REMEMBERED, remembered_record)                                                           \

@@ -10,7 +10,7 @@
  *               a~7/5>b1>c2: it cannot reach b in incarnation 1 and c in 2
  *   view=5(3)   view 5 with three members; without (n): counted and hashed from the Active nodes
  *   a/4 -/4     as "primary=a/4": a in its present life is primary of term 4; "primary=-/4": vacant
- *   floor=12    founded=x: of cluster x; placed:b: some actor is placed on b in its present life
+ *   floor=12    generations=12: the floor of generations    founded=x: of cluster x; placed:b: some actor is placed on b in its present life
  *   term=4      format=1      probe:a=2b1      +a6 -a6: change 6 added, dropped a
  */
 #ifndef KELPIE_TESTS_RULE_RIG_H

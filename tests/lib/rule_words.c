@@ -109,6 +109,7 @@ RIG_DECODER(format)
 RIG_DECODER(probe)
 RIG_DECODER(incarnation_floor)
 RIG_DECODER(founded)
+RIG_DECODER(generation_floor)
 
 static struct life life_of(struct rig *r, const char *id)
 {
@@ -255,6 +256,9 @@ static void scene_word(struct rig *r, const char *word)
     } else if ((rest = after(word, "floor="))) {
         struct incarnation_floor_record f = {.incarnation = number(&rest)};
         RIG_PUT(r, incarnation_floor, key_incarnation_floor(&r->ks), &f);
+    } else if ((rest = after(word, "generations="))) {
+        struct generation_floor_record f = {.generation = number(&rest)};
+        RIG_PUT(r, generation_floor, key_generation_floor(&r->ks), &f);
     } else if ((rest = after(word, "founded="))) {
         struct founded_record f = {.cluster_id = rig_boot(rest, 1)};
         RIG_PUT(r, founded, key_founded(&r->ks), &f);
@@ -295,6 +299,7 @@ static struct key key_by_word(const struct rig *r, const char *name)
                  {"term", key_term(&r->ks)},
                  {"format", key_format(&r->ks)},
                  {"floor", key_incarnation_floor(&r->ks)},
+                 {"generations", key_generation_floor(&r->ks)},
                  {"founded", key_founded(&r->ks)}};
     for (size_t i = 0; i < ARRAY_LEN(fixed); i++)
         if (strcmp(fixed[i].name, name) == 0)
@@ -405,6 +410,7 @@ union any_record {
     struct probe_record probe;
     struct incarnation_floor_record floor;
     struct founded_record founded;
+    struct generation_floor_record generations;
 };
 
 static void say_row(struct rig *r, struct words *w, const struct rig_row *row)
@@ -437,6 +443,8 @@ static void say_row(struct rig *r, struct words *w, const struct rig_row *row)
         say(w, "term=%llu", LLU(u.term.term));
     else if (parts.family == KEY_INCARNATION_FLOOR && incarnation_floor_of(r, row, &u.floor))
         say(w, "floor=%llu", LLU(u.floor.incarnation));
+    else if (parts.family == KEY_GENERATION_FLOOR && generation_floor_of(r, row, &u.generations))
+        say(w, "generations=%llu", LLU(u.generations.generation));
     else if (parts.family == KEY_FOUNDED && founded_of(r, row, &u.founded))
         say(w, "founded=%.8s", (const char *)u.founded.cluster_id.b);
     else if (parts.family == KEY_FORMAT && format_of(r, row, &u.format))

@@ -155,15 +155,16 @@ static void start_finish(struct rig *r, const struct rule_case *c)
 static const struct rule_case finish_cases[] = {
     {"everything", CLEARED "view=5(2) primary=a#1b1/3 term=3 +a4 -b5", SEEN, 0, 0,
      "format=1 founded=format gone:~a floor=1000000000 view=1000000000(0) primary=-/1000000000 "
-     "term=1000000000 gone:?b gone:4 gone:5"},
+     "term=1000000000 gone:?b gone:4 gone:5 generations=1000000000"},
     {"nothing was there", "format=1", "", 0, 0,
      "format=1 founded=format floor=1000000000 view=1000000000(0) primary=-/1000000000 "
-     "term=1000000000"},
+     "term=1000000000 generations=1000000000"},
     {"the second epoch",
-     "format=1 founded=first floor=1000000007 a=L2000000000b0 view=1000000005(1) term=1000000002",
+     "format=1 founded=first floor=1000000007 generations=1000000009 a=L2000000000b0 "
+     "view=1000000005(1) term=1000000002",
      "", 2, 0,
      "format=1 founded=first floor=2000000000 view=2000000000(0) primary=-/2000000000 "
-     "term=2000000000"},
+     "term=2000000000 generations=2000000000"},
     {"no cluster", "", "", 0, REFUSED, "no cluster"},
     {"a node was not cleared", "format=1 a=A1 a~7/5 view=5", "a1~7", 0, REFUSED,
      "node a has come to life"},
@@ -197,7 +198,7 @@ static void finish(void **state)
     assert_string_equal(rig_all(&r, text),
                         "format=1 founded=format gone:~a floor=1000000000 view=1000000000(0) "
                         "a=L1000000000b0 b=L1000000000b0 primary=-/1000000000 term=1000000000 "
-                        "gone:?b gone:4 gone:5");
+                        "gone:?b gone:4 gone:5 generations=1000000000");
     rig_free(&r);
 }
 

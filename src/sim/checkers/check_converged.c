@@ -138,6 +138,7 @@ static bool had_to_compare(const struct world *w, enum check c)
     case CHECK_AGES:
     case CHECK_LEAVES_EARLY:
     case CHECK_FOUNDS_ONCE:
+    case CHECK_FORGETS:
         return false;
     default:
         return true;

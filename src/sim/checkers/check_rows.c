@@ -176,6 +176,7 @@ void check_commit(struct shadow *s, struct shadow_change *c)
 {
     struct list *item;
 
+    check_floor_covers(s, c);
     if (c->nodes || c->view)
         check_view(s, c);
     if (c->nodes)

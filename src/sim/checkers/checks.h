@@ -61,6 +61,7 @@
     X(AGES, "AgesAreUpperBounds")                                                                  \
     X(LEAVES_EARLY, "NothingLeavesEarly")                                                          \
     X(FOUNDS_ONCE, "FoundsNoOther")                                                                \
+    X(FORGETS, "EraseForgetsNothingYoung")                                                         \
     X(CONVERGENCE, "EventualMembershipConvergence")                                                \
     X(ANSWERS, "EveryActorAnswers")                                                                \
     X(WRITES, "EveryNodeWrites")                                                                   \
@@ -120,6 +121,14 @@ void check_node_row(struct shadow *s, struct shadow_change *c, unsigned n,
                     const struct shadow_node *node, const struct node_record *after);
 void check_placement_row(struct shadow *s, const struct shadow_actor *a,
                          const struct placement_record *after);
+/* The floor of generations grows. */
+void check_generations(struct shadow *s, uint64_t floor);
+/* A row of a placement is gone. */
+void check_struck(struct shadow *s, struct shadow_change *c, const struct shadow_actor *a);
+/* A head row was written by a sweep; or not, and then false. */
+bool check_forgot(struct shadow *s, const struct shadow_actor *a, const struct head_record *head);
+/* At the end of a commit that struck some. */
+void check_floor_covers(struct shadow *s, const struct shadow_change *c);
 void check_state_row(struct shadow *s, const struct shadow_change *c, const struct shadow_actor *a,
                      const struct head_record *r);
 /* The whole of a commit. */

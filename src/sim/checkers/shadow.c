@@ -60,7 +60,9 @@ void shadow_reset(struct shadow *s)
         struct shadow_actor *a = MAP_ENTRY(n, struct shadow_actor, node);
         a->place = (struct placement_record){0};
         a->loaded = 0;
-        a->class_version = 0;
+        a->gap_count = 0;
+        a->struck = false;
+        a->head = (struct head_record){.number = 0};
     }
     while ((n = map_first(&s->by_node))) {
         struct shadow_by_node *b = MAP_ENTRY(n, struct shadow_by_node, node);
@@ -78,13 +80,15 @@ void shadow_reset(struct shadow *s)
     s->primary = (struct primary_record){.vacant = true};
     s->primary_there = false;
     s->term = 0;
-    s->floor = 0;
+    s->floor = s->generations = 0;
     s->view_count = 0;
 }
 
 uint32_t shadow_class_version(struct shadow *s, const char *type, const char *id)
 {
-    return shadow_actor(s, type, id)->class_version;
+    const struct shadow_actor *a = shadow_actor(s, type, id);
+
+    return a->head.rows > 0 ? a->head.class_version : 0;
 }
 
 int shadow_node_number(const char *node_id)
@@ -265,19 +269,48 @@ static void apply_heartbeat(struct shadow *s, const struct key_parts *parts,
     }
 }
 
+/* The specification strikes no rows: there this placement is the next of the one before. */
+static void note_generation_gap(struct shadow_actor *a, uint64_t from)
+{
+    uint64_t skipped = a->gap_count ? a->gaps[a->gap_count - 1].skipped : 0;
+
+    a->struck = false;
+    if (from == a->place.generation + 1)
+        return;
+    if (a->gap_count == LIFE_GAPS_MAX)
+        memmove(a->gaps, a->gaps + 1, --a->gap_count * sizeof a->gaps[0]);
+    a->gaps[a->gap_count++] =
+        (struct life_gap){.from = from, .skipped = skipped + from - a->place.generation - 1};
+}
+
+uint32_t shadow_generation(const struct shadow_actor *a, uint64_t generation)
+{
+    uint64_t skipped = 0;
+
+    for (unsigned i = 0; i < a->gap_count; i++)
+        if (generation >= a->gaps[i].from)
+            skipped = a->gaps[i].skipped;
+    return (uint32_t)(generation - skipped);
+}
+
 static void apply_placement(struct shadow *s, struct shadow_change *c,
                             const struct key_parts *parts, const struct store_write *w)
 {
     struct shadow_actor *a = shadow_actor(s, parts->type, parts->id);
     struct placement_record rec;
 
-    if (!COMPARE(s->w, CHECK_GROWTH, w->kind == STORE_PUT,
-                 "the placement of %s/%s was deleted: its generation would start again", a->type,
-                 a->id))
+    if (w->kind == STORE_DELETE) {
+        check_struck(s, c, a);
+        a->head = (struct head_record){.number = 0};
+        a->head_ns = 0;
+        a->struck = true;
         return;
+    }
     if (!decoded(s, w, placement_record_decode(w->key, w->value, &s->scratch, &rec)))
         return;
     check_placement_row(s, a, &rec);
+    if (a->struck)
+        note_generation_gap(a, rec.generation);
     s->placements += rec.generation > a->place.generation;
     a->place = rec;
     touch(c, a);
@@ -373,11 +406,15 @@ static void note_attempt(struct shadow *s, const struct key_parts *parts,
 static void take_head(struct shadow *s, const struct shadow_change *c, struct shadow_actor *a,
                       const struct head_record *head)
 {
-    check_state_row(s, c, a, head);
-    COMPARE(s->w, CHECK_GROWTH, head->class_version >= a->class_version,
-            "the state of %s/%s went from version %u of its class to %u", a->type, a->id,
-            a->class_version, head->class_version);
-    a->class_version = head->class_version;
+    if (!check_forgot(s, a, head)) {
+        check_state_row(s, c, a, head);
+        a->head_ns = s->w->now_ns;
+        COMPARE(s->w, CHECK_GROWTH,
+                head->class_version >= a->head.class_version || a->head.rows == 0,
+                "the state of %s/%s went from version %u of its class to %u", a->type, a->id,
+                a->head.class_version, head->class_version);
+    }
+    a->head = *head;
 }
 
 static void note_state(struct shadow *s, const struct key_parts *parts,
@@ -453,6 +490,7 @@ static void apply_single(struct shadow *s, struct shadow_change *c, const struct
     struct migration_record migration;
     struct format_record format;
     struct incarnation_floor_record floor;
+    struct generation_floor_record generations;
     struct founded_record founded;
 
     if (w->kind != STORE_PUT)
@@ -466,6 +504,11 @@ static void apply_single(struct shadow *s, struct shadow_change *c, const struct
     case KEY_INCARNATION_FLOOR:
         if (decoded(s, w, incarnation_floor_record_decode(w->key, w->value, &s->scratch, &floor)))
             check_floor(s, floor.incarnation);
+        break;
+    case KEY_GENERATION_FLOOR:
+        if (decoded(s, w,
+                    generation_floor_record_decode(w->key, w->value, &s->scratch, &generations)))
+            check_generations(s, generations.generation);
         break;
     case KEY_FOUNDED:
         decoded(s, w, founded_record_decode(w->key, w->value, &s->scratch, &founded));

@@ -51,9 +51,13 @@ struct shadow_actor {
     const char *type, *id; /* within name */
     struct key state_begin;
     struct placement_record place;
-    uint32_t class_version; /* in its head row */
-    uint64_t loaded;        /* highest generation that has read its state (spec: loaded) */
-    struct list by_node;    /* struct shadow_by_node */
+    struct head_record head;             /* its row; zero: none */
+    uint64_t head_ns;                    /* when an activation wrote it last */
+    struct life_gap gaps[LIFE_GAPS_MAX]; /* of its generations: rows that were swept */
+    unsigned gap_count;
+    bool struck;         /* its placement's row is gone; `place` is what it was */
+    uint64_t loaded;     /* highest generation that has read its state (spec: loaded) */
+    struct list by_node; /* struct shadow_by_node */
     struct list dirty;
     struct holder holders[HOLDERS_MAX];
     unsigned holder_count;
@@ -80,6 +84,7 @@ struct shadow_change {
     struct view_record old_view;
     struct primary_record old_primary;
     uint64_t old_term;
+    uint64_t struck;    /* the greatest generation of the placements whose rows went */
     struct list actors; /* dirty ones */
 };
 
@@ -90,7 +95,7 @@ struct shadow {
     struct view_record view;
     struct primary_record primary;
     bool primary_there;
-    uint64_t term, floor; /* floor: of incarnations */
+    uint64_t term, floor, generations; /* floors of incarnations, of generations */
     struct map actors;
     struct map states;
     struct map by_node;
@@ -125,6 +130,9 @@ uint32_t shadow_life(const struct shadow *s, int n, uint64_t incarnation);
 
 /* The version of the class that wrote the actor's state last. */
 uint32_t shadow_class_version(struct shadow *s, const char *type, const char *id);
+
+/* The generation as the specification counts it, which sweeps no rows: one more with each placement. */
+uint32_t shadow_generation(const struct shadow_actor *a, uint64_t generation);
 
 /* Takes the writes in, and tells checks_rows.c of each row's old and new value. */
 void shadow_apply(struct shadow *s, struct shadow_change *change);

@@ -9,6 +9,7 @@
 #include "sim/report/sim_record.h"
 #include "sim/stores/store_copy.h"
 #include "sim/workload/sim_chains.h"
+#include "sim/workload/sim_sessions.h"
 #include "sim/workload/sim_workload.h"
 #include "sim/world/sim_host_link.h"
 
@@ -127,6 +128,7 @@ static void set_back(struct restore *r)
     checks_on_set_back(w, rows, count);
     workload_set_back(w, rows, count);
     chains_set_back(w);
+    sessions_set_back(w);
     r->setting_back = false;
     r->step = RESTORE_LOOKS;
 }
@@ -213,6 +215,7 @@ static void finished(struct restore *r)
         record_mark(w, PROGRAM_NODE, SIM_SLOT_SUPERVISOR, "a new epoch");
     workload_new_epoch(w);
     chains_set_back(w);
+    sessions_set_back(w);
     hosts_hold(w, false);
     if (r->survivors)
         world_after(w, &r->back, below(w, COMES_BACK_MS_MAX) * NS_PER_MS);

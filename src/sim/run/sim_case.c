@@ -72,6 +72,7 @@
     X("trial_hosts", trial_hosts, 0, SIM_ALL_NODES)                                                \
     X("posts", posts, 0, SIM_POSTS_MAX)                                                            \
     X("links", links, 0, SIM_LINKS_MAX)                                                            \
+    X("sessions", sessions, 0, SIM_SESSIONS_MAX)                                                   \
     X("slow_in", slow_in, 0, 1024)                                                                 \
     X("remembered", remembered, 0, REMEMBERED_IDS_MAX)                                             \
     X("windows", windows, 0, 1)                                                                    \
@@ -215,7 +216,7 @@ static int take_line(struct sim_case *c, char *line, bool *seeded, char *why, si
         /* As it was when files did not name these yet. */
         c->config.store = SIM_STORE_EMBEDDED;
         c->config.aim_per_16 = c->config.room = c->config.mailbox = c->config.links = 0;
-        c->config.successors = c->config.posts = 0;
+        c->config.successors = c->config.posts = c->config.sessions = 0;
         c->config.trial_hosts = SIM_ALL_NODES;
         c->config.slow_in = c->config.remembered = c->config.windows = 0;
         *seeded = true;

@@ -15,6 +15,7 @@
 #include "sim/workload/sim_chains.h"
 #include "sim/workload/sim_operator.h"
 #include "sim/workload/sim_posts.h"
+#include "sim/workload/sim_sessions.h"
 #include "sim/workload/sim_workload.h"
 #include "sim/world/sim_host.h"
 #include "sim/world/sim_net.h"
@@ -43,6 +44,7 @@ void sim_build(struct world *w, const struct sim_config *config)
     w->work = workload_new(w);
     w->chains = chains_new(w);
     w->posts = posts_new(w);
+    w->sessions = sessions_new(w);
     w->operators = operators_new(w);
     w->restore = restore_new(w);
     w->emptied = emptied_new(w);
@@ -62,6 +64,7 @@ void sim_tear_down(struct world *w)
     workload_free(w->work);
     chains_free(w->chains);
     posts_free(w->posts);
+    sessions_free(w->sessions);
     nemesis_free(w->nemesis);
     checks_free(w->checks);
     shadow_free(w->shadow);
@@ -235,6 +238,7 @@ void sim_run(const struct sim_config *config, struct sim_result *r)
     workload_start(&w);
     chains_start(&w);
     posts_start(&w);
+    sessions_start(&w);
     nemesis_start(&w);
     strangers_start(&w);
     operators_start(&w);
@@ -253,6 +257,7 @@ void sim_run(const struct sim_config *config, struct sim_result *r)
     r->converge_ms = run_until(&w, CHECK_CONVERGENCE, r->converge_bound_ms, hosts_converged);
     workload_stop(&w);
     chains_stop(&w);
+    sessions_stop(&w);
     posts_stop(&w);
     /* Some are asked at once, as they are; some when all that was asked before is over. */
     if (!w.stop && world_below(&w, STREAM_FAULT, 2) == 0)

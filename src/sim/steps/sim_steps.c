@@ -291,7 +291,7 @@ static void on_activation(void *arg, const char *type, const char *id, uint64_t 
     int a = step_actor(l->s, type, id);
 
     if (a >= 0)
-        l->ran[a] = (uint32_t)generation;
+        l->ran[a] = shadow_generation(l->s->followed[a], generation);
 }
 
 static void look_at_activations(struct steps *s, struct step_tracked *t)

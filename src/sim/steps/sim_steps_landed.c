@@ -39,7 +39,8 @@ void step_refresh(struct steps *s)
     s->store.term = (uint32_t)sh->term;
     for (unsigned a = 0; a < s->actors; a++) {
         const struct placement_record *r = &s->followed[a]->place;
-        s->store.place[a] = (struct step_place){.generation = (uint32_t)r->generation};
+        s->store.place[a] =
+            (struct step_place){.generation = shadow_generation(s->followed[a], r->generation)};
         if (!r->placed)
             continue;
         int node = shadow_node_number(r->node_id);
@@ -537,7 +538,10 @@ static bool written(struct steps *s, const struct store_write *w, uint32_t *acto
         return false;
     *actor = (uint32_t)a + 1;
     buf_clear(&s->scratch);
-    return head_record_decode(w->key, w->value, &s->scratch, r) == 0;
+    if (head_record_decode(w->key, w->value, &s->scratch, r))
+        return false;
+    r->generation = shadow_generation(s->followed[a], r->generation);
+    return true;
 }
 
 static void commit_write(struct landing *l)
@@ -662,6 +666,7 @@ static void placement_sent(struct steps *s, const struct process *p, enum step_a
     buf_clear(&s->scratch);
     if (actor < 0 || placement_record_decode(w->key, w->value, &s->scratch, &r))
         return;
+    r.generation = shadow_generation(s->followed[actor], r.generation);
     struct step_sent sent = {.action = a,
                              .actor = (uint32_t)actor + 1,
                              .generation = (uint32_t)r.generation - (a == STEP_MigrateActor),

@@ -28,6 +28,7 @@
 #define DRAW_LINKS (1ull << 47)
 #define DRAW_EXCHANGES (1ull << 48)
 #define DRAW_POSTS (1ull << 49)
+#define DRAW_SESSIONS (1ull << 50)
 #define CROWD_CALLS_A_SECOND 100
 /* With the least, one tenth: 24 hours of it still fit (process_clock). */
 #define SKEW_PPM_MAX 90000
@@ -233,7 +234,7 @@ static void draw_trials(struct sim_config *c)
 /* How many actors there are for each node that is never away for good. */
 static uint32_t share(const struct sim_config *c)
 {
-    uint32_t actors = c->actors + c->echo_actors + SIM_TRIALS_MAX + c->links + c->posts;
+    uint32_t actors = c->actors + c->echo_actors + SIM_TRIALS_MAX + c->links + c->posts + c->sessions;
     uint32_t nodes = sim_founders(c) - c->dead_for_good;
 
     return (actors + nodes - 1) / nodes;
@@ -403,6 +404,22 @@ static void draw_posts(struct sim_config *c)
     c->posts = some ? posts : 0;
 }
 
+/* One in eight is long enough for actors to be forgotten, and has some that are. */
+static void draw_sessions(struct sim_config *c)
+{
+    struct rng r;
+
+    rng_seed(&r, c->seed, DRAW_SESSIONS);
+    uint32_t sessions = draw(&r, 2, SIM_SESSIONS_MAX);
+    if (!rng_chance(&r, 1, 8) || !c->actors || is_slow_alone(c) ||
+        sim_fault_on(c, FAULT_LATE_REPEATS))
+        return;
+    c->sessions = sessions;
+    c->duration_ms = 180000;
+    c->clients = c->clients < 3 ? c->clients : 3;
+    c->think_ms = c->think_ms > 400 ? c->think_ms : 400;
+}
+
 /* One seed in forty has nothing but callbacks that take up to a quarter of the lease (twice an eighth), of
  * many actors at once: they must cost nobody its lease. */
 static void draw_slow_alone(struct sim_config *c)
@@ -442,6 +459,7 @@ void sim_config_draw(struct sim_config *c, uint64_t seed)
     draw_trials(c);
     draw_links(c);
     draw_posts(c);
+    draw_sessions(c);
     draw_aim(c);
     draw_last_faults(c);
     draw_hosting(c);
@@ -566,7 +584,7 @@ void sim_config_to_text(const struct sim_config *c, struct buf *out)
                 c->aim_per_16, c->room);
     buf_appendf(out,
                 " mailbox=%u trial_hosts=0x%x slow_in=%u remembered=%u windows=%u version_ms=%u"
-                " links=%u successors=%u posts=%u",
+                " links=%u successors=%u posts=%u sessions=%u",
                 c->mailbox, c->trial_hosts, c->slow_in, c->remembered, c->windows, c->version_ms,
-                c->links, c->successors, c->posts);
+                c->links, c->successors, c->posts, c->sessions);
 }

@@ -14,6 +14,7 @@
 #define SIM_GUESTS_MAX 2
 #define SIM_SUCCESSORS_MAX 3
 #define SIM_TRIALS_MAX 4
+#define SIM_SESSIONS_MAX 8
 #define SIM_LINKS_MAX 6
 #define SIM_POSTS_MAX 6
 #define SIM_ALL_NODES ((1u << SIM_NODES_MAX) - 1)
@@ -158,6 +159,7 @@ struct sim_config {
     uint32_t trial_hosts; /* 1 << node: it hosts actors that try their node */
     uint32_t links;       /* actors that call each other; 0: none */
     uint32_t posts;       /* actors that send each other messages; 0: none */
+    uint32_t sessions;    /* actors that come and go; 0: none */
     uint32_t slow_in;     /* ACTOR_SLOW: one callback in so many; 0: in some */
     uint32_t remembered;  /* an actor remembers so many young requests; 0: as in production */
     uint32_t windows;     /* 1: every second node remembers trials' requests for longer */

@@ -47,7 +47,7 @@ struct life_of {
     struct host *h;
     struct node *node;
     struct kelpie_class trial;
-    const struct kelpie_class *classes[6];
+    const struct kelpie_class *classes[8];
     struct sim_event act;      /* what its own callbacks asked for, outside of them */
     struct sim_event deadline; /* of leaving */
     struct sim_event doom;     /* the kill -9 that is due */

@@ -6,6 +6,7 @@
 #include "sim/workload/sim_chains.h"
 #include "sim/workload/sim_operator.h"
 #include "sim/workload/sim_posts.h"
+#include "sim/workload/sim_sessions.h"
 #include "sim/workload/sim_trial.h"
 #include "sim/workload/sim_workload.h"
 #include "sim/world/sim_host_link.h"
@@ -13,7 +14,8 @@
 #define HTTP_PORT 8100
 #define DRAIN_EXTRA_MS 2000
 
-static const char *const class_names[] = {"counter", "echo", "link", "post", "trial"};
+static const char *const class_names[] = {"counter", "echo",  "link", "post",
+                                          "session", "visit", "trial"};
 
 struct life_of *life_of(const struct process *p)
 {
@@ -133,6 +135,7 @@ void life_end(struct process *p)
     workload_process_gone(w, p);
     chains_process_gone(w, p);
     posts_process_gone(w, p);
+    sessions_process_gone(w, p);
     operators_process_gone(w, p);
     checks_on_end(p);
     if (w->steps)
@@ -159,9 +162,12 @@ static void free_node(struct process *p)
             "n%u closed in an orderly way and kept %zu requests or watches", p->node + 1,
             sim_store_holds(p));
     COMPARE(w, CHECK_COMPLETION,
-            workload_calls_of(w, p) + chains_calls_of(w, p) + posts_calls_of(w, p) == 0,
+            workload_calls_of(w, p) + chains_calls_of(w, p) + posts_calls_of(w, p) +
+                    sessions_calls_of(w, p) ==
+                0,
             "n%u closed in an orderly way with %zu calls not completed", p->node + 1,
-            workload_calls_of(w, p) + chains_calls_of(w, p) + posts_calls_of(w, p));
+            workload_calls_of(w, p) + chains_calls_of(w, p) + posts_calls_of(w, p) +
+                sessions_calls_of(w, p));
     COMPARE(w, CHECK_COMPLETION, operators_orders_of(w, p) == 0,
             "n%u closed in an orderly way with %zu orders not answered", p->node + 1,
             operators_orders_of(w, p));
@@ -249,7 +255,9 @@ static void life_classes(struct life_of *l, bool trials)
     l->classes[1] = &kelpie_class_echo;
     l->classes[2] = &sim_class_link;
     l->classes[3] = &sim_class_post;
-    l->classes[4] = trials ? &l->trial : NULL;
+    l->classes[4] = &sim_class_session;
+    l->classes[5] = &sim_class_visit;
+    l->classes[6] = trials ? &l->trial : NULL;
 }
 
 static struct node_config node_config(struct host *h, const struct process *p)

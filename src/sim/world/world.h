@@ -37,6 +37,7 @@ enum sim_stream {
     STREAM_LINK, /* of chains of calls */
     STREAM_EXCHANGE,
     STREAM_POST, /* of messages between actors */
+    STREAM_SESSION,
     STREAM_COUNT
 };
 
@@ -81,6 +82,7 @@ struct world {
     struct workload *work;
     struct chains *chains;
     struct posts *posts;
+    struct sessions *sessions;
     struct operators *operators;
     struct restore *restore;
     struct rot *rot;
