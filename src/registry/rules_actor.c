@@ -192,7 +192,7 @@ static void put_requests(struct rule_ctx *ctx, const struct commit_args *a, stru
  * message is gone say nothing. */
 static void void_inbox(struct rule_ctx *ctx, const struct commit_args *a)
 {
-    uint32_t shard = actor_shard(a->ref.type, a->ref.id, a->messages.shards);
+    uint32_t shard = a->erased ? actor_shard(a->ref.type, a->ref.id, a->messages.shards) : 0;
     struct key_range inbox = keys_inbox(a->ref.ks, shard, a->ref.type, a->ref.id);
     struct key_range later = keys_later(a->ref.ks, a->ref.type, a->ref.id);
 
