@@ -234,7 +234,8 @@ static void draw_trials(struct sim_config *c)
 /* How many actors there are for each node that is never away for good. */
 static uint32_t share(const struct sim_config *c)
 {
-    uint32_t actors = c->actors + c->echo_actors + SIM_TRIALS_MAX + c->links + c->posts + c->sessions;
+    uint32_t actors =
+        c->actors + c->echo_actors + SIM_TRIALS_MAX + c->links + c->posts + c->sessions;
     uint32_t nodes = sim_founders(c) - c->dead_for_good;
 
     return (actors + nodes - 1) / nodes;
