@@ -78,6 +78,12 @@ static void add_ages(const struct shadow *s, char *ages, unsigned observer, unsi
                    (unsigned long long)((s->w->now_ns - e.gap_end_ns) / NS_PER_MS));
 }
 
+/* Callbacks outlast a ping's time: their node answers, and too late for whoever asks whether it is there. */
+static bool answers_late(const struct sim_config *c)
+{
+    return sim_fault_on(c, FAULT_ACTOR_SLOW) && 2 * c->slow_handler_ms > c->timing.rpc_timeout_ms;
+}
+
 static void check_flag(struct shadow *s, const struct shadow_change *c, unsigned n)
 {
     unsigned observers = 0, apart = 0, voters = 0, others = 0;
@@ -98,6 +104,8 @@ static void check_flag(struct shadow *s, const struct shadow_change *c, unsigned
             others);
     COMPARE(s->w, CHECK_GREY_MAJORITY, 2 * observers > voters,
             "n%u was flagged, which leaves %u of %u voters Active", n + 1, observers, voters);
+    if (answers_late(&s->w->config))
+        return;
     COMPARE(
         s->w, CHECK_GREY_FAULT, 2 * apart > observers,
         "n%u was flagged, but was apart from %u of %u other Active nodes only; ms since the last "
