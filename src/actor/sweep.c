@@ -98,6 +98,7 @@ static void batch_start(struct actors *a)
 
     if (a->closed || s->term == 0 || txn_active(&s->txn))
         return;
+    CHECK(s->running);
     if (!cluster_may_act(a->cluster) || s->term == 0) {
         s->running = false;
         s->broken_off = true;

@@ -39,6 +39,7 @@ static void on_recover(struct txn *t, int status)
 static void recover_start(struct cluster *c, const struct silence *past)
 {
     struct recover_op *op = &c->recover;
+    CHECK(c->state == NODE_LEFT && !membership_busy(c));
     memset(op, 0, offsetof(struct recover_op, txn));
     op->ks = &c->config.ks;
     op->node_id = c->config.node_id;
@@ -116,6 +117,7 @@ static bool step_dead_all(struct cluster *c)
     if (!target)
         return false;
     struct mark_dead_all_op *op = &c->dead_all;
+    CHECK(c->state == NODE_JOINING && !membership_busy(c));
     memset(op, 0, offsetof(struct mark_dead_all_op, txn));
     op->ks = &c->config.ks;
     op->node_id = c->config.node_id;
@@ -132,6 +134,7 @@ static bool step_dead_all(struct cluster *c)
 
 static void became_active(struct cluster *c)
 {
+    CHECK(c->state == NODE_ACTIVE && c->incarnation > 0 && !c->acting);
     c->stats.joins++;
     c->left_told = false;
     c->active_since_ns = env_now_ns(c->env);
@@ -207,6 +210,7 @@ static void on_join(struct txn *t, int status)
 static void join_start(struct cluster *c)
 {
     struct join_op *op = &c->join;
+    CHECK(c->state == NODE_LEFT && !c->acting && !membership_busy(c));
     memset(op, 0, offsetof(struct join_op, txn));
     op->ks = &c->config.ks;
     op->self = &c->self;
@@ -296,6 +300,7 @@ static void on_complete(struct txn *t, int status)
 static void complete_start(struct cluster *c, bool flagged)
 {
     struct join_complete_op *op = &c->complete;
+    CHECK(c->state == NODE_JOINING && c->incarnation > 0 && !membership_busy(c));
     memset(op, 0, offsetof(struct join_complete_op, txn));
     op->ks = &c->config.ks;
     op->self = self_life(c);

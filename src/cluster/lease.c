@@ -20,6 +20,7 @@ static void lease_extend(struct cluster *c, uint64_t until_ns)
 
 void lease_begin(struct cluster *c, uint64_t from_ns)
 {
+    CHECK(from_ns <= env_now_ns(c->env));
     c->lease_until_ns = 0;
     lease_extend(c, from_ns + timing_lease_ns(&c->config.timing));
 }
@@ -57,6 +58,7 @@ void resume_if_able(struct cluster *c)
 {
     if (c->acting || !state_hosts(c->state) || !lease_running(c))
         return;
+    CHECK(c->incarnation > 0);
     SOMETIMES("resumed");
     c->acting = true;
     c->reason[0] = '\0';

@@ -33,6 +33,7 @@ static void on_leave(struct txn *t, int status)
 void leave_start(struct cluster *c)
 {
     struct leave_op *op = &c->leave;
+    CHECK(c->state == NODE_ACTIVE && !membership_busy(c));
     memset(op, 0, offsetof(struct leave_op, txn));
     op->ks = &c->config.ks;
     op->self = self_life(c);
@@ -68,6 +69,7 @@ void cluster_drained(struct cluster *c)
 
 static void left(struct cluster *c)
 {
+    CHECK(c->state == NODE_LEAVING && c->claim == 0);
     c->state = NODE_LEFT;
     c->acting = false;
     c->lease_until_ns = 0;

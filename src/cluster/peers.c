@@ -29,6 +29,7 @@ static void on_pong(struct rpc_call *call, int status, struct bytes payload)
     struct reader r = reader_of(payload);
     uint64_t counter = reader_u64(&r);
     (void)reader_u64(&r); /* the view number it holds */
+    CHECK(p->pinging && c->pings_outstanding > 0);
     p->pinging = false;
     c->pings_outstanding--;
     if (c->closing)

@@ -144,6 +144,7 @@ static size_t collect_reached(struct cluster *c)
 static void elect_start(struct cluster *c, const struct silence *old)
 {
     struct elect_op *op = &c->elect;
+    CHECK(c->state == NODE_ACTIVE && c->claim == 0 && !txn_active(&op->txn));
     memset(op, 0, offsetof(struct elect_op, txn));
     op->ks = &c->config.ks;
     op->self = self_life(c);
@@ -239,6 +240,7 @@ static void step_down(struct cluster *c, uint64_t term)
     struct step_down_op *op = &c->step_down;
     if (txn_active(&op->txn))
         return;
+    CHECK(term > 0);
     memset(op, 0, offsetof(struct step_down_op, txn));
     op->ks = &c->config.ks;
     op->self = self_life(c);
@@ -283,6 +285,7 @@ static void ping_flagged(struct cluster *c)
 void primary_beat(struct cluster *c)
 {
     uint64_t now = env_now_ns(c->env);
+    CHECK(c->claim > 0 && c->state == NODE_ACTIVE);
     ping_members(c);
     ping_flagged(c);
     if (!c->scanned || majority_reached(c))

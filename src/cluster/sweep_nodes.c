@@ -49,6 +49,7 @@ void sweep_left(struct cluster *c)
     struct sweep_node_op *op = &c->sweep_node;
     uint64_t since_ns = 0;
     size_t left;
+    CHECK(c->claim > 0);
     if (txn_active(&op->txn) || c->swept_version == c->scan_version)
         return;
     const struct known_node *k = longest_left(c, &left, &since_ns);

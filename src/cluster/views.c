@@ -13,13 +13,6 @@ void view_clear(struct view *v, struct mem mem)
     view_init(v);
 }
 
-void view_take(struct view *a, struct view *b, struct mem mem)
-{
-    mem_free(mem, a->members);
-    *a = *b;
-    view_init(b);
-}
-
 void view_copy(struct view *to, const struct view *from, struct mem mem)
 {
     view_clear(to, mem);

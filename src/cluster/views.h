@@ -7,8 +7,6 @@
 void view_init(struct view *v);
 /* Frees the members and empties it (spec: NoView). */
 void view_clear(struct view *v, struct mem mem);
-/* Replaces `a` by `b`, which is left empty. */
-void view_take(struct view *a, struct view *b, struct mem mem);
 void view_copy(struct view *to, const struct view *from, struct mem mem);
 /* Adds a member, replacing one of that id; removes one, if there. */
 void view_add(struct view *v, const struct member *m, struct mem mem);

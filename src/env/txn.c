@@ -230,7 +230,7 @@ static void rebase_writes(struct txn *t)
 
 static void commit(struct txn *t)
 {
-    CHECK(t->write_count > 0);
+    CHECK(t->write_count > 0 && !t->committed);
     /* A process that was stopped may get the rows before its own timer: what it read them for is
      * then as old as the stop (a majority that answered, say). */
     if (t->give_up_ns && env_now_ns(t->env) - t->started_ns >= t->give_up_ns) {

@@ -70,6 +70,7 @@ void directory_learn(struct directory *d, const char *type, const char *id,
         return;
     }
     if (!e) {
+        CHECK(d->entries.count <= d->max);
         if (d->entries.count >= d->max)
             drop(d, LIST_ENTRY(d->lru.next, struct entry, link));
         e = mem_zalloc(d->mem, 1, sizeof *e + name.len);
@@ -91,6 +92,7 @@ bool directory_find(struct directory *d, const struct view *view, const char *ty
 
     if (!e)
         return false;
+    CHECK(e->epoch <= d->epoch && e->placement.record.placed);
     if (e->epoch != d->epoch) {
         const struct member *m = view ? view_find(view, e->placement.record.node_id) : NULL;
         if (!m || !uuid_equal(m->boot, e->placement.record.boot)) {

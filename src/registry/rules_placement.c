@@ -153,6 +153,7 @@ static struct placement_record placed_on(const char *node_id, const struct node_
         .generation = generation,
     };
 
+    CHECK(node->incarnation > 0 && !uuid_is_zero(node->boot));
     (void)snprintf(p.node_id, sizeof p.node_id, "%s", node_id);
     return p;
 }

@@ -42,6 +42,25 @@ static bool node_converged(struct world *w, unsigned n, char *why, size_t why_si
     return true;
 }
 
+/* What its health page would say. */
+static bool node_is_ready(const struct host *h, char *why, size_t why_size)
+{
+    struct process *p = h->process[0] ? h->process[0] : h->process[1];
+    struct cluster *c = node_cluster(process_node(p));
+    struct health_report report;
+    char said[3 * HEALTH_WHY_SIZE];
+
+    process_enter(p, PROCESS_ORDER, 4);
+    cluster_health(c, &report);
+    process_leave(p);
+    if (!health_ready(&report, true, timing_window_ns(&h->w->config.timing), said, sizeof said) ||
+        said[0]) {
+        (void)snprintf(why, why_size, "%s is not ready: %.200s", h->id, said);
+        return false;
+    }
+    return true;
+}
+
 bool hosts_converged(struct world *w, char *why, size_t why_size)
 {
     unsigned living = 0, primaries = 0;
@@ -55,7 +74,7 @@ bool hosts_converged(struct world *w, char *why, size_t why_size)
         if (h->dead || h->out || h->gone)
             continue;
         living++;
-        if (!node_converged(w, n, why, why_size))
+        if (!node_converged(w, n, why, why_size) || !node_is_ready(h, why, why_size))
             return false;
         const struct process *p = h->process[0] ? h->process[0] : h->process[1];
         const struct cluster *c = node_cluster(process_node(p));
