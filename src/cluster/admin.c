@@ -23,6 +23,9 @@ static void on_force(struct txn *t, int status)
     char why[REASON_SIZE];
     mem_free(c->env->mem, c->force_silences);
     c->force_silences = NULL;
+    if (!c->closing)
+        failure_settled(c, t, status, &op->failed,
+                        "silent for the window, and an operator asked: forget --force");
     if (!c->force.active)
         return;
     if (status == KELPIE_E_REFUSED)
@@ -31,8 +34,6 @@ static void on_force(struct txn *t, int status)
         force_finish(c, KELPIE_E_CANCELLED, kelpie_error_text(KELPIE_E_CANCELLED));
         return;
     }
-    if (status == 0 && t->committed && op->failed.node_id[0])
-        emit_failed(c, &op->failed, "silent for the window, and an operator asked: forget --force");
     uint64_t waited = env_now_ns(c->env) - c->force.since_ns;
     if (status == 0 &&
         (!t->committed || op->voters_after < op->voters_before || MUTANT("halfforget"))) {

@@ -36,14 +36,6 @@ void cluster_tell(struct cluster *c, enum log_level level, const char *name, con
         c->events.event(c->arg, level, name, fields);
 }
 
-void emit_failed(struct cluster *c, const struct life *who, const char *why)
-{
-    char id[ID_QUOTED_SIZE], by[ID_QUOTED_SIZE], reason[WHY_QUOTED_SIZE];
-    cluster_tell(c, LOG_WARN, "node_failed", "who=%s incarnation=%llu by=%s reason=%s",
-                 quote_id(who->node_id, id), (unsigned long long)who->incarnation,
-                 quote_id(c->config.node_id, by), quote_why(why, reason));
-}
-
 void tell_forgotten(struct cluster *c, const char *node_id, const char *why)
 {
     char who[ID_QUOTED_SIZE], by[ID_QUOTED_SIZE], reason[WHY_QUOTED_SIZE];

@@ -68,6 +68,13 @@ struct heart_watch {
     struct cluster *cluster;
 };
 
+/* A failure that this node may have declared. */
+struct untold {
+    struct life who;
+    const char *why;
+};
+#define UNTOLD_MAX 8
+
 struct force_forget {
     bool active;
     char target[NODE_ID_MAX + 1];
@@ -135,6 +142,8 @@ struct cluster {
     } elect_phase;
     uint64_t majority_seen_ns;
     bool poll_again, scan_wanted;
+    struct untold untold[UNTOLD_MAX];
+    size_t untold_count;
     uint64_t scanned_ns; /* when the last scan's rows came; 0: never */
 
     /* What may be missing (missing.c). */
@@ -201,8 +210,6 @@ static inline const char *quote_why(const char *why, char out[WHY_QUOTED_SIZE])
 /* cluster.c */
 void step_soon(struct cluster *c);
 void set_reason(struct cluster *c, const char *fmt, ...) PRINTF_LIKE(2, 3);
-/* The one event for every failure of a node: whose life, by this node, and why. */
-void emit_failed(struct cluster *c, const struct life *who, const char *why);
 void tell_forgotten(struct cluster *c, const char *node_id, const char *why);
 /* Why a transaction did not succeed: its own reason, else the sentence of its status. */
 const char *txn_why(const struct txn *t, int status);
@@ -211,6 +218,16 @@ struct life self_life(const struct cluster *c);
 bool membership_busy(const struct cluster *c);
 /* Every node of those states that is silent for the window; freed by the caller. */
 struct silence *collect_silent(struct cluster *c, bool active_only, size_t *count);
+
+/* failures.c */
+/* The one event for every failure of a node: whose life, by this node, and why. */
+void emit_failed(struct cluster *c, const struct life *who, const char *why);
+/* A transaction that was to fail that life (no id: it did not come to that) has ended: it is told now, or when
+ * the rows say so. `why` is static. */
+void failure_settled(struct cluster *c, const struct txn *t, int status, const struct life *who,
+                     const char *why);
+/* After each scan. */
+void failures_look(struct cluster *c);
 
 /* lease.c */
 void beat_now(struct cluster *c);

@@ -19,6 +19,9 @@ static void on_recover(struct txn *t, int status)
     free_silences(c);
     if (c->closing)
         return;
+    failure_settled(c, t, status, &c->recover.failed,
+                    c->recover.proven ? "an earlier life of this id, silent for the window"
+                                      : "a life of this very process, which it has given up");
     if (status) {
         set_reason(c, "%s", txn_why(t, status));
         return;
@@ -26,10 +29,6 @@ static void on_recover(struct txn *t, int status)
     if (t->committed && c->recover.state == NODE_LEFT)
         cluster_tell(c, LOG_INFO, "recovered", "incarnation=%llu",
                      (unsigned long long)c->recover.life.incarnation);
-    else if (t->committed)
-        emit_failed(c, &c->recover.life,
-                    c->recover.proven ? "an earlier life of this id, silent for the window"
-                                      : "a life of this very process, which it has given up");
     if (t->committed && c->recover.proven)
         SOMETIMES("past-life-found-silent");
     c->scanned = false;
@@ -88,11 +87,9 @@ static void on_dead_all(struct txn *t, int status)
     free_silences(c);
     if (c->closing)
         return;
-    if (status == 0 && (t->committed || (c->dead_all.failed && t->unknown_pending))) {
-        c->stats.failures_declared++;
-        emit_failed(c, &c->dead_all.target,
+    c->stats.failures_declared += status == 0 && (t->committed || t->unknown_pending);
+    failure_settled(c, t, status, &c->dead_all.target,
                     "every Active node was silent for the window when this one started");
-    }
     c->scanned = false;
     if (status)
         set_reason(c, "%s", txn_why(t, status));

@@ -183,7 +183,8 @@ static void on_heartbeat(struct txn *t, int status)
     beat_schedule(c);
     if (state_hosts(c->state) && !MUTANT("watchonly"))
         poll_now(c);
-    if (c->state != NODE_ACTIVE || c->claim || c->force.active || missing_wants_scan(c))
+    if (c->state != NODE_ACTIVE || c->claim || c->force.active || c->untold_count ||
+        missing_wants_scan(c))
         scan_now(c);
     if (c->claim)
         primary_beat(c);

@@ -567,6 +567,7 @@ static void on_scan(struct txn *t, int status)
     c->scanned_ns = t->read_at_ns;
     c->scan_version = t->read_version;
     forget_unknown(c);
+    failures_look(c);
     if (state_hosts(c->state) && view.number > c->view.number) {
         struct view next;
         view_init(&next);

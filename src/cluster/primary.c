@@ -89,6 +89,8 @@ static void on_elect(struct txn *t, int status)
     free_elect(c);
     if (c->closing)
         return;
+    failure_settled(c, t, status, &op->failed,
+                    "it was primary and silent for the window: another is elected");
     if (status) {
         set_reason(c, "%s", txn_why(t, status));
         elect_back_off(c);
@@ -98,8 +100,6 @@ static void on_elect(struct txn *t, int status)
     }
     if (op->term > c->highest_term)
         c->highest_term = op->term;
-    if (op->failed.node_id[0])
-        emit_failed(c, &op->failed, "it was primary and silent for the window: another is elected");
     if (c->state != NODE_ACTIVE || op->self.incarnation != c->incarnation ||
         txn_active(&c->leave.txn) || (!cluster_may_act(c) && !MUTANT("lateclaim"))) {
         SOMETIMES("elected-too-late");
@@ -302,10 +302,9 @@ static void on_mark_failed(struct txn *t, int status)
     struct cluster *c = t->arg;
     if (c->closing)
         return;
-    if (status == 0 && (t->committed || (c->mark_failed.failed && t->unknown_pending))) {
-        c->stats.failures_declared++;
-        emit_failed(c, &c->mark_failed.target.life, "silent for the window, as the primary saw");
-    }
+    c->stats.failures_declared += status == 0 && (t->committed || t->unknown_pending);
+    failure_settled(c, t, status, &c->mark_failed.target.life,
+                    "silent for the window, as the primary saw");
     if (status && status != KELPIE_E_REFUSED)
         return; /* the next heartbeat looks again */
     poll_now(c);

@@ -191,6 +191,7 @@ struct recover_op {
 
     enum node_state state; /* after it: Failed or Left */
     struct life life;      /* whose */
+    struct life failed;    /* which it has failed, or may have; no id: none */
 
     struct txn txn;
 };

@@ -139,6 +139,7 @@ static enum verdict recover_past(struct rule_ctx *ctx, struct recover_op *op,
         write_vacant(ctx, op->ks, &primary);
     }
     op->state = NODE_FAILED;
+    op->failed = op->life;
     return RULE_COMMIT;
 }
 
@@ -150,6 +151,8 @@ static enum verdict recover_rule(struct rule_ctx *ctx, void *arg)
         return RULE_REFUSE;
     op->state = own.state;
     op->life = life_of_row(op->node_id, &own);
+    if (!ctx->txn->unknown_pending)
+        op->failed = (struct life){0}; /* what conflicted is not done */
     if (own.state == NODE_LEFT) {
         SOMETIMES("recover-left-before");
         return RULE_DONE;
@@ -364,7 +367,8 @@ static enum verdict force_forget_rule(struct rule_ctx *ctx, void *arg)
                            primary.node_id);
     }
     bool was_primary = primary_is(&primary, op->target, &r);
-    op->failed = (struct life){0};
+    if (!ctx->txn->unknown_pending)
+        op->failed = (struct life){0}; /* what conflicted is not done */
     if (state_is_living(r.state)) {
         int silent = is_silent(ctx, op, op->target, &r);
         if (silent < 0)

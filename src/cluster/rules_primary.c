@@ -102,7 +102,8 @@ static enum verdict elect_rule(struct rule_ctx *ctx, void *arg)
         op->term = old.term;
         return RULE_DONE;
     }
-    op->failed = (struct life){0};
+    if (!ctx->txn->unknown_pending)
+        op->failed = (struct life){0}; /* what conflicted is not done */
     bool other = !old.vacant && !primary_is(&old, op->self.node_id, &own);
     if (other && find_node(ctx, op->ks, ELECT_NODES, old.node_id, &r) < 0)
         return RULE_REFUSE;
@@ -115,6 +116,8 @@ static enum verdict elect_rule(struct rule_ctx *ctx, void *arg)
         SOMETIMES("elect-fails-the-old-primary");
         op->failed = life_of_row(old.node_id, &r);
         write_fail(ctx, op->ks, &view, old.node_id, &r);
+    } else {
+        op->failed = (struct life){0};
     }
     return elect_write(ctx, op, &term);
 }

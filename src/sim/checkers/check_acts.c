@@ -120,6 +120,8 @@ void check_acts(struct shadow *s, const struct shadow_change *c)
         if (after == NODE_FAILED && n == c->seen->node &&
             uuid_equal(s->nodes[n].rec.boot, c->seen->boot))
             check_own(s, n);
+        if (after == NODE_FAILED && c->seen->slot != SIM_SLOT_SUPERVISOR)
+            told_failed(s->w, n, s->nodes[n].rec.incarnation, c->seen->life);
         if (n != c->seen->node && (after == NODE_FAILED || after == NODE_LEFT))
             check_in_term(s, c, n);
     }

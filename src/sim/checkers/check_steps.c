@@ -294,6 +294,7 @@ void checks_on_step(struct process *p)
                 cluster_view(c)->number != seen->view_number;
 
     check_lease_kept(p, c);
+    told_on_step(p);
     if (view)
         check_held_view(p, c);
     if (leased && (view || gained))
@@ -318,6 +319,7 @@ void checks_on_end(struct process *p)
 {
     struct seen *seen = p->seen;
 
+    told_on_end(p);
     if (!seen)
         return;
     for (size_t i = 0; i < seen->run_count; i++)
@@ -355,6 +357,7 @@ void checks_on_set_back(struct world *w, const struct store_write *rows, size_t 
     posts_set_back(w);
     shadow_reset(w->shadow);
     w->checks->grey = (struct grey){0};
+    memset(w->checks->unnamed, 0, sizeof w->checks->unnamed);
     shadow_apply(w->shadow, &change);
     check_commit(w->shadow, &change);
 }

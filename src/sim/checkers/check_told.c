@@ -23,6 +23,8 @@ static void field(const char *fields, const char *key, char *out, size_t size)
     out[n] = '\0';
 }
 
+static void named(struct process *p, unsigned node, uint64_t incarnation);
+
 static void check_failed_named(struct process *p, enum log_level level, const char *fields)
 {
     struct world *w = p->world;
@@ -38,6 +40,7 @@ static void check_failed_named(struct process *p, enum log_level level, const ch
         return;
     const struct node_record *r = &w->shadow->nodes[n].rec;
     uint64_t incarnation = strtoull(number, NULL, 10);
+    named(p, (unsigned)n, incarnation);
     bool over =
         r->incarnation > incarnation ||
         (r->incarnation == incarnation && (r->state == NODE_FAILED || r->state == NODE_LEFT));
@@ -56,6 +59,58 @@ static void check_damage(struct process *p, const char *name, const char *fields
 
     COMPARE(p->world, CHECK_DAMAGE, damaged, "n%u says %s, and nothing was damaged: %s",
             p->node + 1, name, fields);
+}
+
+/* ---- and all failures are named */
+
+#define NAMED_LEASES 3 /* a transaction has a lease; then the rows say what became of it */
+
+void told_failed(struct world *w, unsigned node, uint64_t incarnation, unsigned by_life)
+{
+    for (unsigned i = 0; i < UNNAMED_MAX; i++) {
+        struct unnamed *u = &w->checks->unnamed[i];
+        if (u->life)
+            continue;
+        *u = (struct unnamed){
+            .node = node, .life = by_life, .incarnation = incarnation, .since_ns = w->now_ns};
+        return;
+    }
+}
+
+static void named(struct process *p, unsigned node, uint64_t incarnation)
+{
+    for (unsigned i = 0; i < UNNAMED_MAX; i++) {
+        struct unnamed *u = &p->world->checks->unnamed[i];
+        if (u->life == p->life && u->node == node && u->incarnation == incarnation)
+            u->life = 0;
+    }
+}
+
+/* Whoever has no lease may not hear of its commit, and whoever stood still has not had the time. */
+void told_on_step(struct process *p)
+{
+    struct world *w = p->world;
+    const struct cluster *c = node_cluster(process_node(p));
+    uint64_t within = (NAMED_LEASES * w->config.timing.lease_ms + 1000) * NS_PER_MS;
+
+    for (unsigned i = 0; i < UNNAMED_MAX; i++) {
+        struct unnamed *u = &w->checks->unnamed[i];
+        if (u->life != p->life)
+            continue;
+        if (cluster_lease_left_ns(c) == 0 || p->thawed_ns > u->since_ns)
+            u->since_ns = w->now_ns;
+        if (!COMPARE(w, CHECK_FAILURES_TOLD, w->now_ns - u->since_ns <= within,
+                     "n%u has failed incarnation %llu of n%u and does not say so", p->node + 1,
+                     (unsigned long long)u->incarnation, u->node + 1))
+            u->life = 0;
+    }
+}
+
+void told_on_end(const struct process *p)
+{
+    for (unsigned i = 0; i < UNNAMED_MAX; i++)
+        if (p->world->checks->unnamed[i].life == p->life)
+            p->world->checks->unnamed[i].life = 0;
 }
 
 void check_told(struct process *p, enum log_level level, const char *name, const char *fields)

@@ -44,6 +44,7 @@
     X(STATE_IS_WHOLE, "StateIsWhole")                                                              \
     X(LEASE_KEPT, "LeaseIsKept")                                                                   \
     X(FAILED_NAMED, "FailuresAreNamed")                                                            \
+    X(FAILURES_TOLD, "FailuresAreTold")                                                            \
     X(OLD_LIFE, "NoOldLifeRevives")                                                                \
     X(GREY_FAULT, "GreyIsUnreachable")                                                             \
     X(GREY_ONE, "OneGreyAtATime")                                                                  \
@@ -91,8 +92,17 @@ struct grey {
     uint64_t quiet_ns; /* since when no node and no primary has changed, and the primary acts */
 };
 
+/* A failure that a life of a node has committed, and has not named yet. */
+struct unnamed {
+    unsigned node, life; /* life: of the process that did it; 0: free */
+    uint64_t incarnation;
+    uint64_t since_ns; /* from then on it could have */
+};
+#define UNNAMED_MAX (2 * SIM_NODES_MAX)
+
 struct checks {
     struct grey grey;
+    struct unnamed unnamed[UNNAMED_MAX];
     uint64_t compared[CHECK_COUNT];
     uint64_t histories;      /* of actors, judged at the end */
     uint64_t histories_open; /* of these, too many possible orders: not checked */
@@ -144,7 +154,10 @@ void check_beat(struct shadow *s, unsigned n, struct uuid boot);
 /* Flags and what follows (check_grey.c): a commit; a heartbeat that landed. */
 void check_grey(struct shadow *s, const struct shadow_change *c);
 void check_grey_beat(struct shadow *s, unsigned n, const struct heartbeat_record *before);
-/* What a node tells people (check_told.c). */
+/* What a node tells people (check_told.c): a failure of `node` was committed by that life; a step of a life; its end. */
+void told_failed(struct world *w, unsigned node, uint64_t incarnation, unsigned by_life);
+void told_on_step(struct process *p);
+void told_on_end(const struct process *p);
 void check_told(struct process *p, enum log_level level, const char *name, const char *fields);
 /* `node` has heard from a majority of the voters within a lease. */
 bool check_reaches(struct world *w, unsigned node);
