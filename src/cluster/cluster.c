@@ -126,10 +126,15 @@ static void on_lease_timer(void *arg)
 static void on_elect_timer(void *arg)
 {
     struct cluster *c = arg;
-    if (c->elect_phase == ELECT_RANKED)
+    if (c->elect_phase == ELECT_RANKED) {
         c->elect_phase = ELECT_DUE;
-    else
-        c->elect_phase = c->elect_phase == ELECT_ASKING ? ELECT_ASKED : ELECT_IDLE;
+    } else if (c->elect_phase == ELECT_ASKING) {
+        /* What is answered now is of no use after half a lease: whoever has not tried by then asks anew. */
+        c->elect_phase = ELECT_ASKED;
+        timer_start(&c->elect_timer, timing_lease_ns(&c->config.timing) / 2);
+    } else {
+        c->elect_phase = ELECT_IDLE;
+    }
     step_soon(c);
 }
 
