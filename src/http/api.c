@@ -21,6 +21,11 @@ static const struct route routes[] = {
     {POST, 5, {"v1", "actors", "*", "*", "*"}, api_actor_call},
     {GET, 4, {"v1", "actors", "*", "*"}, api_actor_locate},
     {GET, 2, {"v1", "actors"}, api_actor_list},
+    {GET, 2, {"v1", "messages"}, api_message_list},
+    {GET, 4, {"v1", "messages", "*", "*"}, api_message_list},
+    {GET, 5, {"v1", "messages", "*", "*", "*"}, api_message_show},
+    {POST, 6, {"v1", "messages", "*", "*", "*", "retry"}, api_message_retry},
+    {POST, 6, {"v1", "messages", "*", "*", "*", "drop"}, api_message_drop},
     {GET, 2, {"v1", "status"}, api_status},
     {GET, 2, {"v1", "nodes"}, api_nodes},
     {GET, 2, {"v1", "view"}, api_view},
@@ -157,6 +162,8 @@ struct api *api_new(struct node *node, const struct api_config *config)
         (struct api_lists){.what = "actors", .cap = {.name = "lists", .bound = API_LISTS_MAX}};
     api->node_lists =
         (struct api_lists){.what = "nodes", .cap = {.name = "node_lists", .bound = API_LISTS_MAX}};
+    api->message_lists = (struct api_lists){
+        .what = "messages", .cap = {.name = "message_lists", .bound = API_LISTS_MAX}};
     api->voters = api_voters_new(api);
     api->streams_cap = (struct cap){.name = "event_streams", .bound = API_STREAMS_MAX};
     api_events_init(api);

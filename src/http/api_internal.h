@@ -34,7 +34,7 @@ struct api {
     struct api_config config;
     uint64_t started_ns;
     size_t pending;
-    struct api_lists actor_lists, node_lists;
+    struct api_lists actor_lists, node_lists, message_lists;
     struct api_voters *voters;
     struct cap streams_cap;
     uint64_t answers[API_STATUS_CLASSES]; /* by status / 100 */
@@ -124,6 +124,7 @@ bool api_guard_change(struct api *api, const struct api_request *req, const stru
 typedef void api_handler_fn(struct api *api, const struct api_request *req,
                             const struct path *path);
 api_handler_fn api_actor_call, api_actor_locate, api_actor_list;
+api_handler_fn api_message_list, api_message_show, api_message_retry, api_message_drop;
 api_handler_fn api_status, api_nodes, api_view, api_primary;
 api_handler_fn api_drain, api_forget;
 api_handler_fn api_events, api_livez, api_readyz, api_metrics, api_page;

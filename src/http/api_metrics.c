@@ -134,6 +134,7 @@ static void cap_metrics(struct api *api, struct buf *out)
         cap_metric(&caps[i], out);
     cap_metric(&api->actor_lists.cap, out);
     cap_metric(&api->node_lists.cap, out);
+    cap_metric(&api->message_lists.cap, out);
     cap_metric(&api->streams_cap, out);
 }
 

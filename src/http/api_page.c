@@ -15,6 +15,7 @@ static const char page_links[] =
     "<tr><td><a href=\"/v1/view\">/v1/view</a></td><td>the active nodes</td></tr>\n"
     "<tr><td><a href=\"/v1/primary\">/v1/primary</a></td><td>the primary</td></tr>\n"
     "<tr><td><a href=\"/v1/actors\">/v1/actors</a></td><td>actors and where they are</td></tr>\n"
+    "<tr><td><a href=\"/v1/messages\">/v1/messages</a></td><td>dead letters</td></tr>\n"
     "<tr><td><a href=\"/v1/events\">/v1/events</a></td><td>what happens, as it happens</td></tr>\n"
     "<tr><td><a href=\"/metrics\">/metrics</a></td><td>for Prometheus</td></tr>\n"
     "<tr><td><a href=\"/livez\">/livez</a>, <a href=\"/readyz\">/readyz</a></td>"

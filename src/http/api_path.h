@@ -5,7 +5,7 @@
 #include "base/bytes.h"
 #include "base/check.h"
 
-#define PATH_PARTS_MAX 5
+#define PATH_PARTS_MAX 6
 #define PATH_PART_MAX 256 /* decoded bytes */
 
 struct path_part {

@@ -38,7 +38,7 @@ struct node {
         uint64_t at_ns;
         uint64_t more; /* since then */
     } bad_told[BAD_KINDS];
-    struct list reads;
+    struct list txns;
     bool closing, told_closed;
     void (*closed)(void *arg);
     void *closed_arg;
@@ -422,14 +422,41 @@ void node_forget(struct node *n, const char *node_id, bool force, cluster_op_fn 
              "there is no living primary to strike a node off; --force does it without one");
 }
 
-/* ---- listings ---- */
+/* ---- listings, and what operators do with messages ---- */
 
-struct rows_op {
+/* A transaction that ends with the node. */
+struct node_txn {
     struct node *node;
     struct txn txn;
+    struct list link; /* in node->txns */
+};
+
+#define NODE_TXN_TIMEOUT_MS 5000
+
+static void node_txn_start(struct node *n, struct node_txn *t)
+{
+    t->node = n;
+    n->pending++;
+    list_append(&n->txns, &t->link);
+    t->txn.give_up_ns = NODE_TXN_TIMEOUT_MS * NS_PER_MS;
+    txn_start(&t->txn);
+    if (n->closing)
+        txn_cancel(&t->txn);
+}
+
+/* Whatever begins with `t` is freed. The transaction still frees what it holds afterwards: it holds copies. */
+static void node_txn_end(struct node_txn *t)
+{
+    struct node *n = t->node;
+    list_remove(&t->link);
+    n->pending--;
+    mem_free(n->env->mem, t);
+}
+
+struct rows_op {
+    struct node_txn t;
     node_rows_fn *done;
     void *arg;
-    struct list link;
 };
 
 static enum verdict rows_rule(struct rule_ctx *ctx, void *arg)
@@ -442,34 +469,57 @@ static enum verdict rows_rule(struct rule_ctx *ctx, void *arg)
 static void on_rows(struct txn *t, int status)
 {
     struct rows_op *op = t->arg;
-    struct node *n = op->node;
     struct store_result rows = {0};
     if (status == 0)
         rows = rule_rows(t, 0);
     op->done(op->arg, status, rows.rows, rows.count, rows.more);
-    list_remove(&op->link);
-    n->pending--;
-    /* The transaction still frees what it holds after this returns: it holds copies. */
-    mem_free(n->env->mem, op);
+    node_txn_end(&op->t);
 }
-
-#define ROWS_TIMEOUT_MS 5000
 
 void node_read_rows(struct node *n, const struct key_range *range, uint32_t limit,
                     node_rows_fn *done, void *arg)
 {
     struct rows_op *op = MEM_NEW(n->env->mem, struct rows_op);
-    op->node = n;
     op->done = done;
     op->arg = arg;
-    n->pending++;
-    list_append(&n->reads, &op->link);
-    txn_init(&op->txn, n->env, "List", rows_rule, NULL, on_rows, op);
-    op->txn.give_up_ns = ROWS_TIMEOUT_MS * NS_PER_MS;
-    (void)txn_read_range(&op->txn, key_bytes(&range->begin), key_bytes(&range->end), limit, true);
-    txn_start(&op->txn);
-    if (n->closing)
-        txn_cancel(&op->txn);
+    txn_init(&op->t.txn, n->env, "List", rows_rule, NULL, on_rows, op);
+    (void)txn_read_range(&op->t.txn, key_bytes(&range->begin), key_bytes(&range->end), limit, true);
+    node_txn_start(n, &op->t);
+}
+
+struct tend_op {
+    struct node_txn t;
+    struct tend_args args;
+    char type[ACTOR_TYPE_MAX + 1], id[ACTOR_ID_MAX + 1];
+    cluster_op_fn *done;
+    void *arg;
+};
+
+static void on_tended(struct txn *t, int status)
+{
+    struct tend_op *op = t->arg;
+    op->done(op->arg, status == KELPIE_E_REFUSED ? KELPIE_E_NOT_FOUND : status,
+             t->reason[0] ? t->reason : kelpie_error_text(status));
+    node_txn_end(&op->t);
+}
+
+void node_tend_message(struct node *n, const char *type, const char *id,
+                       const struct message_ref *ref, bool again, cluster_op_fn *done, void *arg)
+{
+    struct tend_op *op = MEM_NEW(n->env->mem, struct tend_op);
+    (void)snprintf(op->type, sizeof(op->type), "%s", type);
+    (void)snprintf(op->id, sizeof(op->id), "%s", id);
+    op->args = (struct tend_args){
+        .actor = {.ks = node_keyspace(n), .type = op->type, .id = op->id},
+        .shards = cluster_shards(n->cluster),
+        .ref = *ref,
+        .again = again,
+        .now_ms = clock_wall_ms(n->env->clock),
+    };
+    op->done = done;
+    op->arg = arg;
+    tend_txn(&op->t.txn, n->env, &op->args, on_tended, op);
+    node_txn_start(n, &op->t);
 }
 
 /* ---- life ---- */
@@ -483,7 +533,7 @@ struct node *node_new(const struct env *env, const struct node_config *config,
     n->env = env;
     n->events = *events;
     n->arg = arg;
-    list_init(&n->reads);
+    list_init(&n->txns);
     rpc_init(&n->rpc, env);
     n->rpc.on_bad = on_bad_frame;
     n->rpc.on_bad_arg = n;
@@ -544,9 +594,9 @@ void node_close(struct node *n, void (*closed)(void *arg), void *arg)
     actors_close(n->actors);
     cluster_close(n->cluster);
     rpc_cancel_all(&n->rpc);
-    LIST_FOREACH(it, &n->reads)
+    LIST_FOREACH(it, &n->txns)
     {
-        txn_cancel(&LIST_ENTRY(it, struct rows_op, link)->txn);
+        txn_cancel(&LIST_ENTRY(it, struct node_txn, link)->txn);
     }
     timer_init(&n->close_timer, n->env->timers, "close", close_step, n);
     timer_start(&n->close_timer, 0);

@@ -8,6 +8,7 @@
 #include "actor/actor.h"
 #include "cluster/cluster.h"
 #include "env/env.h"
+#include "registry/rules_letter.h"
 
 struct node;
 
@@ -56,6 +57,10 @@ typedef void node_rows_fn(void *arg, int status, const struct store_row *rows, s
                           bool more);
 void node_read_rows(struct node *n, const struct key_range *range, uint32_t limit,
                     node_rows_fn *done, void *arg);
+/* TendMessage (registry/rules_letter.h): NOT_FOUND when the actor has no such message. `done` runs once, never
+ * inside the call. */
+void node_tend_message(struct node *n, const char *type, const char *id,
+                       const struct message_ref *ref, bool again, cluster_op_fn *done, void *arg);
 /* Strikes a failed node off: by the primary, wherever it is, or (`force`, where there is none) by
  * this node, after a window of watching. `done` runs once, perhaps inside the call, with a sentence. */
 void node_forget(struct node *n, const char *node_id, bool force, cluster_op_fn *done, void *arg);

@@ -32,7 +32,7 @@ static void test_paths(void **state)
     assert_int_equal(path_parse("/a%2", &p, why, sizeof(why)), KELPIE_E_INVALID);
     assert_int_equal(path_parse("/%g0", &p, why, sizeof(why)), KELPIE_E_INVALID);
     assert_string_equal(why, "the path has a malformed escape at '%g0'");
-    assert_int_equal(path_parse("/1/2/3/4/5/6", &p, why, sizeof(why)), KELPIE_E_NOT_FOUND);
+    assert_int_equal(path_parse("/1/2/3/4/5/6/7", &p, why, sizeof(why)), KELPIE_E_NOT_FOUND);
     path_encode("a b/\xe2\x82\xac~", out);
     assert_string_equal(out, "a%20b%2F%E2%82%AC~");
 }

@@ -15,6 +15,11 @@ static const struct option_spec list_options[] = {
     CLI_COMMON,
 };
 
+static const struct option_spec messages_options[] = {
+    {"limit", 0, OPTION_NUMBER, "N", "at most so many (default: 1000)"},
+    CLI_COMMON,
+};
+
 static const struct option_spec call_options[] = {
     {"request-id", 0, OPTION_TEXT, "ID", "a repeated id is applied once (default: a new one)"},
     {"deadline-ms", 0, OPTION_NUMBER, "N", "how long to wait (default: 5000)"},
@@ -75,6 +80,23 @@ const struct cli_command cli_commands[] = {
      "  kelpie actor list --type counter --on n1\n"},
     {"actor locate", "TYPE/ID", 1, 1, cli_common_options, cli_actor_locate,
      "Shows where one actor is.", "  kelpie actor locate counter/visits\n"},
+    {"message list", "[TYPE/ID]", 0, 1, messages_options, cli_message_list,
+     "Lists dead letters, or all messages that wait for one actor.",
+     "Of an actor: what waits for its turn, what has a time, and what failed for good (place dead).\n\n"
+     "  kelpie message list\n"
+     "  kelpie message list session/42\n"},
+    {"message show", "TYPE/ID MESSAGE", 2, 2, cli_common_options, cli_message_show,
+     "Shows one message with its body.",
+     "MESSAGE is as message list shows it.\n\n"
+     "  kelpie message show session/42 dead.3.17.0b5c6e0e-95a4-4c1e-8f0a-7a0c3f1d2e4b\n"},
+    {"message retry", "TYPE/ID MESSAGE", 2, 2, cli_common_options, cli_message_retry,
+     "Sends a dead letter again.",
+     "It comes within about a second, behind what was sent meanwhile, and once, also if it had a period.\n\n"
+     "  kelpie message retry session/42 dead.3.17.0b5c6e0e-95a4-4c1e-8f0a-7a0c3f1d2e4b\n"},
+    {"message drop", "TYPE/ID MESSAGE", 2, 2, cli_common_options, cli_message_drop,
+     "Throws a message away that was not applied.",
+     "Of one that is being applied this very moment the answer says which came first.\n\n"
+     "  kelpie message drop session/42 dead.3.17.0b5c6e0e-95a4-4c1e-8f0a-7a0c3f1d2e4b\n"},
     {"call", "TYPE/ID METHOD [BODY|-]", 2, 3, call_options, cli_call,
      "Calls an actor and prints its reply.",
      "BODY - is read from standard input. While the deadline lasts, the call is repeated with the\n"
