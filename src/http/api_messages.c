@@ -20,6 +20,13 @@ struct messages_op {
     struct buf out;
 };
 
+static struct key ref_key(struct api *api, const char *type, const char *id,
+                          const struct message_ref *ref)
+{
+    return message_ref_key(node_keyspace(api->node), cluster_shards(node_cluster(api->node)), type,
+                           id, ref);
+}
+
 /* ---- one message ---- */
 
 /* As text; in hexadecimal digits where it is not UTF-8. */
@@ -215,7 +222,7 @@ static bool begin_behind(struct messages_op *l, const struct path *path)
 {
     struct api *api = l->op.api;
     struct message_ref ref;
-    struct actor_ref actor = {.ks = node_keyspace(api->node), .type = l->type, .id = l->id};
+    const char *type = l->type, *id = l->id;
     bool all = !l->type[0];
     char why[API_WHY_SIZE];
     if (path->count != (all ? 3u : 1u) ||
@@ -227,11 +234,11 @@ static bool begin_behind(struct messages_op *l, const struct path *path)
                      sizeof(why)) ||
             id_check("actor id", bytes_of_str(path->parts[1].text), ACTOR_ID_MAX, why, sizeof(why)))
             return false;
-        actor.type = path->parts[0].text;
-        actor.id = path->parts[1].text;
+        type = path->parts[0].text;
+        id = path->parts[1].text;
     }
     l->place = ref.place;
-    l->after = message_ref_key(&actor, cluster_shards(node_cluster(api->node)), &ref);
+    l->after = ref_key(api, type, id, &ref);
     return true;
 }
 
@@ -347,9 +354,7 @@ void api_message_show(struct api *api, const struct api_request *req, const stru
     struct message_op *m = message_begin(api, req, path);
     if (!m)
         return;
-    struct actor_ref actor = {.ks = node_keyspace(api->node), .type = m->type, .id = m->id};
-    struct key_range row =
-        keys_one(message_ref_key(&actor, cluster_shards(node_cluster(api->node)), &m->ref));
+    struct key_range row = keys_one(ref_key(api, m->type, m->id, &m->ref));
     node_read_rows(api->node, &row, 1, on_row, m);
 }
 

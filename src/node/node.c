@@ -8,6 +8,7 @@
 #include "env/txn.h"
 #include "kelpie/error.h"
 #include "node/replace.h"
+#include "registry/rules_letter.h"
 
 enum admin_request { ADMIN_DRAIN = 1, ADMIN_FORGET = 2 };
 

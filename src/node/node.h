@@ -8,7 +8,7 @@
 #include "actor/actor.h"
 #include "cluster/cluster.h"
 #include "env/env.h"
-#include "registry/rules_letter.h"
+#include "record/message_ref.h"
 
 struct node;
 

@@ -130,6 +130,11 @@ void api_client_clear(struct api_client *c)
 
 int api_rig_set_up(void **state)
 {
+    return api_rig_set_up_with(state, api_rig_classes);
+}
+
+int api_rig_set_up_with(void **state, const struct kelpie_class *const *classes)
+{
     static const struct api_config config = {.version = "1.2.3",
                                              .store_url = "memory:",
                                              .http_addr = "127.0.0.1:80",
@@ -137,7 +142,7 @@ int api_rig_set_up(void **state)
                                              .supervisor_pid = 6};
     struct api_rig *f = calloc(1, sizeof(*f));
     f->w = small_world_new();
-    f->n = small_node_start(f->w, 0, api_rig_classes, 100, IDLE_MS_DEFAULT);
+    f->n = small_node_start(f->w, 0, classes, 100, IDLE_MS_DEFAULT);
     assert_true(small_wait_view(f->w, 0, 1));
     f->api = api_new(f->n->node, &config);
     api_client_clear(&f->c);

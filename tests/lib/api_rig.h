@@ -38,6 +38,7 @@ struct api_rig {
 
 /* For cmocka: a world with one node, n1, which is Active. */
 int api_rig_set_up(void **state);
+int api_rig_set_up_with(void **state, const struct kelpie_class *const *classes);
 int api_rig_tear_down(void **state);
 #define API_TEST(fn) cmocka_unit_test_setup_teardown(fn, api_rig_set_up, api_rig_tear_down)
 

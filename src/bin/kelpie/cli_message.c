@@ -5,9 +5,10 @@
 
 #include "bin/kelpie/cli.h"
 #include "bin/shared/config.h"
+#include "bin/shared/world_bind.h"
 #include "http/api.h"
 #include "http/api_path.h"
-#include "registry/rules_letter.h"
+#include "record/message_ref.h"
 
 #define PATH_SIZE 4096
 
