@@ -216,6 +216,20 @@ static bool wants_majority(struct api *api, const struct api_request *req, bool 
     return false;
 }
 
+/* Its lines with "; " between them, as many as fit. */
+static void one_line(char *text, size_t size)
+{
+    for (char *p = strchr(text, '\n'); p; p = strchr(p, '\n')) {
+        size_t rest = strlen(p + 1) + 1;
+        *p++ = ';';
+        if ((size_t)(p - text) + 1 + rest > size)
+            rest = size - (size_t)(p - text) - 1;
+        memmove(p + 1, p, rest);
+        *p = ' ';
+        text[size - 1] = '\0';
+    }
+}
+
 void api_readyz(struct api *api, const struct api_request *req, const struct path *path)
 {
     struct cluster *c = node_cluster(api->node);
@@ -236,7 +250,6 @@ void api_readyz(struct api *api, const struct api_request *req, const struct pat
     (void)snprintf(text, sizeof(text), "node %s is %s%s%s",
                    printable(config->node_id, id, sizeof(id)), node_state_name(cluster_state(c)),
                    reason[0] ? ": " : "", reason);
-    for (char *p = text; *p; p++)
-        *p = *p == '\n' ? ';' : *p;
+    one_line(text, sizeof(text));
     api_reply_error(api, req, KELPIE_E_UNAVAILABLE, text);
 }

@@ -74,7 +74,7 @@ within 15 log_has "$survivor" 'level=warn .*event=majority_lost reason="no major
 is 'acting goes on' "$(ready_code "$survivor")" 200
 like 'what /readyz names' "$(tr '\n' '|' <"$work/body")" '^ready\|no majority: 1 of 3 .*\|no living primary: .*\|$'
 within 5 gone_is "$survivor" '?majority=1' 503
-like 'what it names' "$(cat "$work/body")" 'unavailable.*no majority: 1 of 3 voters heard from, 2 needed;no living primary'
+like 'what it names' "$(cat "$work/body")" 'unavailable.*no majority: 1 of 3 voters heard from, 2 needed; no living primary'
 for i in $(seq 6); do says 0 "^new $i\$" ask "$survivor" call "echo/new$i" echo "new $i"; done
 text=$(ask "$survivor" status)
 is 'status of status without a primary' $? 3

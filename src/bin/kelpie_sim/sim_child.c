@@ -20,26 +20,11 @@ void __gcov_dump(void);
 #define COUNTS_END() ((void)0)
 #endif
 
-static bool write_all(int fd, const void *data, size_t len)
-{
-    const char *at = data;
-    while (len > 0) {
-        ssize_t n = write(fd, at, len);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return false;
-        at += n;
-        len -= (size_t)n;
-    }
-    return true;
-}
-
-static bool read_all(int fd, void *data, size_t len)
+static bool move_all(int fd, void *data, size_t len, bool out)
 {
     char *at = data;
     while (len > 0) {
-        ssize_t n = read(fd, at, len);
+        ssize_t n = out ? write(fd, at, len) : read(fd, at, len);
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0)
@@ -52,7 +37,7 @@ static bool read_all(int fd, void *data, size_t len)
 
 void sim_child_tell(int record, const void *data, size_t size)
 {
-    if (!write_all(record, data, size))
+    if (!move_all(record, (void *)data, size, true))
         _exit(3);
 }
 
@@ -116,7 +101,7 @@ static void say_end(const struct sim_child *c, int status, char *why, size_t why
 bool sim_child_take(struct sim_child *c, int status, void *record, size_t size, char *why,
                     size_t why_size)
 {
-    bool told = read_all(c->record, record, size);
+    bool told = move_all(c->record, record, size, false);
 
     if (!told)
         say_end(c, status, why, why_size);
