@@ -72,6 +72,7 @@ quick+=,incarnation,coldstart,nodeadall,unasked,viewhash,earlyack,notgone,watcho
 quick+=,oldanswer,usurp,sameterm,unclaimed,nostepdown,bynode,bynodeold,bynodeinc,generation,movesame
 quick+=,deleterow,steal,anytarget,releaseany,loadany,sweepforgets,nodedupe,dedupenode
 quick+=,nestedage,nestedrandom,nochain,openearly,keepgiven,callearly
+quick+=,twocommits,orderlost,doubleperiod
 "$sim" mutants --cpu-seconds 20 --only $quick 2>/dev/null || failed=1
 if out=$("$KELPIE_BUILD/kelpie-sim" mutants 2>&1) || [[ $out != *"this build has no mutants"* ]]; then
     echo "a plain build says of its mutants: $out"

@@ -48,7 +48,7 @@ static int obey(struct kelpie_actor *actor, const char *line)
 
 static int receive(struct kelpie_actor *actor, const struct kelpie_message *m)
 {
-    char text[512], *line, *rest = text;
+    char text[1024], *line, *rest = text;
     const uint8_t *value;
     size_t len;
     int error = 0;
@@ -63,6 +63,11 @@ static int receive(struct kelpie_actor *actor, const struct kelpie_message *m)
         return KELPIE_E_HANDLER_FAILED;
     if (strcmp(m->method, "wrong") == 0)
         return KELPIE_E_INVALID;
+    if (strcmp(m->method, "rearm") == 0)
+        error = kelpie_send(actor, "post", kelpie_actor_id(actor), "note", "once", 4,
+                            &(struct kelpie_send_options){.after_ms = 100, .name = "n"});
+    if (error)
+        return error;
     if (strcmp(m->method, "do") == 0) {
         while (!error && (line = strtok_r(rest, "\n", &rest)))
             error = obey(actor, line);
@@ -110,7 +115,7 @@ static const struct kelpie_class *const classes[] = {&post, &long_class, NULL};
 struct result {
     bool done;
     int status;
-    char text[512];
+    char text[1024];
 };
 
 static void on_result(void *arg, int status, struct bytes reply)
@@ -408,6 +413,40 @@ static void a_message_calls_who_remembers_for_less(void **state)
     small_world_free(w);
 }
 
+static void an_actor_arms_its_own_timer_anew(void **state)
+{
+    struct small_world *w = world_of(1);
+
+    (void)state;
+    assert_int_equal(call(w, 0, "a", "do", "send a rearm y 500 300 n").status, 0);
+    small_run_ms(w, 2000);
+    /* The first of the period sends one of its name, once: the period has ended with that. */
+    assert_got(w, "a", "y once ");
+    small_world_free(w);
+}
+
+static void many_come_in_order(void **state)
+{
+    struct small_world *w = world_of(2);
+    char orders[1024], expected[1024] = "";
+    unsigned number = 0;
+
+    (void)state;
+    for (int turn = 0; turn < 3; turn++) {
+        orders[0] = '\0';
+        for (int i = 0; i < 25; i++, number++) {
+            (void)snprintf(orders + strlen(orders), sizeof orders - strlen(orders),
+                           "send b note %u\n", number);
+            (void)snprintf(expected + strlen(expected), sizeof expected - strlen(expected), "%u ",
+                           number);
+        }
+        assert_int_equal(call(w, 0, "a", "do", orders).status, 0);
+    }
+    small_run_ms(w, 2000);
+    assert_got(w, "b", expected);
+    small_world_free(w);
+}
+
 static void bounds_are_said(void **state)
 {
     struct small_world *w = world_of(1);
@@ -442,6 +481,8 @@ int main(void)
         cmocka_unit_test(order_is_kept_whatever_a_read_says),
         cmocka_unit_test(what_is_tried_by_itself_can_be_withdrawn),
         cmocka_unit_test(a_message_calls_who_remembers_for_less),
+        cmocka_unit_test(an_actor_arms_its_own_timer_anew),
+        cmocka_unit_test(many_come_in_order),
         cmocka_unit_test(bounds_are_said),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -89,6 +89,14 @@ static const struct {
      "accusers must change their mind between the primary's look and its commit"},
     {"txn-rows-too-old-to-act-on",
      "a stop of a process between a read and its answer, longer than the time to give up"},
+    {"message-whose-processes-died",
+     "the same message must be the first of eight activations, and each of their processes die of "
+     "something else just then"},
+    {"message-superseded-by-its-own-turn",
+     "posts send nothing by name to themselves, so that a row that goes is one that was applied, or "
+     "was not; tests/unit/test_messages.c has it"},
+    {"message-whose-calls-took-too-long",
+     "actors that send each other messages make no calls there"},
     {"taking-back-is-unsettled-too", "the same of an AbortMigration, which is rare itself"},
     {NULL, NULL},
 };

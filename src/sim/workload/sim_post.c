@@ -13,6 +13,8 @@
 #define FAILS_IN 8
 #define REFUSED_IN 24
 #define NAMES 3
+#define FLOOD 24
+#define FLOOD_IN 3
 #define PERIOD_NAME "p"
 
 static struct world *world_of(const struct kelpie_actor *actor)
@@ -120,6 +122,17 @@ static int fan(struct kelpie_actor *actor, struct rng *r)
     return error;
 }
 
+/* More than its receiver takes in hand at once. */
+static int flood(struct kelpie_actor *actor, struct rng *r)
+{
+    char to = draw_post(actor, r, false);
+    int error = 0;
+
+    for (unsigned i = 0; i < FLOOD && !error; i++)
+        error = hop(actor, r, to, 0);
+    return error;
+}
+
 /* What the request with that number asks for is the same whenever it runs. */
 static int go(struct kelpie_actor *actor, const struct kelpie_message *m)
 {
@@ -134,7 +147,7 @@ static int go(struct kelpie_actor *actor, const struct kelpie_message *m)
     for (uint64_t acts = 1 + rng_below(&r, 4); acts > 0 && !error; acts--) {
         switch (rng_below(&r, 8)) {
         case 0:
-            error = fan(actor, &r);
+            error = rng_below(&r, FLOOD_IN) == 0 ? flood(actor, &r) : fan(actor, &r);
             break;
         case 1:
         case 2:
