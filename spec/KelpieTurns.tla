@@ -16,25 +16,40 @@ CONSTANTS
     S,            \* what a client's socket may hold beyond what anybody counts
     H,            \* what nodes may hold a request without an age
     Delay,        \* what the sockets really hold, at most (environment)
-    FreshOwn,     \* own time with which a new head row begins
-    Senders, MaxSent,   \* other actors, and how many messages each sends
+    Outcomes,     \* what turns do: "write", "error" (one of the domain, remembered), "nothing"
+    Senders, MaxSent,   \* other actors, and how many messages each sends at once
+    MaxNamed,     \* and how many with a name, each in the place of the last
     MaxTries,     \* failed attempts after which a message lies with the dead letters
-    MaxVersion,   \* of a row with a name: how often it is replaced
     MaxErase, MaxTime, MaxGen, MaxInFlight, MaxBatch,
-    \* TRUE: as designed. FALSE: one mistake.
-    RAISED,       \* who holds a request raises its age
-    WAITS,        \* the horizon waits for requests in the mailbox
-    SWEEP_WAITS,  \* a sweep waits longer than the distance
-    GATED,        \* what leaves waits for the commits of all that its turn has seen
-    NUMBERED,     \* a commit reads the number of the head row
-    SETTLED,      \* a commit of unknown result is settled before anything else
-    ERASE_KEEPS,  \* erasing keeps the ids
-    SAME_COMMIT,  \* a message's row goes in the commit that carries its effects
-    VERSIONED,    \* that commit reads the version of a row with a name
-    HOLDS_BACK,   \* a message that failed holds back those behind it
-    NUDGER        \* what lies is nudged for, though the sender's own nudge was lost
+    Sweeps,       \* what a passive actor remembers is swept
+    Mistakes      \* {}: as designed
+
+(* The mistakes, each the opposite of a rule:
+   noraise     who holds a request does not raise its age
+   life        an age within the life of the activation counts as new
+   oldhorizon  a request is judged by the last commit that is known, not by the one under way
+   early       the horizon follows at a distance of nothing
+   still       what is forgotten does not move the horizon
+   nowait      the horizon does not wait for requests in the mailbox
+   fresh       a new head row begins with own time 0
+   nosweepwait a sweep does not wait
+   sweepexact  a sweep waits the distance, not longer
+   erase       erasing takes the ids along
+   nofence     a commit does not read the placement
+   nonumber    a commit does not read the number of the head row
+   nosettle    an activation begins while a commit of its generation may land
+   nogate      replies do not wait; quietearly: those of turns that changed nothing; errorearly: errors
+   batchearly  what is on its way leaves with what has landed
+   twocommits  a message's row goes in another commit than its effects
+   norow       the commit does not read the message's row
+   noversion   it reads a row with that name, whichever
+   order       a message that failed does not hold back those behind it
+   readover    nor while a page is read that was asked for before its commit was known
+   nonudge     nobody nudges for what lies *)
+Ok(m) == m \notin Mistakes
 
 D == W + S + H
+FreshOwn == IF Ok("fresh") THEN D ELSE 0
 Unknown == -1
 None == [g |-> 0]
 Max(a, b) == IF a > b THEN a ELSE b
@@ -45,314 +60,365 @@ Gens == 1..MaxGen
 VARIABLES
     now,
     gen, placed,    \* the placement
-    head,           \* the head row: number of the last commit, own time, horizon
+    head,           \* the head row: number and generation of the last commit, own time, horizon
     mem,            \* remembered ids with the own time at which they were applied
-    inbox,          \* rows: sender, number, version, failed attempts
+    inbox,          \* rows: sender, number (0: it has a name), version, failed attempts
     act,            \* activations, alive or not
     air,            \* commits that may still land
-    landed,         \* those that did
+    landed,         \* of each generation the number of the last that did
     socket, box,    \* requests on their way, and in mailboxes
     first,          \* when a request was first sent
     count,          \* how often each was applied
-    left,           \* requests whose reply has left
-    sent, done, dead, replaced, last,   \* messages: numbers sent; applied, dead, replaced (s, k, v); order
-    twice, misordered,
-    nudged, erased, watch, wronged
+    sent, named,    \* messages: how many were sent of each kind;
+    done, dead, replaced,   \* which were applied, are dead letters, were replaced or withdrawn
+    nudged, erased, watch,
+    wronged, early, twice, misordered   \* what must not be
 
 store == <<gen, placed, head, mem, inbox>>
-messages == <<sent, done, dead, replaced, last, twice, misordered>>
-requests == <<socket, box, first, left, wronged>>
-vars == <<now, store, act, air, landed, requests, count, messages, nudged, erased, watch>>
+messages == <<sent, named, done, dead, replaced, twice, misordered>>
+requests == <<socket, box, first>>
+vars == <<now, store, act, air, landed, requests, count, messages, nudged, erased, watch, wronged, early>>
 
-NoWatch == [since |-> -1, gen |-> 0, n |-> 0, mem |-> {}]
-Asleep == [alive |-> FALSE, base |-> 0, start |-> 0, known |-> 0, flight |-> None,
-           unknown |-> FALSE, next |-> {}, gate |-> {}]
+NoWatch == [since |-> -1, gen |-> 0, n |-> 0]
+NoRead == [on |-> FALSE, rows |-> {}]
+Asleep == [alive |-> FALSE, off |-> 0, start |-> 0, known |-> 0, hor |-> 0, flight |-> None, next |-> {},
+           gate |-> {}, dirty |-> FALSE, read |-> NoRead, hand |-> {}, over |-> {}]
 
 Init == /\ now = 0 /\ gen = 0 /\ placed = FALSE
-        /\ head = [n |-> 0, own |-> FreshOwn, hor |-> 0] /\ mem = {} /\ inbox = {}
-        /\ act = [g \in Gens |-> Asleep] /\ air = {} /\ landed = {}
+        /\ head = [n |-> 0, g |-> 0, own |-> FreshOwn, hor |-> 0] /\ mem = {} /\ inbox = {}
+        /\ act = [g \in Gens |-> Asleep] /\ air = {} /\ landed = [g \in Gens |-> 0]
         /\ socket = {} /\ box = {} /\ first = [i \in Ids |-> -1]
-        /\ count = [i \in Ids |-> 0] /\ left = {} /\ wronged = FALSE
-        /\ sent = [s \in Senders |-> 0] /\ done = {} /\ dead = {} /\ replaced = {}
-        /\ last = [s \in Senders |-> 0] /\ twice = FALSE /\ misordered = FALSE
+        /\ count = [i \in Ids |-> 0]
+        /\ sent = [s \in Senders |-> 0] /\ named = [s \in Senders |-> 0]
+        /\ done = {} /\ dead = {} /\ replaced = {}
         /\ nudged = FALSE /\ erased = 0 /\ watch = NoWatch
+        /\ wronged = FALSE /\ early = FALSE /\ twice = FALSE /\ misordered = FALSE
 
-Own(g) == act[g].base + (now - act[g].start)
+Own(g) == act[g].off + now
 Flying(g) == act[g].flight # None
-Items(g) == act[g].next \cup (IF Flying(g) THEN act[g].flight.items ELSE {})
+Flight(g) == IF Flying(g) THEN act[g].flight.items ELSE {}
+Items(g) == act[g].next \cup Flight(g)
 \* The number of the commit with which all that a turn sees now is durable.
 Top(g) == act[g].known + (IF Flying(g) THEN 1 ELSE 0) + (IF act[g].next # {} THEN 1 ELSE 0)
-May(g) == act[g].alive /\ ~act[g].unknown
 
 Request(i) == [kind |-> "request", id |-> i]
 Erasure == [kind |-> "erase"]
-Applied(r) == [kind |-> "message", s |-> r.s, k |-> r.k, v |-> r.v]
-Failed(r) == [kind |-> "failed", s |-> r.s, k |-> r.k, v |-> r.v]
+\* A message's turn: kind is "done", "failed" (it comes again), or "dead".
+Message(kind, r) == [kind |-> kind, s |-> r.s, k |-> r.k, v |-> r.v, tries |-> r.tries]
+IsMessage(i) == i.kind \in {"done", "failed", "dead"}
+Triple(r) == [s |-> r.s, k |-> r.k, v |-> r.v]
 
 (* ---- time, clients, sockets *)
 
 Tick == /\ now < MaxTime /\ now' = now + 1
-        /\ UNCHANGED <<store, act, air, landed, requests, count, messages, nudged, erased, watch>>
+        /\ UNCHANGED <<store, act, air, landed, requests, count, messages, nudged, erased, watch, wronged,
+                       early>>
 
+(* A client without an age keeps to the window. *)
 Send(i, aged) ==
     /\ Cardinality(socket) + Cardinality(box) < MaxInFlight
     /\ first' = [first EXCEPT ![i] = IF @ = -1 THEN now ELSE @]
-    /\ socket' = socket \cup {[id |-> i, t0 |-> IF aged THEN 0 ELSE first'[i], at |-> now,
-                               said |-> IF aged THEN now - first'[i] ELSE Unknown]}
-    /\ UNCHANGED <<now, store, act, air, landed, box, left, wronged, count, messages, nudged, erased, watch>>
+    /\ aged \/ now - first'[i] <= W
+    /\ socket' = socket \cup {[id |-> i, at |-> now, said |-> IF aged THEN now - first'[i] ELSE Unknown]}
+    /\ UNCHANGED <<now, store, act, air, landed, box, count, messages, nudged, erased, watch, wronged, early>>
 
-(* A client without an age keeps to the window, also with what its socket holds. *)
+\* What a commit forgets may be forgotten already while it is under way.
+Hor(g) == IF Flying(g) THEN act[g].flight.hor ELSE act[g].hor
+InTime(g, age, hor) == Own(g) - (age + S) >= hor
+
+(* One that is there already answers its repeats too. *)
 Arrive(m, g) ==
+    LET age == IF m.said = Unknown THEN W ELSE m.said IN
     /\ act[g].alive /\ now - m.at <= Delay
-    /\ m.said = Unknown => now - m.t0 <= W
     /\ socket' = socket \ {m}
-    /\ box' = box \cup {[id |-> m.id, arr |-> now, g |-> g,
-                         age |-> IF m.said = Unknown THEN W ELSE m.said]}
-    /\ UNCHANGED <<now, store, act, air, landed, first, left, wronged, count, messages, nudged, erased, watch>>
+    /\ box' = IF (\E b \in box : b.g = g /\ b.id = m.id) \/ Request(m.id) \in Items(g) THEN box
+              ELSE box \cup {[id |-> m.id, arr |-> now, g |-> g, age |-> age, looked |-> FALSE,
+                              ok |-> InTime(g, age, Hor(g))]}
+    /\ UNCHANGED <<now, store, act, air, landed, first, count, messages, nudged, erased, watch, wronged,
+                   early>>
 
 Lose(m) == /\ socket' = socket \ {m}
-           /\ UNCHANGED <<now, store, act, air, landed, box, first, left, wronged, count, messages,
-                          nudged, erased, watch>>
+           /\ UNCHANGED <<now, store, act, air, landed, box, first, count, messages, nudged, erased, watch,
+                          wronged, early>>
 
 (* ---- placement and activations *)
 
-(* The activation reads the head row no earlier than its placement was committed. *)
+Asked == Ids # {} \/ nudged
+Ordered(rows) == {r \in rows : r.k > 0}
+\* Placement, head row and whether there is mail are read in one snapshot.
+Begin(g) == act' = [act EXCEPT ![g] = [Asleep EXCEPT !.alive = TRUE, !.off = head.own - now,
+                                           !.start = IF Ok("life") THEN 0 ELSE now,
+                                           !.known = head.n, !.hor = head.hor,
+                                           !.dirty = Ordered(inbox) # {}]]
 Place ==
     /\ gen < MaxGen /\ ~placed /\ gen' = gen + 1 /\ placed' = TRUE
-    /\ Ids # {} \/ nudged
-    /\ act' = [act EXCEPT ![gen + 1] = [Asleep EXCEPT !.alive = TRUE, !.base = head.own,
-                                                     !.start = now, !.known = head.n]]
-    /\ UNCHANGED <<now, head, mem, inbox, air, landed, requests, count, messages, nudged, erased, watch>>
+    /\ Asked /\ Begin(gen + 1)
+    /\ UNCHANGED <<now, head, mem, inbox, air, landed, requests, count, messages, nudged, erased, watch,
+                   wronged, early>>
 
 (* After a commit that did not land: the same placement, everything read anew. What it had under way is
-   settled before. *)
+   settled before; if it cannot be, the placement is written anew (Void, Place). *)
 Reload ==
-    /\ gen > 0 /\ placed /\ ~act[gen].alive /\ ~\E c \in air : c.g = gen
-    /\ act' = [act EXCEPT ![gen] = [Asleep EXCEPT !.alive = TRUE, !.base = head.own, !.start = now,
-                                                 !.known = head.n]]
-    /\ UNCHANGED <<now, store, air, landed, requests, count, messages, nudged, erased, watch>>
+    /\ gen > 0 /\ placed /\ ~act[gen].alive /\ (Ok("nosettle") => ~\E c \in air : c.g = gen)
+    /\ Asked /\ Begin(gen)
+    /\ UNCHANGED <<now, store, air, landed, requests, count, messages, nudged, erased, watch, wronged, early>>
 
-End(g) == act' = [act EXCEPT ![g] = Asleep]
-(* The process dies, or its node is failed while it goes on: the placement is void, it is not told. *)
-Die(g) == /\ act[g].alive /\ g < MaxGen /\ End(g)
-          /\ placed' = IF g = gen THEN FALSE ELSE placed
+End(g) == /\ act' = [act EXCEPT ![g] = Asleep]
           /\ box' = {b \in box : b.g # g}
-          /\ UNCHANGED <<now, gen, head, mem, inbox, air, landed, socket, first, left, wronged, count,
-                         messages, nudged, erased, watch>>
+(* The process dies, or the lease ran out and the activation was dropped. What is under way may land. *)
+Die(g) == /\ act[g].alive /\ g < MaxGen /\ End(g)
+          /\ UNCHANGED <<now, store, air, landed, socket, first, count, messages, nudged, erased, watch,
+                         wronged, early>>
+(* Its node is failed, or lets go: the activation is not told. *)
 Void == /\ gen > 0 /\ gen < MaxGen /\ placed /\ placed' = FALSE
         /\ UNCHANGED <<now, gen, head, mem, inbox, act, air, landed, requests, count, messages, nudged,
-                       erased, watch>>
+                       erased, watch, wronged, early>>
+(* An orderly end: nothing is under way. The head row is left as it is. *)
+Release(g) == /\ g = gen /\ placed /\ act[g].alive /\ ~Flying(g) /\ act[g].next = {} /\ act[g].gate = {}
+              /\ g < MaxGen /\ placed' = FALSE /\ End(g)
+              /\ UNCHANGED <<now, gen, head, mem, inbox, air, landed, socket, first, count, messages,
+                             nudged, erased, watch, wronged, early>>
 
-(* An orderly end: nothing is under way; own time is written. *)
-Release(g) == /\ g = gen /\ placed /\ May(g) /\ ~Flying(g) /\ act[g].next = {} /\ act[g].gate = {}
-              /\ head.n = act[g].known /\ g < MaxGen
-              /\ head' = [head EXCEPT !.own = Own(g), !.n = @ + 1] /\ placed' = FALSE /\ End(g)
-              /\ box' = {b \in box : b.g # g}
-              /\ UNCHANGED <<now, gen, mem, inbox, air, landed, socket, first, left, wronged, count,
-                             messages, nudged, erased, watch>>
+(* ---- turns of requests *)
 
-(* ---- turns *)
+Age(b) == b.age + (IF Ok("noraise") THEN now - b.arr ELSE 0)
 
-Age(b) == b.age + (IF RAISED THEN now - b.arr ELSE 0)
-Run(g, item, g2) ==   \* what the turn changed joins the next commit, its reply waits at the gate
-    act' = [act EXCEPT ![g].next = @ \cup {item}, ![g].gate = @ \cup g2]
+(* The store is asked whether it remembers the id; then the first one's reply is the answer, and leaves at
+   once: it is durable. *)
+Find(b) ==
+    /\ act[b.g].alive /\ ~b.looked
+    /\ box' = (box \ {b}) \cup (IF \E e \in mem : e.id = b.id THEN {} ELSE {[b EXCEPT !.looked = TRUE]})
+    /\ UNCHANGED <<now, store, act, air, landed, socket, first, count, messages, nudged, erased, watch,
+                   wronged, early>>
 
-Turn(b) ==
+(* The number with which a reply may leave, if another rule than the design's does not let it go before. *)
+Leaves(o, n) == IF ~Ok("nogate") \/ (o = "nothing" /\ ~Ok("quietearly")) \/ (o = "error" /\ ~Ok("errorearly"))
+                THEN 0 ELSE n
+AtGate(g, o, sees) ==
+    IF Outcomes = {"write"} /\ Ok("nogate") /\ Ok("batchearly") THEN {}   \* nobody looks
+    ELSE {[sees |-> sees, n |-> Leaves(o, sees)]}
+
+Turn(b, o) ==
     LET g == b.g
-        known == (\E e \in mem : e.id = b.id) \/ Request(b.id) \in Items(g)
-        within == Own(g) - (Age(b) + S) >= head.hor
+        new == InTime(g, Age(b), IF Ok("oldhorizon") THEN Hor(g) ELSE act[g].hor)
+               \/ (~Ok("life") /\ Age(b) + S <= now - act[g].start)
         after == act[g].known + (IF Flying(g) THEN 1 ELSE 0) + 1
-    IN  /\ May(g) /\ Cardinality(act[g].next) < MaxBatch
+    IN  /\ act[g].alive /\ b.looked /\ Cardinality(act[g].next) < MaxBatch
         /\ box' = box \ {b}
-        /\ ~known
-        /\ IF within
-           THEN /\ Run(g, Request(b.id), {[id |-> b.id, n |-> after]})
-                /\ UNCHANGED <<left, wronged>>
-           ELSE /\ wronged' = (wronged \/ (b.age <= W /\ now - b.arr <= H))
-                /\ UNCHANGED <<act, left>>
-        /\ UNCHANGED <<now, store, air, landed, socket, first, count, messages, nudged, erased, watch>>
+        /\ IF ~new
+           THEN /\ wronged' = (wronged \/ b.ok \/ (b.age <= W /\ now - b.arr <= H))
+                /\ UNCHANGED act
+           ELSE /\ act' = IF o = "nothing"
+                          THEN [act EXCEPT ![g].gate = @ \cup AtGate(g, o, Top(g))]
+                          ELSE [act EXCEPT ![g].gate = @ \cup AtGate(g, o, after),
+                                           ![g].next = @ \cup {Request(b.id)}]
+                /\ UNCHANGED wronged
+        /\ UNCHANGED <<now, store, air, landed, socket, first, count, messages, nudged, erased, watch, early>>
 
-(* A repeat gets the first one's reply, when all that this turn has seen is durable. *)
-Repeat(b) ==
-    LET g == b.g IN
-    /\ May(g) /\ box' = box \ {b}
-    /\ (\E e \in mem : e.id = b.id) \/ Request(b.id) \in Items(g)
-    /\ act' = [act EXCEPT ![g].gate = @ \cup {[id |-> b.id, n |-> Top(g)]}]
-    /\ UNCHANGED <<now, store, air, landed, socket, first, left, wronged, count, messages, nudged,
-                   erased, watch>>
+Erase(g) == /\ act[g].alive /\ erased < MaxErase /\ erased' = erased + 1
+            /\ act' = [act EXCEPT ![g].next = @ \cup {Erasure}]
+            /\ UNCHANGED <<now, store, air, landed, requests, count, messages, nudged, watch, wronged, early>>
 
-Erase(g) == /\ May(g) /\ erased < MaxErase /\ erased' = erased + 1
-            /\ Run(g, Erasure, {})
-            /\ UNCHANGED <<now, store, air, landed, requests, count, messages, nudged, watch>>
+(* ---- turns of messages: the inbox is read by pages, what is in hand runs in order *)
 
-(* Senders in turns, each in order: the first row of a sender that is not being dealt with. A failed
-   one stays the first until it succeeds or is dead. *)
-Rows(s) == {r \in inbox : r.s = s}
-InHand(g, r) == \E i \in Items(g) : i.kind \in {"message", "failed"} /\ i.s = r.s /\ i.k = r.k
-Next(g, s) ==
-    LET open == {r \in Rows(s) : ~InHand(g, r) /\ (HOLDS_BACK \/ r.tries = 0)}
-        any == IF open = {} THEN {r \in Rows(s) : ~InHand(g, r)} ELSE open
-    IN  {r \in any : \A q \in any : r.k <= q.k}
-(* One that is being tried, and may fail, is waited for. *)
-Trying(g, s) == \E i \in Items(g) : i.kind = "failed" /\ i.s = s
-RunMessage(g, s) ==
-    \E r \in Next(g, s), works \in BOOLEAN :
-        /\ May(g) /\ Cardinality(act[g].next) < MaxBatch
-        /\ HOLDS_BACK => ~Trying(g, s)
-        /\ works \/ r.tries < MaxTries
-        /\ Run(g, IF works THEN Applied(r) ELSE Failed(r), {})
-        /\ UNCHANGED <<now, store, air, landed, requests, count, messages, nudged, erased, watch>>
+Is(r, q) == r.s = q.s /\ r.k = q.k /\ r.v = q.v
+Has(rows, r) == \E q \in rows : Is(r, q)
+InHand(g, r) == Has(act[g].hand, r) \/ Has(act[g].over, r) \/ Has({i \in Items(g) : IsMessage(i)}, r)
+\* One of them has failed: the others wait for it.
+HeldBack(g, s) == /\ Ok("order")
+                  /\ \/ \E i \in Items(g) : i.kind = "failed" /\ i.s = s /\ i.k > 0
+                     \/ Ok("readover") /\ \E i \in act[g].over : i.kind = "failed" /\ i.s = s /\ i.k > 0
+
+(* `dirty`: there may be something. *)
+Read(g) == /\ act[g].alive /\ act[g].dirty /\ ~act[g].read.on
+           /\ act' = [act EXCEPT ![g].dirty = FALSE, ![g].read = [on |-> TRUE, rows |-> inbox]]
+           /\ UNCHANGED <<now, store, air, landed, requests, count, messages, nudged, erased, watch,
+                          wronged, early>>
+\* `waits`: the time after which a failed one comes again is not over for those of these senders.
+Take(g, waits) ==
+    LET rows == act[g].read.rows
+        back(r) == r.tries > 0 /\ r.k > 0 /\ r.s \in waits /\ ~InHand(g, r)
+        behind(r) == \E q \in rows : q.s = r.s /\ q.k > 0 /\ q.k <= r.k /\ back(q)
+        takes == {r \in rows : /\ ~InHand(g, r)
+                               /\ r.k > 0 => ~HeldBack(g, r.s) /\ (Ok("order") => ~behind(r))}
+    IN  /\ act[g].alive /\ act[g].read.on
+        /\ \A s \in waits : \E r \in rows : r.s = s /\ back(r)
+        /\ act' = [act EXCEPT ![g].read = NoRead, ![g].over = {}, ![g].hand = @ \cup takes,
+                              ![g].dirty = @ \/ waits # {}]
+        /\ UNCHANGED <<now, store, air, landed, requests, count, messages, nudged, erased, watch,
+                       wronged, early>>
+
+RunMessage(g, r, works) ==
+    LET kind == IF works THEN "done" ELSE IF r.tries + 1 < MaxTries THEN "failed" ELSE "dead"
+        back == IF kind = "failed" /\ r.k > 0 /\ Ok("order")
+                THEN {q \in act[g].hand : q.s = r.s /\ q.k > 0} ELSE {r}
+    IN  /\ act[g].alive /\ Cardinality(act[g].next) < MaxBatch
+        /\ r.k > 0 => \A q \in act[g].hand : q.s = r.s /\ q.k > 0 => r.k <= q.k
+        /\ act' = [act EXCEPT ![g].hand = @ \ back, ![g].dirty = @ \/ back # {r},
+                              ![g].next = @ \cup {Message(kind, r)}]
+        /\ UNCHANGED <<now, store, air, landed, requests, count, messages, nudged, erased, watch, wronged,
+                       early>>
 
 (* ---- commits *)
 
+\* Behind what the horizon must not move: the requests that wait, but for those that it has passed.
 Follow(g) ==
-    LET needs == {Own(g) - (Age(x) + S) : x \in {y \in box : y.g = g}}
-        to == Own(g) - D
-    IN  Max(head.hor, IF WAITS /\ needs # {} THEN Min(to, SetMin(needs)) ELSE to)
+    LET reach(x) == Own(g) - (Age(x) + S)
+        needs == {reach(x) : x \in {y \in box : y.g = g /\ reach(y) >= act[g].hor}}
+        to == IF Ok("early") THEN Own(g) - D ELSE Own(g)
+    IN  Max(act[g].hor, IF Ok("nowait") /\ needs # {} THEN Min(to, SetMin(needs)) ELSE to)
 
-Commit(g) ==
-    LET c == [g |-> g, n |-> act[g].known + 1, items |-> act[g].next, own |-> Own(g), hor |-> Follow(g)]
-    IN  /\ May(g) /\ ~Flying(g)
-        /\ act[g].next # {} \/ (Ids # {} /\ now > act[g].start)   \* other turns' commits move own time
+(* The horizon follows some time, or not yet: what is remembered is forgotten by buckets. *)
+Commit(g, moves) ==
+    LET c == [g |-> g, n |-> act[g].known + 1, items |-> act[g].next, own |-> Own(g),
+              hor |-> IF moves THEN Follow(g) ELSE act[g].hor]
+    IN  /\ act[g].alive /\ ~Flying(g)
+        /\ moves => Follow(g) > act[g].hor
+        /\ act[g].next # {} \/ (Ids # {} /\ Own(g) # head.own)   \* other turns' commits move own time
         /\ air' = air \cup {c}
         /\ act' = [act EXCEPT ![g].flight = c, ![g].next = {}]
-        /\ UNCHANGED <<now, store, landed, requests, count, messages, nudged, erased, watch>>
+        /\ UNCHANGED <<now, store, landed, requests, count, messages, nudged, erased, watch, wronged, early>>
 
-ReadsRow(i) == i.kind \in {"message", "failed"}
-RowIsThere(i) == \E r \in inbox : r.s = i.s /\ r.k = i.k /\ (VERSIONED => r.v = i.v)
-Fits(c) == /\ placed /\ gen = c.g
-           /\ NUMBERED => head.n = c.n - 1
-           /\ \A i \in c.items : ReadsRow(i) => RowIsThere(i)
-RowOf(i) == CHOOSE r \in inbox : r.s = i.s /\ r.k = i.k
-Msgs(c) == {i \in c.items : i.kind = "message"}
-Fails(c) == {i \in c.items : i.kind = "failed"}
-Dying(c) == {i \in Fails(c) : RowOf(i).tries = MaxTries - 1}
-Triple(i) == [s |-> i.s, k |-> i.k, v |-> i.v]
-Gone(c) == {RowOf(i) : i \in Dying(c)} \cup (IF SAME_COMMIT THEN {RowOf(i) : i \in Msgs(c)} ELSE {})
-Tried(c) == {[RowOf(i) EXCEPT !.tries = @ + 1] : i \in Fails(c) \ Dying(c)}
+Match(i, r) == r.s = i.s /\ r.k = i.k /\ (Ok("noversion") => r.v = i.v)
+Of(c, kinds) == {i \in c.items : i.kind \in kinds}
+Fits(c) == /\ Ok("nofence") => placed /\ gen = c.g
+           /\ Ok("nonumber") => head.n = c.n - 1
+           /\ Ok("norow") => \A i \in c.items : IsMessage(i) => \E r \in inbox : Match(i, r)
 
 Lands(c) ==
-    LET ids == {i.id : i \in {j \in c.items : j.kind = "request"}}
-        erases == Erasure \in c.items
-        kept == IF erases /\ ~ERASE_KEEPS THEN {} ELSE mem
+    LET ids == {i.id : i \in Of(c, {"request"})}
+        kept == IF Erasure \in c.items /\ ~Ok("erase") THEN {} ELSE mem
+        goes == IF Ok("twocommits") THEN {"done", "failed", "dead"} ELSE {"failed", "dead"}
     IN  /\ count' = [i \in Ids |-> IF i \in ids THEN count[i] + 1 ELSE count[i]]
-        /\ head' = [n |-> c.n, own |-> c.own, hor |-> c.hor]
+        /\ head' = [n |-> c.n, g |-> c.g, own |-> c.own, hor |-> IF Ok("still") THEN c.hor ELSE 0]
         /\ mem' = {e \in kept \cup {[id |-> i, own |-> c.own] : i \in ids} : e.own >= c.hor}
-        /\ inbox' = (inbox \ (Gone(c) \cup {RowOf(i) : i \in Fails(c)})) \cup Tried(c)
-        /\ done' = done \cup {Triple(i) : i \in Msgs(c)}
-        /\ dead' = dead \cup {Triple(i) : i \in Dying(c)}
-        /\ twice' = (twice \/ \E i \in Msgs(c) : Triple(i) \in done)
-        /\ misordered' = (misordered \/ \E i \in Msgs(c) : i.k < last[i.s] \/
-                            \E r \in Rows(i.s) : r.k < i.k /\ ~\E j \in c.items :
-                                ReadsRow(j) /\ j.s = r.s /\ j.k = r.k)
-        /\ last' = [s \in Senders |->
-                      LET ks == {i.k : i \in {j \in Msgs(c) : j.s = s}}
-                      IN IF ks = {} THEN last[s] ELSE CHOOSE k \in ks : \A q \in ks : q <= k]
-        /\ landed' = landed \cup {<<c.g, c.n>>}
-        /\ UNCHANGED <<sent, replaced>>
+        /\ inbox' = {r \in inbox : ~\E i \in Of(c, goes) : Match(i, r)}
+                    \cup {[s |-> i.s, k |-> i.k, v |-> i.v, tries |-> i.tries + 1] : i \in Of(c, {"failed"})}
+        /\ done' = done \cup {Triple(i) : i \in Of(c, {"done"})}
+        /\ dead' = dead \cup {Triple(i) : i \in Of(c, {"dead"})}
+        /\ twice' = (twice \/ \E i \in Of(c, {"done"}) : Triple(i) \in done \cup dead \cup replaced)
+        /\ misordered' = (misordered \/ \E i \in Of(c, {"done"}) : i.k > 0 /\
+                            \E r \in inbox : r.s = i.s /\ r.k > 0 /\ r.k < i.k /\ ~Has(Of(c, {"done", "dead"}), r))
+        /\ landed' = [landed EXCEPT ![c.g] = c.n]
+        /\ UNCHANGED <<sent, named, replaced>>
 
 Land(c) == /\ air' = air \ {c}
-           /\ IF Fits(c) THEN Lands(c)
-                         ELSE UNCHANGED <<count, head, mem, inbox, messages, landed>>
-           /\ UNCHANGED <<now, gen, placed, act, requests, nudged, erased, watch>>
+           /\ IF Fits(c) THEN Lands(c) ELSE UNCHANGED <<count, head, mem, inbox, messages, landed>>
+           /\ UNCHANGED <<now, gen, placed, act, requests, nudged, erased, watch, wronged, early>>
+(* The store was full or away. *)
+Refuse(c) == /\ c.g < MaxGen /\ air' = air \ {c}
+             /\ UNCHANGED <<now, store, act, landed, requests, count, messages, nudged, erased, watch,
+                            wronged, early>>
 
 (* Its outcome is known: it landed, or the activation ends, memory included. *)
 Learn(g) ==
-    LET c == act[g].flight IN
+    LET c == act[g].flight
+        held == \E i \in c.items : i.kind = "failed"
+        over == {i \in c.items : IsMessage(i)}
+    IN
     /\ act[g].alive /\ Flying(g) /\ c \notin air
-    /\ IF <<c.g, c.n>> \in landed
-       THEN act' = [act EXCEPT ![g].flight = None, ![g].known = c.n, ![g].unknown = FALSE]
+    /\ IF landed[g] = c.n
+       THEN /\ act' = [act EXCEPT ![g].flight = None, ![g].known = c.n,
+                                  ![g].hor = IF Ok("still") THEN c.hor ELSE 0,
+                                  ![g].over = IF act[g].read.on THEN @ \cup over ELSE {},
+                                  ![g].dirty = @ \/ held]
             /\ UNCHANGED box
-       ELSE End(g) /\ box' = {b \in box : b.g # g}
-    /\ UNCHANGED <<now, store, air, landed, socket, first, left, wronged, count, messages, nudged, erased,
-                   watch>>
-
-(* Nobody says so: nothing leaves and no turn begins until a commit of one of the keys that it read
-   has decided it. (The mistake: it is taken for one that failed, and the turns go on.) *)
-GiveUp(g) ==
-    /\ May(g) /\ Flying(g) /\ act[g].flight \in air
-    /\ act' = IF SETTLED THEN [act EXCEPT ![g].unknown = TRUE]
-              ELSE [act EXCEPT ![g].flight = None, ![g].next = {}, ![g].gate = {}]
-    /\ UNCHANGED <<now, store, air, landed, requests, count, messages, nudged, erased, watch>>
-Settle(g) == /\ act[g].alive /\ act[g].unknown /\ act[g].flight \in air
-             /\ air' = air \ {act[g].flight}
-             /\ UNCHANGED <<now, store, act, landed, requests, count, messages, nudged, erased, watch>>
+       ELSE End(g)
+    /\ UNCHANGED <<now, store, air, landed, socket, first, count, messages, nudged, erased, watch, wronged,
+                   early>>
 
 Reply(g, r) == /\ act[g].alive /\ r \in act[g].gate
-               /\ GATED => r.n <= act[g].known
-               /\ act' = [act EXCEPT ![g].gate = @ \ {r}] /\ left' = left \cup {r.id}
-               /\ UNCHANGED <<now, store, air, landed, socket, box, first, wronged, count, messages,
-                              nudged, erased, watch>>
+               /\ r.n <= act[g].known + (IF ~Ok("batchearly") /\ act[g].known > 0 THEN 1 ELSE 0)
+               /\ act' = [act EXCEPT ![g].gate = @ \ {r}]
+               /\ early' = (early \/ (r.sees > landed[g] /\ r.sees > head.n))
+               /\ UNCHANGED <<now, store, air, landed, requests, count, messages, nudged, erased, watch,
+                              wronged>>
 
-(* ---- messages: a send commits a row; the nudge that follows may be lost *)
+(* ---- messages: a send is a row of its sender's commit; the nudge that follows may be lost *)
 
+Put(rows, heard) == /\ inbox' = rows /\ nudged' = (nudged \/ heard)
+                    /\ UNCHANGED <<now, gen, placed, head, mem, act, air, landed, requests, count, done, dead,
+                                   twice, misordered, erased, watch, wronged, early>>
 SendMessage(s, heard) ==
     /\ sent[s] < MaxSent /\ sent' = [sent EXCEPT ![s] = @ + 1]
-    /\ inbox' = inbox \cup {[s |-> s, k |-> sent'[s], v |-> 1, tries |-> 0]}
-    /\ nudged' = (nudged \/ heard)
-    /\ UNCHANGED <<now, gen, placed, head, mem, act, air, landed, requests, count, done, dead, replaced,
-                   last, twice, misordered, erased, watch>>
-Replace(r) ==
-    /\ r.v < MaxVersion
-    /\ inbox' = (inbox \ {r}) \cup {[r EXCEPT !.v = @ + 1, !.tries = 0]}
-    /\ replaced' = replaced \cup {Triple(r)}
-    /\ UNCHANGED <<now, gen, placed, head, mem, act, air, landed, requests, count, sent, done, dead, last,
-                   twice, misordered, nudged, erased, watch>>
-Nudge == /\ NUDGER /\ inbox # {} /\ ~nudged /\ nudged' = TRUE
-         /\ UNCHANGED <<now, store, act, air, landed, requests, count, messages, erased, watch>>
+    /\ Put(inbox \cup {[s |-> s, k |-> sent'[s], v |-> 1, tries |-> 0]}, heard)
+    /\ UNCHANGED <<named, replaced>>
+NamedRows(s) == {r \in inbox : r.s = s /\ r.k = 0}
+SendNamed(s, heard) ==
+    /\ named[s] < MaxNamed /\ named' = [named EXCEPT ![s] = @ + 1]
+    /\ Put((inbox \ NamedRows(s)) \cup {[s |-> s, k |-> 0, v |-> named'[s], tries |-> 0]}, heard)
+    /\ replaced' = replaced \cup {Triple(r) : r \in NamedRows(s)}
+    /\ UNCHANGED sent
+Withdraw(s) ==
+    /\ NamedRows(s) # {} /\ Put(inbox \ NamedRows(s), FALSE)
+    /\ replaced' = replaced \cup {Triple(r) : r \in NamedRows(s)}
+    /\ UNCHANGED <<sent, named>>
+
+(* A nudge, of the sender's node or of the shard's; where the actor is not, it is placed. *)
+Nudge == /\ Ok("nonudge") /\ inbox # {} /\ ~nudged /\ nudged' = TRUE
+         /\ UNCHANGED <<now, store, act, air, landed, requests, count, messages, erased, watch, wronged, early>>
+Hear == /\ nudged /\ placed /\ act[gen].alive /\ nudged' = FALSE
+        /\ act' = [act EXCEPT ![gen].dirty = TRUE]
+        /\ UNCHANGED <<now, store, air, landed, requests, count, messages, erased, watch, wronged, early>>
 (* The mistake: the row goes in a commit of its own, some time after the one with its effects. *)
-Tidy(r) == /\ ~SAME_COMMIT /\ Triple(r) \in done /\ inbox' = inbox \ {r}
+Tidy(r) == /\ ~Ok("twocommits") /\ Triple(r) \in done /\ inbox' = inbox \ {r}
            /\ UNCHANGED <<now, gen, placed, head, mem, act, air, landed, requests, count, messages, nudged,
-                          erased, watch>>
+                          erased, watch, wronged, early>>
 
 (* ---- sweeps of what a passive actor remembers *)
 
-Look == /\ ~placed /\ gen > 0
-        /\ watch' = [since |-> now, gen |-> gen, n |-> head.n, mem |-> mem] /\ watch # watch'
-        /\ UNCHANGED <<now, store, act, air, landed, requests, count, messages, nudged, erased>>
-Sweep == /\ ~placed /\ watch.since >= 0 /\ watch.gen = gen /\ watch.n = head.n /\ watch.mem = mem
-         /\ SWEEP_WAITS => now - watch.since > D
-         /\ head' = [n |-> head.n + 1, own |-> FreshOwn, hor |-> 0] /\ mem' = {} /\ watch' = NoWatch
-         /\ UNCHANGED <<now, gen, placed, inbox, act, air, landed, requests, count, messages, nudged, erased>>
+Look == /\ Sweeps /\ ~placed /\ gen > 0
+        /\ watch' = [since |-> now, gen |-> gen, n |-> head.n] /\ watch # watch'
+        /\ UNCHANGED <<now, store, act, air, landed, requests, count, messages, nudged, erased, wronged, early>>
+SweepWaits == IF Ok("nosweepwait") THEN IF Ok("sweepexact") THEN D + 1 ELSE D ELSE 0
+Sweep == /\ ~placed /\ watch.since >= 0 /\ watch.gen = gen /\ watch.n = head.n
+         /\ now - watch.since >= SweepWaits
+         /\ head' = [n |-> head.n + 1, g |-> 0, own |-> FreshOwn, hor |-> 0] /\ mem' = {} /\ watch' = NoWatch
+         /\ UNCHANGED <<now, gen, placed, inbox, act, air, landed, requests, count, messages, nudged, erased,
+                        wronged, early>>
 
-Other == \/ Tick \/ Place \/ Reload \/ Void \/ Look \/ Sweep \/ Nudge
+Other == \/ Tick \/ Place \/ Reload \/ Void \/ Look \/ Sweep \/ Nudge \/ Hear
          \/ \E i \in Ids, aged \in BOOLEAN : Send(i, aged)
          \/ \E m \in socket : Lose(m) \/ \E g \in Gens : Arrive(m, g)
-         \/ \E b \in box : Turn(b) \/ Repeat(b)
-         \/ \E s \in Senders, heard \in BOOLEAN : SendMessage(s, heard)
-         \/ \E r \in inbox : Replace(r) \/ Tidy(r)
-         \/ \E c \in air : Land(c)
-Acts == \E g \in Gens : \/ Die(g) \/ Release(g) \/ Erase(g) \/ Commit(g) \/ Learn(g) \/ GiveUp(g)
-                        \/ Settle(g) \/ \E r \in act[g].gate : Reply(g, r)
-                        \/ \E s \in Senders : RunMessage(g, s)
+         \/ \E b \in box : Find(b) \/ \E o \in Outcomes : Turn(b, o)
+         \/ \E s \in Senders : Withdraw(s) \/ \E heard \in BOOLEAN : SendMessage(s, heard) \/ SendNamed(s, heard)
+         \/ \E r \in inbox : Tidy(r)
+         \/ \E c \in air : Land(c) \/ Refuse(c)
+Acts == \E g \in Gens : \/ Die(g) \/ Release(g) \/ Erase(g) \/ Learn(g) \/ Read(g)
+                        \/ \E moves \in BOOLEAN : Commit(g, moves)
+                        \/ \E r \in act[g].gate : Reply(g, r)
+                        \/ \E waits \in SUBSET Senders : Take(g, waits)
+                        \/ \E r \in act[g].hand, works \in BOOLEAN : RunMessage(g, r, works)
 Step == Other \/ Acts
 Spec == Init /\ [][Step]_vars
 
 (* What must come about when faults stop: the last generation's process does not die. *)
-Fair == /\ WF_vars(Place) /\ WF_vars(Reload) /\ WF_vars(Nudge)
-        /\ \A g \in Gens : /\ WF_vars(\E s \in Senders : RunMessage(g, s))
-                           /\ WF_vars(Commit(g)) /\ WF_vars(Learn(g)) /\ WF_vars(Settle(g))
-        /\ SF_vars(\E c \in air : Land(c))   \* not every commit stays unknown for ever
+Fair == /\ WF_vars(Place) /\ WF_vars(Reload) /\ WF_vars(Nudge) /\ WF_vars(Hear)
+        /\ \A g \in Gens : /\ WF_vars(\E r \in act[g].hand, works \in BOOLEAN : RunMessage(g, r, works))
+                           /\ WF_vars(Read(g)) /\ SF_vars(Take(g, {}))   \* no time lasts for ever
+                           /\ WF_vars(\E waits \in SUBSET Senders : Take(g, waits))
+                           /\ WF_vars(\E moves \in BOOLEAN : Commit(g, moves)) /\ WF_vars(Learn(g))
+        /\ WF_vars(\E c \in air : Land(c))
 LiveSpec == Spec /\ Fair
 
 (* ---- what must hold *)
 
 AppliedOnce == \A i \in Ids : count[i] <= 1
-\* Who keeps to the window and is not held beyond H is not refused.
+\* Who keeps to the window and is not held beyond H is not refused; nor is who was in time on arrival.
 NobodyWronged == ~wronged
-\* A reply that left is of a request that is durable.
-NothingLeavesEarly == \A i \in left : count[i] >= 1
+\* What a reply tells of is durable when it leaves.
+NothingLeavesEarly == ~early
+\* No message is applied twice, nor one that was replaced or withdrawn.
 MessageOnce == ~twice
 OrderKept == ~misordered
-\* Every version of every message lies in the inbox, was applied, is dead, or was replaced.
+\* Every message lies in the inbox, was applied, or is dead; one with a name may have been replaced.
 NothingDueIsLost ==
-    \A s \in Senders : \A k \in 1..sent[s] :
-        LET here == \E r \in inbox : r.s = s /\ r.k = k
-            applied == \E t \in done \cup dead : t.s = s /\ t.k = k
-            newest == 1 + Cardinality({t \in replaced : t.s = s /\ t.k = k})
-        IN  here \/ (applied /\ \E t \in done \cup dead : t.s = s /\ t.k = k /\ t.v = newest)
+    \A s \in Senders :
+        \A m \in {[s |-> s, k |-> k, v |-> 1] : k \in 1..sent[s]}
+                 \cup {[s |-> s, k |-> 0, v |-> v] : v \in 1..named[s]} :
+            Has(inbox, m) \/ m \in done \cup dead \cup replaced
 \* A commit forgets only what lies before the horizon, an erasing one too.
 EraseForgetsNothingYoung ==
-    [][head'.n = head.n + 1 /\ watch' = watch => \A e \in mem : e \in mem' \/ e.own < head'.hor]_vars
+    [][watch' # watch \/ \A e \in mem : e \in mem' \/ e.own < head'.hor]_vars
 DueIsApplied == <>[](inbox = {})
 =============================================================================

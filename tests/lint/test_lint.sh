@@ -273,6 +273,19 @@ fresh
 echo 'mktemp name.XXXXXX' >"$tree/notes.md"
 expect_ok words
 
+# Names of the specification, in comments and tables.
+fresh
+mkdir -p "$tree"/spec "$tree"/docs
+printf -- '-- MODULE A --\nVARIABLE gone\nTick == TRUE\nLand(c) == c\n==\n' >"$tree/spec/A.tla"
+printf '/* It lands (spec: Land, Tick). */\n' >"$tree/src/base/s.c"
+printf '| rule | spec | reads |\n|---|---|---|\n| a | Land, Tick to nobody | Row |\n| b | – | |\n' >"$tree/docs/rules.md"
+expect_ok spec
+printf '/* (spec: Land,\n * Lost) (spec: Flown) */\n' >>"$tree/src/base/s.c"
+expect_finding spec src/base/s.c:3 "no Flown"
+rm "$tree/src/base/s.c"
+printf '| c | Lost | |\n' >>"$tree/docs/rules.md"
+expect_finding spec docs/rules.md:5 "no action Lost"
+
 if "$lint" --root "$tree" nonsense 2>/dev/null; then
     complain "an unknown check was accepted"
 fi
