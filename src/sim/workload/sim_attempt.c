@@ -123,7 +123,9 @@ static void on_call_done(void *arg, int status, struct bytes reply)
 static void on_attempt_due(struct world *w, struct sim_event *e)
 {
     struct attempt *a = CONTAINER_OF(e, struct attempt, event);
-    uint64_t patience = (w->config.call_deadline_ms + LATE_MS) * NS_PER_MS;
+    /* By a clock that may be a tenth slow. */
+    uint64_t ms = w->config.call_deadline_ms;
+    uint64_t patience = (ms + (a->p->skewed ? ms / 8 : ms / 64) + LATE_MS) * NS_PER_MS;
     uint64_t since = a->started_ns > a->p->thawed_ns ? a->started_ns : a->p->thawed_ns;
 
     if (a->p->frozen || since + patience > w->now_ns) {
