@@ -54,7 +54,7 @@
 #define ATTEMPT_TIMEOUT_MIN_MS 1000
 #define DRAIN_PAUSE_NS (20 * NS_PER_MS)
 #define SWEEP_PAUSE_NS (20 * NS_PER_MS)
-#define SWEEP_AGAIN_NS NS_PER_S            /* after a batch that the store did not take */
+#define SWEEP_AGAIN_NS NS_PER_S            /* after a batch that ended with an error */
 #define TAKEBACK_AFTER_NS (50 * NS_PER_MS) /* of the planted mistake "takeback" */
 #define OPS_POOLED_MAX 256
 

@@ -65,6 +65,9 @@ static const struct {
     {"stale-primary-notices",
      "who takes a primary's place waits for its lease; only a clock beyond the bound of drift lets it "
      "read of that with its claim"},
+    {"sweep-tried-again",
+     "a batch waits a store's refusals out; only a damaged row of the primary or of a node, read in that "
+     "moment, ends one"},
     {"sweep-by-a-stale-primary",
      "its transaction is cancelled with the claim; only a clock beyond the bound of drift"},
     {"trim-by-a-stale-primary",
