@@ -275,7 +275,8 @@ struct actors {
     struct map finders;
     struct list calls;
     size_t call_count;
-    size_t zombie_calls; /* done, but their RPC has not completed */
+    const struct actor_call *looking; /* whose timer looks whether the node may act */
+    size_t zombie_calls;              /* done, but their RPC has not completed */
     size_t nudges;
     struct list nudge_timers;
     size_t nudge_timer_count, nudge_calls, inbox_reads;

@@ -61,6 +61,8 @@ static void finish(struct actor_call *call, int status, struct bytes reply)
 
 void call_abandon(struct actor_call *call)
 {
+    if (call->actors->looking == call)
+        call->actors->looking = NULL;
     detach(call);
     let_go(call);
 }
@@ -442,7 +444,11 @@ static bool end_if_suspended(struct actor_call *call)
 {
     struct actors *a = call->actors;
 
+    a->looking = call;
     (void)cluster_may_act(a->cluster); /* notices that the lease has just run out */
+    if (a->looking != call)
+        return true; /* it was a turn's, which ended with that: it is gone */
+    a->looking = NULL;
     if (!a->suspended)
         return false;
     SOMETIMES("call-ended-by-the-lapse");

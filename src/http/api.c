@@ -20,6 +20,7 @@ static const struct route routes[] = {
     {GET, 0, {NULL}, api_page},
     {POST, 5, {"v1", "actors", "*", "*", "*"}, api_actor_call},
     {GET, 4, {"v1", "actors", "*", "*"}, api_actor_locate},
+    {GET, 6, {"v1", "actors", "*", "*", "show", "*"}, api_actor_show},
     {GET, 2, {"v1", "actors"}, api_actor_list},
     {GET, 2, {"v1", "messages"}, api_message_list},
     {GET, 4, {"v1", "messages", "*", "*"}, api_message_list},

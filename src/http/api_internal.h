@@ -123,7 +123,7 @@ bool api_guard_change(struct api *api, const struct api_request *req, const stru
 /* ---- the handlers; `path` is decoded ---- */
 typedef void api_handler_fn(struct api *api, const struct api_request *req,
                             const struct path *path);
-api_handler_fn api_actor_call, api_actor_locate, api_actor_list;
+api_handler_fn api_actor_call, api_actor_locate, api_actor_list, api_actor_show;
 api_handler_fn api_message_list, api_message_show, api_message_retry, api_message_drop;
 api_handler_fn api_status, api_nodes, api_view, api_primary;
 api_handler_fn api_drain, api_forget;

@@ -217,6 +217,27 @@ static void test_listing_in_turns(void **state)
     }
 }
 
+/* What an actor has in the store, by pages. */
+static void test_showing_an_actor(void **state)
+{
+    struct api_rig *f = *state;
+    api_ask(f, "POST", "/v1/actors/counter/shown/add", "41");
+    api_says(f, "/v1/actors/counter/shown/show/state",
+             "{\"rows\":[{\"key\":\"state/counter/shown/k/value\",");
+    api_says(f, "/v1/actors/counter/shown/show/state", "\"cut\":false,\"bytes\":");
+    api_says(f, "/v1/actors/counter/shown/show/head", "class_version=0");
+    api_says(f, "/v1/actors/counter/shown/show/remembered", "status=0");
+    api_says(f, "/v1/actors/counter/shown/show/inbox", "{\"rows\":[],\"next\":null}");
+    api_says(f, "/v1/actors/counter/never/show/head", "{\"rows\":[],\"next\":null}");
+    api_refused(f, "GET", "/v1/actors/counter/shown/show/all", KELPIE_E_NOT_FOUND,
+                "what there is: head state remembered inbox later");
+    api_refused(f, "POST", "/v1/actors/counter/shown/show/head", KELPIE_E_METHOD_NOT_ALLOWED,
+                "GET");
+    f->c.query_name = "after";
+    f->c.query_value = "zz";
+    api_refused(f, "GET", "/v1/actors/counter/shown/show/head", KELPIE_E_INVALID, "'next'");
+}
+
 /* More listings at a time than there may be are refused, not queued; then there is room again. */
 static void test_listings_bounded(void **state)
 {
@@ -453,6 +474,7 @@ int main(void)
         API_TEST(test_calls),
         API_TEST(test_bad_input),
         API_TEST(test_listing),
+        API_TEST(test_showing_an_actor),
         API_TEST(test_listing_in_turns),
         API_TEST(test_listings_bounded),
         API_TEST(test_store_away),

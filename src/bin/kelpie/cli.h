@@ -59,6 +59,7 @@ int cli_node_drain(struct cli *cli);
 int cli_node_forget(struct cli *cli);
 int cli_actor_list(struct cli *cli);
 int cli_actor_locate(struct cli *cli);
+int cli_actor_show(struct cli *cli);
 int cli_message_list(struct cli *cli);
 int cli_message_show(struct cli *cli);
 int cli_message_retry(struct cli *cli);

@@ -1,4 +1,4 @@
-/* kelpie actor list, actor locate, call. */
+/* kelpie actor list, actor locate, actor show, call. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -88,6 +88,43 @@ int cli_actor_locate(struct cli *cli)
     }
     cli_answer_free(&a);
     return CLI_OK;
+}
+
+/* ---- show ---- */
+
+int cli_actor_show(struct cli *cli)
+{
+    static const char *const whats[] = {"head", "state", "inbox", "later"};
+    char base[PATH_SIZE / 2], path[PATH_SIZE];
+    json_t *all = json_array(), *row;
+    bool more = false;
+    size_t n;
+    int status = cli_actor_path(cli->options.operands[0], base, sizeof(base));
+    bool json = cli->json;
+    cli->json = false; /* the lists make one */
+    for (size_t i = 0; i < ARRAY_LEN(whats) && status == CLI_OK; i++) {
+        (void)snprintf(path, sizeof(path), "%s/show/%s", base, whats[i]);
+        const struct cli_list list = {
+            .path = path, .what = "rows", .limit = (uint32_t)json_array_size(all) + API_LIST_MAX};
+        status = cli_list_all(cli, &list, all, &more);
+    }
+    cli->json = json;
+    if (status == CLI_OK && cli->json) {
+        (void)json_dumpf(all, stdout, JSON_COMPACT);
+        (void)printf("\n");
+    }
+    if (status == CLI_OK && !cli->json && json_array_size(all) == 0) {
+        complain("%s has no rows: it never was, or is over", cli->options.operands[0]);
+        status = CLI_FAILED;
+    }
+    if (status == CLI_OK && !cli->json)
+        json_array_foreach(all, n, row)
+        {
+            show_line(stdout, "%s%s%s", json_text(row, "key"), json_text(row, "value"),
+                      json_is_set(row, "cut") ? "..." : "");
+        }
+    json_decref(all);
+    return status;
 }
 
 /* ---- call ---- */

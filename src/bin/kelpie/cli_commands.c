@@ -80,6 +80,10 @@ const struct cli_command cli_commands[] = {
      "  kelpie actor list --type counter --on n1\n"},
     {"actor locate", "TYPE/ID", 1, 1, cli_common_options, cli_actor_locate,
      "Shows where one actor is.", "  kelpie actor locate counter/visits\n"},
+    {"actor show", "TYPE/ID", 1, 1, cli_common_options, cli_actor_show,
+     "Shows what an actor has in the store: head row, state, messages.",
+     "Nothing is activated for it. At most 1000 rows of each kind are shown, and 1 KiB of each.\n\n"
+     "  kelpie actor show counter/visits\n"},
     {"message list", "[TYPE/ID]", 0, 1, messages_options, cli_message_list,
      "Lists dead letters, or all messages that wait for one actor.",
      "Of an actor: what waits for its turn, what has a time, and what failed for good (place dead).\n\n"
