@@ -270,6 +270,33 @@ static void test_a_domain_error_waits_at_the_gate(void **state)
     small_world_free(w);
 }
 
+/* A batch that the store refuses for its size runs again one by one: the domain error is said once it is
+ * committed, and a read among them stays one. */
+static void test_a_refused_batch_keeps_what_each_is(void **state)
+{
+    struct small_world *w = world_of(1, 0);
+    struct result r[4];
+
+    (void)state;
+    EXPECT(call(w, 0, "a", "put", "", "before"), 0, "");
+    w->commit_plan = SMALL_COMMIT_LIMIT;
+    w->commit_skip = 1;
+    start(w, 0, "a", "put", "", "first", &r[0]);
+    start(w, 0, "a", "refuse", "r1", "", &r[1]);
+    start(w, 0, "a", "put", "r2", "last", &r[2]);
+    while (!r[0].done)
+        assert_true(small_step(w));
+    start(w, 0, "a", "sneak", "", "", &r[3]);
+    for (size_t i = 1; i < 4; i++)
+        assert_true(small_run_until(w, &r[i].done, 5000));
+    EXPECT(r[1], KELPIE_E_DOMAIN, "sold_out|no seat is left");
+    EXPECT(r[2], 0, "");
+    EXPECT(r[3], KELPIE_E_REFUSED, "a method that is declared as a read cannot write");
+    EXPECT(call(w, 0, "a", "get", "", ""), 0, "last");
+    EXPECT(call(w, 0, "a", "refuse", "r1", ""), KELPIE_E_DOMAIN, "sold_out|no seat is left");
+    small_world_free(w);
+}
+
 static void test_a_read_writes_nothing(void **state)
 {
     struct small_world *w = world_of(1, 0);
@@ -439,6 +466,12 @@ static void test_state_is_upgraded(void **state)
     (void)state;
     EXPECT(call(w, 0, "a", "put", "", "old"), 0, "");
     small_run_ms(w, 1500);
+    /* What an upgrade has made is not there before it is committed. */
+    w->commit_plan = SMALL_COMMIT_FULL;
+    w->commit_skip = 1; /* the placement */
+    assert_int_equal(call(w, 1, "a", "refuse", "", "").status, KELPIE_E_STORE_FULL);
+    small_run_ms(w, 1500);
+    upgrades = 0;
     /* Each activation anew, until something is written; who reads is shown the new one. */
     EXPECT(call(w, 1, "a", "get", "", ""), 0, "old from 1");
     small_run_ms(w, 1500);
@@ -512,6 +545,7 @@ int main(void)
         cmocka_unit_test(test_a_domain_error_is_remembered),
         cmocka_unit_test(test_a_domain_error_writes_nothing_else),
         cmocka_unit_test(test_a_domain_error_waits_at_the_gate),
+        cmocka_unit_test(test_a_refused_batch_keeps_what_each_is),
         cmocka_unit_test(test_a_read_writes_nothing),
         cmocka_unit_test(test_a_read_is_shown_what_is_committed),
         cmocka_unit_test(test_a_read_runs_beside_an_open_turn),
