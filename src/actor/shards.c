@@ -28,7 +28,8 @@ static bool is_mine(const struct actors *a, uint32_t shard)
     const struct member *best = NULL;
 
     for (size_t i = 0; i < view->count; i++)
-        if (!best || weight(&view->members[i], shard) > weight(best, shard))
+        if (!cluster_member_silent(a->cluster, &view->members[i]) &&
+            (!best || weight(&view->members[i], shard) > weight(best, shard)))
             best = &view->members[i];
     return best && strcmp(best->node_id, cluster_config_of(a->cluster)->node_id) == 0;
 }
@@ -209,6 +210,10 @@ static void on_timer(void *arg)
     look_shards_txn(&s->txn, a->env, s->looks, s->asked, on_looked, a);
     if (s->clocks)
         wall_ask(a, &s->txn);
+    if (s->txn.read_count == 0) { /* nobody else's clock is to be had either */
+        timer_start(&s->timer, SHARDS_LOOK_MS * NS_PER_MS);
+        return;
+    }
     s->txn.fail_fast = true;
     txn_start(&s->txn);
 }

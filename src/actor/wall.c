@@ -11,6 +11,16 @@ uint64_t actors_wall_ms(const struct actors *a)
     return clock_wall_ms(a->env->clock) + (uint64_t)a->wall.apart_ms;
 }
 
+/* What it said last was true long ago: one that has died stays in the view until somebody declares it failed. */
+static bool is_old(const struct actors *a, const struct member *m)
+{
+    uint64_t ns;
+    bool silent;
+
+    (void)cluster_unmoved(a->cluster, m->node_id, m->incarnation, m->boot, &ns, &silent);
+    return silent || ns >= WALL_APART_MS * NS_PER_MS;
+}
+
 /* Those behind this node in the view. */
 void wall_ask(struct actors *a, struct txn *t)
 {
@@ -23,7 +33,7 @@ void wall_ask(struct actors *a, struct txn *t)
     a->wall.asked = 0;
     for (size_t i = 0; i < view->count && a->wall.asked < WALL_PEERS; i++) {
         const struct member *m = &view->members[(at + i) % view->count];
-        if (strcmp(m->node_id, self) == 0)
+        if (strcmp(m->node_id, self) == 0 || is_old(a, m))
             continue;
         struct key key = key_heartbeat(a->ks, m->node_id);
         a->wall.of[a->wall.asked++] = (struct wall_peer){.key = key, .boot = m->boot};

@@ -396,6 +396,20 @@ static void what_is_tried_by_itself_can_be_withdrawn(void **state)
     small_world_free(w);
 }
 
+/* It stays in the view while nobody can declare it failed; what its clock said last is no time. */
+static void a_dead_node_does_not_stop_the_clock(void **state)
+{
+    struct small_world *w = world_of(2);
+
+    (void)state;
+    small_node_close(&w->nodes[0]); /* the primary */
+    small_run_ms(w, 60000);
+    assert_int_equal(call(w, 1, "a", "do", "send a note x 30000").status, 0);
+    small_run_ms(w, 40000);
+    assert_string_equal(call(w, 1, "a", "got", "").text, "x ");
+    small_world_free(w);
+}
+
 /* The age of a message says nothing of that of the calls that its turn makes. */
 static void a_message_calls_who_remembers_for_less(void **state)
 {
@@ -480,6 +494,7 @@ int main(void)
         cmocka_unit_test(what_was_withdrawn_in_its_batch_is_not_applied),
         cmocka_unit_test(order_is_kept_whatever_a_read_says),
         cmocka_unit_test(what_is_tried_by_itself_can_be_withdrawn),
+        cmocka_unit_test(a_dead_node_does_not_stop_the_clock),
         cmocka_unit_test(a_message_calls_who_remembers_for_less),
         cmocka_unit_test(an_actor_arms_its_own_timer_anew),
         cmocka_unit_test(many_come_in_order),
