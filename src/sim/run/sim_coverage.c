@@ -101,6 +101,11 @@ static const struct {
     {"message-whose-calls-took-too-long",
      "actors that send each other messages make no calls there"},
     {"taking-back-is-unsettled-too", "the same of an AbortMigration, which is rare itself"},
+    {"batch-over-the-bounds-of-a-commit",
+     "a batch fits the store's bounds unless nearly every byte is NUL; tests/unit/test_actors.c has it"},
+    {"turn-over-the-bounds-of-a-commit", "likewise, and alone in its commit"},
+    {"actor-of-format-1",
+     "simulated stores are new; tests/integration/test_kelpied_store.c has one that was raised"},
     {NULL, NULL},
 };
 
