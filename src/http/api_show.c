@@ -67,15 +67,18 @@ static json_t *row_text(struct api *api, const struct store_row *row)
     struct buf out;
     buf_init(&out, api->env->mem);
     key_to_text(ks, row->key, &out);
+    size_t key_len = out.len;
     buf_append_u8(&out, 0);
     api_set_text(shown, "key", (const char *)out.data);
     buf_clear(&out);
     record_to_text(ks, row->key, row->value, &out);
-    bool cut = out.len > SHOW_TEXT_MAX;
+    /* The text begins with the key. */
+    bool cut = out.len > key_len + SHOW_TEXT_MAX;
     if (cut)
-        out.len = SHOW_TEXT_MAX;
+        out.len = key_len + SHOW_TEXT_MAX;
+    size_t at = out.len < key_len ? 0 : key_len;
     buf_append_u8(&out, 0);
-    api_set_text(shown, "value", (const char *)out.data);
+    api_set_text(shown, "value", (const char *)out.data + at);
     api_set_bool(shown, "cut", cut);
     api_set_int(shown, "bytes", row->value.len);
     buf_deinit(&out);
