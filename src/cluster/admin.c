@@ -13,6 +13,7 @@ static void force_finish(struct cluster *c, int status, const char *why)
 {
     cluster_op_fn *done = c->force.done;
     c->force.active = false;
+    timer_stop(&c->force_timer);
     done(c->force.arg, status, why);
 }
 
@@ -72,12 +73,14 @@ void step_force_forget(struct cluster *c)
 }
 
 /* The next attempt waits for a scan, which a store that is away does not give. */
-void force_forget_expire(struct cluster *c)
+static void on_force_timer(void *arg)
 {
-    uint64_t waited = env_now_ns(c->env) - c->force.since_ns;
-    if (!c->force.active || txn_active(&c->force_op.txn) ||
-        waited <= (FORCE_WINDOWS + 1) * timing_window_ns(&c->config.timing))
+    struct cluster *c = arg;
+    CHECK(c->force.active);
+    if (txn_active(&c->force_op.txn)) { /* it ends by itself */
+        timer_start(&c->force_timer, timing_lease_ns(&c->config.timing));
         return;
+    }
     SOMETIMES("force-forget-given-up");
     force_finish(
         c, KELPIE_E_UNKNOWN_RESULT,
@@ -85,10 +88,27 @@ void force_forget_expire(struct cluster *c)
         "not known");
 }
 
+void admin_init(struct cluster *c)
+{
+    timer_init(&c->force_timer, c->env->timers, "force_forget", on_force_timer, c);
+}
+
+void force_forget_begin(struct cluster *c, const char *node_id, cluster_op_fn *done, void *arg)
+{
+    CHECK(!c->force.active);
+    SOMETIMES("force-forget-asked");
+    c->force = (struct force_forget){
+        .active = true, .since_ns = env_now_ns(c->env), .done = done, .arg = arg};
+    (void)memcpy(c->force.target, node_id, strlen(node_id) + 1);
+    timer_start(&c->force_timer, (FORCE_WINDOWS + 1) * timing_window_ns(&c->config.timing));
+    scan_now(c);
+}
+
 void admin_close(struct cluster *c)
 {
     if (c->force.active && !txn_active(&c->force_op.txn))
         force_finish(c, KELPIE_E_CANCELLED, kelpie_error_text(KELPIE_E_CANCELLED));
+    timer_stop(&c->force_timer);
     txn_cancel(&c->force_op.txn);
 }
 

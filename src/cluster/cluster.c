@@ -173,6 +173,7 @@ struct cluster *cluster_new(const struct env *env, struct rpc *rpc,
     timer_init(&c->lease_timer, env->timers, "lease", on_lease_timer, c);
     timer_init(&c->step_timer, env->timers, "step", step, c);
     timer_init(&c->elect_timer, env->timers, "elect", on_elect_timer, c);
+    admin_init(c);
     waiting_init(c);
     timer_urgent(&c->beat_timer);
     timer_urgent(&c->lease_timer);

@@ -128,7 +128,7 @@ struct cluster {
     struct store_watch view_watch, primary_watch;
 
     struct timer beat_timer, lease_timer, step_timer, poll_timer, peek_timer, elect_timer,
-        wait_timer;
+        force_timer, wait_timer;
     uint64_t wait_since_ns, wait_told_ns; /* not Active since; when it last said why */
     uint64_t beat_started_ns;
     uint64_t beats, trimmed_at_beat;
@@ -317,7 +317,8 @@ void waiting_begin(struct cluster *c);
 
 /* admin.c */
 void step_force_forget(struct cluster *c);
-void force_forget_expire(struct cluster *c);
+void force_forget_begin(struct cluster *c, const char *node_id, cluster_op_fn *done, void *arg);
+void admin_init(struct cluster *c);
 void admin_close(struct cluster *c);
 
 #endif

@@ -96,7 +96,6 @@ bool cluster_led(struct cluster *c)
 {
     struct health_seen seen;
     (void)cluster_may_act(c);
-    force_forget_expire(c);
     look(c, &seen);
     return health_primary(&seen) == PRESENCE_HERE;
 }

@@ -442,11 +442,7 @@ void cluster_forget(struct cluster *c, const char *node_id, bool force, cluster_
             done(arg, KELPIE_E_REFUSED, "another forced forget is under way");
             return;
         }
-        SOMETIMES("force-forget-asked");
-        c->force = (struct force_forget){
-            .active = true, .since_ns = env_now_ns(c->env), .done = done, .arg = arg};
-        (void)memcpy(c->force.target, node_id, strlen(node_id) + 1);
-        scan_now(c);
+        force_forget_begin(c, node_id, done, arg);
         return;
     }
     if (c->claim == 0 || !cluster_may_act(c))

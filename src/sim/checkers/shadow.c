@@ -242,8 +242,10 @@ static void apply_node(struct shadow *s, struct shadow_change *c, const struct k
         if (rec.gone_view < s->nodes[n].rec.gone_view)
             rec.gone_view = s->nodes[n].rec.gone_view;
     }
-    if (rec.state == NODE_FAILED && s->nodes[n].rec.state != NODE_FAILED)
+    if (rec.state == NODE_FAILED && s->nodes[n].rec.state != NODE_FAILED) {
         s->failures++;
+        s->nodes[n].times_failed++;
+    }
     /* DeclareDead may make the row of a node that never joined: Left, too. */
     s->nodes[n].times_left +=
         rec.state == NODE_LEFT && (!s->nodes[n].there || s->nodes[n].rec.state != NODE_LEFT);

@@ -31,6 +31,7 @@ struct shadow_node {
     uint64_t heartbeat_ns; /* when it landed last */
     uint64_t view_then;    /* the stored view's number when it did */
     uint64_t times_left;   /* how often it became Left */
+    uint64_t times_failed; /* and Failed */
 
     /* Commits of heartbeats and probes by one life, without another's in between. */
     struct uuid beat_boot;
