@@ -341,8 +341,11 @@ size_t sessions_calls_of(const struct world *w, const struct process *p)
     return n;
 }
 
+/* What was asked before goes on in the nodes, and may be applied in the new epoch, until its deadline. */
 void sessions_set_back(struct world *w)
 {
+    uint64_t over_ms = w->config.call_deadline_ms + PATIENCE_MS;
+
     for (unsigned i = 0; i < w->sessions->count; i++) {
         struct session *s = &w->sessions->all[i];
         if (s->attempt)
@@ -352,6 +355,6 @@ void sessions_set_back(struct world *w)
         s->added[0] = '\0';
         s->asked += 1000; /* ids of before may be applied yet */
         if (!w->sessions->stopped)
-            next_in(s, 1, SHORT_MS);
+            next_in(s, over_ms, over_ms + SHORT_MS);
     }
 }
