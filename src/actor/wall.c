@@ -52,13 +52,13 @@ static void add(int64_t *apart, size_t *count, int64_t v)
 
 void wall_take(struct actors *a, const struct txn *t, size_t first)
 {
-    int64_t apart[WALL_PEERS + 1], own = (int64_t)clock_wall_ms(a->env->clock), median;
+    int64_t apart[WALL_PEERS + 1] = {0}; /* this node from itself */
+    int64_t own = (int64_t)clock_wall_ms(a->env->clock), median;
     int64_t slack = WALL_APART_MS + 2 * (int64_t)cluster_config_of(a->cluster)->timing.heartbeat_ms;
     bool was = a->wall.apart_ms != 0, is;
-    size_t count = 0;
+    size_t count = 1;
     struct buf scratch;
 
-    add(apart, &count, 0);
     buf_init(&scratch, a->env->mem);
     for (size_t i = 0; i < a->wall.asked; i++) {
         const struct wall_peer *p = &a->wall.of[i];

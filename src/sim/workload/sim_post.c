@@ -61,8 +61,9 @@ static char draw_post(struct kelpie_actor *actor, struct rng *r, bool other)
     unsigned posts = world_of(actor)->config.posts;
     char at = (char)('a' + rng_below(r, posts));
 
-    return other && at == kelpie_actor_id(actor)[0] ? (char)('a' + (at - 'a' + 1) % (int)posts)
-                                                    : at;
+    if (other && at == kelpie_actor_id(actor)[0])
+        at = (char)('a' + ((unsigned)(at - 'a') + 1) % posts);
+    return at;
 }
 
 static int hop(struct kelpie_actor *actor, struct rng *r, char letter, unsigned hops)
