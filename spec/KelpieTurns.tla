@@ -420,5 +420,7 @@ NothingDueIsLost ==
 \* A commit forgets only what lies before the horizon, an erasing one too.
 EraseForgetsNothingYoung ==
     [][watch' # watch \/ \A e \in mem : e \in mem' \/ e.own < head'.hor]_vars
-DueIsApplied == <>[](inbox = {})
+\* A process that dies for ever applies nothing.
+FaultsStop == <>[][\A g \in Gens : ~Die(g)]_vars
+DueIsApplied == FaultsStop => <>[](inbox = {})
 =============================================================================
