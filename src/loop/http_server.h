@@ -39,11 +39,11 @@
 #define HTTP_TRANSFER_S 10
 #define HTTP_TRANSFER_RATE (16u * 1024)
 #define HTTP_LINGER_S 2  /* after a refusal, for what was under way already */
-#define HTTP_REST_MS 100 /* not read after a Retry-After */
+#define HTTP_REST_MS 250 /* not read after a Retry-After */
 #define HTTP_PACE_MS                                                                               \
     10 /* in which so many are closed for new ones, and so many that linger are read: */
 #define HTTP_REPLACED_MAX 10
-#define HTTP_LINGERERS_READ 8
+#define HTTP_LINGERERS_READ 4
 #define HTTP_TURN_MS 2       /* of work in one turn of the loop */
 #define HTTP_RETRY_AFTER_S 1 /* said in refusals for lack of room */
 #define HTTP_CAP_LOG_S 10    /* at most one line for each bound in this time */
