@@ -91,19 +91,6 @@ static json_t *row_to_json(struct list_op *l, const struct store_row *row, struc
     return actor;
 }
 
-static void corrupt_row(struct list_op *l, struct bytes key)
-{
-    struct api *api = l->op.api;
-    struct buf out;
-    buf_init(&out, api->env->mem);
-    buf_appendf(&out, "the record at ");
-    key_to_text(node_keyspace(api->node), key, &out);
-    buf_appendf(&out, " cannot be read: see kelpie store check");
-    buf_append_u8(&out, 0);
-    api_reply_error(api, &l->op.req, KELPIE_E_STORE_CORRUPT, (const char *)out.data);
-    buf_deinit(&out);
-}
-
 /* Adds the row to the page; where the next read begins is behind it. False when it cannot be read. */
 static bool add_row(struct list_op *l, const struct store_row *row)
 {
@@ -122,21 +109,14 @@ static bool add_row(struct list_op *l, const struct store_row *row)
 
 static void list_answer(struct list_op *l, bool more)
 {
-    struct api *api = l->op.api;
-    json_t *next = json_null();
+    char cursor[CURSOR_MAX];
     if (more) {
-        char cursor[CURSOR_MAX];
         path_encode(l->after_type, cursor);
         size_t at = strlen(cursor);
         cursor[at++] = '/';
         path_encode(l->after_id, cursor + at);
-        next = api_string(cursor);
     }
-    buf_appendf(&l->out, "],\"next\":");
-    CHECK(json_dump_callback(next, api_append_json, &l->out, JSON_COMPACT | JSON_ENCODE_ANY) == 0);
-    json_decref(next);
-    buf_appendf(&l->out, "}\n");
-    api_reply(api, &l->op.req, 200, "application/json", buf_bytes(&l->out));
+    api_list_reply(l->op.api, &l->op.req, &l->out, more ? cursor : NULL);
     list_end(l);
 }
 
@@ -152,7 +132,7 @@ static void on_actors(void *arg, int status, const struct store_row *rows, size_
     }
     for (size_t i = 0; i < count && i < wanted; i++) {
         if (!add_row(l, &rows[i])) {
-            corrupt_row(l, rows[i].key);
+            api_reply_corrupt(l->op.api, &l->op.req, rows[i].key);
             list_end(l);
             return;
         }

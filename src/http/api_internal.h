@@ -87,6 +87,11 @@ bool api_number(const char *text, uint32_t min, uint32_t max, uint32_t *out);
 /* One more is under way, until api_list_end; or it is refused as `limit`, and false. */
 bool api_list_begin(struct api *api, const struct api_request *req, struct api_lists *lists);
 void api_list_end(struct api *api, struct api_lists *lists);
+/* Ends the array in `out`, says where the next page begins (NULL: there is none), and answers with it. */
+void api_list_reply(struct api *api, const struct api_request *req, struct buf *out,
+                    const char *next);
+/* The row at `key` cannot be read. */
+void api_reply_corrupt(struct api *api, const struct api_request *req, struct bytes key);
 /* So many rows of the next read belong to the page; one more tells whether there is a next. */
 uint32_t api_list_rows(uint32_t limit, uint32_t listed);
 /* The parameter `name` as an id of `max` bytes at most ("": it is not given); `limit`. False: it was refused. */

@@ -29,6 +29,29 @@ void api_list_end(struct api *api, struct api_lists *lists)
     api->pending--;
 }
 
+void api_list_reply(struct api *api, const struct api_request *req, struct buf *out,
+                    const char *next)
+{
+    json_t *cursor = api_string(next);
+    buf_appendf(out, "],\"next\":");
+    CHECK(json_dump_callback(cursor, api_append_json, out, JSON_COMPACT | JSON_ENCODE_ANY) == 0);
+    json_decref(cursor);
+    buf_appendf(out, "}\n");
+    api_reply(api, req, 200, "application/json", buf_bytes(out));
+}
+
+void api_reply_corrupt(struct api *api, const struct api_request *req, struct bytes key)
+{
+    struct buf out;
+    buf_init(&out, api->env->mem);
+    buf_appendf(&out, "the record at ");
+    key_to_text(node_keyspace(api->node), key, &out);
+    buf_appendf(&out, " cannot be read: see kelpie store check");
+    buf_append_u8(&out, 0);
+    api_reply_error(api, req, KELPIE_E_STORE_CORRUPT, (const char *)out.data);
+    buf_deinit(&out);
+}
+
 uint32_t api_list_rows(uint32_t limit, uint32_t listed)
 {
     uint32_t left = limit - listed;

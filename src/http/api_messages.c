@@ -89,18 +89,6 @@ static json_t *row_to_json(struct api *api, const struct store_row *row, struct 
     return m;
 }
 
-static void corrupt_row(struct api *api, const struct api_request *req, struct bytes key)
-{
-    struct buf out;
-    buf_init(&out, api->env->mem);
-    buf_appendf(&out, "the record at ");
-    key_to_text(node_keyspace(api->node), key, &out);
-    buf_appendf(&out, " cannot be read: see kelpie store check");
-    buf_append_u8(&out, 0);
-    api_reply_error(api, req, KELPIE_E_STORE_CORRUPT, (const char *)out.data);
-    buf_deinit(&out);
-}
-
 /* ---- pages ---- */
 
 static void messages_read(struct messages_op *l);
@@ -149,13 +137,7 @@ static void set_next(struct messages_op *l, const struct key_parts *parts)
 
 static void page_answer(struct messages_op *l, bool more)
 {
-    struct api *api = l->op.api;
-    json_t *next = api_string(more ? l->next : NULL);
-    buf_appendf(&l->out, "],\"next\":");
-    CHECK(json_dump_callback(next, api_append_json, &l->out, JSON_COMPACT | JSON_ENCODE_ANY) == 0);
-    json_decref(next);
-    buf_appendf(&l->out, "}\n");
-    api_reply(api, &l->op.req, 200, "application/json", buf_bytes(&l->out));
+    api_list_reply(l->op.api, &l->op.req, &l->out, more ? l->next : NULL);
     messages_end(l);
 }
 
@@ -184,7 +166,7 @@ static void on_rows(void *arg, int status, const struct store_row *rows, size_t 
     (void)more;
     for (size_t i = 0; !status && i < count && i < wanted; i++) {
         if (!add_row(l, &rows[i])) {
-            corrupt_row(api, &l->op.req, rows[i].key);
+            api_reply_corrupt(api, &l->op.req, rows[i].key);
             messages_end(l);
             return;
         }
@@ -342,7 +324,7 @@ static void on_row(void *arg, int status, const struct store_row *rows, size_t c
         api_reply_error(api, &m->op.req, KELPIE_E_NOT_FOUND,
                         "the actor has no such message: it was applied, dropped or sent again");
     } else if (!(json = row_to_json(api, &rows[0], &parts, true))) {
-        corrupt_row(api, &m->op.req, rows[0].key);
+        api_reply_corrupt(api, &m->op.req, rows[0].key);
     } else {
         api_reply_json(api, &m->op.req, 200, json);
     }

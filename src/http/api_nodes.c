@@ -111,12 +111,7 @@ static void write_nodes(struct nodes_op *n)
         nodes_read(n);
         return;
     }
-    json_t *next = api_string(n->more ? n->after : NULL);
-    buf_appendf(&n->out, "],\"next\":");
-    CHECK(json_dump_callback(next, api_append_json, &n->out, JSON_COMPACT | JSON_ENCODE_ANY) == 0);
-    json_decref(next);
-    buf_appendf(&n->out, "}\n");
-    api_reply(n->op.api, &n->op.req, 200, "application/json", buf_bytes(&n->out));
+    api_list_reply(n->op.api, &n->op.req, &n->out, n->more ? n->after : NULL);
     nodes_end(n);
 }
 
