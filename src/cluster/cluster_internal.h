@@ -116,6 +116,8 @@ struct cluster {
     /* What the store said last. */
     struct known_node *nodes;
     size_t node_count;
+    size_t
+        nodes_unread; /* rows of nodes that could not be read, nor before: voters for all this one knows */
     uint64_t scan_version, primary_version; /* read versions of nodes and of primary */
     bool primary_known;
     struct primary_record primary;

@@ -24,6 +24,8 @@ static void on_recover(struct txn *t, int status)
                                       : "a life of this very process, which it has given up");
     if (status) {
         set_reason(c, "%s", txn_why(t, status));
+        if (c->recover.other_epoch)
+            tell_other_epoch(c);
         return;
     }
     if (t->committed && c->recover.state == NODE_LEFT)
@@ -43,6 +45,7 @@ static void recover_start(struct cluster *c, const struct silence *past)
     op->ks = &c->config.ks;
     op->node_id = c->config.node_id;
     op->boot = c->config.boot;
+    op->known_cluster_id = c->cluster_id;
     if (past) {
         op->proven = true;
         op->past = *past;

@@ -473,6 +473,18 @@ static void poll_timer_fn(void *arg)
 
 /* ---- scan ---- */
 
+static struct known_node known_of_row(const char *id, const struct node_record *r)
+{
+    struct known_node k = {.life = life_of_row(id, r),
+                           .state = r->state,
+                           .flagged = r->flagged,
+                           .gone_view = r->gone_view,
+                           .lease_ms = r->lease_ms};
+    memcpy(k.addr, r->addr, sizeof(k.addr));
+    return k;
+}
+
+/* Whose row cannot be read is what it was when it could. */
 static int scan_nodes(struct cluster *c, struct rule_ctx *ctx)
 {
     struct store_result rows = rule_rows(ctx->txn, SCAN_NODES);
@@ -480,25 +492,28 @@ static int scan_nodes(struct cluster *c, struct rule_ctx *ctx)
         (void)rule_corrupt(ctx, KELPIE_E_STORE_CORRUPT, rows.rows[NODES_MAX].key);
         return KELPIE_E_STORE_CORRUPT;
     }
+    struct known_node *nodes =
+        rows.count ? MEM_NEW_ARRAY(c->env->mem, struct known_node, rows.count) : NULL;
     struct node_record r;
-    char id[NODE_ID_MAX + 1];
-    size_t at = 0;
-    int more;
+    size_t at = 0, count = 0, unread = 0;
+    int more, err = 0;
+    do {
+        char id[NODE_ID_MAX + 1] = "";
+        more = next_node(ctx, &c->config.ks, SCAN_NODES, &at, id, &r);
+        const struct known_node *before = more < 0 ? known_find(c, id) : NULL;
+        if (more > 0)
+            nodes[count++] = known_of_row(id, &r);
+        else if (before)
+            nodes[count++] = *before;
+        else
+            unread += more < 0;
+        err = more < 0 ? more : err;
+    } while (more);
     mem_free(c->env->mem, c->nodes);
-    c->nodes = rows.count ? MEM_NEW_ARRAY(c->env->mem, struct known_node, rows.count) : NULL;
-    c->node_count = 0;
-    while ((more = next_node(ctx, &c->config.ks, SCAN_NODES, &at, id, &r)) > 0) {
-        struct known_node *k = &c->nodes[c->node_count++];
-        memcpy(k->life.node_id, id, sizeof(id));
-        k->life.incarnation = r.incarnation;
-        k->life.boot = r.boot;
-        k->state = r.state;
-        k->flagged = r.flagged;
-        k->gone_view = r.gone_view;
-        k->lease_ms = r.lease_ms;
-        memcpy(k->addr, r.addr, sizeof(k->addr));
-    }
-    return more;
+    c->nodes = nodes;
+    c->node_count = count;
+    c->nodes_unread = unread;
+    return err;
 }
 
 static void scan_heartbeats(struct cluster *c, struct rule_ctx *ctx)
@@ -547,9 +562,9 @@ static void on_scan(struct txn *t, int status)
         set_reason(c, "%s", txn_why(t, status));
         return;
     }
-    int found = load_format(&ctx, SCAN_FORMAT, &format);
-    if (found < 0 || load_view(&ctx, SCAN_VIEW, &view) < 0 ||
-        load_primary(&ctx, SCAN_PRIMARY, &primary) < 0 || scan_nodes(c, &ctx) < 0) {
+    int found = load_format(&ctx, SCAN_FORMAT, &format), nodes = scan_nodes(c, &ctx);
+    if (nodes < 0 || found < 0 || load_view(&ctx, SCAN_VIEW, &view) < 0 ||
+        load_primary(&ctx, SCAN_PRIMARY, &primary) < 0) {
         set_reason(c, "%s", t->reason);
         report_corrupt(c, t, ctx.error);
         return;
@@ -567,7 +582,8 @@ static void on_scan(struct txn *t, int status)
     c->scanned_ns = t->read_at_ns;
     c->scan_version = t->read_version;
     forget_unknown(c);
-    failures_look(c);
+    if (found)
+        failures_look(c); /* an empty store in the place of the cluster's says nothing of anybody */
     if (state_hosts(c->state) && view.number > c->view.number) {
         struct view next;
         view_init(&next);

@@ -258,7 +258,7 @@ static void step_down(struct cluster *c, uint64_t term)
 
 bool majority_reached(const struct cluster *c)
 {
-    size_t voters = 0, reached = 0;
+    size_t voters = c->nodes_unread, reached = 0;
     uint64_t lease_ns = timing_lease_ns(&c->config.timing);
     for (size_t i = 0; i < c->node_count; i++) {
         const struct known_node *k = &c->nodes[i];

@@ -185,13 +185,15 @@ struct recover_op {
     const struct keyspace *ks;
     const char *node_id; /* borrowed */
     struct uuid boot;
-    bool proven;         /* `past` was silent for the window */
-    struct silence past; /* one's own past life */
+    struct uuid known_cluster_id; /* zero: none */
+    bool proven;                  /* `past` was silent for the window */
+    struct silence past;          /* one's own past life */
     struct silences silent;
 
     enum node_state state; /* after it: Failed or Left */
     struct life life;      /* whose */
     struct life failed;    /* which it has failed, or may have; no id: none */
+    bool other_epoch;      /* refused because the store has another cluster id than the one known */
 
     struct txn txn;
 };
@@ -290,6 +292,11 @@ void raise_prepare(struct raise_op *op, const struct env *env, txn_fn *done, voi
 enum { RAISE_NODES = 1 }; /* its rows of nodes, there in `done` */
 
 /* ---- shared by the rules (rules_common.c) ---- */
+
+/* What a process remembers holds for another cluster id (`known`; zero: none): the store was restored from a
+ * backup, and made a new epoch (docs/adr/0007-restored-store.md). */
+#define OTHER_EPOCH "the store was restored from a backup and is a new epoch"
+bool other_epoch(const struct format_record *format, struct uuid known);
 bool life_is(const struct node_record *r, const struct life *l);
 struct life life_of_row(const char *node_id, const struct node_record *r);
 /* The primary record names that life. */

@@ -105,6 +105,11 @@ void write_fail(struct rule_ctx *ctx, const struct keyspace *ks, const struct vi
     store_node(ctx, &key, r);
 }
 
+bool other_epoch(const struct format_record *format, struct uuid known)
+{
+    return !uuid_is_zero(known) && !uuid_equal(known, format->cluster_id) && !MUTANT("sameepoch");
+}
+
 void write_vacant(struct rule_ctx *ctx, const struct keyspace *ks, struct primary_record *p)
 {
     p->vacant = true;

@@ -112,6 +112,7 @@ enum {
     RECOVER_HEARTBEAT,
     RECOVER_VIEW,
     RECOVER_PRIMARY,
+    RECOVER_FORMAT,
     RECOVER_NODES,
     RECOVER_HEARTBEATS
 };
@@ -147,8 +148,15 @@ static enum verdict recover_rule(struct rule_ctx *ctx, void *arg)
 {
     struct recover_op *op = arg;
     struct node_record own;
-    if (load_node(ctx, RECOVER_NODE, &own) < 0)
+    struct format_record format;
+    int found = load_format(ctx, RECOVER_FORMAT, &format);
+    if (found < 0 || load_node(ctx, RECOVER_NODE, &own) < 0)
         return RULE_REFUSE;
+    op->other_epoch = found && other_epoch(&format, op->known_cluster_id);
+    if (op->other_epoch) {
+        SOMETIMES("recover-in-another-epoch");
+        return rule_refuse(ctx, OTHER_EPOCH);
+    }
     op->state = own.state;
     op->life = life_of_row(op->node_id, &own);
     if (!ctx->txn->unknown_pending)
@@ -178,6 +186,7 @@ void recover_prepare(struct recover_op *op, const struct env *env, txn_fn *done,
     read_key(t, key_heartbeat(op->ks, op->node_id));
     read_key(t, key_view(op->ks));
     read_key(t, key_primary(op->ks));
+    read_key(t, key_format(op->ks));
     read_range(t, keys_nodes(op->ks), 0, false);
     read_heartbeats(t, op->ks, &op->silent);
 }

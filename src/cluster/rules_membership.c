@@ -5,10 +5,6 @@
 #include "cluster/rules.h"
 #include "kelpie/error.h"
 
-/* What this process remembers holds for another cluster id: the store was restored from a backup, and
- * made a new epoch (docs/adr/0007-restored-store.md). */
-#define OTHER_EPOCH "the store was restored from a backup and is a new epoch"
-
 /* ---- NodeJoin ---- */
 
 enum {
@@ -150,8 +146,7 @@ static enum verdict join_format(struct rule_ctx *ctx, struct join_op *op)
         return RULE_REFUSE;
     if (!found)
         store_format(ctx, &key, &format);
-    op->other_epoch = !uuid_is_zero(op->known_cluster_id) &&
-                      !uuid_equal(op->known_cluster_id, format.cluster_id) && !MUTANT("sameepoch");
+    op->other_epoch = other_epoch(&format, op->known_cluster_id);
     return op->other_epoch ? rule_refuse(ctx, OTHER_EPOCH) : RULE_COMMIT;
 }
 
@@ -455,7 +450,7 @@ static enum verdict life_is_over(struct rule_ctx *ctx, struct heartbeat_op *op)
     if (!found)
         return rule_refuse(ctx, "the store holds no cluster any more under the prefix '%s'",
                            op->ks->prefix);
-    op->other_epoch = !uuid_equal(format.cluster_id, op->cluster_id) && !MUTANT("sameepoch");
+    op->other_epoch = other_epoch(&format, op->cluster_id);
     return rule_refuse(ctx,
                        op->other_epoch ? OTHER_EPOCH : "this life of the node was declared failed");
 }

@@ -179,16 +179,21 @@ static void mark_dead_all_conflicts(void **state)
 
 /* ---- NodeRecover: a, boot 9; flag: the first of `with` is one's own past life, proven silent */
 
+enum { KNOWS_FORMAT = 2, KNOWS_OTHER = 4 }; /* the cluster id that the process remembers */
 static struct recover_op recover;
 
 static void start_recover(struct rig *r, const struct rule_case *c)
 {
     recover = (struct recover_op){
         .ks = &r->ks, .node_id = "a", .boot = rig_boot("a", 9), .silent = silences(c)};
-    if (c->flag) {
+    if (c->flag & 1) {
         recover.proven = true;
         recover.past = silent[0];
     }
+    if (c->flag & KNOWS_FORMAT)
+        recover.known_cluster_id = rig_boot("format", 1);
+    if (c->flag & KNOWS_OTHER)
+        recover.known_cluster_id = rig_boot("other", 1);
     recover_prepare(&recover, &r->env, rig_done, r);
     txn_start(&recover.txn);
 }
@@ -219,6 +224,12 @@ static const struct rule_case recover_cases[] = {
      "an earlier life of this node may still run at at-a"},
     {"past life not proven", "a=A1 a~7/5 b=A1 b~1/5 view=5", NULL, 0, REFUSED, "may still run"},
     {"another past life", "a=A2 a~7/5 b=A1 b~1/5 view=5", "a1~7", 1, REFUSED, "may still run"},
+    {"the epoch known", "format=2 a=F1@6 b=A1 b~1/6 view=6", NULL, KNOWS_FORMAT, 0, "a=L1@6"},
+    {"another epoch: Failed", "format=2 a=F1@6 b=A1 b~1/6 view=6", NULL, KNOWS_OTHER, REFUSED,
+     "new epoch"},
+    {"another epoch: a silent life", "format=2 a=A1 a~7/5 view=5", "a1~7", 1 | KNOWS_OTHER, REFUSED,
+     "new epoch"},
+    {"another epoch: Left", "format=2 a=L1@6 view=6", NULL, KNOWS_OTHER, REFUSED, "new epoch"},
 };
 
 /* Failed, then Left in a second attempt of the same operation when that is acknowledged already: so

@@ -61,6 +61,15 @@ static bool node_is_ready(const struct host *h, char *why, size_t why_size)
     return true;
 }
 
+/* Whoever says of another that it cannot reach it may yet have it flagged: that is of the faults that were. */
+static const char *accused_by(const struct shadow_node *n)
+{
+    bool counts = n->there && n->rec.state == NODE_ACTIVE && n->heartbeat.unreachable_count > 0 &&
+                  uuid_equal(n->heartbeat.boot, n->rec.boot);
+
+    return counts ? n->heartbeat.unreachable[0].node_id : NULL;
+}
+
 bool hosts_converged(struct world *w, char *why, size_t why_size)
 {
     unsigned living = 0, primaries = 0;
@@ -71,9 +80,19 @@ bool hosts_converged(struct world *w, char *why, size_t why_size)
             (void)snprintf(why, why_size, "%s is gone for good and still a voter", h->id);
             return false;
         }
+        if ((h->dead || h->gone) && w->shadow->nodes[n].rec.state == NODE_LEAVING) {
+            (void)snprintf(why, why_size, "%s is dead, and its placements hold: it is Leaving",
+                           h->id);
+            return false;
+        }
         if (h->dead || h->out || h->gone)
             continue;
         living++;
+        const char *accused = accused_by(&w->shadow->nodes[n]);
+        if (accused) {
+            (void)snprintf(why, why_size, "%s says that it cannot reach %s", h->id, accused);
+            return false;
+        }
         if (!node_converged(w, n, why, why_size) || !node_is_ready(h, why, why_size))
             return false;
         const struct process *p = h->process[0] ? h->process[0] : h->process[1];

@@ -148,6 +148,8 @@ void check_grey(struct shadow *s, const struct shadow_change *c)
             g->nodes[n].flagged_ns = s->w->now_ns;
             g->nodes[n].was_flagged = true;
         }
+        if (uuid_is_zero(rec->boot))
+            g->nodes[n].was_flagged = false; /* a new epoch knows no lives, and no flags */
         if (rec->state != NODE_ACTIVE || c->before[n] == NODE_ACTIVE)
             continue;
         if (g->nodes[n].was_flagged && c->before[n] == NODE_JOINING)

@@ -100,6 +100,9 @@ static const struct {
      "was not; tests/unit/test_messages.c has it"},
     {"message-whose-calls-took-too-long",
      "actors that send each other messages make no calls there"},
+    {"recover-in-another-epoch",
+     "a process of before a restore must learn of it by a view, and find its id taken, before its heartbeat "
+     "is refused; tests/regressions/oldlife.case"},
     {"taking-back-is-unsettled-too", "the same of an AbortMigration, which is rare itself"},
     {"batch-over-the-bounds-of-a-commit",
      "a batch fits the store's bounds unless nearly every byte is NUL; tests/unit/test_actors.c has it"},

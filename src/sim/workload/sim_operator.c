@@ -176,7 +176,7 @@ static int whom_to_forget(struct world *w, bool force)
 
 static void invite_or_dismiss(struct world *w)
 {
-    unsigned founders = sim_founders(&w->config), guests = w->config.nodes - founders;
+    unsigned founders = sim_founders(&w->config), guests = sim_successor(&w->config) - founders;
     unsigned n = founders + (unsigned)below(w, guests ? guests : 1);
 
     if (guests == 0)
