@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "sim/checkers/checks.h"
+#include "sim/faults/sim_restore.h"
 #include "sim/world/sim_host.h"
 #include "sim/world/sim_net.h"
 
@@ -148,7 +149,7 @@ void check_grey(struct shadow *s, const struct shadow_change *c)
             g->nodes[n].flagged_ns = s->w->now_ns;
             g->nodes[n].was_flagged = true;
         }
-        if (uuid_is_zero(rec->boot))
+        if (restore_has_been(s->w) && rec->state == NODE_LEFT && uuid_is_zero(rec->boot))
             g->nodes[n].was_flagged = false; /* a new epoch knows no lives, and no flags */
         if (rec->state != NODE_ACTIVE || c->before[n] == NODE_ACTIVE)
             continue;
