@@ -296,6 +296,99 @@ static void a_frozen_library_stands_still(void **state)
     rig_end(&r);
 }
 
+/* The store's process dies and another one begins over what there is: nothing that was told is lost,
+ * and nothing is committed that was read before. */
+static void a_store_that_died_knows_its_rows(void **state)
+{
+    struct sim_config c = config_of(state);
+    struct rig r;
+    struct answer a = {0};
+    struct row row;
+
+    rig_begin(&r, &c);
+    struct process *p = rig_process(&r, 0);
+    assert_int_equal(commit(&r, p, "a"), 0);
+    struct key k = key_probe(&r.w.shadow->ks, "a");
+    struct store_read read = {.key = key_bytes(&k)};
+    row_make(&row, &r, p, "b");
+    struct store_req req = {.reads = &read, .read_count = 1, .fn = on_answer, .arg = &a};
+    p->env.store.ops->read(p->env.store.ctx, &req);
+    world_run(&r.w, r.w.now_ns + NS_PER_S);
+    assert_int_equal(a.status, 0);
+    sim_store_process(&r.w, false);
+    world_run(&r.w, r.w.now_ns + 4 * NS_PER_S);
+    assert_int_not_equal(commit(&r, p, "c"), 0);
+    sim_store_process(&r.w, true);
+    world_run(&r.w, r.w.now_ns + NS_PER_S);
+    req.writes = &row.write;
+    req.write_count = 1;
+    p->env.store.ops->commit(p->env.store.ctx, &req);
+    world_run(&r.w, r.w.now_ns + 5 * NS_PER_S);
+    assert_int_equal(a.runs, 2);
+    assert_int_equal(a.status, KELPIE_E_TOO_OLD);
+    p->env.store.ops->release(p->env.store.ctx, &req);
+    assert_int_equal(rows_of(&r, p, "a"), 1);
+    assert_int_equal(rows_of(&r, p, "b"), 0);
+    assert_int_equal(commit(&r, p, "b"), 0);
+    buf_deinit(&row.value);
+    rig_end(&r);
+}
+
+/* A batch that finds no room is refused, and the next one that does is not. */
+static void a_full_store_takes_nothing(void **state)
+{
+    struct sim_config c = config_of(state);
+    struct rig r;
+
+    rig_begin(&r, &c);
+    struct process *p = rig_process(&r, 0);
+    sim_store_full(&r.w, true);
+    assert_int_equal(commit(&r, p, "a"), KELPIE_E_STORE_FULL);
+    assert_int_equal(rows_of(&r, p, "a"), 0);
+    sim_store_full(&r.w, false);
+    assert_int_equal(commit(&r, p, "a"), 0);
+    assert_int_equal(rows_of(&r, p, "a"), 1);
+    rig_end(&r);
+}
+
+/* Over a connection that broke nothing comes back: who waited is told, its watches fire, and over the next
+ * one the session goes on. */
+static void a_connection_that_breaks_tells_all(void **state)
+{
+    struct sim_config c = config_of(state);
+    struct rig r;
+    struct answer a = {0};
+    struct row row;
+    unsigned fired = 0;
+
+    rig_begin(&r, &c);
+    struct process *p = rig_process(&r, 0);
+    assert_int_equal(commit(&r, p, "a"), 0);
+    struct key k = key_probe(&r.w.shadow->ks, "a");
+    struct store_read read = {.key = key_bytes(&k)};
+    struct store_req first = {.reads = &read, .read_count = 1, .fn = on_answer, .arg = &a};
+    p->env.store.ops->read(p->env.store.ctx, &first);
+    world_run(&r.w, r.w.now_ns + NS_PER_S);
+    p->env.store.ops->release(p->env.store.ctx, &first);
+    struct store_watch w = {
+        .key = key_bytes(&k), .since_version = first.read_version, .fn = on_watch, .arg = &fired};
+    p->env.store.ops->watch(p->env.store.ctx, &w);
+    row_make(&row, &r, p, "b");
+    struct store_req req = {.writes = &row.write, .write_count = 1, .fn = on_answer, .arg = &a};
+    sim_store_cut(&r.w, 0, true);
+    p->env.store.ops->commit(p->env.store.ctx, &req);
+    world_run(&r.w, r.w.now_ns + 5 * NS_PER_S);
+    assert_int_equal(a.status, KELPIE_E_UNKNOWN_RESULT);
+    assert_int_equal(fired, 1);
+    assert_int_equal(sim_store_holds(p), 0);
+    assert_int_equal(commit(&r, p, "c"), KELPIE_E_STORE_UNAVAILABLE);
+    sim_store_cut(&r.w, 0, false);
+    world_run(&r.w, r.w.now_ns + NS_PER_S);
+    assert_int_equal(commit(&r, p, "c"), 0);
+    buf_deinit(&row.value);
+    rig_end(&r);
+}
+
 #define BOTH(test) cmocka_unit_test_prestate(test, &fdb), cmocka_unit_test_prestate(test, &embedded)
 
 int main(void)
@@ -309,6 +402,9 @@ int main(void)
         BOTH(a_recovery_ends),
         BOTH(a_closed_way_keeps_nothing),
         cmocka_unit_test_prestate(a_frozen_library_stands_still, &fdb),
+        cmocka_unit_test_prestate(a_store_that_died_knows_its_rows, &embedded),
+        cmocka_unit_test_prestate(a_full_store_takes_nothing, &embedded),
+        cmocka_unit_test_prestate(a_connection_that_breaks_tells_all, &embedded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

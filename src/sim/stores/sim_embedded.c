@@ -1,5 +1,7 @@
 #include <stdlib.h>
 
+#include "base/rng.h"
+#include "env/txn.h"
 #include "kelpie/error.h"
 #include "sim/steps/sim_steps.h"
 #include "sim/stores/sim_embedded.h"
@@ -8,6 +10,12 @@
 #define MSGS_MAX (1u << 20)
 #define RESET_MS_MAX 3000 /* until a request that got lost is given up by the link */
 #define SLOW_READ_SHARE 4 /* reads are slow for less long */
+#define DRAW_OPTIONS (1ull << 60)
+/* Of a store that remembers little. */
+#define RECENT_MIN 24
+#define RECENT_SPAN 200
+#define WATCHES_SPAN 8
+#define BATCH_SPAN 8
 
 uint64_t store_delay_ns(struct embedded_store *s)
 {
@@ -27,9 +35,9 @@ void store_wake(struct embedded_store *s)
 
 static void on_msg_due(struct world *w, struct sim_event *e);
 
-static struct store_msg *msg_new(struct embedded_store *s)
+static struct sim_msg *msg_new(struct embedded_store *s)
 {
-    struct store_msg *m = s->free;
+    struct sim_msg *m = s->free;
 
     if (m) {
         s->free = m->next_free;
@@ -42,127 +50,134 @@ static struct store_msg *msg_new(struct embedded_store *s)
         }
         m = calloc(1, sizeof *m);
         CHECK(m);
+        buf_init(&m->frame, sim_mem_of(&s->mem));
+        buf_init(&m->answer, sim_mem_of(&s->mem));
         s->all[s->all_count++] = m;
     }
-    m->settled = m->hide = m->lost = m->stale = m->made_wait = m->dooms = false;
+    m->settled = m->hide = m->lost = m->stale = m->made_wait = m->dooms = m->alone = false;
+    m->wanted = true;
     m->status = 0;
+    m->version = 0;
     m->landed_ns = 0;
-    m->results = NULL;
-    m->bytes_len = 0;
     m->read_count = 0;
+    m->commit = (struct core_commit){0};
+    buf_clear(&m->frame);
+    buf_clear(&m->answer);
     event_init(&m->event, on_msg_due);
     list_init(&m->link);
     return m;
 }
 
-static void msg_free(struct embedded_store *s, struct store_msg *m)
+static void msg_free(struct embedded_store *s, struct sim_msg *m)
 {
     CHECK(m->stage != MSG_FREE && !event_queued(&m->event));
     if (m->stage == MSG_COMMIT || m->stage == MSG_QUEUED)
         s->in_flight--;
     list_remove(&m->link);
-    mem_free(sim_mem_of(&s->mem), m->results);
-    m->results = NULL;
     m->stage = MSG_FREE;
     m->p = NULL;
-    m->req = NULL;
     m->next_free = s->free;
     s->free = m;
 }
 
-static void *grow(void *p, size_t *cap, size_t need, size_t size)
+/* The frame, and what it says. */
+static void keep(struct sim_msg *m, const struct store_frame *f, struct bytes whole)
 {
-    if (need <= *cap)
-        return p;
-    *cap = need + need / 2 + 16;
-    p = realloc(p, *cap * size);
-    CHECK(p);
-    return p;
-}
+    struct store_commit_msg head;
 
-static struct bytes keep(struct store_msg *m, struct bytes b)
-{
-    CHECK(m->bytes_len + b.len <= m->bytes_cap);
-    struct bytes copy = bytes_of(m->bytes + m->bytes_len, b.len);
-    if (b.len)
-        memcpy(m->bytes + m->bytes_len, b.data, b.len);
-    m->bytes_len += b.len;
-    return copy;
-}
-
-static void keep_reads(struct store_msg *m, const struct store_req *req)
-{
-    size_t need = 0;
-    for (size_t i = 0; i < req->read_count; i++)
-        need += req->reads[i].key.len + req->reads[i].end.len;
-    m->bytes = grow(m->bytes, &m->bytes_cap, need, 1);
-    m->reads = grow(m->reads, &m->read_cap, req->read_count, sizeof *m->reads);
-    m->read_count = req->read_count;
-    for (size_t i = 0; i < req->read_count; i++) {
-        m->reads[i] = req->reads[i];
-        m->reads[i].key = keep(m, req->reads[i].key);
-        m->reads[i].end = keep(m, req->reads[i].end);
+    buf_append_bytes(&m->frame, whole);
+    struct bytes body = bytes_of(m->frame.data + STORE_FRAME_HEAD, f->body.len);
+    if (m->stage == MSG_READ) {
+        CHECK(store_decode_read(body, &m->id, m->reads, &m->read_count) == 0);
+        return;
     }
-}
-
-static void keep_commit(struct store_msg *m, const struct store_req *req)
-{
-    size_t n = core_conflicts(req, m->conflicts), need = 0;
-    for (size_t i = 0; i < n; i++)
-        need += m->conflicts[i].begin.len + m->conflicts[i].end.len;
-    for (size_t i = 0; i < req->write_count; i++)
-        need += req->writes[i].key.len + req->writes[i].value.len;
-    m->bytes = grow(m->bytes, &m->bytes_cap, need, 1);
-    m->writes = grow(m->writes, &m->write_cap, req->write_count, sizeof *m->writes);
-    for (size_t i = 0; i < n; i++) {
-        m->conflicts[i].begin = keep(m, m->conflicts[i].begin);
-        m->conflicts[i].end = keep(m, m->conflicts[i].end);
-    }
-    for (size_t i = 0; i < req->write_count; i++) {
-        m->writes[i] = req->writes[i];
-        m->writes[i].key = keep(m, req->writes[i].key);
-        m->writes[i].value = keep(m, req->writes[i].value);
-    }
+    CHECK(store_decode_commit_head(body, &head) == 0);
+    CHECK(store_decode_commit(body, &head, m->conflicts, m->writes) == 0);
+    m->id = head.id;
     m->seen.writes = m->writes;
+    m->seen.write_count = head.write_count;
     m->commit = (struct core_commit){
         .conflicts = m->conflicts,
-        .conflict_count = n,
+        .conflict_count = head.range_count,
         .writes = m->writes,
-        .write_count = req->write_count,
-        .read_version = req->read_version,
+        .write_count = head.write_count,
+        .read_version = head.read_version,
     };
 }
 
-static void answer_after(struct embedded_store *s, struct store_msg *m, int status,
-                         uint64_t delay_ns)
+static void answer_after(struct embedded_store *s, struct sim_msg *m, int status, uint64_t delay_ns)
 {
     if (m->stage == MSG_COMMIT || m->stage == MSG_QUEUED)
         s->in_flight--;
     m->stage = MSG_ANSWER;
     m->status = status;
-    if (!m->req)
+    if (!m->p || m->alone)
         msg_free(s, m);
     else
         world_after(s->w, &m->event, delay_ns);
 }
 
-void store_answer(struct embedded_store *s, struct store_msg *m, int status)
+void store_answer(struct embedded_store *s, struct sim_msg *m, int status)
 {
     answer_after(s, m, status, store_delay_ns(s));
 }
 
+/* Lost on the way: the connection finds out. */
+static void lose(struct embedded_store *s, struct sim_msg *m)
+{
+    if (m->p)
+        link_breaks(m->p);
+    msg_free(s, m);
+}
+
 /* ---- arrival at the store */
 
-static void arrive_read(struct embedded_store *s, struct store_msg *m)
+struct rows_sink {
+    struct store_rows_writer rows;
+    struct embedded_store *s;
+};
+
+static void sink_row(void *arg, size_t index, struct bytes key, struct bytes value)
+{
+    struct rows_sink *sink = arg;
+
+    (void)index;
+    store_rows_row(&sink->rows, key, value);
+    const struct value_span span = {.at = sink->rows.out->len - value.len, .len = value.len};
+    buf_append(&sink->s->values, &span, sizeof span);
+}
+
+static void sink_end(void *arg, size_t index, bool more)
+{
+    struct rows_sink *sink = arg;
+
+    (void)index;
+    store_rows_result(&sink->rows, more);
+}
+
+/* Writes the rows into the frame of the answer. */
+static int read_rows(struct embedded_store *s, struct sim_msg *m)
+{
+    struct rows_sink rows = {.s = s};
+    const struct core_sink sink = {.row = sink_row, .end = sink_end, .arg = &rows};
+
+    buf_clear(&s->values);
+    store_rows_begin(&rows.rows, &m->answer, m->id);
+    int err = core_read(s->core, m->reads, m->read_count, &sink, &m->version);
+    store_rows_end(&rows.rows, err, m->version);
+    return err;
+}
+
+static void arrive_read(struct embedded_store *s, struct sim_msg *m)
 {
     struct world *w = s->w;
 
-    if (!m->req) {
+    if (!m->p) {
         msg_free(s, m);
         return;
     }
     if (s->cuts[m->seen.node] > 0) {
-        answer_after(s, m, KELPIE_E_STORE_UNAVAILABLE, store_below_ms(s, RESET_MS_MAX));
+        lose(s, m);
         return;
     }
     if (store_trouble_takes(s, m))
@@ -171,44 +186,39 @@ static void arrive_read(struct embedded_store *s, struct store_msg *m)
         store_answer(s, m, KELPIE_E_STORE_UNAVAILABLE);
         return;
     }
-    struct core_sink sink = results_builder_sink(&s->builder);
     m->landed_ns = w->now_ns;
-    int err = core_read(s->core, m->reads, m->read_count, &sink, &m->version);
-    if (!err)
-        m->results = results_builder_finish(&s->builder);
+    int err = read_rows(s, m);
     if (!err)
         store_trouble_corrupts(s, m);
     for (size_t i = 0; i < m->read_count; i++)
-        if (m->reads[i].end.len > 0 && m->p)
+        if (m->reads[i].end.len > 0)
             checks_on_range_read(w, m->p, m->reads[i].key, m->reads[i].end);
     store_answer(s, m, err);
 }
 
 /* The sender is told "unknown" (at once, or never: its own time-out says it), and the commit goes
  * on alone. */
-static void send_on_alone(struct embedded_store *s, struct store_msg *m, uint64_t delay_ns,
-                          bool tell)
+static void send_on_alone(struct embedded_store *s, struct sim_msg *m, uint64_t delay_ns, bool tell)
 {
-    struct store_req *req = m->req;
-
-    m->settled = true;
-    m->req = NULL;
+    m->settled = m->alone = true;
     s->stats.late++;
-    if (req && m->p) {
-        struct store_msg *a = msg_new(s);
+    if (m->p) {
+        struct sim_msg *a = msg_new(s);
         a->p = m->p;
-        a->req = req;
+        a->id = m->id;
+        a->wanted = m->wanted;
         a->seen = m->seen;
         a->seen.writes = NULL;
         list_append(&m->p->store_msgs, &a->link);
         answer_after(s, a, KELPIE_E_UNKNOWN_RESULT,
                      tell ? store_delay_ns(s) : store_below_ms(s, RESET_MS_MAX));
     }
+    m->wanted = false;
     world_after(s->w, &m->event, delay_ns);
 }
 
 /* Whether something happens to the commit before the core sees it. */
-static bool commit_meets_fault(struct embedded_store *s, struct store_msg *m)
+static bool commit_meets_fault(struct embedded_store *s, struct sim_msg *m)
 {
     struct world *w = s->w;
     const struct sim_config *c = &w->config;
@@ -218,7 +228,7 @@ static bool commit_meets_fault(struct embedded_store *s, struct store_msg *m)
         if (!w->calm && world_below(w, STREAM_STORE, 2))
             send_on_alone(s, m, store_below_ms(s, c->fault_ms_max), false);
         else
-            answer_after(s, m, KELPIE_E_UNKNOWN_RESULT, store_below_ms(s, RESET_MS_MAX));
+            lose(s, m);
     } else if (world_fault(w, FAULT_STORE_WRITE_FAIL, STREAM_STORE, c->write_fail_per_1024, 1024)) {
         store_answer(s, m, KELPIE_E_STORE_UNAVAILABLE);
     } else if (world_fault(w, FAULT_CONFLICT, STREAM_STORE, c->conflict_per_1024, 1024)) {
@@ -242,11 +252,12 @@ static bool commit_meets_fault(struct embedded_store *s, struct store_msg *m)
 
 static void on_core_committed(struct core_commit *commit, int status)
 {
-    struct store_msg *m = CONTAINER_OF(commit, struct store_msg, commit);
+    struct sim_msg *m = CONTAINER_OF(commit, struct sim_msg, commit);
     struct embedded_store *s = commit->arg;
 
     m->landed_ns = s->w->now_ns;
-    if (status == 0) {
+    bool happened = status == 0 || (status == KELPIE_E_UNKNOWN_RESULT && s->faulty.happened);
+    if (happened) {
         s->stats.committed++;
         m->version = commit->version;
         checks_on_commit(s->w, &m->seen);
@@ -255,12 +266,12 @@ static void on_core_committed(struct core_commit *commit, int status)
     } else if (status == KELPIE_E_CONFLICT) {
         s->stats.conflicts++;
     }
-    if (!m->req && status == 0)
+    if (!m->wanted && happened)
         store_record(s, m, END_LATE);
     store_answer(s, m, m->hide ? KELPIE_E_UNKNOWN_RESULT : status);
 }
 
-static void arrive_commit(struct embedded_store *s, struct store_msg *m)
+static void arrive_commit(struct embedded_store *s, struct sim_msg *m)
 {
     if ((!m->settled && commit_meets_fault(s, m)) || store_trouble_takes(s, m))
         return;
@@ -274,53 +285,60 @@ static void arrive_commit(struct embedded_store *s, struct store_msg *m)
 static void on_flush(struct world *w, struct sim_event *e)
 {
     (void)e;
-    core_flush(embedded_of(w)->core);
-    if (core_pending(embedded_of(w)->core))
-        store_wake(embedded_of(w));
+    struct embedded_store *s = embedded_of(w);
+    core_flush(s->core);
+    if (core_broken(s->core))
+        store_begin_again(s);
+    if (core_pending(s->core))
+        store_wake(s);
 }
 
 /* ---- arrival at the process */
 
-static void arrive_answer(struct embedded_store *s, struct store_msg *m)
+/* The frame of an answer that says no more than its status. */
+static void encode_status(struct sim_msg *m)
 {
-    struct store_req *req = m->req;
-    struct process *p = m->p;
-    int status = m->status;
+    struct store_rows_writer rows;
 
-    if (!req) {
+    if (m->seen.write_count > 0) {
+        store_encode_committed(&m->answer, m->id, m->status, m->version);
+        return;
+    }
+    buf_clear(&m->answer);
+    store_rows_begin(&rows, &m->answer, m->id);
+    store_rows_end(&rows, m->status, m->version);
+}
+
+static void arrive_answer(struct embedded_store *s, struct sim_msg *m)
+{
+    struct process *p = m->p;
+
+    if (!p) {
         msg_free(s, m);
         return;
     }
-    if (s->cuts[m->seen.node] > 0 && !m->settled) {
-        /* The answer is lost; the link finds out some time. */
-        m->settled = true;
-        m->status = m->seen.write_count ? KELPIE_E_UNKNOWN_RESULT : KELPIE_E_STORE_UNAVAILABLE;
-        world_after(s->w, &m->event, store_below_ms(s, RESET_MS_MAX));
+    if (s->cuts[m->seen.node] > 0) {
+        lose(s, m);
         return;
     }
     if (process_hold(p, &m->event))
         return;
     bool read = m->seen.write_count == 0;
-    store_record(s, m, END_OK);
-    uint64_t digest = m->version << 8 ^ (uint64_t)(int64_t)status;
-    if (read && status == 0) {
-        req->read_version = m->version;
-        req->results = m->results;
-        req->backend = m;
-        m->stage = MSG_RESULTS;
-        m->req = NULL;
-    } else {
-        req->commit_version = m->version;
-        msg_free(s, m);
-    }
-    process_enter(p, read ? PROCESS_READ_DONE : PROCESS_COMMIT_DONE, digest);
-    req->fn(req, status);
-    process_leave(p);
+    if (m->wanted)
+        store_record(s, m, END_OK);
+    uint64_t digest = m->version << 8 ^ (uint64_t)(int64_t)m->status;
+    if (m->status || !read)
+        encode_status(m);
+    p->store_link->results += read && m->status == 0 && m->wanted;
+    /* The session may send more while it takes this one: the message is free only then. */
+    list_remove(&m->link);
+    link_deliver(p, read ? PROCESS_READ_DONE : PROCESS_COMMIT_DONE, digest, buf_bytes(&m->answer));
+    msg_free(s, m);
 }
 
 static void on_msg_due(struct world *w, struct sim_event *e)
 {
-    struct store_msg *m = CONTAINER_OF(e, struct store_msg, event);
+    struct sim_msg *m = CONTAINER_OF(e, struct sim_msg, event);
 
     switch (m->stage) {
     case MSG_READ:
@@ -337,90 +355,63 @@ static void on_msg_due(struct world *w, struct sim_event *e)
     }
 }
 
-/* ---- what nodes call */
+/* ---- what the session sends */
 
-static struct store_msg *send(struct process *p, struct store_req *req, enum msg_stage stage,
-                              uint64_t slow_ms_max)
+static const struct txn *txn_of(const struct process *p, uint64_t id)
+{
+    LIST_FOREACH(it, p->env.txns)
+    {
+        const struct txn *t = LIST_ENTRY(it, struct txn, link);
+        if (t->req.backend && t->req.id == id)
+            return t;
+    }
+    return NULL;
+}
+
+struct sim_msg *store_send(struct process *p, const struct store_frame *f, struct bytes whole)
 {
     struct world *w = p->world;
     struct embedded_store *s = embedded_of(w);
-    struct store_msg *m = msg_new(s);
+    struct sim_msg *m = msg_new(s);
+    bool read = f->type == STORE_MSG_READ;
     uint64_t delay = store_delay_ns(s);
+    uint64_t slow_ms_max = w->config.slow_ms_max;
 
     if (world_fault(w, FAULT_STORE_SLOW, STREAM_STORE, w->config.slow_per_1024, 1024))
-        delay += store_below_ms(s, slow_ms_max);
+        delay += store_below_ms(s, read ? 1 + slow_ms_max / SLOW_READ_SHARE : slow_ms_max);
     m->p = p;
-    m->req = req;
-    m->stage = stage;
-    m->seen = (struct commit_seen){.node = p->node,
-                                   .slot = p->slot,
-                                   .life = p->life,
-                                   .boot = p->boot,
-                                   .sent_ns = w->now_ns,
-                                   .write_count = stage == MSG_COMMIT ? req->write_count : 0,
-                                   .action = w->record || w->steps ? record_action(p, req) : NULL};
+    m->stage = read ? MSG_READ : MSG_COMMIT;
+    s->in_flight += !read;
+    m->seen = (struct commit_seen){
+        .node = p->node, .slot = p->slot, .life = p->life, .boot = p->boot, .sent_ns = w->now_ns};
+    keep(m, f, whole);
+    const struct txn *t = w->record || w->steps ? txn_of(p, m->id) : NULL;
+    m->seen.action = t ? t->action : NULL;
     list_append(&p->store_msgs, &m->link);
     world_after(w, &m->event, delay);
     return m;
 }
 
-static void store_op_read(void *ctx, struct store_req *req)
+void store_forget_sender(struct process *p)
 {
-    struct process *p = ctx;
-
-    CHECK(!req->results && req->fn);
-    embedded_of(p->world)->stats.reads++;
-    keep_reads(send(p, req, MSG_READ, 1 + p->world->config.slow_ms_max / SLOW_READ_SHARE), req);
-}
-
-static void store_op_commit(void *ctx, struct store_req *req)
-{
-    struct process *p = ctx;
-
-    CHECK(req->write_count > 0);
-    embedded_of(p->world)->stats.commits++;
-    embedded_of(p->world)->in_flight++;
-    struct store_msg *m = send(p, req, MSG_COMMIT, p->world->config.slow_ms_max);
-    keep_commit(m, req);
-    if (p->world->steps)
-        steps_on_send(p, m->seen.action, req);
-    store_trouble_dooms(embedded_of(p->world), m);
-}
-
-static void store_op_cancel(void *ctx, struct store_req *req)
-{
-    struct process *p = ctx;
-    LIST_FOREACH(it, &p->store_msgs)
+    LIST_FOREACH_SAFE(it, tmp, &p->store_msgs)
     {
-        struct store_msg *m = LIST_ENTRY(it, struct store_msg, link);
-        if (m->req == req)
-            m->req = NULL;
+        struct sim_msg *m = LIST_ENTRY(it, struct sim_msg, link);
+        m->p = NULL;
+        m->wanted = false;
+        list_remove(&m->link);
     }
 }
 
-static void store_op_release(void *ctx, struct store_req *req)
+void store_lose_queued(struct embedded_store *s)
 {
-    struct process *p = ctx;
-    if (!req->results)
-        return;
-    struct store_msg *m = req->backend;
-    CHECK(m->stage == MSG_RESULTS && m->results == req->results && m->p == p);
-    msg_free(embedded_of(p->world), m);
-    req->results = NULL;
-    req->backend = NULL;
-}
-
-static struct store embedded_client(struct process *p)
-{
-    static const struct store_ops ops = {
-        .read = store_op_read,
-        .commit = store_op_commit,
-        .cancel = store_op_cancel,
-        .release = store_op_release,
-        .watch = sim_watch_op_watch,
-        .unwatch = sim_watch_op_unwatch,
-    };
-    return (struct store){.ops = &ops, .ctx = p};
+    for (size_t i = 0; i < s->all_count; i++) {
+        struct sim_msg *m = s->all[i];
+        if (m->stage != MSG_QUEUED)
+            continue;
+        core_cancel(s->core, &m->commit);
+        lose(s, m);
+    }
 }
 
 /* ---- the world's side */
@@ -431,39 +422,11 @@ static void embedded_free(struct world *w)
 
     core_free(s->core);
     sim_mem_free_all(&s->mem);
-    for (size_t i = 0; i < s->all_count; i++) {
-        free(s->all[i]->bytes);
-        free(s->all[i]->reads);
-        free(s->all[i]->writes);
+    for (size_t i = 0; i < s->all_count; i++)
         free(s->all[i]);
-    }
     free(s->all);
     free(s->cuts);
     free(s);
-}
-
-/* The life is over: what is under way to the store still arrives there, nothing comes back. */
-static void embedded_detach(struct process *p)
-{
-    struct embedded_store *s = embedded_of(p->world);
-
-    sim_watch_detach(p);
-    LIST_FOREACH_SAFE(it, tmp, &p->store_msgs)
-    {
-        struct store_msg *m = LIST_ENTRY(it, struct store_msg, link);
-        m->p = NULL;
-        m->req = NULL;
-        list_remove(&m->link);
-        if (m->stage == MSG_RESULTS)
-            msg_free(s, m);
-    }
-}
-
-/* The way to it needs no end of its own. */
-static bool embedded_closed(struct process *p)
-{
-    (void)p;
-    return true;
 }
 
 /* What comes for a process that stands still waits with it. */
@@ -478,21 +441,6 @@ static uint64_t embedded_thaw(struct process *p)
     return 0;
 }
 
-static size_t embedded_holds(const struct process *p)
-{
-    size_t n = 0;
-    LIST_FOREACH(it, &p->store_msgs)
-    {
-        const struct store_msg *m = LIST_ENTRY(it, struct store_msg, link);
-        n += m->req != NULL || m->stage == MSG_RESULTS;
-    }
-    LIST_FOREACH(it, &p->store_watches)
-    {
-        n++;
-    }
-    return n;
-}
-
 static size_t embedded_in_flight(const struct world *w)
 {
     return embedded_of(w)->in_flight;
@@ -503,16 +451,29 @@ static struct sim_store_stats embedded_stats(const struct world *w)
     return embedded_of(w)->stats;
 }
 
+/* Half of all stores remember little: what was read a while ago is too old. */
+static void draw_options(struct embedded_store *s)
+{
+    struct rng r;
+
+    rng_seed(&r, s->w->config.seed, DRAW_OPTIONS);
+    if (!s->w->config.faults || !rng_chance(&r, 1, 2))
+        return;
+    s->options.recent_max = RECENT_MIN + rng_below(&r, RECENT_SPAN);
+    s->options.watches_max = 1 + rng_below(&r, WATCHES_SPAN);
+    s->options.batch_max = 1 + rng_below(&r, BATCH_SPAN);
+}
+
 struct sim_store *embedded_new(struct world *w)
 {
     static const struct sim_store_ops ops = {
         .free = embedded_free,
-        .client = embedded_client,
-        .closed = embedded_closed,
-        .detach = embedded_detach,
+        .client = link_client,
+        .closed = link_closed,
+        .detach = link_detach,
         .freeze = embedded_freeze,
         .thaw = embedded_thaw,
-        .holds = embedded_holds,
+        .holds = link_holds,
         .in_flight = embedded_in_flight,
         .stats = embedded_stats,
         .cut = embedded_cut,
@@ -534,8 +495,9 @@ struct sim_store *embedded_new(struct world *w)
     CHECK(s->cuts);
     sim_mem_init(&s->mem);
     s->map = omap_memory_new(sim_mem_of(&s->mem), 0);
-    CHECK(core_new(sim_mem_of(&s->mem), omap_memory_map(s->map), NULL, &s->core) == 0);
-    results_builder_init(&s->builder, sim_mem_of(&s->mem));
+    draw_options(s);
+    CHECK(core_new(sim_mem_of(&s->mem), sim_map_of(s), &s->options, &s->core) == 0);
+    buf_init(&s->values, sim_mem_of(&s->mem));
     event_init(&s->flush, on_flush);
     return &s->base;
 }

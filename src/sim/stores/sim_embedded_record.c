@@ -9,7 +9,7 @@ static enum record_end end_of(int status, enum record_end good)
     return status == KELPIE_E_UNKNOWN_RESULT ? END_UNKNOWN : END_ERROR;
 }
 
-void store_record(const struct embedded_store *s, const struct store_msg *m, enum record_end good)
+void store_record(const struct embedded_store *s, const struct sim_msg *m, enum record_end good)
 {
     bool commit = m->seen.write_count > 0;
     struct record_line l = {.kind = commit ? LINE_COMMIT : LINE_READ,

@@ -21,12 +21,12 @@ uint64_t store_below_ms(struct embedded_store *s, uint64_t ms)
 
 /* ---- requests that arrive */
 
-static bool is_commit(const struct store_msg *m)
+static bool is_commit(const struct sim_msg *m)
 {
     return m->stage == MSG_COMMIT;
 }
 
-static bool recovery_takes(struct embedded_store *s, struct store_msg *m)
+static bool recovery_takes(struct embedded_store *s, struct sim_msg *m)
 {
     unsigned kind = is_commit(m) ? STORE_RECOVERS : STORE_RECOVERS_READS;
 
@@ -43,7 +43,7 @@ static bool recovery_takes(struct embedded_store *s, struct store_msg *m)
     return true;
 }
 
-static bool throttle_takes(struct embedded_store *s, struct store_msg *m)
+static bool throttle_takes(struct embedded_store *s, struct sim_msg *m)
 {
     if (s->troubles[STORE_THROTTLES] == 0 || m->made_wait)
         return false;
@@ -56,7 +56,7 @@ static bool throttle_takes(struct embedded_store *s, struct store_msg *m)
     return true;
 }
 
-bool store_trouble_takes(struct embedded_store *s, struct store_msg *m)
+bool store_trouble_takes(struct embedded_store *s, struct sim_msg *m)
 {
     bool reads = m->commit.conflict_count > 0;
 
@@ -66,9 +66,7 @@ bool store_trouble_takes(struct embedded_store *s, struct store_msg *m)
         return false;
     if (m->lost)
         store_answer(s, m, KELPIE_E_UNKNOWN_RESULT);
-    else if (s->troubles[STORE_IS_FULL] > 0)
-        store_answer(s, m, KELPIE_E_STORE_FULL);
-    else if (reads && (m->stale || m->commit.read_version < s->reborn_version))
+    else if (reads && m->stale)
         store_answer(s, m, KELPIE_E_TOO_OLD);
     else
         return false;
@@ -78,35 +76,28 @@ bool store_trouble_takes(struct embedded_store *s, struct store_msg *m)
 /* ---- values */
 
 /* One bit of one value, in what this one process is told. */
-void store_trouble_corrupts(struct embedded_store *s, struct store_msg *m)
+void store_trouble_corrupts(struct embedded_store *s, struct sim_msg *m)
 {
     struct world *w = s->w;
-    size_t rows = 0;
+    struct value_span span;
+    size_t rows = s->values.len / sizeof span;
 
     if (!world_may_strike(w, FAULT_CORRUPTION, STREAM_LATER, w->config.corrupt_per_4096, 4096))
         return;
-    for (size_t i = 0; i < m->read_count; i++)
-        rows += m->results[i].count;
     if (rows == 0)
         return;
-    uint64_t at = below(s, rows);
-    for (size_t i = 0; i < m->read_count; at -= m->results[i].count, i++) {
-        if (at >= m->results[i].count)
-            continue;
-        struct bytes value = m->results[i].rows[at].value;
-        if (value.len == 0)
-            return;
-        uint64_t bit = below(s, (uint64_t)value.len * 8);
-        uint8_t *byte = (uint8_t *)value.data + bit / 8; /* of the builder's own copy */
-        *byte = (uint8_t)(*byte ^ 1u << bit % 8);
-        world_met(w, FAULT_CORRUPTION);
+    memcpy(&span, s->values.data + below(s, rows) * sizeof span, sizeof span);
+    if (span.len == 0)
         return;
-    }
+    uint64_t bit = below(s, (uint64_t)span.len * 8);
+    uint8_t *byte = m->answer.data + span.at + bit / 8;
+    *byte = (uint8_t)(*byte ^ 1u << bit % 8);
+    world_met(w, FAULT_CORRUPTION);
 }
 
 /* ---- those who commit */
 
-void store_trouble_dooms(struct embedded_store *s, struct store_msg *m)
+void store_trouble_dooms(struct embedded_store *s, struct sim_msg *m)
 {
     struct world *w = s->w;
     uint32_t rate = w->config.crash_per_1024;
@@ -148,45 +139,34 @@ void embedded_throttle(struct world *w, bool on)
 void embedded_full(struct world *w, bool on)
 {
     trouble(w, STORE_IS_FULL, on);
-}
-
-static void on_reborn(struct core_commit *commit, int status)
-{
-    struct embedded_store *s = commit->arg;
-    (void)status;
-    s->rebirth_queued = false;
-}
-
-static void be_reborn(struct embedded_store *s)
-{
-    static const uint8_t nobodys_key[] = {0};
-
-    s->reborn_version = core_version(s->core) + 1;
-    if (s->rebirth_queued)
-        return;
-    s->rebirth_queued = true;
-    s->rebirth_write = (struct store_write){.kind = STORE_DELETE,
-                                            .key = bytes_of(nobodys_key, sizeof nobodys_key)};
-    s->rebirth = (struct core_commit){
-        .writes = &s->rebirth_write, .write_count = 1, .fn = on_reborn, .arg = s};
-    core_enqueue(s->core, &s->rebirth);
-    store_wake(s);
+    embedded_of(w)->faulty.is_full = embedded_of(w)->troubles[STORE_IS_FULL] > 0;
 }
 
 void embedded_process(struct world *w, bool up)
 {
+    struct embedded_store *s = embedded_of(w);
+
     for (unsigned n = 0; n < w->config.nodes; n++)
         embedded_cut(w, n, !up);
+    /* What is queued when it dies may have been applied, and nobody is told. */
+    if (!up && below(s, 2))
+        core_flush(s->core);
     if (!up)
-        return;
-    be_reborn(embedded_of(w));
-    sim_watch_fire_all(w);
+        store_begin_again(s);
 }
 
 void embedded_cut(struct world *w, unsigned node, bool cut)
 {
     CHECK(cut || embedded_of(w)->cuts[node] > 0);
     embedded_of(w)->cuts[node] += cut ? 1u : 0u - 1u;
+    if (!cut)
+        return;
+    LIST_FOREACH(it, &w->processes)
+    {
+        struct process *p = LIST_ENTRY(it, struct process, link);
+        if (p->node == node)
+            link_breaks(p);
+    }
 }
 
 void embedded_heal(struct world *w)
@@ -234,10 +214,13 @@ void embedded_set_back(struct world *w, const struct store_write *rows, size_t c
     const struct store_write all = {
         .kind = STORE_DELETE_RANGE, .key = bytes_of("", 0), .value = bytes_of(last_key, 1)};
 
+    store_begin_again(s);
+    s->faulty.calm = true;
     commit_blindly(s, &all, 1);
     for (size_t at = 0; at < count; at += SET_BACK_BATCH)
         commit_blindly(s, rows + at, count - at < SET_BACK_BATCH ? count - at : SET_BACK_BATCH);
-    s->reborn_version = core_version(s->core);
+    s->faulty.calm = false;
+    store_begin_again(s);
 }
 
 void embedded_flip(struct world *w, struct bytes key, size_t bit)

@@ -36,6 +36,7 @@ enum process_event {
 };
 
 struct fdb_client;
+struct sim_link;
 struct process;
 struct process_ops {
     /* After each dispatch; may end (and free) the process. */
@@ -72,6 +73,7 @@ struct process {
 
     struct list store_msgs; /* of the embedded store */
     struct list store_watches;
+    struct sim_link *store_link;
     struct fdb_client *store_client; /* of FoundationDB */
 
     const struct process_ops *ops;
