@@ -29,7 +29,7 @@ says 0 'prefix kelpie: [0-9]+ records, 3 nodes, 1 actors, 0 problems$' "$kelpie"
 says 0 '"problems":\[\]' "$kelpie" -w json store check --store "fdb:$cluster"
 says 0 'registry/actors/counter/a placed=true node="n[123]" incarnation=1 ' "$kelpie" store dump
 is 'records of another prefix' "$("$kelpie" store dump --prefix other)" ''
-says 0 ' 0 records, 0 nodes' "$kelpie" store check --prefix other
+says 1 "no cluster under the prefix 'other'.*0 records, 0 nodes" "$kelpie" store check --prefix other
 says 0 'format 2; this program reads 1 to 2.*NODE +STATE +READS UP TO.*n3 +Active +2' \
     "$kelpie" store format
 says 0 '"format":2,"format_max":2,"raised":false,"nodes":\[\{"node":"n1","state":"Active"' \

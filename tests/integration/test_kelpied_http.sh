@@ -15,7 +15,7 @@ get /livez '^alive$'
 get /readyz '^ready$'
 get /v1/status '^\{"node":"n1","state":"Active","acting":true,"reason":"",.*"tolerates_failures":0\}$'
 get /v1/nodes '^\{"nodes":\[\{"node":"n1","state":"Active",.*"classes":\["counter","echo"\],.*"primary":true,"in_view":true\}\],"next":null\}$'
-get /v1/view '^\{"number":[0-9]+,"members":\[\{"node":"n1","incarnation":1,'
+get /v1/view '^\{"number":[0-9]+,"count":1,"members":\[\{"node":"n1","incarnation":1,'
 get /v1/primary '^\{"primary":\{"node":"n1",.*"term":1,"here":true\}\}$'
 get /v1/actors '^\{"actors":\[\],"next":null\}$'
 get /metrics 'kelpie_is_primary 1'
@@ -40,7 +40,7 @@ like "headers" "$(cat "$work/head")" "Content-Type: text/plain"
 post /v1/actors/counter/a/add 5 'Kelpie-Request-Id: r-1'
 is "repeat" "$code $(cat "$work/body")" "200 5"
 # An id is one request's: with another method, or body, it is refused, whether it is in memory or not.
-refused 409 request_id_reused 'was used for another request' n1 POST /v1/actors/counter/a/get 'Kelpie-Request-Id: r-1'
+refused 409 request_id_reused 'was used for another request' n1 POST /v1/actors/counter/a/erase_it 'Kelpie-Request-Id: r-1'
 printf 6 >"$work/send"
 refused 409 request_id_reused 'was used for another request' n1 POST /v1/actors/counter/a/add 'Kelpie-Request-Id: r-1'
 # What may be older than what the actor remembers does nothing, and says so.

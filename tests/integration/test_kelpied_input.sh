@@ -93,17 +93,17 @@ list() { # INITIALIZER...
     printf 'NULL};\n'
 }
 class old "$(list '.abi = 99, .type = "old", .receive = receive')"
-class twice "$(list '.abi = 1, .type = "echo", .receive = receive')"
-class untyped "$(list '.abi = 1, .type = "", .receive = receive')"
-class wordy "$(list ".abi = 1, .type = \"$(printf 't%.0s' $(seq 65))\", .receive = receive")"
-class deaf "$(list '.abi = 1, .type = "deaf"')"
+class twice "$(list '.abi = KELPIE_ABI_VERSION, .size = sizeof(struct kelpie_class), .type = "echo", .receive = receive')"
+class untyped "$(list '.abi = KELPIE_ABI_VERSION, .size = sizeof(struct kelpie_class), .type = "", .receive = receive')"
+class wordy "$(list ".abi = KELPIE_ABI_VERSION, .size = sizeof(struct kelpie_class), .type = \"$(printf 't%.0s' $(seq 65))\", .receive = receive")"
+class deaf "$(list '.abi = KELPIE_ABI_VERSION, .size = sizeof(struct kelpie_class), .type = "deaf"')"
 class none "$(list)"
 class other 'int nothing;'
 printf 'no object' >"$work/text.so"
 refuses 1 'nowhere.so' --node-id x --actors "$work/nowhere.so"
 refuses 1 'text.so' --node-id x --actors "$work/text.so"
 refuses 1 'has no symbol kelpie_classes' --node-id x --actors "$work/other.so"
-refuses 1 'built for interface version 99, this program has version 1' --node-id x --actors "$work/old.so"
+refuses 1 'built for interface version 99, this program has version 2' --node-id x --actors "$work/old.so"
 refuses 1 'a class of type echo already' --node-id x --actors "$work/twice.so"
 refuses 1 'actor type is empty' --node-id x --actors "$work/untyped.so"
 refuses 1 'actor type .* 65 bytes' --node-id x --actors "$work/wordy.so"
@@ -190,7 +190,7 @@ is "put back" "$(ask n1 call counter/a get)" 3
 # ---- a full disk: an error that says so, and nothing lost. Only where a small one can be made.
 mkdir -p "$work/small"
 if mount -t tmpfs -o size=3m,mode=700 tmpfs "$work/small" 2>/dev/null; then
-    trap 'umount -l "$work/small" 2>/dev/null; end' EXIT
+    trap 'code=$?; umount -l "$work/small" 2>/dev/null; (exit $code); end' EXIT
     node_start f1 --store "lmdb:$work/small/store" --data-dir "$work/f"
     node_wait f1
     is "before" "$(ask f1 call counter/a add 1)" 1

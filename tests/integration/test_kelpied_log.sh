@@ -45,7 +45,7 @@ kill -TERM "${supervisor[w1]}"
 node_ended w1
 
 # ---- JSON: the node, its supervisor, and the store's process, each line with its node and program
-within 15 eval '! pgrep -f -- "--store-process $work/"' # one that began before wrote text
+kill_store # it began before, and wrote text
 rm -f "$work/data/store/store.log"
 node_start j1 --log-format json
 node_wait j1
@@ -76,11 +76,11 @@ nonsense() ( # in a process of its own: the node may close the connection before
     exec 7<>"/dev/tcp/${rpc%:*}/${rpc##*:}" && printf 'GET / HTTP/1.1\r\n\r\n%064d' 0 >&7
 )
 for _ in $(seq 100); do nonsense 2>/dev/null; done
-sleep 0.5
+told() { log_has s1 event=bad_frame; }
+within 5 told
 lines=$(tail -c +$((before + 1)) "$work/s1.log" | grep -c 'event=bad_frame')
 [ "$lines" -gt 0 ] && [ "$lines" -lt 90 ] && ok || fail "$lines lines of 100 bad frames"
 like "a line" "$(grep 'event=bad_frame' "$work/s1.log" | head -n 1)" '^[^ ]* level=warn node=s1 program=kelpied event='
-within 15 log_has s1 'event=log_lines_suppressed of=bad_frame lines='
 
 # ---- a handler that forks
 cat >"$work/forks.c" <<'END'
@@ -130,6 +130,8 @@ is "a child that stays" "$(ask f1 call forks/b stay)" forked
 kill -KILL "$(child_of f1)"
 node_wait f1 2 # on the same ports
 is "f1 goes on" "$(ask f1 call forks/a get)" unset
+again() { nonsense 2>/dev/null; log_has s1 'event=bad_frame .* untold=[1-9]'; }
+within 15 again # what was not said of the nonsense is said with the next line
 for id in s1 f1; do
     kill -TERM "${supervisor[$id]}"
     node_ended $id

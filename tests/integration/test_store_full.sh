@@ -16,7 +16,7 @@ mount -t tmpfs -o size=3m,mode=0700 tmpfs "$work/data" 2>/dev/null || {
     rm -rf "$work"
     exit 77
 }
-trap 'umount -l "$work/data"; end' EXIT
+trap 'code=$?; umount -l "$work/data"; (exit $code); end' EXIT
 metric() { # ID NAME
     request "$1" GET /metrics
     sed -n "s/^kelpie_$2 //p" "$work/body"
