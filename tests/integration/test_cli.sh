@@ -2,6 +2,8 @@
 # The command `kelpie`: its exit status, its sentences, its tables.
 . "${KELPIE_SOURCE:?}/tests/lib/cluster.bash" || exit 1
 
+unset KELPIE_ASK # it is the command that is judged
+
 # Usage: status 2.
 says 2 'which command' "$kelpie"
 says 2 "no command 'stats'; did you mean 'status'" "$kelpie" stats

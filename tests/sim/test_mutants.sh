@@ -84,7 +84,7 @@ shrinks() {
     local name=$1 breaks=$2 seed out before after
     seed=$("$sim" sweep --seeds 1..$step --jobs 2 --duration 40s --mutant "$name" 2>/dev/null |
         sed -n "s/^seed \([0-9]*\): $breaks .*/\1/p" | sort -n | head -n 1) || true
-    out=$("$sim" shrink --seed "$seed" --duration 40s --mutant "$name" --seconds 40 \
+    out=$("$sim" shrink --seed "$seed" --duration 40s --mutant "$name" --seconds 25 \
         --out "$log.case") || true
     read -r before after <<<"$(sed -n 's/^shrunk from \([0-9]*\) to \([0-9]*\) .*/\1 \2/p' <<<"$out")"
     echo "shrunk $name, seed $seed: from $before to $after events"
