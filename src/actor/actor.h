@@ -11,7 +11,7 @@
 #include "rpc/rpc.h"
 
 #define ACTIVATIONS_MAX_DEFAULT 100000
-#define MAILBOX_MAX 256
+#define MAILBOX_MAX 512 /* two batches: what comes while one commits, and while its actor begins */
 #define BATCH_TURNS_MAX                                                                            \
     256                 /* of one actor, that have run and are not on their way to the store yet */
 #define CALLS_MAX 65536 /* calls under way that started on this node */

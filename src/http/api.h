@@ -21,7 +21,7 @@
 #define API_STATUS_WAIT_MS 1000
 #define API_STATUS_ANSWERS_A_READ 32 /* of the node rows; whoever else asks waits for the next */
 #define API_STATUS_NODES_MAX 100 /* named in a status, as members or as silent; /v1/nodes has all */
-#define API_RETRY_AFTER_S "1"    /* said with "limit" */
+#define API_RETRY_AFTER_S "1"    /* said with "limit" and "mailbox_full" */
 /* Said with "too_many": of a window of a minute, an eighth is forgotten about as often. */
 #define API_RETRY_TOO_MANY_S "10"
 

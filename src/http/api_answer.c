@@ -65,7 +65,7 @@ void api_reply_error(struct api *api, const struct api_request *req, int error, 
 {
     json_t *body = error_body(error, why);
     req->ops->set_header(req->ex, "Kelpie-Error", kelpie_error_name(error));
-    if (error == KELPIE_E_LIMIT)
+    if (error == KELPIE_E_LIMIT || error == KELPIE_E_MAILBOX_FULL)
         req->ops->set_header(req->ex, "Retry-After", API_RETRY_AFTER_S);
     if (error == KELPIE_E_TOO_MANY)
         req->ops->set_header(req->ex, "Retry-After", API_RETRY_TOO_MANY_S);

@@ -165,10 +165,18 @@ void api_status(struct api *api, const struct api_request *req, const struct pat
 void api_view(struct api *api, const struct api_request *req, const struct path *path)
 {
     const struct view *v = cluster_view(node_cluster(api->node));
+    char after[NODE_ID_MAX + 1];
+    uint32_t limit;
+    size_t i = 0;
+    (void)path;
+    if (!api_take_limit(api, req, &limit) ||
+        !api_take_id(api, req, "after", "node id", NODE_ID_MAX, after))
+        return;
     json_t *body = json_object();
     json_t *members = json_array();
-    (void)path;
-    for (size_t i = 0; i < v->count; i++) {
+    while (i < v->count && strcmp(v->members[i].node_id, after) <= 0)
+        i++;
+    for (; i < v->count && json_array_size(members) < limit; i++) {
         json_t *m = json_object();
         api_set_text(m, "node", v->members[i].node_id);
         api_set_int(m, "incarnation", v->members[i].incarnation);
@@ -176,8 +184,11 @@ void api_view(struct api *api, const struct api_request *req, const struct path 
         api_set_text(m, "rpc", v->members[i].addr);
         CHECK(json_array_append_new(members, m) == 0);
     }
+    bool more = i < v->count;
     api_set_int(body, "number", v->number);
+    api_set_int(body, "count", v->count);
     api_set(body, "members", members);
+    api_set_text(body, "next", more && i > 0 ? v->members[i - 1].node_id : NULL);
     api_reply_json(api, req, 200, body);
 }
 

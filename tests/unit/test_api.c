@@ -56,7 +56,8 @@ static void test_reading(void **state)
     api_says(f, "/v1/nodes",
              "{\"nodes\":[{\"node\":\"n1\",\"state\":\"Active\",\"flagged\":false,");
     api_says(f, "/v1/nodes", "\"classes\":[\"counter\",\"echo\"],\"heartbeat\":");
-    api_says(f, "/v1/view", "{\"number\":1,\"members\":[{\"node\":\"n1\",\"incarnation\":1,");
+    api_says(f, "/v1/view",
+             "{\"number\":1,\"count\":1,\"members\":[{\"node\":\"n1\",\"incarnation\":1,");
     api_says(f, "/v1/primary", "\"term\":1,\"here\":true}}");
     api_says(f, "/metrics", "# TYPE kelpie_heartbeats_total counter\nkelpie_heartbeats_total ");
     api_says(f, "/metrics", "kelpie_info{version=\"1.2.3\",node=\"n1\"} 1\n");

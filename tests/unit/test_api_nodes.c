@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "cluster/views.h"
 #include "kelpie/error.h"
 #include "lib/api_rig.h"
 #include "record/records.h"
@@ -115,10 +116,47 @@ static void test_status_is_read_once_for_all(void **state)
     free(clients);
 }
 
+/* The view of the largest cluster, page by page: each member once, in order. */
+static void test_view_has_pages(void **state)
+{
+    struct api_rig *f = *state;
+    struct view *v = (struct view *)cluster_view(node_cluster(f->n->node));
+    char after[16] = "", id[40];
+    size_t listed = 0;
+    for (unsigned i = 1; i < NODES_MAX; i++) {
+        struct member m = {.incarnation = 3};
+        (void)snprintf(m.node_id, sizeof m.node_id, "o%04u", i);
+        (void)snprintf(m.addr, sizeof m.addr, "10.0.0.9:1");
+        view_add(v, &m, f->w->env.mem);
+    }
+    f->c.query_name = "after";
+    f->c.query_value = after;
+    for (unsigned pages = 0; listed < NODES_MAX; pages++) {
+        assert_true(pages < NODES_MAX / API_LIST_DEFAULT + 1);
+        api_says(f, "/v1/view", "\"count\":1024,");
+        const char *at = f->c.body;
+        for (unsigned k = 0; k < API_LIST_DEFAULT && listed < NODES_MAX; k++, listed++) {
+            (void)snprintf(after, sizeof after, listed ? "o%04zu" : "n1", listed);
+            (void)snprintf(id, sizeof id, "{\"node\":\"%s\",", after);
+            at = strstr(at, id);
+            assert_non_null(at);
+        }
+        assert_null(strstr(at + 1, "{\"node\":"));
+        (void)snprintf(id, sizeof id, "\"next\":\"%s\"", after);
+        assert_non_null(strstr(at, listed < NODES_MAX ? id : "\"next\":null"));
+    }
+    f->c.query_name = "limit";
+    f->c.query_value = "1001";
+    api_refused(f, "GET", "/v1/view", KELPIE_E_INVALID, "limit is '1001'");
+    while (v->count > 1)
+        view_remove(v, v->members[v->count - 1].node_id);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         API_TEST(test_pages),
+        API_TEST(test_view_has_pages),
         API_TEST(test_listings_bounded),
         API_TEST(test_status_is_read_once_for_all),
     };

@@ -106,7 +106,7 @@ static void commit_slowly(struct small_world *w, const struct store_req *req)
  * time-out are repeated, into a mailbox that has been filled again by then. */
 static void test_a_refused_call_was_not_applied(void **state)
 {
-    enum { CALLS = 600 };
+    enum { CALLS = 2 * (MAILBOX_MAX + BATCH_TURNS_MAX) };
     static struct result results[CALLS];
     struct small_world *w = world_of_two(echo_only);
     unsigned applied = 0, refused = 0, late = 0, unknown = 0;
