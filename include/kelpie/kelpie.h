@@ -209,7 +209,8 @@ struct kelpie_send_options {
 };
 /* In receive only. All is copied; `options` may be NULL. The receiver need not exist, and may be the sender.
  * 0; KELPIE_E_INVALID (a name that is none, a delay or period out of its range, a period without a name, NULL with
- * a length); KELPIE_E_TOO_LARGE (a bound of messages above); KELPIE_E_REFUSED (not in receive). Nothing is
+ * a length); KELPIE_E_TOO_LARGE (a bound of messages above); KELPIE_E_REFUSED (not in receive); KELPIE_E_MAILBOX_FULL
+ * (too many messages wait for the receiver, about 16,384; it may be sent later). Nothing is
  * sent then, and a callback that ends with this error, and without a reply, answers with a sentence that
  * names the fault. */
 int kelpie_send(struct kelpie_actor *actor, const char *type, const char *id, const char *method,

@@ -98,9 +98,11 @@ struct invocation {
     char method[KELPIE_METHOD_MAX + 1];
     char request_id[REQUEST_ID_MAX + 1];
     struct uuid hash;        /* of the request id */
-    struct uuid fingerprint; /* of caller, method and body */
-    uint64_t age_ms;         /* since the first attempt, at most, when it arrived here */
-    bool age_known;          /* false: age_ms is what nodes have held it, on top of the window */
+    struct uuid fingerprint; /* of caller, method and body, and of what is sent, after how long */
+    bool is_send;            /* its turn sends it to the actor itself */
+    uint64_t after_ms;
+    uint64_t age_ms; /* since the first attempt, at most, when it arrived here */
+    bool age_known;  /* false: age_ms is what nodes have held it, on top of the window */
     uint64_t arrived_ns;
     struct find *find; /* under way */
     bool looked;       /* it is not in the store's buckets, or is it: `found` */
@@ -281,6 +283,7 @@ struct actors {
     struct list nudge_timers;
     size_t nudge_timer_count, nudge_calls, inbox_reads;
     struct shards shards;
+    struct crowds crowds;
     struct wall wall;
     size_t locates;
     size_t finds;

@@ -29,6 +29,7 @@ struct actors_config {
     uint32_t activations_max;
     uint32_t mailbox_max;    /* messages that wait for one actor; 0: MAILBOX_MAX */
     uint32_t remembered_max; /* young requests of one actor; 0: REMEMBERED_IDS_MAX */
+    uint32_t waiting_max;    /* messages that wait for one actor; 0: MESSAGES_WAITING_MAX */
     uint32_t idle_ms;
 };
 
@@ -68,6 +69,12 @@ typedef void actor_call_fn(void *arg, int status, struct bytes reply);
 void actors_call(struct actors *a, const char *type, const char *id, const char *method,
                  const char *request_id, uint64_t age_ms, struct bytes body, uint32_t deadline_ms,
                  actor_call_fn *done, void *arg);
+
+/* As actors_call, but the actor sends the message to itself, due after `after_ms` (at most
+ * KELPIE_SEND_DELAY_MS_MAX): status 0, with an empty reply, once that is committed. */
+void actors_send(struct actors *a, const char *type, const char *id, const char *method,
+                 const char *request_id, uint64_t age_ms, struct bytes body, uint64_t after_ms,
+                 uint32_t deadline_ms, actor_call_fn *done, void *arg);
 
 /* Where an actor is placed, as the store says now. */
 typedef void actor_locate_fn(void *arg, int status, const struct placement_record *placement);

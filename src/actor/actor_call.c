@@ -366,7 +366,9 @@ static void send_local(struct actor_call *call, uint64_t generation)
     struct actors *a = call->actors;
     struct actor_request r = {.op = call->nudge ? ACTOR_OP_NUDGE : ACTOR_OP_CALL,
                               .generation = generation,
-                              .until_ms = call->until_ms};
+                              .until_ms = call->until_ms,
+                              .send = call->send,
+                              .after_ms = call->after_ms};
     struct invocation *inv;
 
     memcpy(r.type, call->type, sizeof r.type);
@@ -408,6 +410,8 @@ static void send_remote(struct actor_call *call, const struct placement *placeme
         .remaining_ms = (uint32_t)(remaining_ns(call) / NS_PER_MS) + 1,
         .body = bytes_of(call->body, call->body_len),
         .chain = call->chain,
+        .send = call->send,
+        .after_ms = call->after_ms,
     };
 
     memcpy(r.type, call->type, sizeof r.type);
@@ -570,6 +574,16 @@ static int check_arguments(struct actor_call *call, const struct call_ask *ask)
                        KELPIE_BODY_MAX);
         error = KELPIE_E_TOO_LARGE;
     }
+    if (!error && ask->send && ask->body.len > KELPIE_MESSAGE_BODY_MAX) {
+        (void)snprintf(why, size, "the message has %zu bytes; at most %u are allowed",
+                       ask->body.len, KELPIE_MESSAGE_BODY_MAX);
+        error = KELPIE_E_TOO_LARGE;
+    }
+    if (!error && ask->send && ask->after_ms > KELPIE_SEND_DELAY_MS_MAX) {
+        (void)snprintf(why, size, "the delay is over %llu ms, ten years",
+                       (unsigned long long)KELPIE_SEND_DELAY_MS_MAX);
+        error = KELPIE_E_INVALID;
+    }
     if (!error && ask->deadline_ms > CALL_DEADLINE_MS_MAX) {
         (void)snprintf(why, size, "the deadline is %u ms; at most %d ms are allowed",
                        ask->deadline_ms, CALL_DEADLINE_MS_MAX);
@@ -626,7 +640,9 @@ static void take_arguments(struct actor_call *call, const struct call_ask *ask)
         (void)snprintf(call->request_id, sizeof call->request_id, "%s", ask->request_id);
     else
         uuid_to_text(random_uuid(a->env->random), call->request_id);
-    call->reads = (call_flags(a, ask->type, ask->method) & KELPIE_METHOD_READ) != 0;
+    call->send = ask->send;
+    call->after_ms = ask->after_ms;
+    call->reads = !ask->send && (call_flags(a, ask->type, ask->method) & KELPIE_METHOD_READ) != 0;
     call->age_ms = ask->request_id[0] ? ask->age_ms : 0;
     call->came_ns = env_now_ns(a->env);
     call->body_len = ask->body.len;
@@ -672,6 +688,23 @@ void actors_call(struct actors *a, const char *type, const char *id, const char 
                            .age_ms = age_ms,
                            .body = body,
                            .deadline_ms = deadline_ms};
+
+    (void)call_start(a, &ask, done, arg);
+}
+
+void actors_send(struct actors *a, const char *type, const char *id, const char *method,
+                 const char *request_id, uint64_t age_ms, struct bytes body, uint64_t after_ms,
+                 uint32_t deadline_ms, actor_call_fn *done, void *arg)
+{
+    struct call_ask ask = {.type = type,
+                           .id = id,
+                           .method = method,
+                           .request_id = request_id,
+                           .age_ms = age_ms,
+                           .body = body,
+                           .deadline_ms = deadline_ms,
+                           .send = true,
+                           .after_ms = after_ms};
 
     (void)call_start(a, &ask, done, arg);
 }

@@ -43,7 +43,9 @@ struct actor_call {
     actor_call_fn *done;
     void *arg;
     struct bytes chain; /* behind the body */
-    bool nudge;         /* no call: a word that there is something in the inbox */
+    bool send;          /* its receiver sends it to itself */
+    uint64_t after_ms;
+    bool nudge; /* no call: a word that there is something in the inbox */
     uint64_t until_ms;
     char type[ACTOR_TYPE_MAX + 1];
     char id[ACTOR_ID_MAX + 1];
@@ -59,6 +61,8 @@ struct call_ask {
     uint64_t age_ms;
     struct bytes body, chain;
     uint32_t deadline_ms;
+    bool send; /* see actors_send */
+    uint64_t after_ms;
 };
 /* As actors_call. The call is the caller's to abandon until `done` runs. */
 struct actor_call *call_start(struct actors *a, const struct call_ask *ask, actor_call_fn *done,

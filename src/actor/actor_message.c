@@ -5,6 +5,7 @@
 #define FLAG_HINT 1
 #define FLAG_AGE 1
 #define FLAG_CHAIN 2
+#define FLAG_SEND 4
 
 void actor_request_encode(struct buf *out, const struct actor_request *r)
 {
@@ -19,7 +20,8 @@ void actor_request_encode(struct buf *out, const struct actor_request *r)
         buf_append_u64(out, r->until_ms);
         return;
     }
-    buf_append_u8(out, (uint8_t)((r->age_known ? FLAG_AGE : 0) | (r->chain.len ? FLAG_CHAIN : 0)));
+    buf_append_u8(out, (uint8_t)((r->age_known ? FLAG_AGE : 0) | (r->chain.len ? FLAG_CHAIN : 0) |
+                                 (r->send ? FLAG_SEND : 0)));
     buf_append_u64(out, r->age_ms);
     buf_append_u64(out, r->echo_ns);
     buf_append_blob(out, bytes_of_str(r->caller));
@@ -28,6 +30,8 @@ void actor_request_encode(struct buf *out, const struct actor_request *r)
     buf_append_blob(out, r->body);
     if (r->chain.len)
         buf_append_blob(out, r->chain);
+    if (r->send)
+        buf_append_u64(out, r->after_ms);
 }
 
 /* Text of min..max bytes of UTF-8 without NUL, into a field of max + 1. */
@@ -54,7 +58,7 @@ static uint8_t read_age(struct reader *in, struct actor_request *r)
     r->age_known = (flags & FLAG_AGE) != 0;
     r->age_ms = reader_u64(in);
     r->echo_ns = reader_u64(in);
-    if ((flags & ~(FLAG_AGE | FLAG_CHAIN)) || r->age_ms > AGE_MS_MAX)
+    if ((flags & ~(FLAG_AGE | FLAG_CHAIN | FLAG_SEND)) || r->age_ms > AGE_MS_MAX)
         in->ok = false;
     return flags;
 }
@@ -63,6 +67,16 @@ static void read_chain(struct reader *in, struct actor_request *r)
 {
     r->chain = reader_blob(in, CHAIN_BYTES_MAX);
     if (r->chain.len == 0 || !chain_valid(r->chain))
+        in->ok = false;
+}
+
+/* No turn of another actor sends in this way. */
+static void read_send(struct reader *in, struct actor_request *r)
+{
+    r->send = true;
+    r->after_ms = reader_u64(in);
+    if (r->chain.len || r->after_ms > KELPIE_SEND_DELAY_MS_MAX ||
+        r->body.len > KELPIE_MESSAGE_BODY_MAX)
         in->ok = false;
 }
 
@@ -90,6 +104,8 @@ int actor_request_decode(struct bytes payload, struct actor_request *r)
         r->body = reader_blob(&in, KELPIE_BODY_MAX);
         if (flags & FLAG_CHAIN)
             read_chain(&in, r);
+        if (flags & FLAG_SEND)
+            read_send(&in, r);
     }
     return reader_end(&in) ? 0 : KELPIE_E_PROTOCOL;
 }

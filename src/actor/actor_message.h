@@ -3,9 +3,9 @@
  *
  * Request: op u8; type, id (blobs); generation u64 as the sender knows it (0: not known); and for
  * ACTOR_OP_CALL also: remaining milliseconds of the whole call u32, flags u8 (1 = the age is known, 2 = an actor
- * calls),
+ * calls, 4 = it is sent),
  * age in ms u64, what the receiver's clock last said to the sender u64 (0: nothing yet), the caller's
- * identity, method, request id, body (blobs), and with flag 2 the chain (chain.h). A program that does not know a flag
+ * identity, method, request id, body (blobs), and with flag 2 the chain (chain.h), with flag 4 after how many ms it is due u64. A program that does not know a flag
  * refuses the request as KELPIE_E_PROTOCOL: of a call of an actor there, nothing is done. Answer: flags u8 (1 = a hint follows), clock u64; hint:
  * placed u8, node id, incarnation u64, boot id 16, generation u64; then the body (blob): the reply, or a
  * sentence. ACTOR_OP_NUDGE: also remaining milliseconds u32, and until when messages are due u64. A hint names a life of a node; where that lives, the receiver knows from the store or asks it.
@@ -38,6 +38,8 @@ struct actor_request {
     char caller[CALLER_MAX + 1]; /* who asks; empty: nobody has said so */
     char method[KELPIE_METHOD_MAX + 1];
     char request_id[REQUEST_ID_MAX + 1];
+    bool send; /* the receiver sends it to itself */
+    uint64_t after_ms;
     struct bytes body;  /* borrowed */
     struct bytes chain; /* likewise; empty: no actor calls */
 };

@@ -51,6 +51,7 @@ struct actors *actors_new(const struct env *env, struct rpc *rpc, struct cluster
     sweep_init(a);
     nudges_init(a);
     shards_init(a);
+    crowds_init(a, config->waiting_max);
     passive_init(a);
     rpc_serve(rpc, RPC_ACTOR_CALL, actors_on_rpc, a);
     return a;
@@ -75,7 +76,7 @@ bool actors_idle(const struct actors *a)
     return a->closed && a->activations.count == 0 && a->ops == 0 && a->call_count == 0 &&
            a->zombie_calls == 0 && a->finders.count == 0 && a->nudges == 0 && a->locates == 0 &&
            a->finds == 0 && drain_idle(a) && sweep_idle(a) && nudges_idle(a) && shards_idle(a) &&
-           passive_idle(a);
+           passive_idle(a) && crowds_idle(a);
 }
 
 /* Drops every activation. Some have a transaction under way; they leave the table when it ends. */
@@ -123,6 +124,7 @@ void actors_close(struct actors *a)
     drain_cancel(a);
     sweep_cancel(a);
     passive_cancel(a);
+    crowds_cancel(a);
 }
 
 void actors_suspend(struct actors *a)

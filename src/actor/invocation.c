@@ -19,7 +19,10 @@ struct invocation *invocation_new(struct actors *a, const struct actor_request *
     memcpy(inv->method, r->method, sizeof inv->method);
     memcpy(inv->request_id, r->request_id, sizeof inv->request_id);
     inv->hash = request_hash(r->request_id);
-    inv->fingerprint = request_fingerprint(caller, r->method, r->body);
+    inv->is_send = r->send;
+    inv->after_ms = r->after_ms;
+    inv->fingerprint =
+        request_fingerprint(caller, r->method, r->body, r->send ? &r->after_ms : NULL);
     inv->age_ms = r->age_ms;
     inv->age_known = r->age_known;
     inv->arrived_ns = env_now_ns(a->env);

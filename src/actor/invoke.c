@@ -110,6 +110,20 @@ static struct kelpie_message message_for(const struct invocation *inv)
     return message;
 }
 
+/* What somebody outside sends: the message is the actor's own, to itself. */
+static int send_to_self(struct kelpie_actor *act, const struct invocation *inv)
+{
+    const struct kelpie_send_options o = {.after_ms = inv->after_ms};
+    int status;
+
+    SOMETIMES("sent-from-outside");
+    act_callback_begins(act);
+    act->in_receive = true;
+    status = kelpie_send(act, inv->type, inv->id, inv->method, inv->body, inv->body_len, &o);
+    act->in_receive = false;
+    return status;
+}
+
 static int call_receive(struct kelpie_actor *act, struct invocation *inv)
 {
     struct actors *a = act->actors;
@@ -139,6 +153,7 @@ static int handler_error(const struct invocation *inv, int status)
     switch (status) {
     case KELPIE_E_TIMEOUT:
     case KELPIE_E_UNAVAILABLE:
+    case KELPIE_E_MAILBOX_FULL:
         return invocation_refusal(inv, status);
     case KELPIE_E_UNKNOWN_RESULT:
     case KELPIE_E_TOO_LATE:
@@ -161,7 +176,7 @@ bool act_call_class(struct kelpie_actor *act, struct invocation *inv)
     buf_clear(&inv->reply);
     inv->failed = inv->erases = false;
     act->current = inv;
-    inv->status = call_receive(act, inv);
+    inv->status = inv->is_send ? send_to_self(act, inv) : call_receive(act, inv);
     /* A handler may have run for long: nothing leaves before the lease was looked at. */
     return MUTANT("slowlapse") || act_may_go_on(act);
 }

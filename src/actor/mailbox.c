@@ -72,7 +72,7 @@ static bool enqueue(struct kelpie_actor *act, struct invocation *inv)
     bool next = gate_open(act) && !act->current;
     bool full = act->mailbox_count - act->mail_count >= a->mailbox_max + (next ? 1 : 0);
 
-    inv->flags = class_method_flags(act->class, inv->method);
+    inv->flags = inv->is_send ? 0 : class_method_flags(act->class, inv->method);
     if (inv->flags & KELPIE_METHOD_READ)
         return read_enqueue(act, inv);
     first = find_request(act, inv->hash);

@@ -90,6 +90,28 @@ void messages_free(struct act_op *op);
 /* It has landed: whoever has something in its inbox is told. */
 void messages_landed(struct kelpie_actor *act, struct act_op *op);
 
+/* crowds.c */
+#define MESSAGES_WAITING_MAX 16384 /* for one receiver, with and without a time; approximate */
+#define CROWD_SLOTS 1024
+struct crowd_slot {
+    uint64_t sent; /* since it was last counted */
+    bool counting;
+    bool full; /* `of` had too many then; looked at again not before: */
+    uint64_t again_ns;
+    struct uuid of;
+};
+struct crowds {
+    uint32_t max;
+    struct crowd_slot slots[CROWD_SLOTS];
+    struct list counts;
+    size_t count_count;
+};
+void crowds_init(struct actors *a, uint32_t max);
+/* One more message is to be sent there: true when too many wait. */
+bool crowds_refuse(struct actors *a, const char *type, const char *id);
+void crowds_cancel(struct actors *a);
+bool crowds_idle(const struct actors *a);
+
 /* inbox.c */
 /* Somebody says that there is something; until_ms: what has a time is due until then. */
 void inbox_note(struct kelpie_actor *act, uint64_t until_ms);

@@ -122,6 +122,12 @@ int kelpie_send(struct kelpie_actor *actor, const char *type, const char *id, co
         error = check_bounds(actor, o, len);
     if (error)
         return error;
+    if (crowds_refuse(actor->actors, type, id)) {
+        SOMETIMES("send-refused-by-a-full-inbox");
+        return MUTANT("fulllost") ? 0
+                                  : refuse(actor, KELPIE_E_MAILBOX_FULL,
+                                           "too many messages wait for %s/%s", type, id);
+    }
     s = add(actor, o->name, len);
     memcpy(s->sent.type, type, strlen(type));
     memcpy(s->sent.id, id, strlen(id));

@@ -228,6 +228,10 @@ const struct mutant_info mutant_table[] = {
     {"ownwall", "a node whose wall clock is far from the others' goes by its own",
      "NothingDueIsLost", NULL},
     {"deadlost", "a dead letter is deleted, and not kept", "MessageOnce", NULL},
+    {"fulllost",
+     "what is sent to an actor for which too many messages wait goes nowhere, and nobody is told",
+     "MessageOnce", NULL},
+    {"sendanew", "a repeat of what was sent from outside is sent once more", "MessageOnce", NULL},
     {"keepsends", "what a turn has sent goes though it failed", "OrderKept", NULL},
     /* a restored store */
     {"sameepoch", "a process that lived before the store was restored takes part again",

@@ -134,9 +134,10 @@ bool api_check_id(struct api *api, const struct api_request *req, const char *wh
     return !err;
 }
 
-bool api_number(const char *text, uint32_t min, uint32_t max, uint32_t *out)
+bool api_number64(const char *text, uint64_t min, uint64_t max, uint64_t *out)
 {
     uint64_t n = 0;
+    CHECK(max <= UINT64_MAX / 10 - 1);
     if (!text[0])
         return false;
     for (; *text; text++) {
@@ -146,8 +147,17 @@ bool api_number(const char *text, uint32_t min, uint32_t max, uint32_t *out)
         if (n > max)
             return false;
     }
-    *out = (uint32_t)n;
+    *out = n;
     return n >= min;
+}
+
+bool api_number(const char *text, uint32_t min, uint32_t max, uint32_t *out)
+{
+    uint64_t n = 0;
+    if (!api_number64(text, min, max, &n))
+        return false;
+    *out = (uint32_t)n;
+    return true;
 }
 
 struct api *api_new(struct node *node, const struct api_config *config)

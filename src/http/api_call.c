@@ -6,6 +6,7 @@
 
 struct call_op {
     struct api_op op;
+    bool sends;
     char request_id[REQUEST_ID_MAX + 1];
 };
 
@@ -16,7 +17,7 @@ static void on_called(void *arg, int status, struct bytes reply)
     const struct api_request *req = &c->op.req;
     req->ops->set_header(req->ex, "Kelpie-Request-Id", c->request_id);
     if (status == 0) {
-        api_reply(api, req, 200,
+        api_reply(api, req, c->sends ? 202 : 200,
                   utf8_valid(reply) ? "text/plain; charset=utf-8" : "application/octet-stream",
                   reply);
     } else if (status == KELPIE_E_DOMAIN) {
@@ -106,18 +107,35 @@ static bool take_age(struct api *api, const struct api_request *req, uint64_t *o
     return true;
 }
 
+/* After how long what is sent is due; without it the actor is called. */
+static bool take_after(struct api *api, const struct api_request *req, bool *sends,
+                       uint64_t *after_ms)
+{
+    char why[API_WHY_SIZE];
+    const char *given = req->ops->query(req->ex, "after_ms");
+    *sends = given != NULL;
+    *after_ms = 0;
+    if (!given || api_number64(given, 0, KELPIE_SEND_DELAY_MS_MAX, after_ms))
+        return true;
+    (void)snprintf(why, sizeof(why), "after_ms is '%.40s', but it must be 0 to %llu, ten years",
+                   given, (unsigned long long)KELPIE_SEND_DELAY_MS_MAX);
+    api_reply_error(api, req, KELPIE_E_INVALID, why);
+    return false;
+}
+
 void api_actor_call(struct api *api, const struct api_request *req, const struct path *path)
 {
     char request_id[REQUEST_ID_MAX + 1];
     uint32_t deadline_ms;
-    uint64_t age_ms;
+    uint64_t age_ms, after_ms;
+    bool sends;
     const struct path_part *type = &path->parts[2], *id = &path->parts[3];
     const struct path_part *method = &path->parts[4];
     if (!api_check_id(api, req, "actor type", type, ACTOR_TYPE_MAX) ||
         !api_check_id(api, req, "actor id", id, ACTOR_ID_MAX) ||
         !api_check_id(api, req, "method", method, KELPIE_METHOD_MAX) || !said_once(api, req) ||
         !take_request_id(api, req, request_id) || !take_deadline(api, req, &deadline_ms) ||
-        !take_age(api, req, &age_ms))
+        !take_age(api, req, &age_ms) || !take_after(api, req, &sends, &after_ms))
         return;
     if (req->body.len > KELPIE_BODY_MAX) {
         char why[API_WHY_SIZE];
@@ -130,9 +148,14 @@ void api_actor_call(struct api *api, const struct api_request *req, const struct
     c->op.api = api;
     c->op.req = *req;
     memcpy(c->request_id, request_id, sizeof(request_id));
+    c->sends = sends;
     api->pending++;
-    actors_call(node_actors(api->node), type->text, id->text, method->text, request_id, age_ms,
-                req->body, deadline_ms, on_called, c);
+    if (sends)
+        actors_send(node_actors(api->node), type->text, id->text, method->text, request_id, age_ms,
+                    req->body, after_ms, deadline_ms, on_called, c);
+    else
+        actors_call(node_actors(api->node), type->text, id->text, method->text, request_id, age_ms,
+                    req->body, deadline_ms, on_called, c);
 }
 
 bool api_is_hosted(struct api *api, const char *node_id, uint64_t incarnation)

@@ -81,6 +81,7 @@ void api_json_text(const json_t *json, struct buf *out);
 bool api_check_id(struct api *api, const struct api_request *req, const char *what,
                   const struct path_part *part, size_t max);
 /* A decimal number from `text` within min..max. */
+bool api_number64(const char *text, uint64_t min, uint64_t max, uint64_t *out);
 bool api_number(const char *text, uint32_t min, uint32_t max, uint32_t *out);
 
 /* ---- listings (api_list.c) ---- */

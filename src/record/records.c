@@ -520,12 +520,15 @@ struct uuid request_hash(const char *request_id)
     return uuid_of_hash(&h);
 }
 
-struct uuid request_fingerprint(struct bytes caller, const char *method, struct bytes body)
+struct uuid request_fingerprint(struct bytes caller, const char *method, struct bytes body,
+                                const uint64_t *after_ms)
 {
     struct hash128 h = hash128_start();
     hash128_bytes(&h, caller);
     hash128_bytes(&h, bytes_of_str(method));
     hash128_bytes(&h, body);
+    if (after_ms)
+        hash128_u64(&h, *after_ms);
     struct uuid out = uuid_of_hash(&h);
     out.b[15] |= uuid_is_zero(out);
     return out;

@@ -264,7 +264,9 @@ uint64_t row_sum(struct bytes state_key, struct bytes value);
 /* The hash under which a request id is remembered. */
 struct uuid request_hash(const char *request_id);
 /* Of what a request asks, and who: a repeat has the same. Never zero. */
-struct uuid request_fingerprint(struct bytes caller, const char *method, struct bytes body);
+/* `after_ms`: of one that is to be sent; NULL: it is called. */
+struct uuid request_fingerprint(struct bytes caller, const char *method, struct bytes body,
+                                const uint64_t *after_ms);
 
 /* The checksum and version alone, whatever the record: for store check. */
 int record_verify(struct bytes key, struct bytes value) MUST_USE;

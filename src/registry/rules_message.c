@@ -217,6 +217,7 @@ enum verdict messages_put(struct rule_ctx *ctx, const struct actor_ref *ref,
 _Static_assert(2 * SHARDS_A_LOOK <= STORE_READS_MAX, "a look is one transaction");
 _Static_assert(SHARDS_A_LOOK *SHARD_INBOX_PAGE *STORE_VALUE_MAX <= STORE_READ_BYTES_MAX,
                "whatever the messages are");
+_Static_assert(WAITING_PAGE *STORE_VALUE_MAX <= STORE_READ_BYTES_MAX, "likewise");
 
 /* ---- looking */
 
@@ -237,6 +238,14 @@ void read_inbox_txn(struct txn *t, const struct env *env, const struct actor_ref
                          true) == INBOX_READ_ORDERED);
     CHECK(txn_read_range(t, key_bytes(&due.begin), key_bytes(&due.end), INBOX_PAGE, true) ==
           INBOX_READ_DUE);
+}
+
+void count_waiting_txn(struct txn *t, const struct env *env, const struct key_range *range,
+                       txn_fn *done, void *arg)
+{
+    txn_init(t, env, "CountWaiting", rule_look, NULL, done, arg);
+    CHECK(txn_read_range(t, key_bytes(&range->begin), key_bytes(&range->end), WAITING_PAGE, true) ==
+          0);
 }
 
 void look_shards_txn(struct txn *t, const struct env *env, const struct shard_look *looks,

@@ -52,6 +52,11 @@ enum { INBOX_READ_ORDERED, INBOX_READ_DUE };
 void read_inbox_txn(struct txn *t, const struct env *env, const struct actor_ref *ref,
                     const struct key_range *ordered, uint64_t until_ms, txn_fn *done, void *arg);
 
+/* CountWaiting: a page of a receiver's messages. */
+#define WAITING_PAGE 128
+void count_waiting_txn(struct txn *t, const struct env *env, const struct key_range *range,
+                       txn_fn *done, void *arg);
+
 /* LookAtShards: what is due in some shards, and the inboxes from a key on. */
 #define SHARDS_A_LOOK 28
 #define SHARD_DUE_PAGE 128

@@ -23,6 +23,9 @@ says 2 'actor type is empty' "$kelpie" call /a get
 says 2 'actor type .* 65 bytes' "$kelpie" call "$(printf 't%.0s' $(seq 65))/a" get
 says 2 'not UTF-8' "$kelpie" call $'counter/a\xff' get
 says 2 "--deadline-ms is 'soon'" "$kelpie" call counter/a get --deadline-ms soon
+for after in soon -1 1.5 '' 9999999999999999999; do
+    says 2 "--after is '$after', but it must be 0 to 315360000000" "$kelpie" call counter/a add --after="$after"
+done
 says 2 "--limit is '0'" "$kelpie" actor list --limit 0
 
 # Help: status 0, with examples.
@@ -67,6 +70,23 @@ is "slashes" "$("$kelpie" call echo/x/y/z echo hi)" "hi"
 like "JSON" "$("$kelpie" -w json call counter/a get --request-id q1)" '^\{"request_id":"q1","reply":"42"\}$'
 is "the same id" "$("$kelpie" call counter/a add 5 --request-id q2) $("$kelpie" call counter/a add 5 --request-id q2)" "47 47"
 says 1 'unknown_method' "$kelpie" call counter/a frob
+# Sent, and not called: through either node, under one id once, and when its time has come.
+for node in n1 n2; do
+    is "sent through $node" "$("$kelpie" --node "${http[$node]}" call counter/later add 5 --after 0 --request-id s1; echo $?)" 0
+    is "sent for later through $node" \
+        "$("$kelpie" --node "${http[$node]}" call counter/later add 100 --after 86400000 --request-id s2; echo $?)" 0
+done
+later_is() { [ "$("$kelpie" call counter/later get)" = "$1" ]; }
+within 5 later_is 5
+says 0 'later +add ' "$kelpie" message list counter/later
+says 1 'request_id_reused' "$kelpie" call counter/later add 5 --after 1 --request-id s1
+says 1 'request_id_reused' "$kelpie" call counter/later add 5 --request-id s1
+says 1 'invalid: after_ms is .315360000001., but it must be 0 to 315360000000, ten years' "$kelpie" call counter/later add --after 315360000001
+says 1 'no active node hosts actors of type nope' "$kelpie" call nope/a get --after 0
+head -c 65537 /dev/zero >"$work/big"
+text=$("$kelpie" call counter/later add - --after 0 <"$work/big" 2>&1)
+like "a message over the limit" "$text" 'too_large: the message has 65537 bytes; at most 65536 are allowed'
+is "nothing more came" "$("$kelpie" call counter/later get)" 5
 like "whether it was applied" "$("$kelpie" call counter/a frob 2>&1)" 'applied: no$'
 says 1 'no active node hosts actors of type nope' "$kelpie" call nope/a get
 head -c 1048577 /dev/zero >"$work/big"

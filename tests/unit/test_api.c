@@ -112,6 +112,44 @@ static void test_calls(void **state)
     api_refused(f, "POST", "/v1/actors/counter/a/nope", KELPIE_E_UNKNOWN_METHOD, "add");
 }
 
+static void test_sending(void **state)
+{
+    static char big[KELPIE_MESSAGE_BODY_MAX + 2];
+    struct api_rig *f = *state;
+    const char *const bad[] = {
+        "", "-1", "soon", "1.5", "0x1", "315360000001", "99999999999999999999"};
+
+    f->c.query_name = "after_ms";
+    f->c.query_value = "0";
+    f->c.header_name = "Kelpie-Request-Id";
+    f->c.header_value = "s1";
+    for (int i = 0; i < 2; i++) {
+        api_ask(f, "POST", "/v1/actors/counter/a/add", "5");
+        assert_int_equal(f->c.status, 202);
+        assert_int_equal(f->c.len, 0);
+        assert_non_null(strstr(f->c.headers, "Kelpie-Request-Id: s1\n"));
+    }
+    f->c.query_value = "1";
+    api_refused(f, "POST", "/v1/actors/counter/a/add", KELPIE_E_REQUEST_ID_REUSED, "request id");
+    f->c.header_name = NULL;
+    small_run_ms(f->w, 100);
+    f->c.query_name = NULL;
+    api_ask(f, "POST", "/v1/actors/counter/a/get", "");
+    assert_string_equal(f->c.body, "5");
+    f->c.query_name = "after_ms";
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        f->c.query_value = bad[i];
+        api_refused(f, "POST", "/v1/actors/counter/a/add", KELPIE_E_INVALID,
+                    "but it must be 0 to 315360000000, ten years");
+    }
+    f->c.query_value = "0";
+    api_refused(f, "POST", "/v1/actors/nope/a/add", KELPIE_E_UNKNOWN_TYPE, "nope");
+    memset(big, 'x', sizeof(big) - 1);
+    api_ask(f, "POST", "/v1/actors/counter/a/add", big);
+    assert_int_equal(f->c.status, 413);
+    assert_non_null(strstr(f->c.body, "the message has 65537 bytes; at most 65536 are allowed"));
+}
+
 static void test_bad_input(void **state)
 {
     struct api_rig *f = *state;
@@ -473,6 +511,7 @@ int main(void)
         API_TEST(test_reading),
         API_TEST(test_two_nodes),
         API_TEST(test_calls),
+        API_TEST(test_sending),
         API_TEST(test_bad_input),
         API_TEST(test_listing),
         API_TEST(test_showing_an_actor),

@@ -124,7 +124,7 @@ static void test_on_the_wire(void **state)
     assert_true(bytes_equal(back.chain, r.chain));
     plain = out.len - 8;
     /* op, type, id, generation, remaining; then the flags */
-    out.data[1 + 5 + 5 + 8 + 4] |= 4;
+    out.data[1 + 5 + 5 + 8 + 4] |= 8;
     assert_int_equal(actor_request_decode(buf_bytes(&out), &back), KELPIE_E_PROTOCOL);
     out.data[1 + 5 + 5 + 8 + 4] = 2;
     out.data[out.len - 1] = 'x';
@@ -135,6 +135,18 @@ static void test_on_the_wire(void **state)
     actor_request_encode(&out, &r);
     assert_int_equal(out.len, plain);
     assert_int_equal(actor_request_decode(buf_bytes(&out), &back), 0);
+    assert_false(back.send);
+    /* What is sent says when it is due. */
+    r.send = true;
+    r.after_ms = KELPIE_SEND_DELAY_MS_MAX;
+    buf_clear(&out);
+    actor_request_encode(&out, &r);
+    assert_int_equal(actor_request_decode(buf_bytes(&out), &back), 0);
+    assert_true(back.send && back.after_ms == r.after_ms);
+    r.after_ms++;
+    buf_clear(&out);
+    actor_request_encode(&out, &r);
+    assert_int_equal(actor_request_decode(buf_bytes(&out), &back), KELPIE_E_PROTOCOL);
     buf_deinit(&out);
     assert_int_equal(mem.held, 0);
 }

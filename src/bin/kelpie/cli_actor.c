@@ -16,6 +16,7 @@
 
 #define PATH_SIZE 4096
 #define RETRY_MS 50
+#define AFTER_DIGITS_MAX 18
 
 static void actor_row(struct table *t, const json_t *actor)
 {
@@ -175,7 +176,8 @@ struct call {
     bool maybe_applied; /* by a request that got no answer, or one that says so */
     char path[PATH_SIZE];
     const char *request_id;
-    bool is_first; /* the id is ours: nobody has sent it before */
+    const char *after; /* it is sent, to come so late; NULL: called */
+    bool is_first;     /* the id is ours: nobody has sent it before */
     struct bytes body;
     uint32_t deadline_ms;
 };
@@ -191,8 +193,9 @@ static void call_until_done(struct cli *cli, struct call *c, struct cli_answer *
         uint64_t gone = now_ms() - begun;
         uint64_t left = gone < c->deadline_ms ? c->deadline_ms - gone : 1;
         (void)snprintf(age, sizeof(age), "%llu", (unsigned long long)gone);
-        (void)snprintf(path, sizeof(path), "%s?deadline_ms=%llu&age_ms=%s", c->path,
-                       (unsigned long long)left, c->is_first ? age : "unknown");
+        (void)snprintf(path, sizeof(path), "%s?deadline_ms=%llu&age_ms=%s%s%s", c->path,
+                       (unsigned long long)left, c->is_first ? age : "unknown",
+                       c->after ? "&after_ms=" : "", c->after ? c->after : "");
         cli_request(cli, "POST", path, c->request_id, c->body, left + 1000, a);
         attempts++;
         c->maybe_applied |= a->error || strcmp(json_text(a->json, "applied"), "unknown") == 0;
@@ -242,6 +245,17 @@ static int print_answer(struct cli *cli, const struct call *c, const struct cli_
     return CLI_OK;
 }
 
+/* A number of milliseconds; its bound is the node's to say. */
+static int check_after(const char *after, char *why, size_t size)
+{
+    size_t n = after ? strspn(after, "0123456789") : 0;
+    if (!after || (n > 0 && n <= AFTER_DIGITS_MAX && !after[n]))
+        return 0;
+    (void)snprintf(why, size, "--after is '%.40s', but it must be 0 to %llu", after,
+                   (unsigned long long)KELPIE_SEND_DELAY_MS_MAX);
+    return KELPIE_E_INVALID;
+}
+
 static int take_call(struct cli *cli, struct call *c, char made_id[UUID_TEXT_SIZE])
 {
     char why[CONFIG_WHY_SIZE];
@@ -252,10 +266,13 @@ static int take_call(struct cli *cli, struct call *c, char made_id[UUID_TEXT_SIZ
         return err;
     c->deadline_ms = CALL_DEADLINE_MS_DEFAULT;
     c->request_id = options_text(&cli->options, "request-id");
+    c->after = options_text(&cli->options, "after");
     err = id_check("method", bytes_of_str(method), KELPIE_METHOD_MAX, why, sizeof(why));
     if (!err)
         err = options_number(&cli->options, "deadline-ms", 1, CALL_DEADLINE_MS_MAX, &c->deadline_ms,
                              why, sizeof(why));
+    if (!err)
+        err = check_after(c->after, why, sizeof(why));
     if (!err && c->request_id)
         err =
             id_check("--request-id", bytes_of_str(c->request_id), REQUEST_ID_MAX, why, sizeof(why));

@@ -23,6 +23,7 @@ static const struct option_spec messages_options[] = {
 static const struct option_spec call_options[] = {
     {"request-id", 0, OPTION_TEXT, "ID", "a repeated id is applied once (default: a new one)"},
     {"deadline-ms", 0, OPTION_NUMBER, "N", "how long to wait (default: 5000)"},
+    {"after", 0, OPTION_TEXT, "MS", "send it, to come after MS, and wait for no reply"},
     CLI_COMMON,
 };
 
@@ -107,7 +108,8 @@ const struct cli_command cli_commands[] = {
      "same request id where that may help; it is applied once.\n\n"
      "  kelpie call counter/visits add 1\n"
      "  kelpie call counter/visits get\n"
-     "  kelpie call echo/any echo - < file\n"},
+     "  kelpie call echo/any echo - < file\n"
+     "  kelpie call counter/visits add 1 --after 60000\n"},
     {"events", "", 0, 0, events_options, cli_events,
      "Prints what happens on a node, as it happens.",
      "  kelpie events\n"

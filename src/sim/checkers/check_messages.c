@@ -65,6 +65,8 @@ static void note_again(struct posts *ps, unsigned post, const struct post_row *r
 
     if (before && (m->again_ms > 0 || m->tried > 0))
         c->again++;
+    if (!before && r->at.due_ms == 0 && strcmp(m->method, "hop") == 0)
+        ps->changes[m->sender_id[0] - 'a'].hops++;
 }
 
 static void put_row(struct posts *ps, const struct key_parts *parts, const struct store_write *w,
@@ -116,18 +118,30 @@ void posts_row(struct world *w, const struct key_parts *parts, const struct stor
         put_row(ps, parts, row, &m);
 }
 
+static uint64_t number_of(struct bytes value)
+{
+    uint64_t n = 0;
+
+    for (size_t i = 0; i < value.len; i++)
+        n = n * 10 + (uint64_t)(value.data[i] - '0');
+    return n;
+}
+
 void posts_state(struct world *w, const struct key_parts *parts, struct bytes value)
 {
     struct post_change *c;
 
-    if (!is_post(w, parts) ||
-        !bytes_equal(bytes_of(parts->state_key, parts->state_key_len), bytes_of_str(POST_COUNT)))
+    if (!is_post(w, parts))
+        return;
+    if (parts->state_key_len == 2 && parts->state_key[0] == 's') {
+        w->posts->changes[parts->id[0] - 'a'].says[parts->state_key[1] - 'a'] = number_of(value);
+        return;
+    }
+    if (!bytes_equal(bytes_of(parts->state_key, parts->state_key_len), bytes_of_str(POST_COUNT)))
         return;
     c = &w->posts->changes[parts->id[0] - 'a'];
     c->counted = true;
-    c->count = 0;
-    for (size_t i = 0; i < value.len; i++)
-        c->count = c->count * 10 + (uint64_t)(value.data[i] - '0');
+    c->count = number_of(value);
 }
 
 /* None that its sender sent before lies still. */
@@ -154,6 +168,24 @@ static void check_order(struct posts *ps, const struct post_row *gone)
     }
 }
 
+/* Whatever it counts as sent lies in an inbox. */
+static void check_sent(struct posts *ps, unsigned post)
+{
+    const struct post_change *c = &ps->changes[post];
+    uint64_t sent = 0;
+
+    for (unsigned i = 0; i < SIM_POSTS_MAX; i++) {
+        if (!c->says[i])
+            continue;
+        sent += c->says[i] - ps->sent[post][i];
+        ps->sent[post][i] = c->says[i];
+    }
+    if (c->commits && !ps->fresh)
+        (void)COMPARE(ps->w, CHECK_MESSAGE_ONCE, sent == c->hops,
+                      "post/%c counts %llu messages as sent in a commit that puts %llu rows",
+                      'a' + (int)post, (unsigned long long)sent, (unsigned long long)c->hops);
+}
+
 static void check_change(struct posts *ps, unsigned post)
 {
     struct post_change *c = &ps->changes[post];
@@ -176,6 +208,7 @@ static void check_change(struct posts *ps, unsigned post)
             (unsigned long long)applied);
     if (c->counted)
         ps->counts[post] = c->count;
+    check_sent(ps, post);
     while ((l = list_pop(&c->gone))) {
         struct post_row *r = LIST_ENTRY(l, struct post_row, link);
         if (c->commits && !ps->fresh)
@@ -206,6 +239,7 @@ void posts_set_back(struct world *w)
         mem_free(mem_of(ps), MAP_ENTRY(n, struct post_row, node));
     }
     memset(ps->counts, 0, sizeof ps->counts);
+    memset(ps->sent, 0, sizeof ps->sent);
     ps->fresh = true;
 }
 

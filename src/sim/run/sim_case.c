@@ -71,6 +71,7 @@
     X("mailbox", mailbox, 0, MAILBOX_MAX)                                                          \
     X("trial_hosts", trial_hosts, 0, SIM_ALL_NODES)                                                \
     X("posts", posts, 0, SIM_POSTS_MAX)                                                            \
+    X("waiting", waiting, 0, 100000)                                                               \
     X("links", links, 0, SIM_LINKS_MAX)                                                            \
     X("sessions", sessions, 0, SIM_SESSIONS_MAX)                                                   \
     X("slow_in", slow_in, 0, 1024)                                                                 \

@@ -1,6 +1,6 @@
 /*
  * The class "post". Its state: "n" how many messages it has applied; "s" and a letter, how many it has sent
- * at once to that post; "r" and a letter, the number of the last that came from there; "t" and a letter,
+ * at once to that post; "g" and a number, that this request was sent and has come; "r" and a letter, the number of the last that came from there; "t" and a letter,
  * the period of that post's that it is told of, and when the next is due.
  */
 #include <stdio.h>
@@ -221,6 +221,19 @@ static int on_tick(struct kelpie_actor *actor, const struct kelpie_message *m)
     return error ? error : put(actor, of_due.text, m->due_ms + every * (m->missed + 1));
 }
 
+/* What a client has sent, under an id: it comes once, however often that was repeated. */
+static int on_sent(struct kelpie_actor *actor, const struct kelpie_message *m)
+{
+    char key[2 + BODY_MAX];
+
+    (void)snprintf(key, sizeof key, "g%.*s", (int)m->body_len, (const char *)m->body);
+    (void)COMPARE(world_of(actor), CHECK_MESSAGE_ONCE, get(actor, key) == 0,
+                  "post/%s is given what request %s sent a second time", kelpie_actor_id(actor),
+                  key);
+    int error = put(actor, key, 1);
+    return error ? error : go(actor, m);
+}
+
 static int receive(struct kelpie_actor *actor, const struct kelpie_message *m)
 {
     int error = 0;
@@ -231,6 +244,8 @@ static int receive(struct kelpie_actor *actor, const struct kelpie_message *m)
         error = on_hop(actor, m);
     else if (strcmp(m->method, "tick") == 0)
         error = on_tick(actor, m);
+    else if (strcmp(m->method, "go") == 0)
+        error = on_sent(actor, m);
     if (!error)
         error = put(actor, POST_COUNT, get(actor, POST_COUNT) + 1);
     return !error && fails(actor) ? KELPIE_E_HANDLER_FAILED : error;

@@ -8,6 +8,8 @@
 #include "sim/world/sim_host.h"
 
 #define THINK_MS 400
+#define SENT_IN 3
+#define SENT_AFTER_MS 3000
 #define AGAIN_IN 4 /* the same request once more, by way of another node */
 
 struct post_attempt {
@@ -30,11 +32,19 @@ static void on_done(void *arg, int status, struct bytes reply)
     free(a);
 }
 
+/* What is sent, and not called: it comes to the post as a message of its own. The same whenever it is asked. */
+static bool is_sent(unsigned number, uint64_t *after_ms)
+{
+    *after_ms = number % (2 * SENT_IN) == 0 ? number * 37 % SENT_AFTER_MS : 0;
+    return number % SENT_IN == 0;
+}
+
 static void ask(struct world *w, struct process *p, unsigned number)
 {
     struct post_attempt *a = calloc(1, sizeof *a);
     char id[16], body[24];
     const char to[2] = {(char)('a' + number % w->config.posts), '\0'};
+    uint64_t after_ms;
 
     CHECK(a);
     a->p = p;
@@ -42,8 +52,12 @@ static void ask(struct world *w, struct process *p, unsigned number)
     (void)snprintf(id, sizeof id, "g%u", number);
     (void)snprintf(body, sizeof body, "%u", number);
     process_enter(p, PROCESS_CALL, number);
-    actors_call(node_actors(process_node(p)), "post", to, "go", id, REQUEST_AGE_UNKNOWN,
-                bytes_of_str(body), w->config.call_deadline_ms, on_done, a);
+    if (is_sent(number, &after_ms))
+        actors_send(node_actors(process_node(p)), "post", to, "go", id, REQUEST_AGE_UNKNOWN,
+                    bytes_of_str(body), after_ms, w->config.call_deadline_ms, on_done, a);
+    else
+        actors_call(node_actors(process_node(p)), "post", to, "go", id, REQUEST_AGE_UNKNOWN,
+                    bytes_of_str(body), w->config.call_deadline_ms, on_done, a);
     process_leave(p);
 }
 

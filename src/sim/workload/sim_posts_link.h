@@ -25,10 +25,12 @@ struct post_row {
 struct post_change {
     bool commits; /* the post's own commit: its head row */
     bool counted;
-    uint64_t count;   /* as it is now */
-    struct list gone; /* rows that were deleted */
-    unsigned dead;    /* of these, those that are dead letters now, */
-    unsigned again;   /* and those that are there again, not applied */
+    uint64_t count;               /* as it is now */
+    struct list gone;             /* rows that were deleted */
+    unsigned dead;                /* of these, those that are dead letters now, */
+    unsigned again;               /* and those that are there again, not applied */
+    uint64_t hops;                /* rows of new messages that it has sent at once */
+    uint64_t says[SIM_POSTS_MAX]; /* how many it has sent to each, if it says so */
 };
 
 struct posts {
@@ -37,6 +39,7 @@ struct posts {
     struct map rows;
     struct post_change changes[SIM_POSTS_MAX];
     uint64_t counts[SIM_POSTS_MAX];
+    uint64_t sent[SIM_POSTS_MAX][SIM_POSTS_MAX]; /* at once, as the sender counts */
     unsigned dead_ticks[SIM_POSTS_MAX];
     bool fresh; /* the commit that comes is the whole store */
     struct list attempts;

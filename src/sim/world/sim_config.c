@@ -402,7 +402,10 @@ static void draw_posts(struct sim_config *c)
     rng_seed(&r, c->seed, DRAW_POSTS);
     bool some = rng_chance(&r, 1, 3) && c->actors;
     uint32_t posts = draw(&r, 2, SIM_POSTS_MAX);
+    bool few = rng_chance(&r, 1, 4);
+    uint32_t waiting = draw(&r, 4, 40);
     c->posts = some ? posts : 0;
+    c->waiting = some && few ? waiting : 0;
 }
 
 /* One in eight is long enough for actors to be forgotten, and has some that are. */
@@ -585,7 +588,7 @@ void sim_config_to_text(const struct sim_config *c, struct buf *out)
                 c->aim_per_16, c->room);
     buf_appendf(out,
                 " mailbox=%u trial_hosts=0x%x slow_in=%u remembered=%u windows=%u version_ms=%u"
-                " links=%u successors=%u posts=%u sessions=%u",
+                " links=%u successors=%u posts=%u waiting=%u sessions=%u",
                 c->mailbox, c->trial_hosts, c->slow_in, c->remembered, c->windows, c->version_ms,
-                c->links, c->successors, c->posts, c->sessions);
+                c->links, c->successors, c->posts, c->waiting, c->sessions);
 }

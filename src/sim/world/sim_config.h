@@ -159,6 +159,7 @@ struct sim_config {
     uint32_t trial_hosts; /* 1 << node: it hosts actors that try their node */
     uint32_t links;       /* actors that call each other; 0: none */
     uint32_t posts;       /* actors that send each other messages; 0: none */
+    uint32_t waiting;     /* messages that wait for one actor; 0: as in production */
     uint32_t sessions;    /* actors that come and go; 0: none */
     uint32_t slow_in;     /* ACTOR_SLOW: one callback in so many; 0: in some */
     uint32_t remembered;  /* an actor remembers so many young requests; 0: as in production */

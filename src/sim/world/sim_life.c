@@ -280,6 +280,7 @@ static struct node_config node_config(struct host *h, const struct process *p)
                 .classes = life_of(p)->classes,
                 .mailbox_max = w->config.mailbox,
                 .remembered_max = w->config.remembered,
+                .waiting_max = w->config.waiting,
                 .activations_max = w->config.room ? w->config.room : ACTIVATIONS_MAX_DEFAULT,
                 .idle_ms = w->config.idle_ms,
             },

@@ -1,0 +1,195 @@
+/* What is sent from outside, under a request id; and the bound on what waits for one receiver. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "actor/activation.h"
+#include "lib/small_world.h"
+
+/* "add" counts, "get" tells, "stuck" fails, "fan" sends so many messages that will stay. */
+static int receive(struct kelpie_actor *actor, const struct kelpie_message *m)
+{
+    const uint8_t *value = NULL;
+    size_t len = 0;
+    char text[32] = "", count[24] = "";
+
+    (void)snprintf(text, sizeof text, "%.*s", (int)m->body_len, (const char *)m->body);
+    (void)kelpie_state_get(actor, "n", 1, &value, &len);
+    (void)snprintf(count, sizeof count, "%.*s", (int)len, (const char *)value);
+    if (strcmp(m->method, "get") == 0)
+        return kelpie_reply_text(actor, count);
+    if (strcmp(m->method, "add") == 0) {
+        (void)snprintf(count, sizeof count, "%d", atoi(count) + atoi(text));
+        return kelpie_state_put(actor, "n", 1, count, strlen(count));
+    }
+    for (int i = atoi(text), error = 0; i > 0; i--) {
+        const struct kelpie_send_options o = {.after_ms = 3600000};
+        error = kelpie_send(actor, "box", "full", "add", "1", 1, i % 2 ? &o : NULL);
+        if (error)
+            return error;
+    }
+    return strcmp(m->method, "fan") == 0 ? 0 : KELPIE_E_UNKNOWN_METHOD;
+}
+
+/* "full" is of another class, which nobody hosts, where nothing is taken. */
+static const struct kelpie_class post = {
+    .abi = KELPIE_ABI_VERSION,
+    .size = sizeof(struct kelpie_class),
+    .type = "post",
+    .receive = receive,
+};
+static const struct kelpie_class *const classes[] = {&post, NULL};
+
+struct result {
+    bool done;
+    int status;
+    char text[256];
+};
+
+static void on_result(void *arg, int status, struct bytes reply)
+{
+    struct result *r = arg;
+
+    r->done = true;
+    r->status = status;
+    (void)snprintf(r->text, sizeof r->text, "%.*s", (int)reply.len, (const char *)reply.data);
+}
+
+static struct result call(struct small_world *w, size_t node, const char *method, const char *id,
+                          const char *body)
+{
+    struct result r = {.done = false};
+
+    actors_call(node_actors(w->nodes[node].node), "post", "a", method, id, id[0] ? 0 : UINT64_MAX,
+                bytes_of_str(body), 0, on_result, &r);
+    assert_true(small_run_until(w, &r.done, 10000));
+    return r;
+}
+
+static struct result sent(struct small_world *w, size_t node, const char *id, const char *body,
+                          uint64_t after_ms)
+{
+    struct result r = {.done = false};
+
+    actors_send(node_actors(w->nodes[node].node), "post", "a", "add", id, 0, bytes_of_str(body),
+                after_ms, 0, on_result, &r);
+    assert_true(small_run_until(w, &r.done, 10000));
+    return r;
+}
+
+static struct small_world *world_of(size_t nodes)
+{
+    struct small_world *w = small_world_new();
+
+    for (size_t i = 0; i < nodes; i++) {
+        (void)small_node_start(w, i, classes, 0, 0);
+        assert_true(small_wait_view(w, 0, i + 1));
+    }
+    for (size_t i = 0; i < nodes; i++)
+        assert_true(small_wait_view(w, i, nodes));
+    return w;
+}
+
+static void it_is_applied_once_and_in_time(void **state)
+{
+    struct small_world *w = world_of(3);
+
+    (void)state;
+    for (size_t node = 0; node < 3; node++) {
+        struct result r = sent(w, node, "s1", "5", 0);
+        assert_int_equal(r.status, 0);
+        assert_string_equal(r.text, "");
+        small_run_ms(w, 100);
+        assert_string_equal(call(w, 0, "get", "", "").text, "5");
+    }
+    for (size_t node = 0; node < 3; node++)
+        assert_int_equal(sent(w, node, "s2", "7", 3000).status, 0);
+    small_run_ms(w, 2500);
+    assert_string_equal(call(w, 1, "get", "", "").text, "5");
+    small_run_ms(w, 2500);
+    assert_string_equal(call(w, 2, "get", "", "").text, "12");
+    small_world_free(w);
+}
+
+static void an_id_is_of_one_time(void **state)
+{
+    struct small_world *w = world_of(2);
+
+    (void)state;
+    assert_int_equal(sent(w, 0, "s1", "5", 10).status, 0);
+    assert_int_equal(sent(w, 1, "s1", "5", 11).status, KELPIE_E_REQUEST_ID_REUSED);
+    assert_int_equal(sent(w, 1, "s1", "6", 10).status, KELPIE_E_REQUEST_ID_REUSED);
+    assert_int_equal(call(w, 1, "add", "s1", "5").status, KELPIE_E_REQUEST_ID_REUSED);
+    assert_int_equal(sent(w, 1, "s1", "5", 10).status, 0);
+    assert_int_equal(call(w, 0, "add", "c1", "1").status, 0);
+    assert_int_equal(sent(w, 0, "c1", "1", 0).status, KELPIE_E_REQUEST_ID_REUSED);
+    small_run_ms(w, 2000);
+    assert_string_equal(call(w, 0, "get", "", "").text, "6");
+    small_world_free(w);
+}
+
+static void its_bounds_are_said(void **state)
+{
+    static char body[KELPIE_MESSAGE_BODY_MAX + 2];
+    struct small_world *w = world_of(1);
+
+    (void)state;
+    memset(body, '1', sizeof body - 1);
+    struct result r = sent(w, 0, "s1", body, 0);
+    assert_int_equal(r.status, KELPIE_E_TOO_LARGE);
+    assert_string_equal(r.text, "the message has 65537 bytes; at most 65536 are allowed");
+    body[KELPIE_MESSAGE_BODY_MAX] = '\0';
+    assert_int_equal(sent(w, 0, "s1", body, 3600000).status, 0);
+    r = sent(w, 0, "s2", "", KELPIE_SEND_DELAY_MS_MAX + 1);
+    assert_int_equal(r.status, KELPIE_E_INVALID);
+    assert_string_equal(r.text, "the delay is over 315360000000 ms, ten years");
+    small_world_free(w);
+}
+
+/* Over the bound the sender is told; nothing is lost, and there is room again when there is. */
+static void what_waits_has_a_bound(void **state)
+{
+    struct small_world *w = world_of(1);
+    struct actors *a = node_actors(w->nodes[0].node);
+    unsigned turns = 0;
+    struct result r;
+
+    (void)state;
+    a->crowds.max = 64;
+    do {
+        r = call(w, 0, "fan", "", "8");
+        small_run_ms(w, 20);
+        turns += r.status == 0;
+    } while (r.status == 0 && turns < 100);
+    assert_int_equal(r.status, KELPIE_E_MAILBOX_FULL);
+    assert_string_equal(r.text, "too many messages wait for box/full");
+    assert_in_range(turns, 8, 10);
+    assert_int_equal(a->stats.messages_sent, 8 * turns);
+    /* Others are not concerned, and time alone makes no room. */
+    assert_int_equal(sent(w, 0, "s1", "1", 0).status, 0);
+    small_run_ms(w, 5000);
+    assert_int_equal(call(w, 0, "fan", "", "8").status, KELPIE_E_MAILBOX_FULL);
+    small_run_ms(w, 100);
+    a->crowds.max = 1024;
+    small_run_ms(w, 5000);
+    assert_int_equal(call(w, 0, "fan", "", "8").status, KELPIE_E_MAILBOX_FULL);
+    small_run_ms(w, 100);
+    assert_int_equal(call(w, 0, "fan", "", "8").status, 0);
+    small_world_free(w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(it_is_applied_once_and_in_time),
+        cmocka_unit_test(an_id_is_of_one_time),
+        cmocka_unit_test(its_bounds_are_said),
+        cmocka_unit_test(what_waits_has_a_bound),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
