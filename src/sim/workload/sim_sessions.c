@@ -6,6 +6,7 @@
 #include "actor/actor.h"
 #include "kelpie/error.h"
 #include "sim/checkers/checks.h"
+#include "sim/workload/sim_edges.h"
 #include "sim/world/sim_host.h"
 
 #define SHORT_MS 1500
@@ -73,6 +74,7 @@ static int activate(struct kelpie_actor *actor)
 
     *mine = counter(actor);
     kelpie_actor_set_data(actor, mine);
+    edges_outside(actor);
     return 0;
 }
 
@@ -82,6 +84,10 @@ static int receive(struct kelpie_actor *actor, const struct kelpie_message *m)
     char text[24];
     int error = 0;
 
+    if (strcmp(m->method, "get") == 0)
+        edges_in_read(actor);
+    else
+        edges_in_turn(actor, m);
     if (strcmp(m->method, "erase") == 0) {
         error = kelpie_erase(actor);
         if (!error && kelpie_state_put(actor, "n", 1, "9", 1) == 0)
