@@ -150,6 +150,8 @@ struct wall {
 };
 /* The wall clock by which messages are due. */
 uint64_t actors_wall_ms(const struct actors *a);
+/* The one in the middle of `count` (at least one), of two the lower; puts them in order. */
+int64_t wall_median(int64_t *apart, size_t count);
 /* Asks for others' clocks with that transaction, and takes what it has read. */
 void wall_ask(struct actors *a, struct txn *t);
 void wall_take(struct actors *a, const struct txn *t, size_t first);

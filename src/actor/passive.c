@@ -99,6 +99,7 @@ static struct seen *note(struct actors *a, const struct passive *p)
         seen->number = number;
         seen->since_ns = env_now_ns(a->env);
     }
+    s->noted += seen->pass != s->pass;
     seen->pass = s->pass;
     return seen;
 }
@@ -176,6 +177,7 @@ static void begin_pass(struct passive_sweep *s, const struct keyspace *ks, uint6
 
     s->pass++;
     s->pass_ns = now;
+    s->noted = 0;
     s->look.cursor = all.begin;
     s->look.end = all.end;
 }
@@ -190,6 +192,7 @@ static void look_next(struct actors *a)
             return;
     if (s->look.at_end) {
         seen_clear(a, false);
+        CHECK(s->seen.count <= s->noted); /* who was not met is forgotten */
         if (now < s->pass_ns + PASSIVE_PASS_NS)
             pause = s->pass_ns + PASSIVE_PASS_NS - now;
         begin_pass(s, a->ks, now + pause);

@@ -16,6 +16,7 @@ struct passive_sweep {
     uint64_t pass;
     uint64_t pass_ns; /* when it began */
     struct map seen;  /* by a hash of the name */
+    size_t noted;     /* in this pass */
     struct look_args look;
     size_t at; /* of look.found */
     struct sweep_actor_args sweep;

@@ -41,13 +41,17 @@ void wall_ask(struct actors *a, struct txn *t)
     }
 }
 
-static void add(int64_t *apart, size_t *count, int64_t v)
+int64_t wall_median(int64_t *apart, size_t count)
 {
-    size_t k = (*count)++;
-
-    for (; k > 0 && apart[k - 1] > v; k--)
-        apart[k] = apart[k - 1];
-    apart[k] = v;
+    CHECK(count > 0);
+    for (size_t i = 1; i < count; i++) {
+        int64_t v = apart[i];
+        size_t k = i;
+        for (; k > 0 && apart[k - 1] > v; k--)
+            apart[k] = apart[k - 1];
+        apart[k] = v;
+    }
+    return apart[(count - 1) / 2];
 }
 
 void wall_take(struct actors *a, const struct txn *t, size_t first)
@@ -68,11 +72,11 @@ void wall_take(struct actors *a, const struct txn *t, size_t first)
         if (rule_row(t, first + i, &value) &&
             heartbeat_record_decode(key_bytes(&p->key), value, &scratch, &h) == 0 &&
             uuid_equal(h.boot, p->boot) && h.wall_ms > 0)
-            add(apart, &count, (int64_t)h.wall_ms - own);
+            apart[count++] = (int64_t)h.wall_ms - own;
     }
     buf_deinit(&scratch);
     /* Of two, the one that is behind. */
-    median = apart[(count - 1) / 2];
+    median = wall_median(apart, count);
     is = (median > slack || median < -slack) && !MUTANT("ownwall");
     a->wall.apart_ms = is ? median : 0;
     if (is)

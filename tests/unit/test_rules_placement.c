@@ -107,6 +107,13 @@ static void check_outcome(struct small_world *w, const struct placement_case *c,
         assert_true(outcome != PLACE_UNDECIDED);
     if (c->status == KELPIE_E_REFUSED)
         assert_true(r->reason[0]);
+    /* The sentence says which node, and why not. */
+    if (c->outcome == PLACE_NO_CLASS) {
+        char said[128];
+        (void)snprintf(said, sizeof said, "node %s does not host actors of type %s", c->target,
+                       TYPE);
+        assert_string_equal(r->reason, said);
+    }
     check_by_node(w);
 }
 
