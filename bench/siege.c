@@ -1,7 +1,8 @@
 /*
  * Three nodes under siege: each case attacks them for a while beside 100 honest counters, in turns with a
  * bare libevent server on the machine that the same load hits, so that a disk that is slow for some seconds is slow for
- * both. The bare server's adds are durable too: it answers those of a turn when a page is on the disk.
+ * both. Where the nodes close connections, as many a second are closed and opened anew beside the bare server, which
+ * closes none. The bare server's adds are durable too: it answers those of a turn when a page is on the disk.
  *
  *   siege [--seconds S] [--case NAME] [--dir DIR] [--keep] [--check]
  *
@@ -81,6 +82,7 @@ struct siege {
     struct bare_load bare;
     json_t *line;
     double rss_mb;
+    unsigned again_per_s; /* of the last turn */
 };
 
 /* ---- what is asked of the nodes ---- */
@@ -374,6 +376,7 @@ static void count_attack(struct siege *s, const volatile struct attack_counts *c
                                   (json_int_t)c->connected, "closed", (json_int_t)c->closed, "sent",
                                   (json_int_t)c->sent, "ok", (json_int_t)c->ok, "limited",
                                   (json_int_t)c->limited, "other", (json_int_t)c->other));
+    json_object_set_new(s->line, "again_per_s", json_integer((json_int_t)s->again_per_s));
 }
 
 /* A wrapper that lowers the number of files a node may open. */
@@ -446,12 +449,15 @@ static void report_honest(struct siege *s)
 static bool nodes_slice(struct siege *s, const struct attack *a, unsigned ms,
                         volatile struct attack_counts *counts, bool is_last)
 {
+    uint64_t sent = counts->sent, connected = counts->connected, begun = bench_now_ns(&s->b);
     pid_t pid = attack_start(a, ms / 1000 + AFTER_S, counts);
     bool ok = true;
 
     honest_start(&s->honest);
     (void)bench_sleep(&s->b, s->o->check ? 0 : SETTLE_MS);
     measure(s, ms);
+    s->again_per_s = attack_again_per_s(a, counts->sent - sent, counts->connected - connected,
+                                        bench_now_ns(&s->b) - begun);
     if (is_last) {
         ok &= note(s, "probes", probes_answer(s));
         count_attack(s, counts);
@@ -483,8 +489,10 @@ static bool attacked(struct siege *s, const struct attack *a)
     if (!alone)
         bare_load_init(&s->bare, &s->b, s->o->dir);
     for (unsigned i = 0; i < slices && !s->b.interrupted; i++) {
-        ok &= alone || bare_load_attack(&s->bare, a, s->c->rpc, SETTLE_MS, ms / slices / 2);
+        struct attack same = *a;
         ok &= nodes_slice(s, a, ms / slices, counts, i == slices - 1);
+        same.again_per_s = s->again_per_s;
+        ok &= alone || bare_load_attack(&s->bare, &same, s->c->rpc, SETTLE_MS, ms / slices / 2);
     }
     report_honest(s);
     ok &= note(s, "honest_answered", s->honest.ok > 0 && s->honest.failed == 0);

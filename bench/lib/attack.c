@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "env/clock.h"
 
 #define TICK_MS 10
 #define REOPEN_MS 50
@@ -49,6 +50,8 @@ struct run {
     int epoll;
     uint64_t end_ms;
     uint64_t flooded, begun_ms;
+    uint64_t renewed;
+    unsigned renew_at;
 };
 
 static uint64_t now_ms(void)
@@ -238,11 +241,27 @@ static void flood(struct run *r)
     }
 }
 
+static void renew(struct run *r)
+{
+    uint64_t due = (now_ms() - r->begun_ms) * r->a->again_per_s / 1000;
+
+    for (unsigned tried = 0; r->renewed < due && tried < r->a->connections; tried++) {
+        struct conn *c = &r->conns[r->renew_at++ % r->a->connections];
+        if (c->fd < 0 || c->out_at < c->out_len || c->body_left > 0)
+            continue;
+        conn_close(r, c);
+        c->at_ms = 0;
+        r->renewed++;
+    }
+}
+
 static void tick(struct run *r)
 {
     char bytes[SLOW_BYTES];
     unsigned opened = 0;
     uint64_t now = now_ms();
+
+    renew(r);
 
     for (unsigned i = 0; i < r->a->connections; i++) {
         struct conn *c = &r->conns[i];
@@ -314,6 +333,16 @@ void attack_stop(pid_t pid)
         return;
     (void)kill(pid, SIGKILL);
     (void)waitpid(pid, NULL, 0);
+}
+
+unsigned attack_again_per_s(const struct attack *a, uint64_t sent, uint64_t connected, uint64_t ns)
+{
+    bool waits = a->kind == ATTACK_HALF || a->kind == ATTACK_SILENT;
+    uint64_t count = a->kind == ATTACK_HALF ? sent : connected;
+
+    return waits && count > a->connections && ns > 0
+               ? (unsigned)((count - a->connections) * NS_PER_S / ns)
+               : 0;
 }
 
 volatile struct attack_counts *attack_counts_new(void)

@@ -35,6 +35,9 @@ struct attack {
     const uint8_t *flood;
     size_t flood_len;
     unsigned rate;
+    /* HALF, SILENT: so many connections a second are closed and opened anew, of those that have said all.
+     * What a server closes is opened anew without it. */
+    unsigned again_per_s;
 };
 
 struct attack_counts {
@@ -50,6 +53,11 @@ pid_t attack_start(const struct attack *a, unsigned seconds, volatile struct att
 void attack_stop(pid_t pid);
 /* Memory for the counts that the process of attack_start shares; NULL: none. */
 volatile struct attack_counts *attack_counts_new(void);
+
+/* A node that closes a connection gets another one in its place, and the bare server, which closes none, would get
+ * less: how many more than one for each connection there were in a second, of connections, or of halves that were
+ * wholly sent. `ns` is how long it took. */
+unsigned attack_again_per_s(const struct attack *a, uint64_t sent, uint64_t connected, uint64_t ns);
 
 /* A bare libevent server in a process of its own: it answers every HTTP request on `http` with "1", those
  * to counters when a page of a file in `dir` (NULL: $TMPDIR, else /tmp) is on the disk, all of a turn at
