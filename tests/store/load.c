@@ -93,6 +93,8 @@ static void loader_committed(struct store_req *req, int status)
         loader_acknowledged(l, l->sent);
     else if (status == KELPIE_E_UNKNOWN_RESULT)
         l->slot->unknown++;
+    else
+        l->sent = l->slot->acknowledged; /* refused: it is nowhere, now or later */
     if (status == 0)
         loader_next(l);
     else

@@ -1,6 +1,7 @@
 /*
  * Processes that load a store, for the tests that hurt it: each counts up a row of its own, settles
- * unknown results by reading again, and tells in shared memory what was acknowledged.
+ * unknown results by reading again, finds nothing of what was refused, and tells in shared memory what was
+ * acknowledged.
  */
 #ifndef KELPIE_TESTS_STORE_LOAD_H
 #define KELPIE_TESTS_STORE_LOAD_H
