@@ -99,7 +99,8 @@ static void actor_metrics(const struct actors_stats *s, struct buf *out)
     counter(out, "fenced_total", s->fenced, "Commits refused because the placement was newer.");
     counter(out, "placements_total", s->placements, "Actors placed by this node.");
     counter(out, "migrations_total", s->migrations, "Actors handed over.");
-    counter(out, "messages_sent_total", s->messages_sent, "Messages between actors that were sent.");
+    counter(out, "messages_sent_total", s->messages_sent,
+            "Messages between actors that were sent.");
     counter(out, "messages_done_total", s->messages_done,
             "Turns of messages, those that failed and come again too.");
     counter(out, "dead_letters_total", s->dead_letters, "Messages that are tried no more.");

@@ -440,6 +440,11 @@ struct key_range keys_due_until(const struct keyspace *ks, uint32_t shard, uint6
     return range;
 }
 
+struct key_range keys_later_all(const struct keyspace *ks)
+{
+    return children(folder(ks, "later", NULL));
+}
+
 struct key_range keys_dead_all(const struct keyspace *ks)
 {
     return children(folder(ks, "dead", NULL));

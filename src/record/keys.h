@@ -161,6 +161,7 @@ struct key_range keys_later(const struct keyspace *ks, const char *type, const c
 struct key_range keys_later_until(const struct keyspace *ks, const char *type, const char *id,
                                   uint64_t until_ms);
 struct key_range keys_due_until(const struct keyspace *ks, uint32_t shard, uint64_t until_ms);
+struct key_range keys_later_all(const struct keyspace *ks);
 struct key_range keys_dead_all(const struct keyspace *ks);
 struct key_range keys_dead(const struct keyspace *ks, const char *type, const char *id);
 

@@ -402,6 +402,53 @@ static void test_heads(void **state)
     check(f, 1, " 1 problems\n");
 }
 
+/* A message of room/s for room/r with a time and a name, its pointer, its name: those of `what`. */
+static void put_timer(struct fixture *f, const char *what, uint64_t named_number)
+{
+    struct message_at at = {
+        .due_ms = 5000, .sender = actor_hash("room", "s"), .generation = 1, .number = 7};
+    struct message_record m = {.sender_type = "room",
+                               .sender_id = "s",
+                               .method = "m",
+                               .due_ms = 5000,
+                               .name_len = 1,
+                               .name = "t"};
+    struct due_record due = {.sent_ms = 1};
+    struct named_record named = {.type = "room", .id = "r", .at = at};
+    named.at.number = named_number;
+    if (strchr(what, 'm')) {
+        f->key = key_later(&f->ks, "room", "r", &at);
+        message_record_encode(&m, key_bytes(&f->key), &f->value);
+        put(f);
+    }
+    if (strchr(what, 'd')) {
+        f->key = key_due(&f->ks, actor_shard("room", "r", SHARDS_DEFAULT), "room", "r", &at);
+        due_record_encode(&due, key_bytes(&f->key), &f->value);
+        put(f);
+    }
+    if (strchr(what, 'n')) {
+        f->key = key_named(&f->ks, "room", "s", bytes_of_str("t"));
+        named_record_encode(&named, key_bytes(&f->key), &f->value);
+        put(f);
+    }
+}
+
+static void test_messages(void **state)
+{
+    struct fixture *f = *state;
+    put_cluster(f, RECORD_VERSION);
+    put_view(f, 1, 0);
+    put_timer(f, "m", 7);
+    check(f, 1, ": there is no pointer to it under due\n");
+    check(f, 1, ": its sender knows no message of its name\n");
+    put_timer(f, "d", 7);
+    put_timer(f, "n", 8);
+    check(f, 1, ": its sender has another message of its name\n");
+    check(f, 1, " 1 problems\n");
+    put_timer(f, "n", 7);
+    check(f, 0, " 0 problems\n");
+}
+
 /* What a program of format 1 left of a counter: its value, and a slot with each change. */
 static void put_counter_1(struct fixture *f, const char *id)
 {
@@ -474,6 +521,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_view, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_records, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_heads, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_messages, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_raised, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_sound, set_up_fdb, tear_down),
         cmocka_unit_test_setup_teardown(test_by_node, set_up_fdb, tear_down),

@@ -19,6 +19,7 @@ struct check {
     struct check_counts *counts;
     struct buf scratch, text;
     struct heads heads;
+    uint32_t shards; /* as the format says */
 };
 
 static void problem(struct check *c, struct bytes key, const char *fmt, ...) PRINTF_LIKE(3, 4);
@@ -221,9 +222,12 @@ static void check_format(struct check *c)
     struct format_record format;
     struct bytes value;
     buf_clear(&c->scratch);
-    if (rule_row(&c->scan->txn, VIEW_FORMAT, &value) &&
-        format_record_decode(key_bytes(&key), value, &c->scratch, &format) == 0 &&
-        format.version > RECORD_VERSION)
+    if (!rule_row(&c->scan->txn, VIEW_FORMAT, &value) ||
+        format_record_decode(key_bytes(&key), value, &c->scratch, &format))
+        return;
+    if (format.shards)
+        c->shards = format.shards;
+    if (format.version > RECORD_VERSION)
         problem(c, key_bytes(&key), "the store has format %" PRIu64 ", this program reads up to %d",
                 format.version, RECORD_VERSION);
 }
@@ -277,16 +281,50 @@ static int check_view(struct check *c)
 
 /* ---- rows and their counterparts: by-node rows and placements ---- */
 
+/* Rows whose counterparts are looked for. */
+enum pair_kind {
+    PAIR_BY_NODE, /* the placement */
+    PAIR_ACTOR,   /* the by-node row */
+    PAIR_DUE,     /* of a message with a time: the pointer to it */
+    PAIR_NAMED,   /* of a message with a name: where its sender says that it is */
+};
+
 /* One page, read in one snapshot with the counterpart of each of its rows. */
 struct pairs {
     struct check *check;
     struct key_range range; /* what is still to be read */
-    bool by_node;           /* the page's rows; else placements */
+    enum pair_kind kind;    /* the page's rows */
     size_t asked;           /* rows whose counterparts were asked for; SIZE_MAX: not yet */
     struct key rows[PAIR_ROWS];
     struct key counterparts[PAIR_ROWS]; /* len 0: there is to be none */
     bool more, changed;
 };
+
+static struct message_at message_at_of(const struct key_parts *parts)
+{
+    return (struct message_at){.due_ms = parts->due_ms,
+                               .sender = parts->hash,
+                               .generation = parts->generation,
+                               .number = parts->number};
+}
+
+static bool counterpart_of_message(struct pairs *p, const struct store_row *row,
+                                   const struct key_parts *parts, struct key *out)
+{
+    struct check *c = p->check;
+    const struct message_at at = message_at_of(parts);
+    struct message_record m;
+    if (p->kind == PAIR_DUE) {
+        *out = key_due(c->ks, actor_shard(parts->type, parts->id, c->shards), parts->type,
+                       parts->id, &at);
+        return true;
+    }
+    buf_clear(&c->scratch);
+    if (message_record_decode(row->key, row->value, &c->scratch, &m) || m.name_len == 0)
+        return false;
+    *out = key_named(c->ks, m.sender_type, m.sender_id, bytes_of(m.name, m.name_len));
+    return true;
+}
 
 /* The key of the row that belongs to this one. False: there is none to look for. */
 static bool counterpart(struct pairs *p, const struct store_row *row, struct key *out)
@@ -296,7 +334,9 @@ static bool counterpart(struct pairs *p, const struct store_row *row, struct key
     struct placement_record r;
     if (key_parse(c->ks, row->key, &parts))
         return false;
-    if (p->by_node) {
+    if (p->kind == PAIR_DUE || p->kind == PAIR_NAMED)
+        return counterpart_of_message(p, row, &parts, out);
+    if (p->kind == PAIR_BY_NODE) {
         *out = key_actor(c->ks, parts.type, parts.id);
         return true;
     }
@@ -355,6 +395,30 @@ static void check_pair(struct check *c, struct bytes by_node_key, struct bytes b
                 b.generation, p.generation);
 }
 
+/* A pointer, or a name, without its message says nothing: its receiver was erased. */
+static void check_message_pair(const struct pairs *p, const struct store_row *row,
+                               struct bytes other, bool has, struct bytes value)
+{
+    struct check *c = p->check;
+    struct named_record n;
+    struct key_parts parts;
+    buf_clear(&c->scratch);
+    if (p->kind == PAIR_DUE && !has)
+        problem(c, row->key, "there is no pointer to it under due");
+    if (p->kind == PAIR_DUE)
+        return;
+    if (!has) {
+        problem(c, row->key, "its sender knows no message of its name");
+        return;
+    }
+    if (key_parse(c->ks, row->key, &parts) || named_record_decode(other, value, &c->scratch, &n))
+        return; /* found already */
+    if (strcmp(n.type, parts.type) != 0 || strcmp(n.id, parts.id) != 0 ||
+        n.at.due_ms != parts.due_ms || n.at.generation != parts.generation ||
+        n.at.number != parts.number)
+        problem(c, row->key, "its sender has another message of its name");
+}
+
 static void look_at_pairs(struct scan *s, void *arg)
 {
     struct pairs *p = arg;
@@ -372,7 +436,9 @@ static void look_at_pairs(struct scan *s, void *arg)
             break;
         struct bytes value = {0};
         bool has = rule_row(&s->txn, 1 + at, &value);
-        if (p->by_node)
+        if (p->kind == PAIR_DUE || p->kind == PAIR_NAMED)
+            check_message_pair(p, row, key_bytes(&other), has, value);
+        else if (p->kind == PAIR_BY_NODE)
             check_pair(p->check, row->key, row->value, true, key_bytes(&other), value, has);
         else if (!has)
             check_pair(p->check, key_bytes(&other), value, false, row->key, row->value, true);
@@ -387,9 +453,9 @@ static void look_at_pairs(struct scan *s, void *arg)
     p->range.begin.len = last.len + 1;
 }
 
-static int check_pairs(struct check *c, struct key_range range, bool by_node)
+static int check_pairs(struct check *c, struct key_range range, enum pair_kind kind)
 {
-    struct pairs p = {.check = c, .range = range, .by_node = by_node};
+    struct pairs p = {.check = c, .range = range, .kind = kind};
     struct scan *s = c->scan;
     unsigned tries = 0;
     int err = 0;
@@ -414,7 +480,8 @@ static void on_wrong_head(void *arg, struct bytes key, const char *what)
 
 int store_check(struct scan *s, check_problem_fn *fn, void *arg, struct check_counts *counts)
 {
-    struct check c = {.scan = s, .ks = &s->ks, .fn = fn, .arg = arg, .counts = counts};
+    struct check c = {
+        .scan = s, .ks = &s->ks, .fn = fn, .arg = arg, .counts = counts, .shards = SHARDS_DEFAULT};
     memset(counts, 0, sizeof(*counts));
     buf_init(&c.scratch, s->world->env.mem);
     buf_init(&c.text, s->world->env.mem);
@@ -425,9 +492,13 @@ int store_check(struct scan *s, check_problem_fn *fn, void *arg, struct check_co
     if (!err)
         err = check_view(&c);
     if (!err)
-        err = check_pairs(&c, keys_by_node_all(c.ks), true);
+        err = check_pairs(&c, keys_by_node_all(c.ks), PAIR_BY_NODE);
     if (!err)
-        err = check_pairs(&c, keys_actors(c.ks), false);
+        err = check_pairs(&c, keys_actors(c.ks), PAIR_ACTOR);
+    if (!err)
+        err = check_pairs(&c, keys_later_all(c.ks), PAIR_DUE);
+    if (!err)
+        err = check_pairs(&c, keys_later_all(c.ks), PAIR_NAMED);
     heads_deinit(&c.heads);
     buf_deinit(&c.scratch);
     buf_deinit(&c.text);
