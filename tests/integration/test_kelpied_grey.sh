@@ -20,8 +20,12 @@ reach() { ip route "$2" local "127.0.0.$1" dev lo table local scope host src 127
 }
 . "${KELPIE_SOURCE:?}/tests/lib/cluster.bash" || exit 1
 
-for n in 1 2 3; do rpc_listen=127.0.0.$n:0 node_start n$n; done
-for n in 1 2 3; do node_wait n$n; done
+# n1 is primary: it flags. (A primary that reaches the others and is not reached flags nobody, and is flagged by nobody.)
+for n in 1 2 3; do
+    rpc_listen=127.0.0.$n:0 node_start n$n
+    [ $n != 1 ] || node_wait n1
+done
+for n in 2 3; do node_wait n$n; done
 within 10 active_is n1 3
 for i in $(seq 9); do ask n3 call echo/e$i say x >/dev/null || fail "e$i"; done
 
