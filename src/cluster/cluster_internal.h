@@ -150,9 +150,10 @@ struct cluster {
 
     /* What may be missing (missing.c). */
     struct presence_track no_primary, no_majority, no_store, no_room;
-    bool stepped_down;        /* and nobody was elected since */
-    uint64_t found_term;      /* of the last primary that was told */
-    uint64_t full_count_told; /* commits refused for want of room when that was told */
+    struct silence primary_then; /* while one is missing: who is named, as first seen; or no id */
+    bool stepped_down;           /* and nobody was elected since */
+    uint64_t found_term;         /* of the last primary that was told */
+    uint64_t full_count_told;    /* commits refused for want of room when that was told */
     size_t pings_outstanding;
 
     /* Grey failures (grey.c). */

@@ -4,12 +4,13 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/mutant.h"
 #include "base/printable.h"
 #include "env/clock.h"
 
 enum presence health_primary(const struct health_seen *seen)
 {
-    if (!seen->acting || seen->primary == PRIMARY_UNREAD)
+    if (!seen->acting || seen->primary == PRIMARY_UNREAD || seen->primary == PRIMARY_UNSEEN)
         return PRESENCE_UNKNOWN;
     if (seen->primary == PRIMARY_SELF || seen->primary == PRIMARY_LIVES)
         return PRESENCE_HERE;
@@ -35,6 +36,10 @@ void health_primary_why(const struct health_seen *seen, char *out, size_t size)
     case PRIMARY_SILENT:
         (void)snprintf(out, size, "no living primary: node %s, which was, is silent for %llu s", id,
                        (unsigned long long)(seen->silent_ns / NS_PER_S));
+        return;
+    case PRIMARY_UNSEEN:
+        (void)snprintf(out, size, "no living primary: node %s is named, and not yet seen to live",
+                       id);
         return;
     case PRIMARY_GONE:
         (void)snprintf(out, size, "no primary: node %s, which was, is no member%s%s", id, because,
@@ -62,7 +67,8 @@ enum presence_news presence_step(struct presence_track *t, enum presence now, ui
     if (now == PRESENCE_HERE) {
         bool was_told = t->told;
         *t = (struct presence_track){0};
-        return was_told ? NEWS_FOUND : NEWS_NONE;
+        return was_told && !MUTANT("founduntold") && !MUTANT("missinguntold") ? NEWS_FOUND
+                                                                              : NEWS_NONE;
     }
     if (!t->missing) {
         t->missing = true;
@@ -72,7 +78,7 @@ enum presence_news presence_step(struct presence_track *t, enum presence now, ui
     if (t->told || now_ns - t->looked_ns < grace_ns)
         return NEWS_NONE;
     t->told = true;
-    return NEWS_LOST;
+    return MUTANT("lossuntold") || MUTANT("missinguntold") ? NEWS_NONE : NEWS_LOST;
 }
 
 static void add(char *out, size_t size, const char *sentence)

@@ -20,6 +20,7 @@ enum primary_seen {
     PRIMARY_LIVES,  /* another, whose heartbeat moves */
     PRIMARY_VACANT, /* nobody */
     PRIMARY_GONE,   /* somebody who is not in the view */
+    PRIMARY_UNSEEN, /* another, who has not been seen to live since one was missing */
     PRIMARY_SILENT, /* somebody whose heartbeat has not moved for the window */
 };
 

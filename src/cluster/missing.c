@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "base/mark.h"
+#include "base/mutant.h"
 #include "cluster/cluster_internal.h"
 #include "kelpie/error.h"
 
@@ -45,8 +46,54 @@ bool cluster_member_silent(const struct cluster *c, const struct member *m)
     return silent;
 }
 
+/* Silent is whose heartbeat was read, and read again unchanged after the window: that nothing could be read says
+ * nothing of it. */
+static bool primary_silent(const struct cluster *c, uint64_t *ns)
+{
+    const struct primary_record *p = &c->primary;
+    bool silent;
+    (void)cluster_unmoved(c, p->node_id, p->incarnation, p->boot, ns, &silent);
+    if (MUTANT("lostearly"))
+        return 3 * *ns >= timing_lease_ns(&c->config.timing);
+    return MUTANT("lostunread") ? !primary_lives(c) : silent;
+}
+
+static bool names(const struct primary_record *p, const struct life *l)
+{
+    return strcmp(l->node_id, p->node_id) == 0 && l->incarnation == p->incarnation &&
+           uuid_equal(l->boot, p->boot);
+}
+
+/* Where one was missing, who is named is there when its heartbeat has been seen to move: whoever had no lease for a
+ * while observes anew, and then nobody is silent yet. */
+static bool unseen(const struct cluster *c)
+{
+    const struct silence *then = &c->primary_then;
+    const struct sighting *s = detector_find(&c->detector, c->primary.node_id);
+    return c->no_primary.missing && !MUTANT("foundbylapse") &&
+           (!s || !names(&c->primary, &then->life) || still_silent(&s->record, then));
+}
+
+static void note_primary_then(struct cluster *c)
+{
+    const struct primary_record *p = &c->primary;
+    const struct sighting *s = p->vacant ? NULL : detector_find(&c->detector, p->node_id);
+    if (!c->no_primary.missing)
+        c->primary_then.life.node_id[0] = '\0';
+    if (!c->no_primary.missing || !s || names(p, &c->primary_then.life) ||
+        s->record.incarnation != p->incarnation || !uuid_equal(s->record.boot, p->boot))
+        return;
+    c->primary_then = (struct silence){
+        .life = {.incarnation = p->incarnation, .boot = p->boot},
+        .counter = s->record.counter,
+        .damaged = s->record.damaged,
+    };
+    memcpy(c->primary_then.life.node_id, p->node_id, sizeof(p->node_id));
+}
+
 static enum primary_seen primary_as_seen(const struct cluster *c)
 {
+    uint64_t ns;
     if (c->claim)
         return PRIMARY_SELF;
     if (!c->primary_known)
@@ -55,7 +102,9 @@ static enum primary_seen primary_as_seen(const struct cluster *c)
         return PRIMARY_VACANT;
     if (!primary_held_by_other(c))
         return PRIMARY_GONE;
-    return primary_lives(c) ? PRIMARY_LIVES : PRIMARY_SILENT;
+    if (primary_silent(c, &ns))
+        return PRIMARY_SILENT;
+    return unseen(c) ? PRIMARY_UNSEEN : PRIMARY_LIVES;
 }
 
 /* Counts only rows that were read since the primary is missing: at rest nobody but the primary reads
@@ -72,7 +121,7 @@ static void count_voters(const struct cluster *c, struct health_seen *seen)
             continue;
         (void)cluster_unmoved(c, k->life.node_id, k->life.incarnation, k->life.boot, &ns, &silent);
         seen->voters++;
-        seen->heard += k->state == NODE_ACTIVE && !k->flagged && !silent;
+        seen->heard += k->state == NODE_ACTIVE && !k->flagged && !silent && !MUTANT("deafcount");
     }
 }
 
@@ -153,6 +202,8 @@ static void tell_majority(struct cluster *c, const struct health_seen *seen)
 {
     char why[HEALTH_WHY_SIZE], quoted[WHY_QUOTED_SIZE];
     struct presence_track before = c->no_majority;
+    if (MUTANT("majorityuntold"))
+        return;
     switch (presence_step(&c->no_majority, health_majority(seen), env_now_ns(c->env),
                           majority_before_ns(c, seen), 0)) {
     case NEWS_LOST:
@@ -268,6 +319,7 @@ void cluster_tick(struct cluster *c)
     tell_store(c);
     tell_room(c);
     tell_primary(c, &seen);
+    note_primary_then(c);
     tell_majority(c, &seen);
 }
 

@@ -23,6 +23,12 @@ static const struct {
 } looks[] = {
     {"its lease ran out", {.primary = PRIMARY_LIVES}, UNKNOWN, UNKNOWN, "", ""},
     {"it has just joined", {.acting = true, .primary = PRIMARY_UNREAD}, UNKNOWN, UNKNOWN, "", ""},
+    {"another is named, not yet seen to live",
+     {.acting = true, .primary = PRIMARY_UNSEEN},
+     UNKNOWN,
+     UNKNOWN,
+     "",
+     ""},
     {"it is primary", {.acting = true, .primary = PRIMARY_SELF}, HERE, HERE, "", ""},
     {"another is", {.acting = true, .primary = PRIMARY_LIVES}, HERE, HERE, "", ""},
     {"a primary lives, old counts do not matter",

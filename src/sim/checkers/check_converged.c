@@ -161,6 +161,8 @@ static bool had_to_compare(const struct world *w, enum check c)
     case CHECK_DAMAGE:
     case CHECK_FAILED_NAMED:
     case CHECK_FAILURES_TOLD:
+    case CHECK_LOSS_TRUE:
+    case CHECK_LOSS_TOLD:
     case CHECK_OLD_LIFE:
     case CHECK_WRONGED:
     case CHECK_GREY_FAULT:

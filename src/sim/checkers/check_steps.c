@@ -295,6 +295,7 @@ void checks_on_step(struct process *p)
 
     check_lease_kept(p, c);
     told_on_step(p);
+    losses_on_step(p);
     if (view)
         check_held_view(p, c);
     if (leased && (view || gained))

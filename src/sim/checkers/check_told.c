@@ -117,6 +117,7 @@ void check_told(struct process *p, enum log_level level, const char *name, const
 {
     if (strcmp(name, "node_failed") == 0)
         check_failed_named(p, level, fields);
+    losses_told(p, level, name, fields);
     if (strcmp(name, "record_corrupt") == 0)
         check_damage(p, name, fields);
 }

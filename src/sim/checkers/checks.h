@@ -45,6 +45,8 @@
     X(LEASE_KEPT, "LeaseIsKept")                                                                   \
     X(FAILED_NAMED, "FailuresAreNamed")                                                            \
     X(FAILURES_TOLD, "FailuresAreTold")                                                            \
+    X(LOSS_TRUE, "LossesAreTrue")                                                                  \
+    X(LOSS_TOLD, "LossesAreTold")                                                                  \
     X(OLD_LIFE, "NoOldLifeRevives")                                                                \
     X(GREY_FAULT, "GreyIsUnreachable")                                                             \
     X(GREY_ONE, "OneGreyAtATime")                                                                  \
@@ -100,8 +102,24 @@ struct unnamed {
 };
 #define UNNAMED_MAX (2 * SIM_NODES_MAX)
 
+/* What a life has said to be missing. */
+struct losses_said {
+    unsigned life;
+    bool primary, majority;
+    uint64_t acts_ns, looked_ns; /* since when it acts, and is not primary itself */
+};
+
+/* When the rows last said that there is a primary, or a majority; and that there is none (check_losses.c). */
+struct losses {
+    uint64_t led_ns, unled_ns, many_ns, few_ns;
+    uint64_t unsure_ns; /* the rows were not those of the cluster, or damaged */
+    uint64_t looked_ns;
+    struct losses_said said[SIM_NODES_MAX][2];
+};
+
 struct checks {
     struct grey grey;
+    struct losses losses;
     struct unnamed unnamed[UNNAMED_MAX];
     uint64_t compared[CHECK_COUNT];
     uint64_t histories;      /* of actors, judged at the end */
@@ -159,6 +177,9 @@ void told_failed(struct world *w, unsigned node, uint64_t incarnation, unsigned 
 void told_on_step(struct process *p);
 void told_on_end(const struct process *p);
 void check_told(struct process *p, enum log_level level, const char *name, const char *fields);
+/* What a node says to be missing (check_losses.c): a step of a life; what it tells. */
+void losses_on_step(struct process *p);
+void losses_told(struct process *p, enum log_level level, const char *name, const char *fields);
 /* `node` has heard from a majority of the voters within a lease. */
 bool check_reaches(struct world *w, unsigned node);
 
