@@ -110,8 +110,7 @@ bool crowds_refuse(struct actors *a, const char *type, const char *id)
         full ? env_now_ns(a->env) >= slot->again_ns : slot->sent >= a->crowds.max / CROWD_PART;
 
     slot->sent += !full;
-    if (due && !slot->counting && !a->closed && a->crowds.count_count < CROWD_COUNTS_MAX &&
-        !MUTANT("uncounted"))
+    if (due && !slot->counting && !a->closed && a->crowds.count_count < CROWD_COUNTS_MAX)
         count_start(a, slot, type, id);
     return full;
 }
