@@ -37,7 +37,9 @@ END
 "${CC:-cc}" -std=c11 -shared -fPIC -I "$KELPIE_SOURCE/include" -o "$work/own.so" "$work/own.c" || exit 1
 node_start n1 --actors "$work/own.so"
 node_wait n1
-is "a class's own functions" "$(ask n1 call own/a get)" "4203 17 own environment"
+# (The sanitizers' library must come first, and so do names of libevent then: see actors_load.c.)
+grep -qaF __asan_init "$kelpied" ||
+    is "a class's own functions" "$(ask n1 call own/a get)" "4203 17 own environment"
 is "ours" "$(ask n1 call counter/a add 2)" 2
 kill -TERM "${supervisor[n1]}"
 node_ended n1
