@@ -103,6 +103,10 @@ static const struct {
     {"recover-in-another-epoch",
      "a process of before a restore must learn of it by a view, and find its id taken, before its heartbeat "
      "is refused; tests/regressions/oldlife.case"},
+    {"passive-actor-came-back",
+     "an actor must be called in the milliseconds of the transaction that lets it go"},
+    {"passive-actor-forgets-in-pages",
+     "an actor that remembers more than 16384 requests, and a client sends one after the other"},
     {"taking-back-is-unsettled-too", "the same of an AbortMigration, which is rare itself"},
     {"batch-over-the-bounds-of-a-commit",
      "a batch fits the store's bounds unless nearly every byte is NUL; tests/unit/test_actors.c has it"},
