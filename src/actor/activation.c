@@ -242,8 +242,7 @@ void act_drop(struct kelpie_actor *act, int status, const struct placement *hint
     mailbox_take_all(act, &waiting);
     remove_entry(act);
     invocations_answer_all(a, &waiting, status, text, hint);
-    if (a->drain.on)
-        drain_step(a);
+    drain_soon(a);
 }
 
 bool act_may_go_on(struct kelpie_actor *act)

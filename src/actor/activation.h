@@ -494,7 +494,9 @@ bool actors_member_silent(void *arg, const struct member *m);
 
 /* drain.c */
 void drain_init(struct actors *a);
-void drain_step(struct actors *a);
+/* An activation is gone: the drain, if there is one, goes on from a timer of its own. It may suspend the node,
+ * which drops activations, and whoever has dropped this one may be on its way through them. */
+void drain_soon(struct actors *a);
 void drain_resume(struct actors *a);
 void drain_cancel(struct actors *a);
 bool drain_idle(const struct actors *a);

@@ -6,10 +6,7 @@
 #include "base/mark.h"
 #include "base/mutant.h"
 
-static void on_timer(void *arg)
-{
-    drain_step(arg);
-}
+static void on_timer(void *arg);
 
 void drain_init(struct actors *a)
 {
@@ -102,7 +99,7 @@ static void on_listed(struct txn *txn, int status)
     timer_start(&a->drain.timer, DRAIN_PAUSE_NS);
 }
 
-void drain_step(struct actors *a)
+static void drain_step(struct actors *a)
 {
     struct drain *d = &a->drain;
     struct host self = actors_self(a);
@@ -126,6 +123,17 @@ void drain_step(struct actors *a)
     timer_stop(&d->timer);
     list_txn(&d->list, a->env, a->ks, &self, STOPS_MAX, on_listed, a);
     txn_start(&d->list);
+}
+
+static void on_timer(void *arg)
+{
+    drain_step(arg);
+}
+
+void drain_soon(struct actors *a)
+{
+    if (a->drain.on && !a->drain.drained && !a->closed)
+        timer_start(&a->drain.timer, 0);
 }
 
 /* Also called again when the store still lists something that is placed here. */

@@ -181,7 +181,9 @@ const struct mutant_info mutant_table[] = {
     {"sweepearly", "a passive actor is let go before the time of its memory has passed",
      "EraseForgetsNothingYoung", NULL},
     {"sweepsnapshot", "a passive actor is swept by what a snapshot says", "SingleActivation", NULL},
-    {"sweepplacedactor", "an actor is swept though it is placed", "SingleActivation", NULL},
+    {"sweepplacedactor", "an actor is swept though it is placed", "none",
+     "its generation is compared too: only what was placed nowhere is looked at, and whoever places it "
+     "raises its generation"},
     {"nohorizonwait", "the horizon does not wait for the mailbox", "NobodyIsWronged", NULL},
     {"overrun", "a callback of an actor begins however little is left of the lease", "LeaseIsKept",
      "seeds draw no run in which callbacks are slow and nothing else is wrong; tests/sim/test_turns.sh has them"},

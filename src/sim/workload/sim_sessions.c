@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "actor/actor.h"
+#include "actor/activation.h"
 #include "kelpie/error.h"
 #include "sim/checkers/checks.h"
 #include "sim/workload/sim_edges.h"
@@ -78,6 +78,17 @@ static int activate(struct kelpie_actor *actor)
     return 0;
 }
 
+/* They differ in the memory of an actor that was erased: no turn runs in it. */
+static bool memory_is_state(struct kelpie_actor *actor, uint64_t mine, uint64_t state)
+{
+    const struct process *p = actor->actors->env->clock.ctx;
+
+    return COMPARE(p->world, CHECK_STATE_IS_WHOLE, mine == state,
+                   "%s/%s runs a turn with %llu in its memory, and %llu in its state",
+                   kelpie_actor_type(actor), kelpie_actor_id(actor), (unsigned long long)mine,
+                   (unsigned long long)state);
+}
+
 static int receive(struct kelpie_actor *actor, const struct kelpie_message *m)
 {
     uint64_t *mine = kelpie_actor_data(actor), v = counter(actor);
@@ -86,6 +97,8 @@ static int receive(struct kelpie_actor *actor, const struct kelpie_message *m)
 
     if (strcmp(m->method, "get") == 0)
         edges_in_read(actor);
+    else if (!memory_is_state(actor, *mine, v))
+        return KELPIE_E_HANDLER_FAILED;
     else
         edges_in_turn(actor, m);
     if (strcmp(m->method, "erase") == 0) {
@@ -238,24 +251,47 @@ static void on_done(void *arg, int status, struct bytes reply)
     }
 }
 
+static struct session_attempt *attempt_new(struct world *w, struct process *p)
+{
+    struct session_attempt *a = calloc(1, sizeof *a);
+
+    CHECK(a);
+    a->p = p;
+    list_append(&w->sessions->attempts, &a->link);
+    return a;
+}
+
+static void call(const struct session *s, const char *method, const char *request_id,
+                 struct session_attempt *a)
+{
+    struct world *w = s->w;
+    char id[16];
+
+    (void)snprintf(id, sizeof id, "v%u", s->number);
+    actors_call(node_actors(process_node(a->p)), expires(s) ? "visit" : "session", id, method,
+                request_id, (w->now_ns - s->first_ns + NS_PER_MS - 1) / NS_PER_MS, bytes_of_str(""),
+                w->config.call_deadline_ms, on_done, a);
+}
+
 static void ask(struct session *s, struct process *p)
 {
     struct world *w = s->w;
-    struct session_attempt *a = calloc(1, sizeof *a);
-    char id[16];
+    struct session_attempt *a = attempt_new(w, p), *behind = NULL;
+    char id[ID_SIZE + 2];
 
-    CHECK(a);
     a->s = s;
-    a->p = p;
     s->attempt = a;
     s->used_ns = w->now_ns;
-    list_append(&w->sessions->attempts, &a->link);
-    (void)snprintf(id, sizeof id, "v%u", s->number);
     world_after(w, &s->event, (w->config.call_deadline_ms + PATIENCE_MS) * NS_PER_MS);
+    if (s->step == STEP_ERASE)
+        behind = attempt_new(w, p);
     process_enter(p, PROCESS_CALL, s->number);
-    actors_call(node_actors(process_node(p)), expires(s) ? "visit" : "session", id,
-                methods[s->step], s->id, (w->now_ns - s->first_ns + NS_PER_MS - 1) / NS_PER_MS,
-                bytes_of_str(""), w->config.call_deadline_ms, on_done, a);
+    call(s, methods[s->step], s->id, a);
+    if (behind) {
+        /* A turn that changes nothing, right behind the one that erases. */
+        (void)snprintf(id, sizeof id, "%s.l", s->id);
+        call(s, "look", id, behind);
+    }
     process_leave(p);
 }
 
