@@ -292,6 +292,11 @@ bool actor_state_touched(const struct actor_state *s)
     return !list_empty(&s->touched);
 }
 
+void actor_state_not_erased(struct actor_state *s)
+{
+    s->erased = false;
+}
+
 void actor_state_rollback(struct actor_state *s)
 {
     struct list *l;

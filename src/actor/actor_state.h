@@ -48,6 +48,8 @@ bool actor_state_next(const struct actor_state *s, enum state_view view, struct 
 
 /* Deletes all there is, whatever the bounds; the message changes nothing any more. */
 void actor_state_erase(struct actor_state *s);
+/* What it erased was nothing, and is not committed. */
+void actor_state_not_erased(struct actor_state *s);
 
 /* The message changed something. */
 bool actor_state_touched(const struct actor_state *s);

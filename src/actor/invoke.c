@@ -261,6 +261,8 @@ void act_turn_ends(struct kelpie_actor *act, struct invocation *inv)
         sends_drop(act->actors, inv);
     act->erasing = inv->erases && inv->status == 0 &&
                    (inv->kind == INVOKE_MESSAGE || erase_has_work(act, inv));
+    if (!act->erasing)
+        actor_state_not_erased(&act->values); /* there was nothing: the activation goes on */
     if (inv->kind == INVOKE_MESSAGE) {
         actor_state_keep(&act->values);
         message_ends(act, inv);

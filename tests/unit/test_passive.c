@@ -189,6 +189,9 @@ static void test_erase_takes_the_state_and_keeps_the_ids(void **state)
     /* Who erases what never was leaves nothing. */
     EXPECT(ask(w, "keeps", "ghost", "erase", "", 0, ""), 0, "erased");
     assert_int_equal(rows_of(w, "keeps", "ghost"), 0);
+    /* And its activation writes, as any other. */
+    EXPECT(ask(w, "keeps", "ghost", "put", "", 0, "1"), 0, "");
+    EXPECT(ask(w, "keeps", "ghost", "get", "", 0, ""), 0, "1");
     small_world_free(w);
 }
 
