@@ -399,9 +399,14 @@ bool passive_idle(const struct actors *a);
 uint32_t class_method_flags(const struct kelpie_class *class, const char *method);
 
 /* actor_api.c */
-/* Before a callback that may fail, and after it: the sentence for the status that it gave, which is answered
- * as `answer`. */
-void act_callback_begins(struct kelpie_actor *act);
+/* Before and after every callback of the class, so that whoever watches the process knows what runs; `inv`
+ * may be NULL. */
+void act_callback_begins(struct kelpie_actor *act, const char *callback,
+                         const struct invocation *inv);
+void act_callback_ends(struct kelpie_actor *act);
+/* The class's `deactivate`. False as act_may_go_on() says it afterwards. */
+bool act_deactivate(struct kelpie_actor *act);
+/* After a callback that may fail: the sentence for the status that it gave, which is answered as `answer`. */
 const char *act_error_text(const struct kelpie_actor *act, int status, int answer);
 
 /* invoke.c */

@@ -78,9 +78,50 @@ static int refuse_write(const struct kelpie_actor *actor)
     return KELPIE_E_REFUSED;
 }
 
-void act_callback_begins(struct kelpie_actor *act)
+/* Into zeroes; what is too long is cut. */
+static void put_text(char *out, size_t size, const char *text)
 {
+    size_t len = strlen(text);
+
+    memcpy(out, text, len < size ? len : size - 1);
+}
+
+void act_callback_begins(struct kelpie_actor *act, const char *callback,
+                         const struct invocation *inv)
+{
+    const struct env *env = act->actors->env;
+    struct running what = {.callback = ""};
+
     act->actors->why_error = 0;
+    if (!env->running.begin)
+        return;
+    what.since_ns = env_now_ns(env);
+    put_text(what.callback, sizeof what.callback, callback);
+    put_text(what.type, sizeof what.type, act_type(act));
+    put_text(what.id, sizeof what.id, act_id(act));
+    put_text(what.method, sizeof what.method, inv ? inv->method : "");
+    put_text(what.request_id, sizeof what.request_id, inv ? inv->request_id : "");
+    env->running.begin(env->running.ctx, &what);
+}
+
+void act_callback_ends(struct kelpie_actor *act)
+{
+    const struct env *env = act->actors->env;
+
+    if (env->running.end)
+        env->running.end(env->running.ctx);
+}
+
+bool act_deactivate(struct kelpie_actor *act)
+{
+    if (!act->class->deactivate)
+        return true;
+    act_callback_begins(act, "deactivate", NULL);
+    act->read_only = true;
+    act->class->deactivate(act);
+    act->read_only = false;
+    act_callback_ends(act);
+    return act_may_go_on(act);
 }
 
 const char *act_error_text(const struct kelpie_actor *act, int status, int answer)

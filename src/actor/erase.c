@@ -34,13 +34,8 @@ void erase_finish(struct kelpie_actor *act)
 {
     SOMETIMES("actor-erased");
     act->erasing = false;
-    if (act->class->deactivate) {
-        act->read_only = true;
-        act->class->deactivate(act);
-        act->read_only = false;
-        if (!act_may_go_on(act))
-            return;
-    }
+    if (!act_deactivate(act))
+        return;
     act->actors->stats.deactivated++;
     act->actors->stats.erased++;
     act_free_memory(act);

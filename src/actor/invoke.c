@@ -117,10 +117,11 @@ static int send_to_self(struct kelpie_actor *act, const struct invocation *inv)
     int status;
 
     SOMETIMES("sent-from-outside");
-    act_callback_begins(act);
+    act_callback_begins(act, "receive", inv);
     act->in_receive = true;
     status = kelpie_send(act, inv->type, inv->id, inv->method, inv->body, inv->body_len, &o);
     act->in_receive = false;
+    act_callback_ends(act);
     return status;
 }
 
@@ -134,10 +135,11 @@ static int call_receive(struct kelpie_actor *act, struct invocation *inv)
     inv->message = message_for(inv);
     if (inv->deadline_ns > began_ns)
         inv->message.remaining_ms = (uint32_t)((inv->deadline_ns - began_ns) / NS_PER_MS);
-    act_callback_begins(act);
+    act_callback_begins(act, "receive", inv);
     act->in_receive = true;
     status = act->class->receive(act, &inv->message);
     act->in_receive = false;
+    act_callback_ends(act);
     took_ns = env_now_ns(a->env) - began_ns;
     if (took_ns > timing_lease_ns(&cluster_config_of(a->cluster)->timing))
         log_warn(&a->env->log, "handler_outlasted_lease", "%s method=%s took_ms=%llu",

@@ -110,13 +110,18 @@ static int begin(struct kelpie_actor *act)
     uint32_t from = act->memory.head.class_version;
     int error = 0;
 
-    act_callback_begins(act);
+    act->actors->why_error = 0;
     if (is_of_older(act) && act->class->upgrade) {
         SOMETIMES("state-upgraded");
+        act_callback_begins(act, "upgrade", NULL);
         error = act->class->upgrade(act, from);
+        act_callback_ends(act);
     }
-    if (!error && act->class->activate)
+    if (!error && act->class->activate) {
+        act_callback_begins(act, "activate", NULL);
         error = act->class->activate(act);
+        act_callback_ends(act);
+    }
     return error;
 }
 

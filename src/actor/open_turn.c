@@ -435,12 +435,13 @@ static void run_answer(struct kelpie_actor *act, struct nested_call *c)
     struct invocation *inv = t->inv;
 
     take_up(act);
-    act_callback_begins(act);
+    act_callback_begins(act, "answered", inv);
     note_why(a, c);
     act->current = inv;
     act->in_receive = t->in_callback = true;
     c->answered(act, c->arg, c->status, c->reply.data, c->reply.len);
     act->in_receive = t->in_callback = false;
+    act_callback_ends(act);
     pass_on(t, c);
     nested_free(c);
     if (!MUTANT("slowlapse") && !act_may_go_on(act))

@@ -108,13 +108,8 @@ void act_read_nothing(struct kelpie_actor *act)
     while (read_ready(act) && reads++ < RUN_BATCH)
         if (!read_run(act))
             return;
-    if (act->class->deactivate) {
-        act->read_only = true;
-        act->class->deactivate(act);
-        act->read_only = false;
-        if (!act_may_go_on(act))
-            return;
-    }
+    if (!act_deactivate(act))
+        return;
     act->nothing = false;
     if (act->mailbox_count == 0) {
         act_drop(act, KELPIE_E_NOT_HERE, NULL, "");

@@ -224,13 +224,8 @@ void act_stop(struct kelpie_actor *act, enum stop_how how)
     CHECK(act->state == ACT_IDLE && !act->current && !act->open);
     if (!act_may_go_on(act))
         return;
-    if (act->class->deactivate) {
-        act->read_only = true;
-        act->class->deactivate(act);
-        act->read_only = false;
-        if (!act_may_go_on(act))
-            return;
-    }
+    if (!act_deactivate(act))
+        return;
     a->stats.deactivated++;
     act_set_state(act, ACT_STOPPING);
     act_free_memory(act);

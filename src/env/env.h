@@ -11,6 +11,7 @@
 #include "env/clock.h"
 #include "env/net.h"
 #include "env/random.h"
+#include "env/running.h"
 #include "env/store.h"
 #include "env/timer.h"
 
@@ -32,6 +33,7 @@ struct env {
     struct net net;
     struct store store;
     struct log log;
+    struct running_told running;
     struct list *txns; /* transactions under way, for cancel at close; set by env_init */
     struct list txn_list;
     uint64_t *corrupt; /* records that were found not to decode, as often as that was; likewise */

@@ -7,12 +7,15 @@ cat >"$work/poison.c" <<'END'
 #include "kelpie/kelpie.h"
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 static int receive(struct kelpie_actor *a, const struct kelpie_message *m)
 {
     if (strcmp(m->method, "crash") == 0)
         abort();
     if (strcmp(m->method, "exit") == 0)
         exit(0);
+    if (strcmp(m->method, "sleep") == 0)
+        sleep(60);
     return kelpie_reply_text(a, "well");
 }
 static const struct kelpie_class poison = {
@@ -34,6 +37,10 @@ request n1 POST "/v1/actors/$target/crash"
 sleep 1
 deaths=$(cat "$work"/n?.log | grep -c event=node_died)
 is "deaths" "$deaths" 2
+named="callback=receive type=${target%%/*} id=${target#*/} method=crash request=[^ ]+ for_ms=[0-9]+"
+is "deaths that name what ran" "$(cat "$work"/n?.log | grep -cE "event=node_died .*$named")" 2
+is "failures that do" "$(cat "$work"/n?.log |
+    grep -c "event=node_failed .*reason=\".* in receive crash of $target\"")" 2
 # The second one may be the node that was asked: then there is nobody left to answer.
 if [ "$code" ]; then
     is "status" "$code" 504
@@ -56,3 +63,13 @@ by_exit='event=node_died .*how="exit status 0'
 within 5 log_has "$gone" "$by_exit"
 after_end() { sed -n "/$by_exit/,\$p" "$work/$gone.log" | grep -q 'result="declared failed"'; }
 within 5 after_end
+
+# What blocks its node is named while it does, and when the node is killed for it.
+node_wait "$gone"
+is "an actor again" "$(ask n1 call "$target" ping --deadline-ms 15000)" well
+gone=$(ask n1 actor list | awk -v t="$target" '$1 == t {print $2}')
+request "$gone" POST "/v1/actors/$target/sleep"
+named="callback=receive type=${target%%/*} id=${target#*/} method=sleep request=[^ ]* for_ms=[1-9]"
+within 10 log_has "$gone" "event=callback_slow $named"
+within 20 log_has "$gone" event=node_hangs
+within 5 log_has "$gone" "event=node_died .*how=\"signal 9 (Killed)\" $named"

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -328,6 +329,8 @@ static enum exit_status start(struct node_process *p, char *why, size_t why_size
     if ((is_kept(c) && home_file_read(c->data_dir, &p->home, why, why_size)) ||
         world_bind_init(&p->world, &o, why, why_size))
         return EXIT_STATUS_REFUSED;
+    if (p->origin.running)
+        p->world.env.running = running_page_told(p->origin.running);
     p->descriptors = descriptors_allow(&p->world.env.log);
     fork_guard_install();
     p->output = log_writer_new(STDOUT_FILENO, &no_ops, NULL);
@@ -392,16 +395,24 @@ static bool die_with_supervisor(pid_t supervisor)
     return prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && getppid() == supervisor;
 }
 
+/* It stays for the life of the process. */
+static struct running_page *page_of(int fd)
+{
+    void *at = mmap(NULL, sizeof(struct running_page), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    return at == MAP_FAILED ? NULL : at;
+}
+
 enum exit_status node_process_main(int argc, char **argv)
 {
     char why[CONFIG_WHY_SIZE];
-    struct node_origin origin;
-    if (argc < NODE_PROCESS_WORDS || uuid_from_text(argv[3], &origin.boot)) {
+    struct node_origin origin = {.life_fd = -1};
+    if (argc < NODE_PROCESS_WORDS || uuid_from_text(argv[4], &origin.boot)) {
         say(PROGRAM, "%s is for supervisors", NODE_PROCESS_ARGUMENT);
         return EXIT_STATUS_USAGE;
     }
     origin.life_fd = atoi(argv[2]);
-    origin.supervisor_pid = (pid_t)atol(argv[4]);
+    origin.supervisor_pid = (pid_t)atol(argv[5]);
+    origin.running = page_of(atoi(argv[3]));
     process_close_others(origin.life_fd);
     if (!die_with_supervisor(origin.supervisor_pid))
         return EXIT_STATUS_FAILED;

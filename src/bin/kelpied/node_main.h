@@ -7,11 +7,12 @@
 #include "base/uuid.h"
 #include "bin/kelpied/exit_status.h"
 #include "bin/shared/config.h"
+#include "loop/running_page.h"
 
 /* Hidden first argument of a node that a supervisor starts:
- *   kelpied --node-process FD BOOT SUPERVISOR_PID FLAG... */
+ *   kelpied --node-process FD PAGE_FD BOOT SUPERVISOR_PID FLAG... */
 #define NODE_PROCESS_ARGUMENT "--node-process"
-#define NODE_PROCESS_WORDS 5
+#define NODE_PROCESS_WORDS 6
 
 /* What a node and its supervisor tell each other, a byte each. A status that was not said is not the
  * node's: an actor's code may have called exit(). */
@@ -22,9 +23,10 @@
 #define FORCE_AFTER_MS 1000 /* a second signal to end forces, the same one told twice does not */
 
 struct node_origin {
-    struct uuid boot;     /* zero: make one */
-    int life_fd;          /* to the supervisor; -1: there is none */
-    pid_t supervisor_pid; /* 0: none */
+    struct uuid boot;             /* zero: make one */
+    int life_fd;                  /* to the supervisor; -1: there is none */
+    pid_t supervisor_pid;         /* 0: none */
+    struct running_page *running; /* the supervisor's; NULL: none */
 };
 
 /* Runs the node until it has left, or cannot go on. */

@@ -17,6 +17,8 @@
 #include "kelpie/error.h"
 
 #define HOW_SIZE 96
+#define DURING_SIZE                                                                                \
+    (RUNNING_CALLBACK_SIZE + RUNNING_TYPE_SIZE + RUNNING_ID_SIZE + RUNNING_METHOD_SIZE + 16)
 
 struct supervisor {
     const struct config *config;
@@ -32,10 +34,11 @@ struct supervisor {
     uint64_t child_since_ns;
     uint32_t backoff_ms; /* before the next start; 0: at once */
     uint64_t died_ns;
-    char how[HOW_SIZE]; /* it ended */
+    char how[HOW_SIZE + DURING_SIZE];     /* it ended */
+    uint64_t slow_since_ns, slow_tell_ns; /* of what runs for long: since when, when to tell next */
     struct declare_dead *declare;
     bool declaring;
-    struct timer watchdog, restart, give_up;
+    struct timer watchdog, look, restart, give_up;
     enum exit_status status;
 };
 
@@ -85,6 +88,59 @@ static void on_life(void *arg)
         forget_pipe(s);
 }
 
+/* ---- what it runs ---- */
+
+/* The callback that blocks the child, or in which it has ended, is told by all its names. */
+#define RUNNING_FIELDS "callback=%s type=%s id=%s method=%s request=%s for_ms=%llu"
+#define RUNNING_VALUES(r, now_ns)                                                                  \
+    (r)->callback, (r)->type, (r)->id, (r)->method, (r)->request_id,                               \
+        (unsigned long long)(((now_ns) - (r)->since_ns) / NS_PER_MS)
+
+static bool runs(const struct supervisor *s, uint64_t now_ns, struct running *r)
+{
+    return s->child.running && running_page_read(s->child.running, r) && r->since_ns <= now_ns;
+}
+
+static uint64_t look_ns(const struct supervisor *s)
+{
+    return s->config->timing.lease_ms * NS_PER_MS / LOOKS_A_LEASE;
+}
+
+static void on_look(void *arg)
+{
+    struct supervisor *s = arg;
+    uint64_t now_ns = env_now_ns(&s->world.env);
+    struct running r;
+    timer_start(&s->look, look_ns(s));
+    if (!runs(s, now_ns, &r))
+        return;
+    if (r.since_ns != s->slow_since_ns) {
+        s->slow_since_ns = r.since_ns;
+        s->slow_tell_ns = look_ns(s);
+    }
+    if (now_ns - r.since_ns < s->slow_tell_ns)
+        return;
+    s->slow_tell_ns = (now_ns - r.since_ns) * LOOK_AGAIN_TIMES;
+    log_warn(log_of(s), "callback_slow", RUNNING_FIELDS, RUNNING_VALUES(&r, now_ns));
+}
+
+/* Ends s->how with it. */
+static void tell_died(struct supervisor *s, pid_t pid, bool left)
+{
+    struct running r;
+    size_t len = strlen(s->how);
+    if (left) {
+        log_info(log_of(s), "node_ended", "pid=%ld how=\"%s\"", (long)pid, s->how);
+    } else if (!runs(s, s->died_ns, &r)) {
+        log_warn(log_of(s), "node_died", "pid=%ld how=\"%s\"", (long)pid, s->how);
+    } else {
+        log_warn(log_of(s), "node_died", "pid=%ld how=\"%s\" " RUNNING_FIELDS, (long)pid, s->how,
+                 RUNNING_VALUES(&r, s->died_ns));
+        (void)snprintf(s->how + len, sizeof(s->how) - len, " in %s%s%s of %s/%s", r.callback,
+                       r.method[0] ? " " : "", r.method, r.type, r.id);
+    }
+}
+
 static void on_watchdog(void *arg)
 {
     struct supervisor *s = arg;
@@ -128,7 +184,7 @@ static void after_death(struct supervisor *s)
 /* The same event as that of a node that fails another. */
 static void tell_failed(struct supervisor *s)
 {
-    char who[4 * NODE_ID_MAX + 3], reason[2 * HOW_SIZE];
+    char who[4 * NODE_ID_MAX + 3], reason[2 * sizeof(s->how)];
     log_warn(log_of(s), "node_failed", "who=%s incarnation=%llu by=supervisor reason=%s",
              log_quote(s->config->node_id, who, sizeof(who)),
              (unsigned long long)declare_dead_failed(s->declare),
@@ -228,14 +284,13 @@ static void on_child_signal(void *arg)
         return;
     s->died_ns = env_now_ns(&s->world.env);
     timer_stop(&s->watchdog);
+    timer_stop(&s->look);
     (void)take_signs(s);
     forget_pipe(s);
-    child_process_close(&s->child);
     s->finishing = is_final(s, wait_status, &s->status);
-    child_process_how(&s->child, wait_status, s->how, sizeof(s->how));
-    bool left = WIFEXITED(wait_status) && s->child.verdict == EXIT_STATUS_OK;
-    log_event(log_of(s), left ? LOG_INFO : LOG_WARN, left ? "node_ended" : "node_died",
-              "pid=%ld how=\"%s\"", (long)pid, s->how);
+    child_process_how(&s->child, wait_status, s->how, HOW_SIZE);
+    tell_died(s, pid, WIFEXITED(wait_status) && s->child.verdict == EXIT_STATUS_OK);
+    child_process_close(&s->child);
     /* A process that ended by itself without a sign of life has never begun to join. One that says it
      * has left is declared dead all the same: only the store knows. */
     if (WIFEXITED(wait_status) && !s->has_sign)
@@ -264,6 +319,7 @@ static void start_child(struct supervisor *s)
     uuid_to_text(s->boot, boot);
     log_info(log_of(s), "node_started", "pid=%ld boot=%s", (long)s->child.pid, boot);
     arm_watchdog(s);
+    timer_start(&s->look, look_ns(s));
 }
 
 /* ---- signals ---- */
@@ -326,6 +382,7 @@ static int start(struct supervisor *s, char *why, size_t why_size)
     if (err)
         return err;
     timer_init(&s->watchdog, s->world.env.timers, "watchdog", on_watchdog, s);
+    timer_init(&s->look, s->world.env.timers, "look", on_look, s);
     timer_init(&s->restart, s->world.env.timers, "restart", on_restart, s);
     timer_init(&s->give_up, s->world.env.timers, "give_up", on_give_up, s);
     if (loop_on_signal(s->world.loop, SIGCHLD, on_child_signal, s) ||
@@ -354,6 +411,7 @@ enum exit_status supervisor_main(const struct config *config)
     enum exit_status status = s->status;
     if (s->watchdog.fn) {
         timer_stop(&s->watchdog);
+        timer_stop(&s->look);
         timer_stop(&s->restart);
         timer_stop(&s->give_up);
         declare_dead_free(s->declare);

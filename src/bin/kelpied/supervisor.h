@@ -13,6 +13,8 @@
 #define HEALTHY_MS 30000       /* after so long the next restart is at once again */
 #define FIRST_SIGN_MS 30000    /* until the first sign of life */
 #define LEASES_WITHOUT_SIGN 2  /* between two */
+#define LOOKS_A_LEASE 10       /* at what the child runs; what takes longer than one is told */
+#define LOOK_AGAIN_TIMES 4     /* and again each time that it has taken so much longer */
 #define DECLARE_AT_END_MS 5000 /* how long the supervisor's own end waits for the store */
 
 enum exit_status supervisor_main(const struct config *config);
