@@ -65,7 +65,7 @@ after_end() { sed -n "/$by_exit/,\$p" "$work/$gone.log" | grep -q 'result="decla
 within 5 after_end
 
 # What blocks its node is named while it does, and when the node is killed for it.
-node_wait "$gone"
+node_wait "$gone" $(($(grep -c event=node_died "$work/$gone.log") + 1))
 is "an actor again" "$(ask n1 call "$target" ping --deadline-ms 15000)" well
 gone=$(ask n1 actor list | awk -v t="$target" '$1 == t {print $2}')
 request "$gone" POST "/v1/actors/$target/sleep"
