@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Sessions that are made and erased: what they kept is gone at once. With SESSIONS=N so many, and it is waited (a
 # minute and more: what they remember has its time) until no row of them is left, placements included.
-. "${KELPIE_SOURCE:?}/tests/lib/cluster.bash" || exit 1
+export KELPIE_SOURCE=${KELPIE_SOURCE:-$PWD} KELPIE_BUILD=${KELPIE_BUILD:-$PWD/build}
+. "$KELPIE_SOURCE/tests/lib/cluster.bash" || exit 1
 sessions=${SESSIONS:-60}
 cat >"$work/session.c" <<'C'
 #include <kelpie/kelpie.h>
