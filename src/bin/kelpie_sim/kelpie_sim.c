@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "bin/kelpie_sim/sim_again.h"
+#include "bin/kelpie_sim/sim_code.h"
 #include "bin/kelpie_sim/sim_compare.h"
 #include "bin/kelpie_sim/sim_mutants.h"
 #include "bin/kelpie_sim/sim_options.h"
@@ -69,8 +70,13 @@ static void override(const struct options *o, struct sim_config *c)
 
 static void configure(void *arg, uint64_t seed, struct sim_config *c)
 {
+    const struct options *o = arg;
+
     sim_config_draw(c, seed);
-    override(arg, c);
+    c->users_source = o->source;
+    if (o->source)
+        sim_config_draw_users(c);
+    override(o, c);
 }
 
 static void print(const struct buf *text)
@@ -150,6 +156,20 @@ static int do_run(struct options *o, struct mem mem)
     return status;
 }
 
+/* Its own, unless the command line names others. */
+static void code_of_case(const struct sim_case *c, struct code_options *o)
+{
+    if (!o->actors && !o->worker && c->actors_file[0])
+        o->actors = c->actors_file;
+    if (!o->actors && !o->worker && c->worker[0])
+        o->worker = c->worker;
+    if (!o->workload && c->workload[0])
+        o->workload = c->workload;
+    if (c->config.users && !o->actors && !o->worker)
+        bad_usage(
+            "the case has clients of users' actors, and does not say whose: give --actors FILE or --worker");
+}
+
 static int do_replay(struct options *o, struct mem mem)
 {
     struct sim_case c;
@@ -160,6 +180,8 @@ static int do_replay(struct options *o, struct mem mem)
         bad_usage("%s: %s", o->file, why);
     if (c.mutant[0])
         parse_mutant(c.mutant);
+    code_of_case(&c, &o->code);
+    c.config.users_source = o->source = code_open(&o->code);
     listen(o, &c.config);
     buf_init(&line, mem);
     buf_appendf(&line, "kelpie-sim replay %s", o->file);
@@ -167,6 +189,20 @@ static int do_replay(struct options *o, struct mem mem)
     int status = run_one(o, &c.config, (const char *)line.data, mem);
     buf_deinit(&line);
     return status;
+}
+
+static void keep_text(char out[CASE_TEXT_MAX], const char *option, const char *value)
+{
+    if (value && (strlen(value) >= CASE_TEXT_MAX || strchr(value, '\n')))
+        bad_usage("%s: a case has room for one line of %d bytes", option, CASE_TEXT_MAX - 1);
+    (void)snprintf(out, CASE_TEXT_MAX, "%s", value ? value : "");
+}
+
+static void code_to_case(const struct code_options *o, struct sim_case *c)
+{
+    keep_text(c->actors_file, "--actors", o->actors);
+    keep_text(c->worker, "--worker", o->worker);
+    keep_text(c->workload, "--workload", o->workload);
 }
 
 static int do_shrink(struct options *o, struct mem mem)
@@ -179,6 +215,7 @@ static int do_shrink(struct options *o, struct mem mem)
     (void)snprintf(own, sizeof own, "seed-%llu.case", (unsigned long long)o->seed);
     const char *out = o->out ? o->out : own;
     configure(o, o->seed, &c.config);
+    code_to_case(&o->code, &c);
     if (o->mutant)
         (void)snprintf(c.mutant, sizeof c.mutant, "%s", o->mutant);
     if (file_can_be_written(out))
@@ -248,6 +285,7 @@ static int do_sweep(struct options *o, struct mem mem)
     configure(o, o->first_seed, &first);
     if (sim_sweep(&s, mem, &result))
         bad_usage("cannot start a process: %s", strerror(errno));
+    result.users = o->source != NULL;
     buf_init(&text, mem);
     if (o->json)
         report_sweep_json(&result, &text);
@@ -302,7 +340,8 @@ static int sim_main(int argc, char **argv)
                         .first_seed = 1,
                         .last_seed = SWEEP_SEEDS_MAX,
                         .nodes = -1,
-                        .actors = -1};
+                        .actors = -1,
+                        .code = {.limit_s = WORKER_LIMIT_S_DEFAULT}};
     struct sim_mem mem;
 
     if (argc < 2)
@@ -323,6 +362,8 @@ static int sim_main(int argc, char **argv)
     if (o.command == COMMAND_COUNT)
         bad_usage("there is no command '%s' (see kelpie-sim --help)", argv[1]);
     parse_options(&o, argc - 1, argv + 1);
+    if (o.command != REPLAY)
+        o.source = code_open(&o.code);
     return run_command(&o, sim_mem_of(&mem));
 }
 

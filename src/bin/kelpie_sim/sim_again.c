@@ -23,6 +23,49 @@ static const char *const disturbances[][2] = {
 #define ARGS_MAX (10 + 2 * (SETS_MAX + 8))
 #define TEXT_MAX 65536
 
+bool shell_quote(const char *value, char *out, size_t size)
+{
+    bool plain = *value && strspn(value, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                         "0123456789_-./,:=@%+") == strlen(value);
+    size_t n = 0;
+
+    if (plain)
+        return (size_t)snprintf(out, size, "%s", value) < size;
+    if (size < 3)
+        return false;
+    out[n++] = '\'';
+    for (; *value && n + 6 < size; value++) {
+        const char *as = *value == '\'' ? "'\\''" : NULL;
+        if (as)
+            n += (size_t)snprintf(out + n, size - n, "%s", as);
+        else
+            out[n++] = *value;
+    }
+    out[n++] = '\'';
+    out[n] = '\0';
+    return *value == '\0';
+}
+
+char *shell_word(char **rest)
+{
+    char *at = *rest + strspn(*rest, " "), *word = at, *to = at;
+    bool quoted = false;
+
+    if (!*at)
+        return NULL;
+    for (; *at && (quoted || *at != ' '); at++) {
+        if (*at == '\'')
+            quoted = !quoted;
+        else if (*at == '\\' && !quoted && at[1])
+            *to++ = *++at;
+        else
+            *to++ = *at;
+    }
+    *rest = *at ? at + 1 : at;
+    *to = '\0';
+    return word;
+}
+
 static _Noreturn void child(const struct again_run *r, int fd)
 {
     char seed[24], overrides[OVERRIDES_MAX], *rest = overrides, *word;
@@ -37,9 +80,8 @@ static _Noreturn void child(const struct again_run *r, int fd)
     (void)snprintf(range, sizeof range, "%s", r->events ? r->events : "");
     argv[n++] = r->events ? events : format;
     argv[n++] = r->events ? range : json;
-    while ((word = strsep(&rest, " ")) && n + 1 < ARGS_MAX)
-        if (*word)
-            argv[n++] = word;
+    while (n + 1 < ARGS_MAX && (word = shell_word(&rest)))
+        argv[n++] = word;
     if (dup2(fd, STDOUT_FILENO) < 0 || (null >= 0 && dup2(null, STDERR_FILENO) < 0))
         _exit(127);
     for (size_t i = 0; i < ARRAY_LEN(disturbances); i++)

@@ -34,6 +34,11 @@ struct again_hashes {
     uint64_t events;
 };
 
+/* `value` as a word of a shell's line; false: it does not fit. */
+bool shell_quote(const char *value, char *out, size_t size);
+/* Cuts a line of such words into them, in place. Returns the next one, or NULL. */
+char *shell_word(char **rest);
+
 /* Returns 0, or KELPIE_E_IO: no process can be started. */
 int again_start(const struct again_run *r, struct again *out) MUST_USE;
 /* Waits for its end; false when it printed no hashes. */

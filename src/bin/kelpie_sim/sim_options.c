@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/mutant.h"
+#include "bin/kelpie_sim/sim_again.h"
 #include "bin/kelpie_sim/sim_page_file.h"
 #include "bin/kelpie_sim/sim_shrink.h"
 #include "bin/kelpie_sim/sim_sweep.h"
@@ -141,7 +142,11 @@ static void parse_format(struct options *o, const char *text)
 static void keep_override(struct options *o, const char *name, const char *value)
 {
     size_t len = strlen(o->overrides);
-    int n = snprintf(o->overrides + len, sizeof o->overrides - len, " --%s %s", name, value);
+    char quoted[OVERRIDES_MAX];
+
+    if (!shell_quote(value, quoted, sizeof quoted))
+        bad_usage("--%s: the value is too long", name);
+    int n = snprintf(o->overrides + len, sizeof o->overrides - len, " --%s %s", name, quoted);
     if (n < 0 || (size_t)n >= sizeof o->overrides - len)
         bad_usage("--%s: the value is too long", name);
 }
@@ -168,6 +173,9 @@ enum {
     OPT_REQUIRE_COVERAGE,
     OPT_EVENTS,
     OPT_WITH,
+    OPT_WORKER,
+    OPT_WORKLOAD,
+    OPT_WORKER_LIMIT,
     OPT_HELP
 };
 
@@ -180,9 +188,12 @@ enum {
     {                                                                                              \
         name, no_argument, NULL, option                                                            \
     }
+#define CODE                                                                                       \
+    NEEDS("worker", OPT_WORKER), NEEDS("workload", OPT_WORKLOAD),                                  \
+        NEEDS("worker-limit", OPT_WORKER_LIMIT)
 #define OVERRIDES                                                                                  \
     NEEDS("nodes", OPT_NODES), NEEDS("actors", OPT_ACTORS), NEEDS("duration", OPT_DURATION),       \
-        NEEDS("faults", OPT_FAULTS), NEEDS("set", OPT_SET), NEEDS("mutant", OPT_MUTANT)
+        NEEDS("faults", OPT_FAULTS), NEEDS("set", OPT_SET), NEEDS("mutant", OPT_MUTANT), CODE
 #define OUTPUTS                                                                                    \
     NEEDS("log", OPT_LOG), NEEDS("events", OPT_EVENTS), NEEDS("trace", OPT_TRACE),                 \
         NEEDS("trace-tla", OPT_TRACE_TLA), NEEDS("report", OPT_REPORT)
@@ -221,6 +232,8 @@ static const struct option shrink_options[] = {
 
 static const struct option replay_options[] = {
     OUTPUTS,
+    NEEDS("actors", OPT_ACTORS),
+    CODE,
     OPTIONS_END,
 };
 
@@ -236,6 +249,15 @@ static const struct {
     [COMPARE] = {"compare", compare_options, usage_compare},
 };
 
+/* How many counters; or a file of classes. */
+static void take_actors(struct options *o, const char *value)
+{
+    if (*value == '-' || value[strspn(value, "0123456789")] == '\0')
+        o->actors = parse_small("--actors", value, SIM_ACTORS_MAX);
+    else
+        o->code.actors = value;
+}
+
 static void take_value(struct options *o, int option, const char *value)
 {
     switch (option) {
@@ -244,8 +266,22 @@ static void take_value(struct options *o, int option, const char *value)
         keep_override(o, "nodes", value);
         break;
     case OPT_ACTORS:
-        o->actors = parse_small("--actors", value, SIM_ACTORS_MAX);
+        take_actors(o, value);
         keep_override(o, "actors", value);
+        break;
+    case OPT_WORKER:
+        o->code.worker = value;
+        keep_override(o, "worker", value);
+        break;
+    case OPT_WORKLOAD:
+        o->code.workload = value;
+        keep_override(o, "workload", value);
+        break;
+    case OPT_WORKER_LIMIT:
+        o->code.limit_s = (unsigned)parse_small("--worker-limit", value, WORKER_LIMIT_S_MAX);
+        if (o->code.limit_s == 0)
+            bad_usage("--worker-limit must be at least 1");
+        keep_override(o, "worker-limit", value);
         break;
     case OPT_DURATION:
         o->duration_ms = parse_duration(value);

@@ -2,9 +2,10 @@
 #ifndef KELPIE_BIN_SIM_OPTIONS_H
 #define KELPIE_BIN_SIM_OPTIONS_H
 
+#include "bin/kelpie_sim/sim_code.h"
 #include "sim/world/sim_config.h"
 
-#define OVERRIDES_MAX 1024
+#define OVERRIDES_MAX 4096
 #define SETS_MAX 32
 
 enum { EXIT_VIOLATION = 1, EXIT_USAGE = 2 };
@@ -24,6 +25,8 @@ struct options {
     const char *sets[SETS_MAX]; /* "name=value" of single values, in their order */
     unsigned set_count;
     const char *mutant;
+    struct code_options code;
+    const struct sim_users_source *source; /* of users' actors; NULL: none */
     const char *report;
     const char *trace, *trace_tla;
     const char *out;

@@ -83,7 +83,8 @@ static uint64_t cost(const struct sim_config *c, const struct told *t)
 
     for (unsigned f = 0; f < FAULT_COUNT; f++)
         faults += sim_fault_on(c, (enum sim_fault)f);
-    return t->events + faults * 50 + c->nodes * 100 + c->actors * 10 + c->clients * 10;
+    return t->events + faults * 50 + c->nodes * 100 + c->actors * 10 + c->clients * 10 +
+           c->users * 10;
 }
 
 static bool time_is_up(const struct shrink *s)
@@ -193,7 +194,8 @@ static void pass(struct shrink *s)
     fewer_faults(s);
     fewer(s, offsetof(struct sim_config, actors), 0);
     fewer(s, offsetof(struct sim_config, echo_actors), 0);
-    fewer(s, offsetof(struct sim_config, clients), 1);
+    fewer(s, offsetof(struct sim_config, clients), s->best->config.users ? 0 : 1);
+    fewer(s, offsetof(struct sim_config, users), 1);
     fewer(s, offsetof(struct sim_config, dead_for_good), 0);
     shorter(s);
 }

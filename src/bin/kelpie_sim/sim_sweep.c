@@ -362,7 +362,7 @@ int sim_sweep(const struct sweep_options *o, struct mem mem, struct sweep_result
     out->not_checked =
         out->total.histories_open * 100 > out->total.histories * SWEEP_NOT_CHECKED_PERCENT;
     for (unsigned c = 0; c < CHECK_COUNT && out->seeds >= SWEEP_SEEDS_LONG; c++)
-        if (out->total.compared[c] == 0)
+        if (out->total.compared[c] == 0 && c != CHECK_USERS)
             out->idle_check = check_name((enum check)c);
     if (out->failed_count)
         qsort(out->failed, out->failed_count, sizeof *out->failed, compare_seeds);

@@ -40,6 +40,7 @@ struct sweep_result {
     uint64_t violations; /* in all of them */
     uint64_t *failed;    /* seeds, in order */
     size_t failed_count;
+    bool users;              /* of users' actors: what our own code came by is not told */
     struct sim_result total; /* sums of the counts */
     uint64_t converge_ms_max;
     bool not_checked;       /* too many histories were (SWEEP_NOT_CHECKED_PERCENT) */

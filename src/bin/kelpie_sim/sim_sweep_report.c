@@ -79,7 +79,8 @@ void report_sweep_text(const struct sweep_result *r, struct buf *out)
         buf_appendf(out, " %s=%llu", check_name((enum check)c),
                     (unsigned long long)r->total.compared[c]);
     buf_appendf(out, "\n");
-    cover_text(r, out);
+    if (!r->users)
+        cover_text(r, out);
 }
 
 void report_sweep_json(const struct sweep_result *r, struct buf *out)

@@ -11,12 +11,12 @@
 #include <unistd.h>
 
 #include "base/log_line.h"
-#include "bin/kelpied/actors_load.h"
 #include "bin/kelpied/daemon_say.h"
 #include "bin/kelpied/descriptors.h"
 #include "bin/kelpied/home_file.h"
 #include "bin/kelpied/http_bind.h"
 #include "bin/kelpied/store_preflight.h"
+#include "bin/shared/actors_load.h"
 #include "bin/shared/process_begin.h"
 #include "bin/shared/world_bind.h"
 #include "kelpie/error.h"

@@ -147,6 +147,8 @@ static bool had_to_compare(const struct world *w, enum check c)
         return w->checks->histories > w->checks->histories_open;
     case CHECK_COMPLETION:
         return true;
+    case CHECK_USERS:
+        return w->config.users_source != NULL;
     case CHECK_TWIN_ENDS:
     case CHECK_COVERAGE:
     case CHECK_RESUMES:

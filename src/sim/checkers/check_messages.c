@@ -244,7 +244,7 @@ void posts_set_back(struct world *w)
 }
 
 /* The median of the nodes' wall clocks, of two that which is behind. */
-static uint64_t median_wall_ms(struct world *w)
+uint64_t check_median_wall_ms(struct world *w)
 {
     uint64_t walls[SIM_NODES_MAX * SIM_SLOTS];
     size_t count = 0;
@@ -265,7 +265,7 @@ static uint64_t median_wall_ms(struct world *w)
 
 bool posts_settled(struct world *w, char *why, size_t why_size)
 {
-    uint64_t now = median_wall_ms(w);
+    uint64_t now = check_median_wall_ms(w);
 
     for (struct map_node *n = map_first(&w->posts->rows); n; n = map_next(n)) {
         const struct post_row *r = MAP_ENTRY(n, const struct post_row, node);

@@ -73,7 +73,8 @@
     X(SWEPT, "VoidIsSwept")                                                                        \
     X(LEAVE, "LeaveIsLeave")                                                                       \
     X(FRESH_LIFE, "FreshLifeStays")                                                                \
-    X(DAMAGE, "DamageIsAFault")
+    X(DAMAGE, "DamageIsAFault")                                                                    \
+    X(USERS, "WhatUsersExpect")
 
 enum check {
 #define SIM_CHECK_ENUM(NAME, name) CHECK_##NAME,
@@ -188,6 +189,9 @@ bool check_reaches(struct world *w, unsigned node);
 bool check_quiet(struct world *w, char *why, size_t why_size);
 bool check_drains(struct world *w, char *why, size_t why_size);
 bool check_swept(struct world *w, char *why, size_t why_size);
+
+/* The middle one of the wall clocks of all processes of nodes. */
+uint64_t check_median_wall_ms(struct world *w);
 
 /* At the end: did every checker compare something, where it could? */
 void checks_finish(struct world *w);

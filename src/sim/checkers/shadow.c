@@ -7,6 +7,7 @@
 #include "sim/workload/sim_chains.h"
 #include "sim/workload/sim_posts.h"
 #include "sim/workload/sim_trial.h"
+#include "sim/workload/sim_users.h"
 #include "sim/workload/sim_workload.h"
 #include "sim/world/sim_net.h"
 
@@ -547,6 +548,7 @@ static void apply_one(struct shadow *s, struct shadow_change *c, const struct st
                  "a key of %zu bytes that no rule makes was written", w->key.len))
         return;
     posts_row(s->w, &parts, w, &s->scratch);
+    users_row(s->w, &parts, w, &s->scratch);
     switch (parts.family) {
     case KEY_INBOX:
     case KEY_LATER:

@@ -74,6 +74,7 @@
     X("waiting", waiting, 0, 100000)                                                               \
     X("links", links, 0, SIM_LINKS_MAX)                                                            \
     X("sessions", sessions, 0, SIM_SESSIONS_MAX)                                                   \
+    X("users", users, 0, SIM_USERS_MAX)                                                            \
     X("slow_in", slow_in, 0, 1024)                                                                 \
     X("remembered", remembered, 0, REMEMBERED_IDS_MAX)                                             \
     X("windows", windows, 0, 1)                                                                    \
@@ -102,6 +103,12 @@ static uint32_t *field_of(struct sim_config *c, const struct case_field *f)
     return (uint32_t *)(void *)((char *)c + f->at);
 }
 
+static void text_line(struct buf *out, const char *name, const char *value)
+{
+    if (value[0])
+        buf_appendf(out, "%s=%s\n", name, value);
+}
+
 void case_to_text(const struct sim_case *c, struct buf *out)
 {
     struct sim_config config = c->config;
@@ -110,6 +117,9 @@ void case_to_text(const struct sim_case *c, struct buf *out)
     buf_appendf(out, FIRST_LINE "\n");
     if (c->mutant[0])
         buf_appendf(out, "mutant=%s\n", c->mutant);
+    text_line(out, "actors_file", c->actors_file);
+    text_line(out, "worker", c->worker);
+    text_line(out, "workload", c->workload);
     buf_appendf(out, "breaks=%s\nseed=%llu\nstore=%s\nduration_ms=%llu\nfaults=", c->breaks,
                 (unsigned long long)config.seed, sim_store_name(config.store),
                 (unsigned long long)config.duration_ms);
@@ -141,11 +151,11 @@ static bool number(const char *text, uint64_t *out)
     return true;
 }
 
-static bool take_word(char *out, const char *value)
+static bool take_text(char *out, size_t size, const char *value)
 {
     size_t len = strlen(value);
 
-    if (len == 0 || len >= CASE_WORD_MAX)
+    if (len == 0 || len >= size)
         return false;
     memcpy(out, value, len + 1);
     return true;
@@ -207,9 +217,15 @@ static int take_line(struct sim_case *c, char *line, bool *seeded, char *why, si
     }
     *value++ = '\0';
     if (strcmp(line, "mutant") == 0) {
-        ok = take_word(c->mutant, value);
+        ok = take_text(c->mutant, sizeof c->mutant, value);
     } else if (strcmp(line, "breaks") == 0) {
-        ok = take_word(c->breaks, value);
+        ok = take_text(c->breaks, sizeof c->breaks, value);
+    } else if (strcmp(line, "actors_file") == 0) {
+        ok = take_text(c->actors_file, sizeof c->actors_file, value);
+    } else if (strcmp(line, "worker") == 0) {
+        ok = take_text(c->worker, sizeof c->worker, value);
+    } else if (strcmp(line, "workload") == 0) {
+        ok = take_text(c->workload, sizeof c->workload, value);
     } else if (strcmp(line, "seed") == 0) {
         ok = number(value, &seed) && !*seeded;
         if (ok)
@@ -217,7 +233,7 @@ static int take_line(struct sim_case *c, char *line, bool *seeded, char *why, si
         /* As it was when files did not name these yet. */
         c->config.store = SIM_STORE_EMBEDDED;
         c->config.aim_per_16 = c->config.room = c->config.mailbox = c->config.links = 0;
-        c->config.successors = c->config.posts = c->config.sessions = 0;
+        c->config.successors = c->config.posts = c->config.sessions = c->config.users = 0;
         c->config.trial_hosts = SIM_ALL_NODES;
         c->config.slow_in = c->config.remembered = c->config.windows = 0;
         *seeded = true;

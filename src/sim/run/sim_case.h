@@ -9,11 +9,14 @@
 #include "sim/world/sim_config.h"
 
 #define CASE_WORD_MAX 64
+#define CASE_TEXT_MAX 400
 #define CASE_FILE_MAX 16384
 
 struct sim_case {
     struct sim_config config;
     char mutant[CASE_WORD_MAX]; /* "": none */
+    /* Of users' actors, as kelpie-sim was given them; "": none. */
+    char actors_file[CASE_TEXT_MAX], worker[CASE_TEXT_MAX], workload[CASE_TEXT_MAX];
     char breaks[CASE_WORD_MAX]; /* the checker that speaks, or "nothing" */
 };
 

@@ -16,6 +16,7 @@
 #include "sim/workload/sim_operator.h"
 #include "sim/workload/sim_posts.h"
 #include "sim/workload/sim_sessions.h"
+#include "sim/workload/sim_users.h"
 #include "sim/workload/sim_workload.h"
 #include "sim/world/sim_host.h"
 #include "sim/world/sim_net.h"
@@ -30,6 +31,7 @@
 #define WRITE_MS_MAX 15000    /* one write by way of every node, and a read */
 #define DRAINS_MS_MAX 1000    /* until nobody drains who does not leave */
 #define SWEPT_MS_MAX 5000     /* until no placement is void */
+#define USERS_MS_MAX 60000    /* all questions of a workload in the end */
 #define RESTORE_MS_MAX 120000 /* of a restore that had begun before the calm */
 
 void sim_build(struct world *w, const struct sim_config *config)
@@ -45,6 +47,7 @@ void sim_build(struct world *w, const struct sim_config *config)
     w->chains = chains_new(w);
     w->posts = posts_new(w);
     w->sessions = sessions_new(w);
+    w->users = users_new(w);
     w->operators = operators_new(w);
     w->restore = restore_new(w);
     w->emptied = emptied_new(w);
@@ -65,6 +68,7 @@ void sim_tear_down(struct world *w)
     chains_free(w->chains);
     posts_free(w->posts);
     sessions_free(w->sessions);
+    users_free(w->users);
     nemesis_free(w->nemesis);
     checks_free(w->checks);
     shadow_free(w->shadow);
@@ -115,6 +119,15 @@ static void run_orderly(struct world *w)
     run_until(w, CHECK_WRITES, WRITE_MS_MAX, probed);
     run_until(w, CHECK_QUIET, quiet_ms_max(w), check_quiet);
     run_until(w, CHECK_SWEPT, SWEPT_MS_MAX, check_swept);
+}
+
+/* What their actors say in the end. */
+static void run_users(struct world *w)
+{
+    run_until(w, CHECK_NOTHING_LOST, MESSAGES_MS_MAX, users_settled);
+    run_until(w, CHECK_QUIET, quiet_ms_max(w), check_quiet);
+    users_ask_at_end(w);
+    run_until(w, CHECK_ANSWERS, USERS_MS_MAX, users_done);
 }
 
 /* A node leaves, undisturbed, and its next life stays. */
@@ -240,6 +253,7 @@ void sim_run(const struct sim_config *config, struct sim_result *r)
     chains_start(&w);
     posts_start(&w);
     sessions_start(&w);
+    users_start(&w);
     nemesis_start(&w);
     strangers_start(&w);
     operators_start(&w);
@@ -260,6 +274,7 @@ void sim_run(const struct sim_config *config, struct sim_result *r)
     chains_stop(&w);
     sessions_stop(&w);
     posts_stop(&w);
+    users_stop(&w);
     /* Some are asked at once, as they are; some when all that was asked before is over. */
     if (!w.stop && world_below(&w, STREAM_FAULT, 2) == 0)
         run_until(&w, CHECK_QUIET, quiet_ms_max(&w), check_quiet);
@@ -273,6 +288,8 @@ void sim_run(const struct sim_config *config, struct sim_result *r)
         run_until(&w, CHECK_NOTHING_LOST, MESSAGES_MS_MAX, posts_settled);
     if (!w.stop)
         run_orderly(&w);
+    if (!w.stop && config->users_source)
+        run_users(&w);
     if (!w.stop)
         run_leave(&w, r->converge_bound_ms);
     if (!w.stop) {

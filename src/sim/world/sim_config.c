@@ -29,6 +29,8 @@
 #define DRAW_EXCHANGES (1ull << 48)
 #define DRAW_POSTS (1ull << 49)
 #define DRAW_SESSIONS (1ull << 50)
+#define USERS_DURATION_MS 20000
+#define DRAW_USERS (1ull << 51)
 #define CROWD_CALLS_A_SECOND 100
 /* With the least, one tenth: 24 hours of it still fit (process_clock). */
 #define SKEW_PPM_MAX 90000
@@ -472,6 +474,20 @@ void sim_config_draw(struct sim_config *c, uint64_t seed)
     draw_slow_alone(c);
 }
 
+void sim_config_draw_users(struct sim_config *c)
+{
+    struct rng r;
+
+    rng_seed(&r, c->seed, DRAW_USERS);
+    c->users = draw(&r, 1, 5);
+    c->duration_ms = USERS_DURATION_MS;
+    c->actors = c->actors < 2 ? c->actors : 2;
+    c->clients = c->clients < 2 ? c->clients : 2;
+    c->echo_actors = c->trial_actors = c->links = c->posts = c->sessions = 0;
+    c->waiting = 0;
+    c->faults &= ~(1ull << FAULT_RESTORE);
+}
+
 uint64_t sim_config_weight(const struct sim_config *c)
 {
     uint64_t call_ms = c->think_ms + CALL_TAKES_MS;
@@ -591,4 +607,6 @@ void sim_config_to_text(const struct sim_config *c, struct buf *out)
                 " links=%u successors=%u posts=%u waiting=%u sessions=%u",
                 c->mailbox, c->trial_hosts, c->slow_in, c->remembered, c->windows, c->version_ms,
                 c->links, c->successors, c->posts, c->waiting, c->sessions);
+    if (c->users)
+        buf_appendf(out, " users=%u", c->users);
 }

@@ -17,6 +17,7 @@
 #define SIM_SESSIONS_MAX 8
 #define SIM_LINKS_MAX 6
 #define SIM_POSTS_MAX 6
+#define SIM_USERS_MAX 64
 #define SIM_ALL_NODES ((1u << SIM_NODES_MAX) - 1)
 #define SIM_ACTORS_MAX 10000
 #define SIM_CLIENTS_MAX 512
@@ -109,6 +110,7 @@ bool sim_fault_suspends(enum sim_fault f, const char *invariant);
 
 struct record;
 struct steps;
+struct sim_users_source;
 
 struct sim_config {
     uint64_t seed;
@@ -164,11 +166,14 @@ struct sim_config {
     uint32_t slow_in;     /* ACTOR_SLOW: one callback in so many; 0: in some */
     uint32_t remembered;  /* an actor remembers so many young requests; 0: as in production */
     uint32_t windows;     /* 1: every second node remembers trials' requests for longer */
+    uint32_t users;       /* clients of users' actors; 0: none */
     uint32_t version_ms;  /* so often a new version of their class comes out; 0: never */
 
     uint32_t disaster_ms;  /* mean time between two faults that hit a node or a link */
     uint32_t restart_ms;   /* a process that nobody supervises comes back after up to this */
     uint32_t fault_ms_max; /* partitions, freezes last up to this */
+
+    const struct sim_users_source *users_source; /* NULL: no actors of users */
 
     /* What is said while it runs, line by line; NULL: nothing. */
     void (*say)(const char *line);
@@ -209,6 +214,9 @@ static inline unsigned sim_trials(const struct sim_config *c)
 uint64_t sim_config_weight(const struct sim_config *c);
 /* Draws everything from the seed. */
 void sim_config_draw(struct sim_config *c, uint64_t seed);
+/* For a run with actors of users: room for them. What they are asked is drawn, our own actors are few, and the
+ * store is not set back to older data, of which no workload knows. */
+void sim_config_draw_users(struct sim_config *c);
 /* Of "none", "all", or names with commas. Returns 0, or KELPIE_E_INVALID with a sentence. */
 int sim_faults_parse(const char *list, uint64_t *out, char *why, size_t why_size) MUST_USE;
 /* After overriding: bounds. Returns 0, or KELPIE_E_INVALID with a sentence. */

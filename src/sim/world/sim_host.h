@@ -24,6 +24,9 @@ void hosts_start(struct world *w, uint64_t spread_ms);
 /* The process of a node (its twin) that lives now, or NULL; the production object in it. */
 struct process *host_process(struct world *w, unsigned node, unsigned slot);
 struct node *process_node(const struct process *p);
+struct users_life;
+/* The users' classes in it; NULL: none. */
+const struct users_life *process_users(const struct process *p);
 /* A living process: of the node that claims to be primary, or of a random one; NULL when none
  * lives. */
 struct process *hosts_pick(struct world *w, enum sim_stream stream, bool primary);

@@ -47,7 +47,10 @@ struct life_of {
     struct host *h;
     struct node *node;
     struct kelpie_class trial;
-    const struct kelpie_class *classes[8];
+    struct users_life *users; /* NULL: this run has none */
+    const struct kelpie_class *classes[CLASS_COUNT_MAX + 1];
+    const char *class_names[CLASS_COUNT_MAX];
+    uint32_t class_count;
     struct sim_event act;      /* what its own callbacks asked for, outside of them */
     struct sim_event deadline; /* of leaving */
     struct sim_event doom;     /* the kill -9 that is due */

@@ -8,14 +8,12 @@
 #include "sim/workload/sim_posts.h"
 #include "sim/workload/sim_sessions.h"
 #include "sim/workload/sim_trial.h"
+#include "sim/workload/sim_users.h"
 #include "sim/workload/sim_workload.h"
 #include "sim/world/sim_host_link.h"
 
 #define HTTP_PORT 8100
 #define DRAIN_EXTRA_MS 2000
-
-static const char *const class_names[] = {"counter", "echo",  "link", "post",
-                                          "session", "visit", "trial"};
 
 struct life_of *life_of(const struct process *p)
 {
@@ -32,6 +30,12 @@ bool process_closing(const struct process *p)
 {
     const struct life_of *l = life_of(p);
     return !l || !l->node || l->closing || l->left || l->ends;
+}
+
+const struct users_life *process_users(const struct process *p)
+{
+    const struct life_of *l = life_of(p);
+    return l ? l->users : NULL;
 }
 
 static uint64_t life_drain_ns(const struct world *w)
@@ -136,12 +140,14 @@ void life_end(struct process *p)
     chains_process_gone(w, p);
     posts_process_gone(w, p);
     sessions_process_gone(w, p);
+    users_process_gone(w, p);
     operators_process_gone(w, p);
     checks_on_end(p);
     if (w->steps)
         steps_on_end(p);
     l->h->process[p->slot] = NULL;
     process_free(p);
+    users_life_end(l->users);
     free(l);
 }
 
@@ -163,11 +169,11 @@ static void free_node(struct process *p)
             sim_store_holds(p));
     COMPARE(w, CHECK_COMPLETION,
             workload_calls_of(w, p) + chains_calls_of(w, p) + posts_calls_of(w, p) +
-                    sessions_calls_of(w, p) ==
+                    sessions_calls_of(w, p) + users_calls_of(w, p) ==
                 0,
             "n%u closed in an orderly way with %zu calls not completed", p->node + 1,
             workload_calls_of(w, p) + chains_calls_of(w, p) + posts_calls_of(w, p) +
-                sessions_calls_of(w, p));
+                sessions_calls_of(w, p) + users_calls_of(w, p));
     COMPARE(w, CHECK_COMPLETION, operators_orders_of(w, p) == 0,
             "n%u closed in an orderly way with %zu orders not answered", p->node + 1,
             operators_orders_of(w, p));
@@ -241,6 +247,17 @@ static uint32_t trial_version(const struct world *w, unsigned host)
     return version < TRIAL_VERSIONS_MAX ? (uint32_t)version : TRIAL_VERSIONS_MAX;
 }
 
+static const struct kelpie_class *const own_classes[] = {&kelpie_class_counter, &kelpie_class_echo,
+                                                         &sim_class_link,       &sim_class_post,
+                                                         &sim_class_session,    &sim_class_visit};
+
+static void life_class(struct life_of *l, const struct kelpie_class *class)
+{
+    CHECK(l->class_count < CLASS_COUNT_MAX);
+    l->class_names[l->class_count] = class->type;
+    l->classes[l->class_count++] = class;
+}
+
 /* The classes that a life hosts; its trial is its own. */
 static void life_classes(struct life_of *l, bool trials)
 {
@@ -251,13 +268,12 @@ static void life_classes(struct life_of *l, bool trials)
         l->trial.remember_ms = TRIAL_REMEMBER_LONG_MS;
     l->trial.version = trial_version(l->h->w, l->h->number);
     l->p->class_version = trials ? l->trial.version : 0;
-    l->classes[0] = &kelpie_class_counter;
-    l->classes[1] = &kelpie_class_echo;
-    l->classes[2] = &sim_class_link;
-    l->classes[3] = &sim_class_post;
-    l->classes[4] = &sim_class_session;
-    l->classes[5] = &sim_class_visit;
-    l->classes[6] = trials ? &l->trial : NULL;
+    for (size_t i = 0; i < ARRAY_LEN(own_classes); i++)
+        life_class(l, own_classes[i]);
+    for (size_t i = 0; i < users_life_count(l->users); i++)
+        life_class(l, users_life_class(l->users, i));
+    if (trials)
+        life_class(l, &l->trial);
 }
 
 static struct node_config node_config(struct host *h, const struct process *p)
@@ -272,8 +288,8 @@ static struct node_config node_config(struct host *h, const struct process *p)
                 .boot = p->boot,
                 .home = h->home,
                 .timing = w->config.timing,
-                .class_count = ARRAY_LEN(class_names) - (trials ? 0 : 1),
-                .classes = class_names,
+                .class_count = life_of(p)->class_count,
+                .classes = life_of(p)->class_names,
             },
         .actors =
             {
@@ -311,6 +327,7 @@ void life_start(struct host *h, unsigned slot)
     if (slot == SIM_SLOT_NODE)
         h->alive_ns = w->now_ns;
     w->hosts->stats.starts++;
+    l->users = users_life_begin(w);
     struct node_config config = node_config(h, p);
     process_enter(p, PROCESS_START, 0);
     l->node = node_new(&p->env, &config, &node_events, l);

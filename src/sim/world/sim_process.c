@@ -308,7 +308,7 @@ void process_enter(struct process *p, enum process_event kind, uint64_t digest)
 {
     CHECK(p->depth == 0 && !p->frozen);
     p->depth++;
-    world_fold(p->world, (uint64_t)p->life << 16 | p->node << 8 | p->slot << 6 | kind, digest);
+    world_fold(p->world, process_event(p, kind), digest);
 }
 
 void process_leave(struct process *p)

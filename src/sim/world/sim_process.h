@@ -26,7 +26,8 @@
     X(WATCH, "watch")                                                                              \
     X(CALL, "call")                                                                                \
     X(ORDER, "order") /* leave, close, free */                                                     \
-    X(STORE, "store") /* FoundationDB's library has answered something */
+    X(STORE, "store") /* FoundationDB's library has answered something */                          \
+    X(TURN, "turn")   /* within another: of a user's actor, when it has returned */
 
 enum process_event {
 #define PROCESS_EVENT_ENUM(NAME, name) PROCESS_##NAME,
@@ -87,6 +88,12 @@ struct process *process_new(struct world *w, unsigned node, unsigned slot,
 /* The end of a life without a further step of its own: all that it holds is gone, what it sent is
  * not. Also the last step after an orderly close. */
 void process_free(struct process *p);
+
+/* Whose event it is, and of which kind, as process_enter() folds it. */
+static inline uint64_t process_event(const struct process *p, enum process_event kind)
+{
+    return (uint64_t)p->life << 16 | p->node << 8 | p->slot << 6 | kind;
+}
 
 /* Brackets each dispatch into the code of `p`; after process_leave() it may be gone. */
 void process_enter(struct process *p, enum process_event kind, uint64_t digest);

@@ -130,11 +130,12 @@ void world_run(struct world *w, uint64_t until_ns)
 
 static void say_event(const struct world *w, uint64_t who, uint64_t digest)
 {
-    char line[192], name[PROCESS_WHO_SIZE];
+    char line[512], name[PROCESS_WHO_SIZE];
 
-    (void)snprintf(line, sizeof line, "%15.9f event=%llu %s seq=%llu digest=%016llx",
+    (void)snprintf(line, sizeof line, "%15.9f event=%llu %s seq=%llu digest=%016llx%s%s",
                    (double)w->now_ns / 1e9, (unsigned long long)w->events, process_who(who, name),
-                   (unsigned long long)w->seq, (unsigned long long)digest);
+                   (unsigned long long)w->seq, (unsigned long long)digest, w->about ? " of " : "",
+                   w->about ? w->about : "");
     w->config.say(line);
 }
 

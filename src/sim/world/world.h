@@ -38,6 +38,7 @@ enum sim_stream {
     STREAM_EXCHANGE,
     STREAM_POST, /* of messages between actors */
     STREAM_SESSION,
+    STREAM_USERS, /* of users' clients and actors */
     STREAM_COUNT
 };
 
@@ -69,6 +70,7 @@ struct world {
     struct sim_coverage coverage; /* and while what was under way */
     bool calm;                    /* no fault happens any more */
     bool stop;                    /* after a violation */
+    const char *about;            /* whom the event that is folded is of; NULL: the line says it */
 
     struct violation violations[VIOLATIONS_MAX];
     unsigned violation_count;
@@ -83,6 +85,7 @@ struct world {
     struct chains *chains;
     struct posts *posts;
     struct sessions *sessions;
+    struct kelpie_sim *users;
     struct operators *operators;
     struct restore *restore;
     struct rot *rot;

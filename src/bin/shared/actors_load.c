@@ -1,4 +1,4 @@
-#include "bin/kelpied/actors_load.h"
+#include "bin/shared/actors_load.h"
 
 #include <dlfcn.h>
 #include <stdio.h>
@@ -9,19 +9,6 @@
 
 #define CLASS_SIZE_MAX 4096 /* more members than any version will have */
 #define SYMBOL "kelpie_classes"
-
-/* A class that brings a function which some library of ours has too means its own. Sanitizers replace
- * functions for everybody, and refuse this. */
-#if defined(__SANITIZE_ADDRESS__)
-#define OWN_NAMES_FIRST 0
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define OWN_NAMES_FIRST 0
-#endif
-#endif
-#ifndef OWN_NAMES_FIRST
-#define OWN_NAMES_FIRST RTLD_DEEPBIND
-#endif
 
 void class_list_init(struct class_list *l)
 {
@@ -149,21 +136,11 @@ int class_list_add(struct class_list *l, const char *file, const struct kelpie_c
     return 0;
 }
 
-int class_list_load(struct class_list *l, const char *file, char *why, size_t why_size)
+int class_list_take(struct class_list *l, const char *file, void *object, char *why,
+                    size_t why_size)
 {
     size_t before = l->count;
     int err = 0;
-    /* A name alone is looked for where the system's libraries are. */
-    if (strchr(file, '/')) {
-        err = file_trusted(file, -1, why, why_size);
-        if (err)
-            return err;
-    }
-    void *object = dlopen(file, RTLD_NOW | RTLD_LOCAL | OWN_NAMES_FIRST);
-    if (!object) {
-        (void)snprintf(why, why_size, "actor classes cannot be loaded: %s", dlerror());
-        return KELPIE_E_INVALID;
-    }
     const struct kelpie_class *const *classes =
         (const struct kelpie_class *const *)dlsym(object, SYMBOL);
     if (!classes) {
@@ -178,4 +155,21 @@ int class_list_load(struct class_list *l, const char *file, char *why, size_t wh
         err = KELPIE_E_INVALID;
     }
     return err;
+}
+
+int class_list_load(struct class_list *l, const char *file, char *why, size_t why_size)
+{
+    int err = 0;
+    /* A name alone is looked for where the system's libraries are. */
+    if (strchr(file, '/')) {
+        err = file_trusted(file, -1, why, why_size);
+        if (err)
+            return err;
+    }
+    void *object = dlopen(file, RTLD_NOW | RTLD_LOCAL | ACTORS_OWN_NAMES_FIRST);
+    if (!object) {
+        (void)snprintf(why, why_size, "actor classes cannot be loaded: %s", dlerror());
+        return KELPIE_E_INVALID;
+    }
+    return class_list_take(l, file, object, why, why_size);
 }
