@@ -7,7 +7,7 @@
 
 #include "sim/workload/sim_users.h"
 
-#define WORKER_LIMIT_S_DEFAULT 10 /* of real time, until a worker has answered */
+#define WORKER_LIMIT_S_DEFAULT 60 /* of real time, until a worker has answered */
 #define WORKER_LIMIT_S_MAX 3600
 
 struct code_options {

@@ -23,7 +23,7 @@ const char usage_common[] =
     "                   (docs/workers.md)\n"
     "  --workload FILE  what these are asked, and what must hold: JSON, or a shared object\n"
     "                   (default: --actors FILE is both)\n"
-    "  --worker-limit N real seconds until a worker must have answered (default: 10)\n"
+    "  --worker-limit N real seconds until a worker must have answered (default: 60)\n"
     "  --duration TIME  virtual time with faults, such as 90s, 500ms, 5m (default: 60s)\n"
     "  --faults LIST    none, all, or names with commas (default: drawn; `kelpie-sim faults`)\n"
     "  --set NAME=VALUE one value instead of the drawn one, such as lease_ms=4000; may be repeated\n"
