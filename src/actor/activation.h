@@ -54,7 +54,7 @@
 #define ATTEMPT_TIMEOUT_MIN_MS 1000
 #define DRAIN_PAUSE_NS (20 * NS_PER_MS)
 #define SWEEP_PAUSE_NS (20 * NS_PER_MS)
-#define SWEEP_AGAIN_NS NS_PER_S            /* after a batch that ended with an error */
+#define SWEEP_AGAIN_NS NS_PER_S /* after a batch that ended with an error, or met who was leaving */
 #define TAKEBACK_AFTER_NS (50 * NS_PER_MS) /* of the planted mistake "takeback" */
 #define OPS_POOLED_MAX 256
 
@@ -221,7 +221,9 @@ struct sweep {
     uint64_t term; /* 0: not primary */
     bool again;    /* a node was failed meanwhile: start over at the end */
     bool running;
-    bool broken_off; /* the last one did not come to its end */
+    bool broken_off;               /* the last one did not come to its end */
+    uint32_t leaving_count;        /* lives that this pass has met, and that are leaving */
+    char leaving[NODE_ID_MAX + 1]; /* the last of them */
     struct sweep_args args;
     struct txn txn;
     struct timer timer;

@@ -2,7 +2,8 @@
  * The primary's background work: rows of dead incarnations are cleared in batches, a little at a
  * time. It starts when this node becomes primary and whenever members left, and ends by itself. The
  * rows of one member that left are looked at alone; else those of all nodes, where each living one
- * costs a transaction.
+ * costs a transaction. One that is leaving hosts still, and no view says when it is over: its rows are looked
+ * at again until it is.
  */
 #include "actor/activation.h"
 #include "base/mark.h"
@@ -33,22 +34,48 @@ void sweep_cancel(struct actors *a)
     txn_cancel(&a->sweep.txn);
 }
 
-static void begin(struct actors *a, const struct key_range *rows)
+static void begin_in(struct actors *a, const struct key_range *rows, uint64_t delay_ns)
 {
     struct sweep *s = &a->sweep;
 
     s->again = false;
     s->broken_off = false;
     s->running = true;
+    s->leaving_count = 0;
     s->args.cursor = rows->begin;
     s->args.end = rows->end;
-    timer_start(&s->timer, SWEEP_PAUSE_NS);
+    timer_start(&s->timer, delay_ns);
+}
+
+static void begin(struct actors *a, const struct key_range *rows)
+{
+    begin_in(a, rows, SWEEP_PAUSE_NS);
 }
 
 static void begin_all(struct actors *a)
 {
     struct key_range all = keys_by_node_all(a->ks);
     begin(a, &all);
+}
+
+/* The rows of those that were leaving, after a rest. */
+static void look_again(struct actors *a)
+{
+    struct sweep *s = &a->sweep;
+    struct key_range rows =
+        s->leaving_count == 1 ? keys_by_node(a->ks, s->leaving) : keys_by_node_all(a->ks);
+
+    SOMETIMES("sweep-of-a-life-that-is-leaving");
+    begin_in(a, &rows, SWEEP_AGAIN_NS);
+}
+
+static void note_leaving(struct sweep *s)
+{
+    if (!s->args.passed_leaving || MUTANT("sweepleaving"))
+        return;
+    if (s->leaving_count == 0 || strcmp(s->leaving, s->args.leaving) != 0)
+        s->leaving_count++;
+    memcpy(s->leaving, s->args.leaving, sizeof s->leaving);
 }
 
 static void on_batch(struct txn *txn, int status)
@@ -82,11 +109,14 @@ static void on_batch(struct txn *txn, int status)
         log_error(&a->env->log, "sweep_passed_corrupt", "why=%s",
                   log_quote(txn->reason, why, sizeof why));
     }
+    note_leaving(s);
     if (!s->args.at_end) {
         s->args.cursor = s->args.next;
         timer_start(&s->timer, SWEEP_PAUSE_NS);
     } else if (s->again) {
         begin_all(a);
+    } else if (s->leaving_count > 0) {
+        look_again(a);
     } else {
         s->running = false;
     }

@@ -99,6 +99,9 @@ struct sweep_args {
     bool at_end;
     uint32_t voided;     /* placements in this batch that named a dead incarnation */
     bool passed_corrupt; /* a row of this batch fails its checksum, and was left as it is */
+    bool
+        passed_leaving; /* the batch is of a life that is leaving: it hosts, and is about to be over */
+    char leaving[NODE_ID_MAX + 1]; /* that one */
 
     /* What the rule asked for beyond its own reads: the node, then the placement of each row. */
     size_t extra_base;

@@ -138,6 +138,8 @@ static enum verdict sweep_batch(struct rule_ctx *ctx, struct sweep_args *a, cons
     if (found && (node.state == NODE_ACTIVE || node.state == NODE_LEAVING) &&
         node.incarnation == b->first.number && !MUTANT("sweepliving")) {
         SOMETIMES("sweep-skips-a-living-life");
+        a->passed_leaving = node.state == NODE_LEAVING;
+        memcpy(a->leaving, b->first.node_id, sizeof a->leaving);
         skip_incarnation(a, b);
         return RULE_DONE;
     }
@@ -179,7 +181,7 @@ enum verdict rule_sweep_placements(struct rule_ctx *ctx, void *arg)
     enum verdict v = check_primary(ctx, a);
 
     a->voided = 0;
-    a->passed_corrupt = false;
+    a->passed_corrupt = a->passed_leaving = false;
     a->at_end = rows.count == 0;
     if (v != RULE_DONE || a->at_end)
         return v;

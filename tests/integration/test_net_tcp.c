@@ -26,7 +26,7 @@ static void frames_go_both_ways(void **state)
     struct scene *s = *state;
 
     for (int i = 0; i < 3; i++) {
-        char text[16];
+        char text[24];
 
         (void)snprintf(text, sizeof text, "frame %d", i);
         assert_int_equal(send_text(s, 0, s->ends[1].addr, text), 0);

@@ -24,6 +24,7 @@ fi
 ninja -C $dir kelpie-sim >"$log" 2>&1 || { cat "$log"; exit 1; }
 
 seeds=200 step=20 failed=0
+declare -A found=() # the seed of each mutant
 
 # The line by which a finding is repeated repeats it, and says so itself.
 repeats() {
@@ -50,6 +51,7 @@ find_mutant() {
         cpu=$((cpu + $(sed -n 's/^cpu_ms *//p' <<<"$out")))
         line=$(grep "^seed [0-9]*: $breaks " <<<"$out" | sort -t' ' -k2n | head -n 1) || continue
         echo "found $name within $((from + step - 1)) seeds, $cpu ms of CPU: $line"
+        found[$name]=$(sed 's/^seed \([0-9]*\):.*/\1/' <<<"$line")
         line="run --seed $(sed 's/^seed \([0-9]*\):.*/\1/' <<<"$line") --duration 40s --mutant $name"
         grep -q "^reproduce: kelpie-sim $line\$" <<<"$out" || { echo "no: $line"; failed=1; }
         repeats "$breaks" "$line"
@@ -82,8 +84,12 @@ fi
 # A finding shrinks by at least 80% of its events within a minute, and its file breaks the same.
 shrinks() {
     local name=$1 breaks=$2 seed out before after
-    seed=$("$sim" sweep --seeds 1..$step --jobs 2 --duration 40s --mutant "$name" 2>/dev/null |
-        sed -n "s/^seed \([0-9]*\): $breaks .*/\1/p" | sort -n | head -n 1) || true
+    seed=${found[$name]:-}
+    if [ -z "$seed" ]; then
+        echo "no: $name was not found, and cannot be shrunk"
+        failed=1
+        return
+    fi
     out=$("$sim" shrink --seed "$seed" --duration 40s --mutant "$name" --seconds 25 \
         --out "$log.case") || true
     read -r before after <<<"$(sed -n 's/^shrunk from \([0-9]*\) to \([0-9]*\) .*/\1 \2/p' <<<"$out")"
