@@ -205,13 +205,18 @@ static uint64_t age_of(const struct world *w, const struct sim_op *op)
     return op->slow_watch ? age - age / 101 : age;
 }
 
+bool attempt_may_come(const struct world *w, const struct sim_op *op)
+{
+    return op->ages || op->attempts == 0 || w->now_ns <= op->first_ns + actor_window_ns(op->actor);
+}
+
 void attempt_send(struct world *w, struct client *c, struct sim_op *op, struct process *p,
                   enum attempt_kind kind)
 {
     struct attempt *a = calloc(1, sizeof *a);
     bool sockets = sim_fault_on(&w->config, FAULT_SOCKETS);
 
-    CHECK(a);
+    CHECK(a && attempt_may_come(w, op));
     a->client = c;
     a->op = op;
     a->p = p;

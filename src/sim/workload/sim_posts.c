@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "actor/actor.h"
+#include "actor/remember.h"
 #include "sim/workload/sim_posts_link.h"
 #include "sim/world/sim_host.h"
 
@@ -61,6 +61,21 @@ static void ask(struct world *w, struct process *p, unsigned number)
     process_leave(p);
 }
 
+/* Who says no age repeats for a window, and no longer. */
+static bool again(struct world *w)
+{
+    const struct posts *ps = w->posts;
+
+    return below(w, AGAIN_IN) == 0 && ps->asked > 0 &&
+           w->now_ns <= ps->asked_ns + REMEMBER_MS_DEFAULT * NS_PER_MS;
+}
+
+static unsigned next(struct world *w)
+{
+    w->posts->asked_ns = w->now_ns;
+    return ++w->posts->asked;
+}
+
 static void on_due(struct world *w, struct sim_event *e)
 {
     struct posts *ps = w->posts;
@@ -69,7 +84,7 @@ static void on_due(struct world *w, struct sim_event *e)
     if (ps->stopped || ps->asked == POST_REQUESTS_MAX)
         return;
     if (p && !p->frozen && !process_closing(p))
-        ask(w, p, below(w, AGAIN_IN) == 0 && ps->asked ? ps->asked : ++ps->asked);
+        ask(w, p, again(w) ? ps->asked : next(w));
     world_after(w, e, (1 + below(w, 2 * THINK_MS)) * NS_PER_MS);
 }
 

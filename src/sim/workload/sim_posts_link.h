@@ -44,7 +44,8 @@ struct posts {
     bool fresh; /* the commit that comes is the whole store */
     struct list attempts;
     struct sim_event event;
-    unsigned asked;
+    unsigned asked;    /* the last request, */
+    uint64_t asked_ns; /* and when it was asked for first */
     bool stopped;
 };
 

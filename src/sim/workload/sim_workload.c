@@ -182,12 +182,6 @@ static void client_send(struct client *c, enum attempt_kind kind)
     attempt_send(w, c, c->op, p, kind);
 }
 
-/* Who does not say how old the request is may repeat it for a window. */
-static bool may_repeat(const struct world *w, const struct sim_op *op)
-{
-    return op->ages || op->attempts == 0 || w->now_ns <= op->first_ns + actor_window_ns(op->actor);
-}
-
 /* After the time for which the actor remembers, or about as long. */
 static uint64_t late_ns(struct world *w, const struct sim_op *op)
 {
@@ -223,14 +217,14 @@ static bool comes_back(struct client *c)
     return true;
 }
 
-/* Although it has its answer: the same, or that it was applied. Some come very late, some ask for
- * something else under that id. */
+/* Although it has its answer, which may have been long under way: the same, or that it was applied. Some
+ * come very late, some ask for something else under that id. */
 static bool asks_once_more(struct client *c)
 {
     struct world *w = c->w;
     struct sim_op *op = c->op;
 
-    if (w->work->stopped || op->again || op->kind != OP_ADD)
+    if (w->work->stopped || op->again || op->kind != OP_ADD || !attempt_may_come(w, op))
         return false;
     op->again = world_fault(w, FAULT_COMES_BACK, STREAM_TRIAL, 1, ASK_AGAIN_IN);
     if (op->ages && world_fault(w, FAULT_LATE_REPEATS, STREAM_AGES, 1, ASK_LATE_IN)) {
@@ -345,7 +339,7 @@ static void on_client_due(struct world *w, struct sim_event *e)
         client_drop_op(c);
         return;
     }
-    if (c->op && !may_repeat(w, c->op))
+    if (c->op && !attempt_may_come(w, c->op))
         client_drop_op(c);
     if (!c->op)
         c->op = op_new(work, c);

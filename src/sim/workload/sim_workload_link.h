@@ -131,8 +131,10 @@ void op_release(struct sim_op *op);
 
 /* sim_attempt.c */
 enum attempt_kind { ATTEMPT_SAME, ATTEMPT_OTHER };
-/* Gives the request to one process, by way of its socket if that stands still. `c` waits for the answer;
- * NULL: nobody does. */
+/* Who does not say how old the request is may repeat it for a window, and no longer. */
+bool attempt_may_come(const struct world *w, const struct sim_op *op);
+/* Gives the request, which may come, to one process, by way of its socket if that stands still. `c` waits
+ * for the answer; NULL: nobody does. */
 void attempt_send(struct world *w, struct client *c, struct sim_op *op, struct process *p,
                   enum attempt_kind kind);
 /* How old requests to that actor may become and are remembered still. */
