@@ -142,7 +142,7 @@ static void compare_untold(struct process *p, uint64_t since_ns, uint64_t bound_
     struct world *w = p->world;
     uint64_t ns = w->now_ns - since_ns;
 
-    if (2 * ns >= bound_ns)
+    if (8 * ns >= bound_ns)
         COMPARE(w, CHECK_LOSS_TOLD, ns <= bound_ns, "n%u %s that %s is missing, for %llu ms",
                 p->node + 1, said ? "still says" : "does not say", what,
                 (unsigned long long)(ns / NS_PER_MS));
