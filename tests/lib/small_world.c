@@ -586,6 +586,31 @@ bool small_wait_view(struct small_world *w, size_t index, size_t count)
     return false;
 }
 
+struct small_world *small_world_of(size_t nodes, const struct kelpie_class *const *classes)
+{
+    struct small_world *w = small_world_new();
+
+    for (size_t i = 0; i < nodes; i++) {
+        (void)small_node_start(w, i, classes, 0, 0);
+        CHECK(small_wait_view(w, 0, i + 1));
+    }
+    for (size_t i = 0; i < nodes; i++)
+        CHECK(small_wait_view(w, i, nodes));
+    return w;
+}
+
+void small_on_answer(void *arg, int status, struct bytes reply)
+{
+    struct small_answer *r = arg;
+    size_t len = reply.len < sizeof r->text - 1 ? reply.len : sizeof r->text - 1;
+
+    CHECK(!r->done);
+    r->done = true;
+    r->status = status;
+    memcpy(r->text, reply.data ? (const char *)reply.data : "", len);
+    r->text[len] = '\0';
+}
+
 void small_world_free(struct small_world *w)
 {
     for (size_t i = 0; i < SMALL_NODES_MAX; i++) {

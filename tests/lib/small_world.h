@@ -84,6 +84,8 @@ struct small_world {
 };
 
 struct small_world *small_world_new(void);
+/* One with so many nodes, each of them in everybody's view. */
+struct small_world *small_world_of(size_t nodes, const struct kelpie_class *const *classes);
 /* Closes every node that is there, frees all, and checks that no memory is left. */
 void small_world_free(struct small_world *w);
 /* One thing happens: a frame arrives or the next timer runs. False when there is nothing. */
@@ -100,6 +102,14 @@ struct small_node *small_node_start(struct small_world *w, size_t index,
 void small_node_close(struct small_node *n);
 /* Runs until that many nodes are in the first node's view, at most 20 s. */
 bool small_wait_view(struct small_world *w, size_t index, size_t count);
+
+/* What a call was answered, once; small_on_answer() takes it as its argument. What is too long is cut. */
+struct small_answer {
+    bool done;
+    int status;
+    char text[1024];
+};
+actor_call_fn small_on_answer;
 
 /* The late commit reaches the store: its status there (0, CONFLICT). */
 int small_land(struct small_world *w);

@@ -13,37 +13,21 @@
 static const struct kelpie_class *const builtin[] = {&kelpie_class_counter, &kelpie_class_echo,
                                                      NULL};
 
-struct result {
-    bool done;
-    int status;
-    char text[256];
-};
-
-static void on_result(void *arg, int status, struct bytes reply)
-{
-    struct result *r = arg;
-    size_t len = reply.len < sizeof r->text - 1 ? reply.len : sizeof r->text - 1;
-
-    assert_false(r->done);
-    r->done = true;
-    r->status = status;
-    memcpy(r->text, reply.data ? (const char *)reply.data : "", len);
-    r->text[len] = '\0';
-}
-
 static void start(struct small_world *w, size_t node, const char *type, const char *id,
-                  const char *method, const char *request_id, const char *body, struct result *r)
+                  const char *method, const char *request_id, const char *body,
+                  struct small_answer *r)
 {
-    *r = (struct result){.done = false};
+    *r = (struct small_answer){.done = false};
     actors_call(node_actors(w->nodes[node].node), type, id, method, request_id, REQUEST_AGE_UNKNOWN,
-                bytes_of_str(body), 0, on_result, r);
+                bytes_of_str(body), 0, small_on_answer, r);
     assert_false(r->done);
 }
 
-static struct result call(struct small_world *w, size_t node, const char *type, const char *id,
-                          const char *method, const char *request_id, const char *body)
+static struct small_answer call(struct small_world *w, size_t node, const char *type,
+                                const char *id, const char *method, const char *request_id,
+                                const char *body)
 {
-    struct result r;
+    struct small_answer r;
 
     start(w, node, type, id, method, request_id, body, &r);
     assert_true(small_run_until(w, &r.done, 10000));
@@ -52,29 +36,16 @@ static struct result call(struct small_world *w, size_t node, const char *type, 
 
 #define EXPECT(result_, status_, text_)                                                            \
     do {                                                                                           \
-        struct result r_ = (result_);                                                              \
+        struct small_answer r_ = (result_);                                                        \
         if (r_.status != (status_))                                                                \
             print_error("%s: %s\n", kelpie_error_name(r_.status), r_.text);                        \
         assert_int_equal(r_.status, status_);                                                      \
         assert_string_equal(r_.text, text_);                                                       \
     } while (0)
 
-static struct small_world *world_of(size_t nodes)
-{
-    struct small_world *w = small_world_new();
-
-    for (size_t i = 0; i < nodes; i++) {
-        (void)small_node_start(w, i, builtin, 0, 0);
-        assert_true(small_wait_view(w, 0, i + 1));
-    }
-    for (size_t i = 0; i < nodes; i++)
-        assert_true(small_wait_view(w, i, nodes));
-    return w;
-}
-
 static void test_counter_counts(void **state)
 {
-    struct small_world *w = world_of(1);
+    struct small_world *w = small_world_of(1, builtin);
 
     (void)state;
     EXPECT(call(w, 0, "counter", "a", "get", "", ""), 0, "0");
@@ -89,7 +60,7 @@ static void test_counter_counts(void **state)
 
 static void test_wrong_arguments_are_answered(void **state)
 {
-    struct small_world *w = world_of(1);
+    struct small_world *w = small_world_of(1, builtin);
     char long_id[ACTOR_ID_MAX + 2];
 
     (void)state;
@@ -113,8 +84,8 @@ static void test_wrong_arguments_are_answered(void **state)
 
 static void test_a_repeated_request_is_applied_once(void **state)
 {
-    struct small_world *w = world_of(1);
-    struct result first, second, third;
+    struct small_world *w = small_world_of(1, builtin);
+    struct small_answer first, second, third;
 
     (void)state;
     EXPECT(call(w, 0, "counter", "a", "add", "r1", "5"), 0, "5");
@@ -136,8 +107,8 @@ static void test_a_repeated_request_is_applied_once(void **state)
 static void test_an_unknown_commit_is_applied_once(void **state)
 {
     static const enum small_commit plans[] = {SMALL_COMMIT_UNKNOWN_DONE, SMALL_COMMIT_UNKNOWN_NOT};
-    struct small_world *w = world_of(1);
-    struct result r;
+    struct small_world *w = small_world_of(1, builtin);
+    struct small_answer r;
 
     (void)state;
     EXPECT(call(w, 0, "counter", "a", "add", "", "1"), 0, "1");
@@ -168,7 +139,7 @@ static void fail_actor_commits(struct small_world *w, const struct store_req *re
  * that time has passed. */
 static void test_a_full_store_is_an_answer_to_who_needs_a_place(void **state)
 {
-    struct small_world *w = world_of(1);
+    struct small_world *w = small_world_of(1, builtin);
 
     (void)state;
     w->store_full = true;
@@ -182,7 +153,7 @@ static void test_a_full_store_is_an_answer_to_who_needs_a_place(void **state)
 
 static void test_a_full_store_is_an_answer(void **state)
 {
-    struct small_world *w = world_of(1);
+    struct small_world *w = small_world_of(1, builtin);
 
     (void)state;
     EXPECT(call(w, 0, "counter", "a", "add", "", "3"), 0, "3");
@@ -225,9 +196,9 @@ static void limit_batches(struct small_world *w, const struct store_req *req)
 static void test_a_batch_over_the_bounds_runs_one_a_commit(void **state)
 {
     static const char *const ids[] = {"r0", "r1", "r2", "r3", "r4"};
-    struct small_world *w = world_of(1);
+    struct small_world *w = small_world_of(1, builtin);
     const struct actors_stats *stats = actors_stats(node_actors(w->nodes[0].node));
-    struct result r[5];
+    struct small_answer r[5];
     uint64_t before;
 
     (void)state;
@@ -331,7 +302,7 @@ static void test_each_class_has_its_idle_time(void **state)
 
 static void test_calls_reach_other_nodes(void **state)
 {
-    struct small_world *w = world_of(3);
+    struct small_world *w = small_world_of(3, builtin);
     uint64_t forwarded = 0;
     size_t hosts = 0;
 
@@ -415,8 +386,8 @@ static void test_the_longest_idle_makes_room(void **state)
 
 static void test_leaving_fails_no_call(void **state)
 {
-    struct small_world *w = world_of(3);
-    struct result results[30];
+    struct small_world *w = small_world_of(3, builtin);
+    struct small_answer results[30];
     unsigned added[30] = {0};
     char why[256] = "";
 
@@ -447,7 +418,7 @@ static void test_leaving_fails_no_call(void **state)
 
 static void test_the_last_node_releases_its_actors(void **state)
 {
-    struct small_world *w = world_of(1);
+    struct small_world *w = small_world_of(1, builtin);
     char why[256] = "";
 
     (void)state;
@@ -487,8 +458,8 @@ static void test_a_commit_that_outlives_the_lease(void **state)
 
     (void)state;
     for (int when = 0; when < CASES; when++) {
-        struct small_world *w = world_of(1);
-        struct result r;
+        struct small_world *w = small_world_of(1, builtin);
+        struct small_answer r;
 
         EXPECT(call(w, 0, "counter", "a", "add", "r1", "1"), 0, "1");
         w->before_commit = plan_late;
@@ -521,8 +492,8 @@ static void test_a_commit_that_outlives_the_lease(void **state)
 
 static void test_close_answers_every_call(void **state)
 {
-    struct small_world *w = world_of(2);
-    struct result results[20];
+    struct small_world *w = small_world_of(2, builtin);
+    struct small_answer results[20];
 
     (void)state;
     for (unsigned i = 0; i < 20; i++) {

@@ -244,36 +244,18 @@ static const struct kelpie_class class_link = {
 };
 static const struct kelpie_class *const classes[] = {&class_link, &kelpie_class_echo, NULL};
 
-struct result {
-    bool done;
-    int status;
-    char text[512];
-};
-
-static void on_result(void *arg, int status, struct bytes reply)
-{
-    struct result *r = arg;
-    size_t len = reply.len < sizeof r->text - 1 ? reply.len : sizeof r->text - 1;
-
-    assert_false(r->done);
-    r->done = true;
-    r->status = status;
-    memcpy(r->text, reply.data ? (const char *)reply.data : "", len);
-    r->text[len] = '\0';
-}
-
 static void start(struct small_world *w, size_t node, const char *id, const char *method,
-                  const char *request_id, const char *body, struct result *r)
+                  const char *request_id, const char *body, struct small_answer *r)
 {
-    *r = (struct result){.done = false};
+    *r = (struct small_answer){.done = false};
     actors_call(node_actors(w->nodes[node].node), "link", id, method, request_id, 100,
-                bytes_of_str(body), 2000, on_result, r);
+                bytes_of_str(body), 2000, small_on_answer, r);
 }
 
-static struct result call(struct small_world *w, size_t node, const char *id, const char *method,
-                          const char *request_id, const char *body)
+static struct small_answer call(struct small_world *w, size_t node, const char *id,
+                                const char *method, const char *request_id, const char *body)
 {
-    struct result r;
+    struct small_answer r;
 
     start(w, node, id, method, request_id, body, &r);
     assert_true(small_run_until(w, &r.done, 10000));
@@ -282,29 +264,16 @@ static struct result call(struct small_world *w, size_t node, const char *id, co
 
 #define EXPECT(result_, status_, text_)                                                            \
     do {                                                                                           \
-        struct result r_ = (result_);                                                              \
+        struct small_answer r_ = (result_);                                                        \
         if (r_.status != (status_))                                                                \
             print_error("%s: %s\n", kelpie_error_name(r_.status), r_.text);                        \
         assert_int_equal(r_.status, status_);                                                      \
         assert_string_equal(r_.text, text_);                                                       \
     } while (0)
 
-static struct small_world *world_of(size_t nodes)
-{
-    struct small_world *w = small_world_new();
-
-    for (size_t i = 0; i < nodes; i++) {
-        (void)small_node_start(w, i, classes, 0, 0);
-        assert_true(small_wait_view(w, 0, i + 1));
-    }
-    for (size_t i = 0; i < nodes; i++)
-        assert_true(small_wait_view(w, i, nodes));
-    return w;
-}
-
 static void test_a_chain_is_walked_once(void **state)
 {
-    struct small_world *w = world_of(3);
+    struct small_world *w = small_world_of(3, classes);
 
     (void)state;
     EXPECT(call(w, 0, "a", "walk", "r1", "b c d"), 0, "a b c d");
@@ -319,7 +288,7 @@ static void test_a_chain_is_walked_once(void **state)
 
 static void test_several_at_once(void **state)
 {
-    struct small_world *w = world_of(2);
+    struct small_world *w = small_world_of(2, classes);
 
     (void)state;
     EXPECT(call(w, 0, "a", "fan", "", "b c d"), 0, "3 well, 1");
@@ -330,7 +299,7 @@ static void test_several_at_once(void **state)
 
 static void test_a_cycle_is_refused_and_named(void **state)
 {
-    struct small_world *w = world_of(2);
+    struct small_world *w = small_world_of(2, classes);
 
     (void)state;
     EXPECT(call(w, 0, "a", "walk", "", "a"), KELPIE_E_CALL_CYCLE,
@@ -346,7 +315,7 @@ static void test_a_cycle_is_refused_and_named(void **state)
 
 static void test_a_chain_is_bounded(void **state)
 {
-    struct small_world *w = world_of(1);
+    struct small_world *w = small_world_of(1, classes);
 
     (void)state;
     EXPECT(call(w, 0, "a", "walk", "", "b c d e f g h i"), 0, "a b c d e f g h i");
@@ -367,8 +336,8 @@ static size_t home(struct small_world *w, size_t nodes, const char *id)
 static void test_crossed_chains_are_named(void **state)
 {
     for (size_t nodes = 1; nodes <= 2; nodes++) {
-        struct small_world *w = world_of(nodes);
-        struct result x, y;
+        struct small_world *w = small_world_of(nodes, classes);
+        struct small_answer x, y;
 
         (void)state;
         told[0] = '\0';
@@ -410,7 +379,7 @@ static void test_what_a_class_does_wrong(void **state)
         {"null", KELPIE_E_INVALID, "the body of a call is NULL and has a length"},
         {"nobody", KELPIE_E_INVALID, "a call names no actor, no method or no callback"},
     };
-    struct small_world *w = world_of(1);
+    struct small_world *w = small_world_of(1, classes);
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(cases); i++)
@@ -442,8 +411,8 @@ static void count_rows(struct small_world *w, const struct store_req *req)
  * before that is so. */
 static void test_an_open_turn_is_its_own(void **state)
 {
-    struct small_world *w = world_of(1);
-    struct result first, open, behind;
+    struct small_world *w = small_world_of(1, classes);
+    struct small_answer first, open, behind;
 
     (void)state;
     EXPECT(call(w, 0, "a", "add", "", ""), 0, "1");
@@ -469,7 +438,7 @@ static void test_an_open_turn_is_its_own(void **state)
  * done. */
 static void test_a_turn_that_runs_again_calls_the_same(void **state)
 {
-    struct small_world *w = world_of(1);
+    struct small_world *w = small_world_of(1, classes);
 
     (void)state;
     EXPECT(call(w, 0, "a", "add", "", ""), 0, "1");
@@ -486,8 +455,8 @@ static void test_a_turn_that_runs_again_calls_the_same(void **state)
 /* What it had another do is done: "surely not applied" is not said, however the store refuses. */
 static void test_a_refused_commit_after_calls_is_not_surely_nothing(void **state)
 {
-    struct small_world *w = world_of(1);
-    struct result r;
+    struct small_world *w = small_world_of(1, classes);
+    struct small_answer r;
 
     (void)state;
     EXPECT(call(w, 0, "a", "add", "", ""), 0, "1");
@@ -512,9 +481,9 @@ static void test_a_refused_commit_after_calls_is_not_surely_nothing(void **state
 static void test_unchanged_turns_at_the_gate_are_bounded(void **state)
 {
     enum { ROUNDS = 40, EACH = 100 };
-    static struct result results[ROUNDS * EACH];
-    struct small_world *w = world_of(1);
-    struct result first;
+    static struct small_answer results[ROUNDS * EACH];
+    struct small_world *w = small_world_of(1, classes);
+    struct small_answer first;
     const struct kelpie_actor *act;
     unsigned full = 0;
 
@@ -541,8 +510,8 @@ static void test_unchanged_turns_at_the_gate_are_bounded(void **state)
 /* Nobody waits any more: nothing of it is done, and the actor goes on. */
 static void test_a_turn_that_nobody_waits_for(void **state)
 {
-    struct small_world *w = world_of(1);
-    struct result r;
+    struct small_world *w = small_world_of(1, classes);
+    struct small_answer r;
 
     (void)state;
     EXPECT(call(w, 0, "a", "add", "", ""), 0, "1");
@@ -563,13 +532,13 @@ static void test_a_turn_that_nobody_waits_for(void **state)
 /* The lease runs out: the activation and its open turn are gone, and whoever asked does not know. */
 static void test_a_lapse_ends_an_open_turn(void **state)
 {
-    struct small_world *w = world_of(1);
-    struct result r;
+    struct small_world *w = small_world_of(1, classes);
+    struct small_answer r;
 
     (void)state;
     EXPECT(call(w, 0, "a", "add", "", ""), 0, "1");
     actors_call(node_actors(w->nodes[0].node), "link", "a", "walk", "r1", 0, bytes_of_str("b"),
-                60000, on_result, &r);
+                60000, small_on_answer, &r);
     r.done = false;
     w->store_cut = true;
     small_run_ms(w, 100);
@@ -586,8 +555,8 @@ static void test_a_lapse_ends_an_open_turn(void **state)
 
 static void test_a_drain_waits_for_an_open_turn(void **state)
 {
-    struct small_world *w = world_of(2);
-    struct result r;
+    struct small_world *w = small_world_of(2, classes);
+    struct small_answer r;
     char why[128];
 
     (void)state;
@@ -607,8 +576,8 @@ static void test_a_drain_waits_for_an_open_turn(void **state)
 
 static void test_close_ends_open_turns(void **state)
 {
-    struct small_world *w = world_of(2);
-    struct result r;
+    struct small_world *w = small_world_of(2, classes);
+    struct small_answer r;
 
     (void)state;
     for (unsigned steps = 1; steps < 40; steps += 3) {

@@ -80,42 +80,20 @@ static const struct kelpie_class clumsy = {
 };
 static const struct kelpie_class *const classes[] = {&clumsy, NULL};
 
-struct result {
-    bool done;
-    int status;
-    char text[256];
-};
-
-static void on_result(void *arg, int status, struct bytes reply)
+static struct small_answer call(struct small_world *w, size_t node, const char *method)
 {
-    struct result *r = arg;
-
-    r->done = true;
-    r->status = status;
-    (void)snprintf(r->text, sizeof r->text, "%.*s", (int)reply.len,
-                   reply.len ? (const char *)reply.data : "");
-}
-
-static struct result call(struct small_world *w, size_t node, const char *method)
-{
-    struct result r = {.done = false};
+    struct small_answer r = {.done = false};
 
     actors_call(node_actors(w->nodes[node].node), "clumsy", "a", method, "", 0, bytes_of_str(""), 0,
-                on_result, &r);
+                small_on_answer, &r);
     assert_true(small_run_until(w, &r.done, 10000));
     return r;
 }
 
 static struct small_world *world_of(size_t nodes)
 {
-    struct small_world *w = small_world_new();
+    struct small_world *w = small_world_of(nodes, classes);
 
-    for (size_t i = 0; i < nodes; i++) {
-        (void)small_node_start(w, i, classes, 0, 0);
-        assert_true(small_wait_view(w, 0, i + 1));
-    }
-    for (size_t i = 0; i < nodes; i++)
-        assert_true(small_wait_view(w, i, nodes));
     activate_fails = false;
     return w;
 }
@@ -140,7 +118,7 @@ static void test_errors_name_the_bound(void **state)
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        struct result r = call(w, 0, rows[i].method);
+        struct small_answer r = call(w, 0, rows[i].method);
         assert_int_equal(r.status, rows[i].status);
         assert_string_equal(r.text, rows[i].text);
     }

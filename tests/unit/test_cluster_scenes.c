@@ -12,18 +12,6 @@
 
 static const struct kelpie_class *const builtin[] = {&kelpie_class_counter, NULL};
 
-static struct small_world *world_of(size_t nodes)
-{
-    struct small_world *w = small_world_new();
-    for (size_t i = 0; i < nodes; i++) {
-        (void)small_node_start(w, i, builtin, 0, 0);
-        assert_true(small_wait_view(w, 0, i + 1));
-    }
-    for (size_t i = 0; i < nodes; i++)
-        assert_true(small_wait_view(w, i, nodes));
-    return w;
-}
-
 static struct cluster *cluster_at(struct small_world *w, size_t i)
 {
     return node_cluster(w->nodes[i].node);
@@ -85,7 +73,7 @@ static void nobody_claims_what_is_vacated(struct small_world *w, const struct st
 
 static void a_primary_that_leaves_claims_nothing_when_it_commits(void **state)
 {
-    struct small_world *w = world_of(2);
+    struct small_world *w = small_world_of(2, builtin);
     char why[200];
     (void)state;
     vacated = 0;
@@ -103,7 +91,7 @@ static void a_primary_that_leaves_claims_nothing_when_it_commits(void **state)
 /* The only active node has just died, so nobody answers the newcomer, and it would wait a window. */
 static void a_node_asked_to_leave_while_joining_goes_at_once(void **state)
 {
-    struct small_world *w = world_of(1);
+    struct small_world *w = small_world_of(1, builtin);
     char why[200];
     (void)state;
     small_node_close(&w->nodes[0]);
@@ -122,7 +110,7 @@ static void a_node_asked_to_leave_while_joining_goes_at_once(void **state)
  * claims nothing, and has no majority to be elected. It resigns, for the operator's sake. */
 static void a_stored_primary_without_majority_resigns(void **state)
 {
-    struct small_world *w = world_of(3);
+    struct small_world *w = small_world_of(3, builtin);
     (void)state;
     assert_true(cluster_claim(cluster_at(w, 0)) > 0);
     w->store_cut = true;
@@ -148,7 +136,7 @@ static void a_stored_primary_without_majority_resigns(void **state)
 static void outage(bool full)
 {
     const char *reason = full ? "the store has no room left" : "the store does not answer";
-    struct small_world *w = world_of(3);
+    struct small_world *w = small_world_of(3, builtin);
     uint64_t failures = 0, elections = 0;
     small_run_ms(w, 1000);
     *(full ? &w->store_full : &w->store_cut) = true;
@@ -201,7 +189,7 @@ static void a_full_disk_fails_nobody(void **state)
 /* As docs/protocol.md says: a primary that survives declares the other one failed, and then resigns. */
 static void of_two_the_primary_survives(void **state)
 {
-    struct small_world *w = world_of(2);
+    struct small_world *w = small_world_of(2, builtin);
     (void)state;
     small_node_close(&w->nodes[1]);
     assert_true(small_wait_view(w, 0, 1));
@@ -215,7 +203,7 @@ static void of_two_the_primary_survives(void **state)
 
 static void of_two_the_other_one_survives(void **state)
 {
-    struct small_world *w = world_of(2);
+    struct small_world *w = small_world_of(2, builtin);
     (void)state;
     small_node_close(&w->nodes[0]);
     small_run_ms(w, 20000);
@@ -232,7 +220,7 @@ static void of_two_the_other_one_survives(void **state)
 /* Nobody to elect it, a dead one that nobody can declare: the node goes on quietly. */
 static void a_minority_is_quiet(void **state)
 {
-    struct small_world *w = world_of(2);
+    struct small_world *w = small_world_of(2, builtin);
     (void)state;
     small_node_close(&w->nodes[0]);
     small_run_ms(w, 5000);

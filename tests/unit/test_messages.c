@@ -112,51 +112,23 @@ static const struct kelpie_class long_class = {
 };
 static const struct kelpie_class *const classes[] = {&post, &long_class, NULL};
 
-struct result {
-    bool done;
-    int status;
-    char text[1024];
-};
-
-static void on_result(void *arg, int status, struct bytes reply)
-{
-    struct result *r = arg;
-
-    r->done = true;
-    r->status = status;
-    (void)snprintf(r->text, sizeof r->text, "%.*s", (int)reply.len, (const char *)reply.data);
-}
-
 static void start(struct small_world *w, const char *id, const char *method, const char *body,
-                  struct result *r)
+                  struct small_answer *r)
 {
-    *r = (struct result){.done = false};
+    *r = (struct small_answer){.done = false};
     actors_call(node_actors(w->nodes[0].node), "post", id, method, "", REQUEST_AGE_UNKNOWN,
-                bytes_of_str(body), 0, on_result, r);
+                bytes_of_str(body), 0, small_on_answer, r);
 }
 
-static struct result call(struct small_world *w, size_t node, const char *id, const char *method,
-                          const char *body)
+static struct small_answer call(struct small_world *w, size_t node, const char *id,
+                                const char *method, const char *body)
 {
-    struct result r = {.done = false};
+    struct small_answer r = {.done = false};
 
     actors_call(node_actors(w->nodes[node].node), "post", id, method, "", REQUEST_AGE_UNKNOWN,
-                bytes_of_str(body), 0, on_result, &r);
+                bytes_of_str(body), 0, small_on_answer, &r);
     assert_true(small_run_until(w, &r.done, 10000));
     return r;
-}
-
-static struct small_world *world_of(size_t nodes)
-{
-    struct small_world *w = small_world_new();
-
-    for (size_t i = 0; i < nodes; i++) {
-        (void)small_node_start(w, i, classes, 0, 0);
-        assert_true(small_wait_view(w, 0, i + 1));
-    }
-    for (size_t i = 0; i < nodes; i++)
-        assert_true(small_wait_view(w, i, nodes));
-    return w;
 }
 
 static void assert_got(struct small_world *w, const char *id, const char *text)
@@ -168,7 +140,7 @@ static void a_message_is_applied(void **state)
 {
     (void)state;
     for (size_t nodes = 1; nodes < 4; nodes++) {
-        struct small_world *w = world_of(nodes);
+        struct small_world *w = small_world_of(nodes, classes);
         assert_int_equal(call(w, 0, "a", "do", "send b note x\nnote sent").status, 0);
         small_run_ms(w, 100);
         assert_got(w, "a", "sent ");
@@ -183,7 +155,7 @@ static void a_message_is_applied(void **state)
 
 static void order_is_kept_also_when_one_fails(void **state)
 {
-    struct small_world *w = world_of(2);
+    struct small_world *w = small_world_of(2, classes);
 
     (void)state;
     assert_int_equal(
@@ -197,7 +169,7 @@ static void order_is_kept_also_when_one_fails(void **state)
 
 static void what_cannot_be_applied_is_a_dead_letter(void **state)
 {
-    struct small_world *w = world_of(1);
+    struct small_world *w = small_world_of(1, classes);
 
     (void)state;
     assert_int_equal(
@@ -214,7 +186,7 @@ static void what_cannot_be_applied_is_a_dead_letter(void **state)
 
 static void a_message_comes_in_time(void **state)
 {
-    struct small_world *w = world_of(2);
+    struct small_world *w = small_world_of(2, classes);
 
     (void)state;
     assert_int_equal(call(w, 0, "a", "do", "send b note s 500\nsend b note l 7000").status, 0);
@@ -231,7 +203,7 @@ static void a_message_comes_in_time(void **state)
 
 static void names_are_replaced_and_withdrawn(void **state)
 {
-    struct small_world *w = world_of(2);
+    struct small_world *w = small_world_of(2, classes);
 
     (void)state;
     assert_int_equal(call(w, 0, "a", "do", "send b note 1 3000 0 n\nsend b note 2 3000 0 n").status,
@@ -247,7 +219,7 @@ static void names_are_replaced_and_withdrawn(void **state)
 
 static void periods_that_were_missed_come_once(void **state)
 {
-    struct small_world *w = world_of(1);
+    struct small_world *w = small_world_of(1, classes);
 
     (void)state;
     assert_int_equal(call(w, 0, "a", "do", "send b note t 0 1000 n").status, 0);
@@ -257,7 +229,7 @@ static void periods_that_were_missed_come_once(void **state)
     small_run_ms(w, 30000);
     (void)small_node_start(w, 0, classes, 0, 0);
     small_run_ms(w, 30000);
-    struct result r = call(w, 0, "b", "got", "");
+    struct small_answer r = call(w, 0, "b", "got", "");
     assert_non_null(strstr(r.text, "t t t t+"));
     assert_int_equal(call(w, 0, "a", "do", "unsend n").status, 0);
     r = call(w, 0, "b", "got", "");
@@ -301,8 +273,8 @@ static void what_was_withdrawn_in_its_batch_is_not_applied(void **state)
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        struct small_world *w = world_of(1);
-        struct result first, second, last;
+        struct small_world *w = small_world_of(1, classes);
+        struct small_answer first, second, last;
 
         assert_int_equal(call(w, 0, "a", "do", "send a note x 500 0 n").status, 0);
         looks = activation(w, "a");
@@ -325,7 +297,7 @@ static void what_was_withdrawn_in_its_batch_is_not_applied(void **state)
 /* What is read is of before the first one's failure was committed, and arrives behind that. */
 static void order_is_kept_whatever_a_read_says(void **state)
 {
-    struct small_world *w = world_of(1);
+    struct small_world *w = small_world_of(1, classes);
 
     (void)state;
     assert_int_equal(call(w, 0, "b", "do", "note first").status, 0);
@@ -346,7 +318,7 @@ static void order_is_kept_whatever_a_read_says(void **state)
 
 /* While it is noted that the message is tried by itself, so many turns run that the last, which withdraws it,
  * is committed after the note. */
-static struct result crowd[BATCH_TURNS_MAX + 1];
+static struct small_answer crowd[BATCH_TURNS_MAX + 1];
 
 static void is_slow(struct small_world *w, const struct store_req *req)
 {
@@ -378,7 +350,7 @@ static void crowd_in(struct small_world *w, const struct store_req *req)
 
 static void what_is_tried_by_itself_can_be_withdrawn(void **state)
 {
-    struct small_world *w = world_of(1);
+    struct small_world *w = small_world_of(1, classes);
 
     (void)state;
     assert_int_equal(call(w, 0, "a", "do", "send a note x 500 0 n").status, 0);
@@ -399,7 +371,7 @@ static void what_is_tried_by_itself_can_be_withdrawn(void **state)
 /* It stays in the view while nobody can declare it failed; what its clock said last is no time. */
 static void a_dead_node_does_not_stop_the_clock(void **state)
 {
-    struct small_world *w = world_of(2);
+    struct small_world *w = small_world_of(2, classes);
 
     (void)state;
     small_node_close(&w->nodes[0]); /* the primary */
@@ -413,12 +385,12 @@ static void a_dead_node_does_not_stop_the_clock(void **state)
 /* The age of a message says nothing of that of the calls that its turn makes. */
 static void a_message_calls_who_remembers_for_less(void **state)
 {
-    struct small_world *w = world_of(1);
-    struct result r = {.done = false};
+    struct small_world *w = small_world_of(1, classes);
+    struct small_answer r = {.done = false};
 
     (void)state;
     actors_call(node_actors(w->nodes[0].node), "long", "l", "start", "", REQUEST_AGE_UNKNOWN,
-                bytes_of_str(""), 0, on_result, &r);
+                bytes_of_str(""), 0, small_on_answer, &r);
     assert_true(small_run_until(w, &r.done, 1000));
     assert_int_equal(r.status, 0);
     small_run_ms(w, 1000);
@@ -429,7 +401,7 @@ static void a_message_calls_who_remembers_for_less(void **state)
 
 static void an_actor_arms_its_own_timer_anew(void **state)
 {
-    struct small_world *w = world_of(1);
+    struct small_world *w = small_world_of(1, classes);
 
     (void)state;
     assert_int_equal(call(w, 0, "a", "do", "send a rearm y 500 300 n").status, 0);
@@ -441,7 +413,7 @@ static void an_actor_arms_its_own_timer_anew(void **state)
 
 static void many_come_in_order(void **state)
 {
-    struct small_world *w = world_of(2);
+    struct small_world *w = small_world_of(2, classes);
     char orders[1024], expected[1024] = "";
     unsigned number = 0;
 
@@ -463,13 +435,13 @@ static void many_come_in_order(void **state)
 
 static void bounds_are_said(void **state)
 {
-    struct small_world *w = world_of(1);
+    struct small_world *w = small_world_of(1, classes);
     char orders[512] = "";
 
     (void)state;
     for (int i = 0; i < KELPIE_SEND_NAMES_MAX + 1; i++)
         (void)snprintf(orders + strlen(orders), sizeof orders - strlen(orders), "unsend n%d\n", i);
-    struct result r = call(w, 0, "a", "do", orders);
+    struct small_answer r = call(w, 0, "a", "do", orders);
     assert_int_equal(r.status, KELPIE_E_TOO_LARGE);
     assert_string_equal(r.text, "a turn uses at most 16 names of messages");
     r = call(w, 0, "a", "do", "send b note x 0 1000");

@@ -14,46 +14,28 @@
 static const struct kelpie_class *const both[] = {&kelpie_class_counter, &kelpie_class_echo, NULL};
 static const struct kelpie_class *const echo_only[] = {&kelpie_class_echo, NULL};
 
-struct result {
-    bool done;
-    int status;
-    char text[256];
-};
-
-static void on_result(void *arg, int status, struct bytes reply)
-{
-    struct result *r = arg;
-    size_t len = reply.len < sizeof r->text - 1 ? reply.len : sizeof r->text - 1;
-
-    assert_false(r->done);
-    r->done = true;
-    r->status = status;
-    memcpy(r->text, reply.data ? (const char *)reply.data : "", len);
-    r->text[len] = '\0';
-}
-
 static void start_for(struct small_world *w, size_t node, const char *method,
-                      const char *request_id, uint32_t deadline_ms, struct result *r)
+                      const char *request_id, uint32_t deadline_ms, struct small_answer *r)
 {
-    *r = (struct result){.done = false};
+    *r = (struct small_answer){.done = false};
     actors_call(node_actors(w->nodes[node].node), "counter", "a", method, request_id,
-                REQUEST_AGE_UNKNOWN, bytes_of_str(""), deadline_ms, on_result, r);
+                REQUEST_AGE_UNKNOWN, bytes_of_str(""), deadline_ms, small_on_answer, r);
 }
 
 static void start(struct small_world *w, size_t node, const char *method, const char *request_id,
-                  struct result *r)
+                  struct small_answer *r)
 {
     start_for(w, node, method, request_id, 0, r);
 }
 
-static void finish(struct small_world *w, struct result *r)
+static void finish(struct small_world *w, struct small_answer *r)
 {
     assert_true(small_run_until(w, &r->done, 20000));
 }
 
 static unsigned value(struct small_world *w, size_t node)
 {
-    struct result r;
+    struct small_answer r;
 
     start(w, node, "get", "", &r);
     finish(w, &r);
@@ -64,7 +46,7 @@ static unsigned value(struct small_world *w, size_t node)
 /* It is placed and runs, and has written nothing. */
 static void activate(struct small_world *w, size_t node)
 {
-    struct result r;
+    struct small_answer r;
 
     start(w, node, "nosuch", "", &r);
     finish(w, &r);
@@ -107,7 +89,7 @@ static void commit_slowly(struct small_world *w, const struct store_req *req)
 static void test_a_refused_call_was_not_applied(void **state)
 {
     enum { CALLS = 2 * (MAILBOX_MAX + BATCH_TURNS_MAX) };
-    static struct result results[CALLS];
+    static struct small_answer results[CALLS];
     struct small_world *w = world_of_two(echo_only);
     unsigned applied = 0, refused = 0, late = 0, unknown = 0;
 
@@ -149,7 +131,7 @@ static void lose_the_answer(struct small_world *w, const struct store_req *req)
 static void test_a_host_that_commits_and_dies(void **state)
 {
     struct small_world *w = world_of_two(echo_only);
-    struct result r, later;
+    struct small_answer r, later;
 
     (void)state;
     w->before_commit = lose_the_answer;
@@ -177,7 +159,7 @@ static void test_repeats_that_give_their_place_up(void **state)
 {
     enum { CALLS = 4 * FOLLOWERS_MAX };
     struct small_world *w = world_of_two(both);
-    struct result results[CALLS];
+    struct small_answer results[CALLS];
     const struct actors_stats *stats = actors_stats(node_actors(w->nodes[1].node));
 
     (void)state;
@@ -197,8 +179,8 @@ static void test_repeats_that_give_their_place_up(void **state)
 static void test_a_full_mailbox_takes_repeats(void **state)
 {
     enum { CALLS = 1 + BATCH_TURNS_MAX + MAILBOX_MAX + 4 };
-    static struct result results[CALLS];
-    struct result again[3];
+    static struct small_answer results[CALLS];
+    struct small_answer again[3];
     struct small_world *w = world_of_two(echo_only);
     unsigned refused = 0, applied = 0;
 
@@ -235,9 +217,9 @@ static void test_a_full_mailbox_takes_repeats(void **state)
 /* The first of two is not waited for any longer: it is not applied in its own name. */
 static void test_a_repeat_outlives_its_first(void **state)
 {
-    static struct result before[1 + BATCH_TURNS_MAX];
+    static struct small_answer before[1 + BATCH_TURNS_MAX];
     struct small_world *w = world_of_two(echo_only);
-    struct result first, second;
+    struct small_answer first, second;
 
     (void)state;
     activate(w, 1);
@@ -273,24 +255,24 @@ static void test_a_closing_node_says_what_it_knows(void **state)
     (void)state;
     for (unsigned steps = 0; steps < 60; steps += 3) {
         struct small_world *w = world_of_two(both);
-        struct result results[ARRAY_LEN(ids)];
+        struct small_answer results[ARRAY_LEN(ids)];
 
         (void)small_node_start(w, 2, both, 0, 0); /* two that stay are a majority */
         assert_true(small_wait_view(w, 0, 3) && small_wait_view(w, 1, 3));
         for (size_t i = 0; i < ARRAY_LEN(ids); i++) {
-            results[i] = (struct result){.done = false};
+            results[i] = (struct small_answer){.done = false};
             actors_call(node_actors(w->nodes[0].node), "counter", ids[i], "add", "", 0,
-                        bytes_of_str(""), 0, on_result, &results[i]);
+                        bytes_of_str(""), 0, small_on_answer, &results[i]);
         }
         for (unsigned i = 0; i < steps; i++)
             (void)small_step(w);
         small_node_close(&w->nodes[0]);
         for (size_t i = 0; i < ARRAY_LEN(ids); i++) {
-            struct result got = {.done = false};
+            struct small_answer got = {.done = false};
             assert_true(results[i].done);
             assert_int_not_equal(results[i].status, KELPIE_E_CANCELLED);
             actors_call(node_actors(w->nodes[1].node), "counter", ids[i], "get", "", 0,
-                        bytes_of_str(""), 60000, on_result, &got);
+                        bytes_of_str(""), 60000, small_on_answer, &got);
             assert_true(small_run_until(w, &got.done, 60000));
             assert_int_equal(got.status, 0);
             switch (kelpie_error_applied(results[i].status)) {

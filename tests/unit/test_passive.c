@@ -64,37 +64,21 @@ static const struct kelpie_method methods[] = {{.name = "get", .flags = KELPIE_M
 static const struct kelpie_class keeps = CLASS("keeps", 0), expires = CLASS("expires", 200000);
 static const struct kelpie_class *const classes[] = {&keeps, &expires, NULL};
 
-struct result {
-    bool done;
-    int status;
-    char text[256];
-};
-
-static void on_result(void *arg, int status, struct bytes reply)
+static struct small_answer ask(struct small_world *w, const char *type, const char *id,
+                               const char *method, const char *request_id, uint64_t age_ms,
+                               const char *body)
 {
-    struct result *r = arg;
-
-    r->done = true;
-    r->status = status;
-    (void)snprintf(r->text, sizeof r->text, "%.*s", (int)reply.len,
-                   reply.len ? (const char *)reply.data : "");
-}
-
-static struct result ask(struct small_world *w, const char *type, const char *id,
-                         const char *method, const char *request_id, uint64_t age_ms,
-                         const char *body)
-{
-    struct result r = {.done = false};
+    struct small_answer r = {.done = false};
 
     actors_call(node_actors(w->nodes[0].node), type, id, method, request_id, age_ms,
-                bytes_of_str(body), 0, on_result, &r);
+                bytes_of_str(body), 0, small_on_answer, &r);
     assert_true(small_run_until(w, &r.done, 10000));
     return r;
 }
 
 #define EXPECT(result_, status_, text_)                                                            \
     do {                                                                                           \
-        struct result r_ = (result_);                                                              \
+        struct small_answer r_ = (result_);                                                        \
         assert_string_equal(r_.text, text_);                                                       \
         assert_int_equal(r_.status, status_);                                                      \
     } while (0)

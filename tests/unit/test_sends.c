@@ -45,63 +45,35 @@ static const struct kelpie_class post = {
 };
 static const struct kelpie_class *const classes[] = {&post, NULL};
 
-struct result {
-    bool done;
-    int status;
-    char text[256];
-};
-
-static void on_result(void *arg, int status, struct bytes reply)
+static struct small_answer call(struct small_world *w, size_t node, const char *method,
+                                const char *id, const char *body)
 {
-    struct result *r = arg;
-
-    r->done = true;
-    r->status = status;
-    (void)snprintf(r->text, sizeof r->text, "%.*s", (int)reply.len, (const char *)reply.data);
-}
-
-static struct result call(struct small_world *w, size_t node, const char *method, const char *id,
-                          const char *body)
-{
-    struct result r = {.done = false};
+    struct small_answer r = {.done = false};
 
     actors_call(node_actors(w->nodes[node].node), "post", "a", method, id, id[0] ? 0 : UINT64_MAX,
-                bytes_of_str(body), 0, on_result, &r);
+                bytes_of_str(body), 0, small_on_answer, &r);
     assert_true(small_run_until(w, &r.done, 10000));
     return r;
 }
 
-static struct result sent(struct small_world *w, size_t node, const char *id, const char *body,
-                          uint64_t after_ms)
+static struct small_answer sent(struct small_world *w, size_t node, const char *id,
+                                const char *body, uint64_t after_ms)
 {
-    struct result r = {.done = false};
+    struct small_answer r = {.done = false};
 
     actors_send(node_actors(w->nodes[node].node), "post", "a", "add", id, 0, bytes_of_str(body),
-                after_ms, 0, on_result, &r);
+                after_ms, 0, small_on_answer, &r);
     assert_true(small_run_until(w, &r.done, 10000));
     return r;
-}
-
-static struct small_world *world_of(size_t nodes)
-{
-    struct small_world *w = small_world_new();
-
-    for (size_t i = 0; i < nodes; i++) {
-        (void)small_node_start(w, i, classes, 0, 0);
-        assert_true(small_wait_view(w, 0, i + 1));
-    }
-    for (size_t i = 0; i < nodes; i++)
-        assert_true(small_wait_view(w, i, nodes));
-    return w;
 }
 
 static void it_is_applied_once_and_in_time(void **state)
 {
-    struct small_world *w = world_of(3);
+    struct small_world *w = small_world_of(3, classes);
 
     (void)state;
     for (size_t node = 0; node < 3; node++) {
-        struct result r = sent(w, node, "s1", "5", 0);
+        struct small_answer r = sent(w, node, "s1", "5", 0);
         assert_int_equal(r.status, 0);
         assert_string_equal(r.text, "");
         small_run_ms(w, 100);
@@ -118,7 +90,7 @@ static void it_is_applied_once_and_in_time(void **state)
 
 static void an_id_is_of_one_time(void **state)
 {
-    struct small_world *w = world_of(2);
+    struct small_world *w = small_world_of(2, classes);
 
     (void)state;
     assert_int_equal(sent(w, 0, "s1", "5", 10).status, 0);
@@ -136,11 +108,11 @@ static void an_id_is_of_one_time(void **state)
 static void its_bounds_are_said(void **state)
 {
     static char body[KELPIE_MESSAGE_BODY_MAX + 2];
-    struct small_world *w = world_of(1);
+    struct small_world *w = small_world_of(1, classes);
 
     (void)state;
     memset(body, '1', sizeof body - 1);
-    struct result r = sent(w, 0, "s1", body, 0);
+    struct small_answer r = sent(w, 0, "s1", body, 0);
     assert_int_equal(r.status, KELPIE_E_TOO_LARGE);
     assert_string_equal(r.text, "the message has 65537 bytes; at most 65536 are allowed");
     body[KELPIE_MESSAGE_BODY_MAX] = '\0';
@@ -154,10 +126,10 @@ static void its_bounds_are_said(void **state)
 /* Over the bound the sender is told; nothing is lost, and there is room again when there is. */
 static void what_waits_has_a_bound(void **state)
 {
-    struct small_world *w = world_of(1);
+    struct small_world *w = small_world_of(1, classes);
     struct actors *a = node_actors(w->nodes[0].node);
     unsigned turns = 0;
-    struct result r;
+    struct small_answer r;
 
     (void)state;
     a->crowds.max = 64;
