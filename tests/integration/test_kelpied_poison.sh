@@ -73,3 +73,10 @@ named="callback=receive type=${target%%/*} id=${target#*/} method=sleep request=
 within 10 log_has "$gone" "event=callback_slow $named"
 within 20 log_has "$gone" event=node_hangs
 within 5 log_has "$gone" "event=node_died .*how=\"signal 9 (Killed)\" $named"
+
+# Where nothing runs, a death names nothing: the last callback has ended.
+node_wait "$gone" $(($(grep -c event=node_died "$work/$gone.log") + 1))
+is "an actor once more" "$(ask n1 call "$target" ping --deadline-ms 15000)" well
+host=$(ask n1 actor list | awk -v t="$target" '$1 == t {print $2}')
+kill -KILL "$(child_of "$host")"
+within 5 log_has "$host" 'event=node_died .*how="signal 9 (Killed)"$'
