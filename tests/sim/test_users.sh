@@ -38,6 +38,7 @@ finds 'VIOLATION WhatUsersExpect at' replay "$dir/c.case"
 
 # ---- two calls for one, in Python
 command -v python3 >/dev/null || { echo 'no python3'; exit $failed; }
+export PYTHONPATH=sdk/python PYTHONDONTWRITEBYTECODE=1
 worker='python3 examples/sim_two_calls/purse.py'
 load=examples/sim_two_calls/workload.json
 short=(--duration 5s --nodes 3 --set users=3 --set think_ms=100 --faults crash,unknown,late,partition)

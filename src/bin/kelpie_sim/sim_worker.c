@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -23,6 +24,7 @@ static _Noreturn void child(const char *command, int in, int out)
         dup2(out, STDOUT_FILENO) < 0)
         _exit(127);
     (void)signal(SIGPIPE, SIG_DFL);
+    (void)setenv("KELPIE_WORKER", "pipes", 1);
     (void)execl("/bin/sh", "sh", "-c", command, (char *)NULL);
     _exit(127);
 }
