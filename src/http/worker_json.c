@@ -5,11 +5,11 @@
 
 #include "http/api_internal.h"
 #include "http/base64.h"
+#include "http/worker_text.h"
 #include "kelpie/error.h"
 #include "record/keys.h"
 
-/* Text as it is, anything else in base64 under the name with "64" behind it. */
-static bool is_text(struct bytes b)
+bool worker_is_text(struct bytes b)
 {
     json_t *s;
 
@@ -22,7 +22,7 @@ static bool is_text(struct bytes b)
     return s != NULL;
 }
 
-static json_t *text_of(struct bytes b)
+json_t *worker_text_json(struct bytes b)
 {
     json_t *s = json_stringn(b.len ? (const char *)b.data : "", b.len);
 
@@ -30,25 +30,25 @@ static json_t *text_of(struct bytes b)
     return s;
 }
 
-static json_t *base64_of(struct bytes b, struct mem mem)
+json_t *worker_base64_json(struct bytes b, struct mem mem)
 {
     struct buf text;
     json_t *s;
 
     buf_init(&text, mem);
     base64_append(&text, b);
-    s = text_of(buf_bytes(&text));
+    s = worker_text_json(buf_bytes(&text));
     buf_deinit(&text);
     return s;
 }
 
-static void set_bytes(json_t *o, const char *name, const char *name64, struct bytes b,
+void worker_set_bytes(json_t *o, const char *name, const char *name64, struct bytes b,
                       struct mem mem)
 {
-    if (is_text(b))
-        api_set(o, name, text_of(b));
+    if (worker_is_text(b))
+        api_set(o, name, worker_text_json(b));
     else
-        api_set(o, name64, base64_of(b, mem));
+        api_set(o, name64, worker_base64_json(b, mem));
 }
 
 static void set_state(json_t *o, const struct worker_turn *t, struct mem mem)
@@ -57,10 +57,10 @@ static void set_state(json_t *o, const struct worker_turn *t, struct mem mem)
 
     for (size_t i = 0; i < t->state_count; i++) {
         const struct worker_entry *e = &t->state[i];
-        bool text = is_text(e->key) && is_text(e->value);
-        json_t *key = text ? text_of(e->key) : base64_of(e->key, mem);
+        bool text = worker_is_text(e->key) && worker_is_text(e->value);
+        json_t *key = text ? worker_text_json(e->key) : worker_base64_json(e->key, mem);
         api_set(text ? state : state64, json_string_value(key),
-                text ? text_of(e->value) : base64_of(e->value, mem));
+                text ? worker_text_json(e->value) : worker_base64_json(e->value, mem));
         json_decref(key);
     }
     api_set(o, "state", state);
@@ -82,7 +82,7 @@ static json_t *chain_json(struct bytes chain, struct mem mem)
         const char *id = at + strlen(at) + 1;
         buf_clear(&name);
         buf_appendf(&name, "%s/%s", at, id);
-        CHECK(json_array_append_new(list, text_of(buf_bytes(&name))) == 0);
+        CHECK(json_array_append_new(list, worker_text_json(buf_bytes(&name))) == 0);
         at = id + strlen(id) + 1;
     }
     buf_deinit(&name);
@@ -105,7 +105,7 @@ static void set_caller(json_t *o, const struct worker_turn *t, struct mem mem)
         api_set(o, "chain", chain_json(t->chain, mem));
 }
 
-static void write_out(json_t *o, struct buf *out)
+void worker_write_json(json_t *o, struct buf *out)
 {
     CHECK(json_dump_callback(o, api_append_json, out, JSON_COMPACT) == 0);
     json_decref(o);
@@ -127,11 +127,11 @@ void worker_turn_encode(const struct worker_turn *t, struct buf *out)
     if (t->read)
         api_set_bool(o, "read", true);
     set_caller(o, t, out->mem);
-    set_bytes(o, "body", "body64", t->body, out->mem);
+    worker_set_bytes(o, "body", "body64", t->body, out->mem);
     set_state(o, t, out->mem);
     api_set_int(o, "now_ms", t->now_ms);
     api_set_int(o, "random", t->random);
-    write_out(o, out);
+    worker_write_json(o, out);
 }
 
 static json_t *answer_json(const struct worker_answer *a, struct mem mem)
@@ -142,7 +142,7 @@ static json_t *answer_json(const struct worker_answer *a, struct mem mem)
 
     CHECK(o);
     if (a->status == 0) {
-        set_bytes(o, "reply", "reply64", said, mem);
+        worker_set_bytes(o, "reply", "reply64", said, mem);
         return o;
     }
     api_set_text(o, "error", kelpie_error_name(a->status));
@@ -150,10 +150,10 @@ static json_t *answer_json(const struct worker_answer *a, struct mem mem)
     /* Of a domain error the code, NUL and the sentence. */
     if (a->status == KELPIE_E_DOMAIN) {
         size_t code = nul ? (size_t)(nul - said.data) : said.len;
-        set_bytes(o, "code", "code64", bytes_of(said.data, code), mem);
+        worker_set_bytes(o, "code", "code64", bytes_of(said.data, code), mem);
         said = nul ? bytes_of(nul + 1, said.len - code - 1) : bytes_of(NULL, 0);
     }
-    set_bytes(o, "sentence", "sentence64", said, mem);
+    worker_set_bytes(o, "sentence", "sentence64", said, mem);
     return o;
 }
 
@@ -167,5 +167,5 @@ void worker_answers_encode(uint64_t ticket, const struct worker_answer *a, size_
     for (size_t i = 0; i < count; i++)
         CHECK(json_array_append_new(list, answer_json(&a[i], out->mem)) == 0);
     api_set(o, "answers", list);
-    write_out(o, out);
+    worker_write_json(o, out);
 }
