@@ -181,6 +181,11 @@ struct api *api_new(struct node *node, const struct api_config *config)
     return api;
 }
 
+void api_on_read(struct api *api)
+{
+    node_notice(api->node);
+}
+
 size_t api_pending(const struct api *api)
 {
     return api->pending;

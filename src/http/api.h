@@ -78,6 +78,8 @@ bool api_is_vital(const char *method, const char *path);
 struct api *api_new(struct node *node, const struct api_config *config);
 /* Answers the request, now or later. */
 void api_handle(struct api *api, const struct api_request *request);
+/* Something has come from a client, and nobody has looked at it yet: see node_notice. */
+void api_on_read(struct api *api);
 /* From node_events.event. */
 void api_event(struct api *api, uint64_t seq, enum log_level level, const char *name,
                const char *fields);

@@ -392,8 +392,12 @@ static bool has_unseen(const struct http_conn *c)
 
 static void consume_kept(struct http_conn *c)
 {
-    size_t used = consume(c, (char *)c->in.data, c->in.len);
+    size_t used;
 
+    http_server_has_read(c->server);
+    if (c->broken)
+        return;
+    used = consume(c, (char *)c->in.data, c->in.len);
     /* A connection that was refused has let go of it. */
     if (c->in.len)
         buf_consume(&c->in, used);
@@ -432,6 +436,9 @@ static void receive(struct http_conn *c)
     size_t used;
 
     if (n == TCP_AGAIN)
+        return;
+    http_server_has_read(s);
+    if (c->broken)
         return;
     if (n == TCP_CLOSED) {
         on_client_closed(c);

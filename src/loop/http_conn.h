@@ -121,6 +121,9 @@ struct http_server {
     char input[HTTP_READ_MAX];
 };
 
+/* After bytes have come and before they are looked at: see http_server_options. May break any connection. */
+void http_server_has_read(struct http_server *s);
+
 /* ---- bounds (http_caps.c) ---- */
 void http_cap_reached(struct http_server *s, enum http_cap cap);
 void http_caps_log(struct http_server *s);

@@ -114,11 +114,18 @@ static bool on_no_files(void *arg)
     return c != NULL;
 }
 
+void http_server_has_read(struct http_server *s)
+{
+    if (s->options.on_read)
+        s->options.on_read(s->options.arg);
+}
+
 static void on_sweep(void *arg)
 {
     struct http_server *s = arg;
     uint64_t now = clock_now_ns(s->clock);
 
+    http_server_has_read(s); /* what is late because of that gets no answer that says so */
     LIST_FOREACH_SAFE(it, next, &s->conns)
     {
         http_conn_check_time(LIST_ENTRY(it, struct http_conn, link), now);

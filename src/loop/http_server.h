@@ -64,6 +64,9 @@ struct http_server_options {
     const struct log *log;  /* of bounds that are reached; NULL: none. Outlives the server. */
     size_t connections_max; /* HTTP_CONNECTIONS_MIN to _MAX */
     size_t bytes_max;
+    /* Runs when something was read and before any of it is looked at: has this process stood still, since what
+     * lay in the sockets came? It may call http_server_drop_unread. NULL: nobody asks. */
+    void (*on_read)(void *arg);
     /* Is answered on the spare places too. NULL: nothing is. */
     bool (*is_vital)(const char *method, const char *path);
 };

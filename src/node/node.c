@@ -148,16 +148,30 @@ static const struct cluster_events cluster_events = {
     .load = on_load,
 };
 
+/* A node without a lease hands requests on to others, and may have stood still as well. */
+static void notice_standstill(struct node *n, uint64_t now)
+{
+    if (n->alive_at_ns && now - n->alive_at_ns > STALLED_NS) {
+        SOMETIMES("node-stood-still");
+        n->alive_at_ns = now;
+        actors_stood_still(n->actors);
+        drop_clients(n);
+    }
+}
+
+void node_notice(struct node *n)
+{
+    if (n->closing)
+        return;
+    notice_standstill(n, env_now_ns(n->env));
+    (void)cluster_may_act(n->cluster);
+}
+
 static void on_alive(void *arg)
 {
     struct node *n = arg;
     uint64_t now = env_now_ns(n->env);
-    /* A node without a lease hands requests on to others, and may have stood still as well. */
-    if (n->alive_at_ns && now - n->alive_at_ns > STALLED_NS) {
-        SOMETIMES("node-stood-still");
-        actors_stood_still(n->actors);
-        drop_clients(n);
-    }
+    notice_standstill(n, now);
     n->alive_at_ns = now;
     timer_start(&n->alive_timer, n->alive_ns);
     if (n->events.alive)

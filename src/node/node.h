@@ -39,6 +39,9 @@ struct node_events {
 struct node *node_new(const struct env *env, const struct node_config *config,
                       const struct node_events *events, void *arg);
 void node_start(struct node *n);
+/* To be called when bytes have come from clients, before they are looked at: the timers that tell of a lease that
+ * ran out, and of a process that stood still, may not have had their turn. Calls drop_clients then. */
+void node_notice(struct node *n);
 /* See cluster_leave. */
 int node_leave(struct node *n, bool even_last, char *why, size_t why_size) MUST_USE;
 /* Cancels everything; `closed` runs, from the loop, when the node may be freed. */

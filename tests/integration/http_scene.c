@@ -117,6 +117,15 @@ static void on_deadline(void *arg)
     loop_stop(s->loop);
 }
 
+static void on_read(void *arg)
+{
+    struct scene *s = arg;
+
+    if (s->stood_still)
+        http_server_drop_unread(s->server);
+    s->stood_still = false;
+}
+
 void scene_open_server(struct scene *s, const char *addr)
 {
     char why[256] = "";
@@ -125,6 +134,7 @@ void scene_open_server(struct scene *s, const char *addr)
 
     o.addr = addr;
     o.fn = scene_handle;
+    o.on_read = on_read;
     o.arg = s;
     s->server = http_server_new(s->loop, loop_mem(), &o, why, sizeof why);
     if (!s->server)

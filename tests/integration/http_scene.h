@@ -39,6 +39,7 @@ struct scene {
     size_t answer_len;
     size_t chunks;
     struct buf streamed;
+    bool stood_still; /* the server's next on_read drops what is unread */
 };
 
 http_handler_fn scene_handle;

@@ -352,6 +352,44 @@ static void what_is_unread_is_dropped(void **state)
     assert_int_equal(http_server_counts(s->server).connections, 1);
 }
 
+/* Whoever stood still has sockets to read and timers that are due, and may be told of the sockets first. */
+static void who_stood_still_answers_nothing_of_before(void **state)
+{
+    static const char request[] = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+    struct scene *s = *state;
+    char answer[4096];
+    int used, half, ahead;
+
+    used = raw_open(s);
+    half = raw_open(s);
+    ahead = raw_open(s);
+    raw_talk(s, used, bytes_of_str(request), "\r\n\r\n", answer, sizeof answer);
+    raw_send(s, half, bytes_of(request, 20), 20);
+    raw_send(s, ahead, bytes_of_str("GET /hold HTTP/1.1\r\nHost: x\r\n\r\n"), 100);
+    while (s->held_count < 1)
+        scene_run(s, NS_PER_MS);
+    assert_int_equal(s->handled, 2);
+    assert_int_equal(tcp_write(used, request, strlen(request)), strlen(request));
+    assert_int_equal(tcp_write(half, request, strlen(request)), strlen(request));
+    assert_int_equal(tcp_write(ahead, request, strlen(request)), strlen(request));
+    s->stood_still = true;
+    raw_talk(s, used, bytes_of_str(""), NULL, answer, sizeof answer);
+    assert_string_equal(answer, "");
+    raw_talk(s, half, bytes_of_str(""), NULL, answer, sizeof answer);
+    assert_string_equal(answer, "");
+    http_exchange_reply(s->held[0], 200, "text/plain", bytes_of_str("y"));
+    raw_talk(s, ahead, bytes_of_str(""), NULL, answer, sizeof answer);
+    assert_non_null(strstr(answer, "\r\n\r\ny"));
+    assert_null(strstr(answer + 1, "HTTP/1.1")); /* and nothing behind it */
+    assert_int_equal(s->handled, 2);
+    (void)close(used);
+    (void)close(half);
+    (void)close(ahead);
+    s->held_count = 0;
+    scene_request(s, "GET", "/", bytes_of(NULL, 0));
+    assert_int_equal(s->status, 200);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, scene_setup, scene_teardown)
@@ -371,6 +409,7 @@ int main(void)
         T(a_port_in_use_is_named),
         T(a_request_is_as_old_as_its_first_byte),
         T(what_is_unread_is_dropped),
+        T(who_stood_still_answers_nothing_of_before),
         T(draining_closes_after_the_next_answer),
         T(requests_per_second_are_printed),
     };

@@ -93,6 +93,13 @@ void http_bind_handle(void *arg, struct http_exchange *ex)
     api_handle(api, &req);
 }
 
+void http_bind_read(void *arg)
+{
+    struct api *api = *(struct api **)arg;
+    if (api)
+        api_on_read(api);
+}
+
 void http_bind_metrics(void *arg, struct buf *out)
 {
     struct http_server_counts c = http_server_counts(arg);

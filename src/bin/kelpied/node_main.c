@@ -268,6 +268,7 @@ static int open_sockets(struct node_process *p, char *why, size_t why_size)
     env->net = net_tcp_net(p->net);
     struct http_server_options http = {.addr = p->config->listen,
                                        .fn = http_bind_handle,
+                                       .on_read = http_bind_read,
                                        .arg = &p->api,
                                        .log = &env->log,
                                        .connections_max = p->descriptors.http,

@@ -140,6 +140,17 @@ static void on_attempt_due(struct world *w, struct sim_event *e)
 
 /* ---- to the process */
 
+static bool is_under_way(const struct world *w, const struct attempt *a)
+{
+    LIST_FOREACH(it, &w->work->attempts)
+    {
+        if (LIST_ENTRY(it, struct attempt, link) == a)
+            return true;
+    }
+    return false;
+}
+
+/* The process has read it, and looks at the time before it looks at that: it may close it unread. */
 static void deliver(struct attempt *a)
 {
     struct sim_op *op = a->op;
@@ -147,17 +158,21 @@ static void deliver(struct attempt *a)
     struct world *w = p->world;
     char body[OP_BODY_MAX];
 
-    a->in_socket = false;
-    a->started_ns = w->now_ns;
-    op->expires_ns = w->now_ns + timing_window_ns(&w->config.timing) +
-                     w->config.fault_ms_max * NS_PER_MS +
-                     (w->config.call_deadline_ms + LATE_MS) * NS_PER_MS;
-    world_after(w, &a->event, (w->config.call_deadline_ms + LATE_MS) * NS_PER_MS);
     process_enter(p, PROCESS_CALL, op->serial);
-    (void)snprintf(body, sizeof body, "%s", op->body);
-    actors_call(node_actors(process_node(p)), op->actor->type, op->actor->id,
-                method_of(op, a->other), op->request_id, a->age_ms, bytes_of_str(body),
-                w->config.call_deadline_ms, on_call_done, a);
+    a->in_socket = true;
+    node_notice(process_node(p));
+    if (is_under_way(w, a)) {
+        a->in_socket = false;
+        a->started_ns = w->now_ns;
+        op->expires_ns = w->now_ns + timing_window_ns(&w->config.timing) +
+                         w->config.fault_ms_max * NS_PER_MS +
+                         (w->config.call_deadline_ms + LATE_MS) * NS_PER_MS;
+        world_after(w, &a->event, (w->config.call_deadline_ms + LATE_MS) * NS_PER_MS);
+        (void)snprintf(body, sizeof body, "%s", op->body);
+        actors_call(node_actors(process_node(p)), op->actor->type, op->actor->id,
+                    method_of(op, a->other), op->request_id, a->age_ms, bytes_of_str(body),
+                    w->config.call_deadline_ms, on_call_done, a);
+    }
     process_leave(p);
 }
 
