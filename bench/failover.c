@@ -10,7 +10,8 @@
  *   drain    SIGTERM: the node hands its actors over and leaves
  *
  * unavailable_ms: for each actor that was placed on that node, from the signal to the first answer
- * to an attempt that was sent after it. Every second time it is the primary.
+ * to an attempt that was sent after it. Every second time it is the primary. A node on which chance has placed none
+ * of the counters is passed over.
  *
  * Each run has counters of its own; those of the one before are passivated first, so that every node
  * gets a share. At the end of a run every counter is asked: what it says, less what was acknowledged, was
@@ -93,7 +94,7 @@ static bool is_steady(void *arg)
     return load_is_steady(&f->load, STEADY_ANSWERS);
 }
 
-/* Notes which counters are placed on the victim. */
+/* Notes which counters are placed on the victim. False when that could not be learnt. */
 static bool mark_placed(struct failover *f)
 {
     struct bench_nodes *n = &f->nodes;
@@ -122,26 +123,33 @@ static bool mark_placed(struct failover *f)
         }
     }
     json_decref(answer);
-    if (f->marked == 0)
-        (void)fprintf(stderr, "failover: no counter is placed on %s\n", n->node[f->victim].id);
-    return f->marked > 0;
+    return true;
 }
 
-/* In turn the primary and another node, of those the one whose turn it is. */
+/* In turn the primary and another node; the next when nothing is placed there, for somewhere each counter is. */
 static bool choose_victim(struct failover *f)
 {
     int primary = bench_nodes_primary(&f->nodes);
+    bool wants_primary = f->runs % 2 == 0;
 
     if (primary < 0) {
         (void)fprintf(stderr, "failover: no node knows the primary\n");
         return false;
     }
-    f->victim_is_primary = f->runs % 2 == 0;
     f->victim = (size_t)primary;
-    if (!f->victim_is_primary)
+    if (!wants_primary)
         f->victim = (f->victim + 1 + rng_below(&f->rng, f->nodes.count - 1)) % f->nodes.count;
+    f->marked = 0;
+    for (size_t i = 0; i < f->nodes.count && f->marked == 0; i++) {
+        f->victim = (f->victim + (i > 0)) % f->nodes.count;
+        if (!mark_placed(f))
+            return false;
+    }
+    if (f->marked == 0)
+        (void)fprintf(stderr, "failover: no counter is placed on any node\n");
+    f->victim_is_primary = f->victim == (size_t)primary;
     f->primary_kills += f->victim_is_primary;
-    return true;
+    return f->marked > 0;
 }
 
 static bool prepare(struct failover *f)
@@ -157,8 +165,7 @@ static bool prepare(struct failover *f)
         (void)fprintf(stderr, "failover: not every counter answers\n");
         return false;
     }
-    return bench_sleep(&f->loop, CALM_MS + rng_below(&f->rng, CALM_MS)) && choose_victim(f) &&
-           mark_placed(f);
+    return bench_sleep(&f->loop, CALM_MS + rng_below(&f->rng, CALM_MS)) && choose_victim(f);
 }
 
 /* ---- the signal, and what follows ---- */
@@ -433,7 +440,7 @@ static void read_options(struct options *o, int argc, char **argv)
             o->runs = (unsigned)bench_number("failover", "--runs", optarg, 1, 10000);
             break;
         case COUNTERS:
-            o->counters = (unsigned)bench_number("failover", "--counters", optarg, 3, 1000);
+            o->counters = (unsigned)bench_number("failover", "--counters", optarg, 1, 1000);
             break;
         case ATTEMPT:
             o->attempt_ms = (unsigned)bench_number("failover", "--attempt-ms", optarg, 1, 60000);

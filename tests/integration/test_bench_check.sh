@@ -9,6 +9,10 @@ for bench in sim store call failover siege; do
     [[ $last == "{"*'"ok":true}' ]] || { echo "$bench: its last line is: $last"; exit 1; }
 done
 
+# One counter is on one node, whichever that is.
+out=$("$KELPIE_BUILD/bench/failover" --kind crash --runs 1 --counters 1 2>&1) ||
+    { echo "failover with one counter failed: $out"; exit 1; }
+
 # Its nodes are real, its clients a script.
 out=$(python3 "$KELPIE_SOURCE/bench/repeat" --build "$KELPIE_BUILD" --check 2>&1) ||
     { echo "repeat --check failed: $out"; exit 1; }
