@@ -105,17 +105,13 @@ struct host actors_self(const struct actors *a)
 
 size_t class_index_of(const struct actors *a, const struct kelpie_class *class)
 {
-    size_t i = 0;
-
-    while (a->classes[i] != class)
-        i++;
-    return i;
+    return (size_t)(class - a->class_rooms);
 }
 
 const struct kelpie_class *actors_class(const struct actors *a, const char *type)
 {
     for (size_t i = 0; i < a->class_count; i++) {
-        if (strcmp(a->classes[i]->type, type) == 0)
+        if (a->classes[i] && strcmp(a->classes[i]->type, type) == 0)
             return a->classes[i];
     }
     return NULL;
@@ -254,6 +250,11 @@ bool act_may_go_on(struct kelpie_actor *act)
     may = cluster_may_act(act->actors->cluster) && act->state == before;
     act_release(act);
     return may;
+}
+
+bool act_leaves(const struct kelpie_actor *act)
+{
+    return act->actors->drain.on || class_leaves(act->actors, act->class);
 }
 
 void act_suspend(struct kelpie_actor *act, struct list *orphans)

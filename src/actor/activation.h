@@ -23,6 +23,7 @@
 #include "actor/messages.h"
 #include "actor/passive.h"
 #include "actor/remember.h"
+#include "actor/types.h"
 #include "env/slice.h"
 #include "registry/directory.h"
 #include "registry/policy.h"
@@ -208,11 +209,13 @@ struct kelpie_actor {
     char name[]; /* type NUL id NUL */
 };
 
+/* Handing over what runs here: all of it, or what is of a type. */
 struct drain {
+    struct actors *actors;
     bool on;
-    bool drained; /* cluster_drained was called */
-    bool rescan;
-    struct actor_name cursor; /* activations up to here have been told */
+    bool drained;                     /* nothing is left */
+    const struct kelpie_class *class; /* NULL: all */
+    struct actor_name cursor;         /* activations up to here have been told */
     struct txn list;
     struct timer timer;
 };
@@ -296,6 +299,8 @@ struct actors {
     char why[WHY_SIZE];
 
     struct drain drain;
+    struct types types;
+    struct drain types_drain; /* of one type at a time */
     struct sweep sweep;
     struct passive_sweep passive;
     struct actors_stats stats;
@@ -317,6 +322,8 @@ void act_free_memory(struct kelpie_actor *act);
 void act_count_memory(struct kelpie_actor *act);
 /* The node may act, and the activation is still what it was. */
 bool act_may_go_on(struct kelpie_actor *act);
+/* It is to be handed over: the node leaves, or its type does. */
+bool act_leaves(const struct kelpie_actor *act);
 struct host actors_self(const struct actors *a);
 size_t class_index_of(const struct actors *a, const struct kelpie_class *class);
 const struct kelpie_class *actors_class(const struct actors *a, const char *type);
@@ -501,12 +508,28 @@ bool actors_member_silent(void *arg, const struct member *m);
 
 /* drain.c */
 void drain_init(struct actors *a);
+/* Of the types that go, one after the other; types_over() follows. */
+void drain_type(struct actors *a, const struct kelpie_class *class);
+void drain_type_stop(struct actors *a);
 /* An activation is gone: the drain, if there is one, goes on from a timer of its own. It may suspend the node,
  * which drops activations, and whoever has dropped this one may be on its way through them. */
 void drain_soon(struct actors *a);
 void drain_resume(struct actors *a);
 void drain_cancel(struct actors *a);
 bool drain_idle(const struct actors *a);
+
+/* types.c */
+/* With the classes of the config. */
+void types_init(struct actors *a, const struct actors_config *config);
+/* The node acts (again), perhaps in another life. */
+void types_resume(struct actors *a);
+void types_suspend(struct actors *a);
+void types_close(struct actors *a);
+bool types_idle(const struct actors *a);
+/* Nothing of that class is left, and nothing can come any more. */
+void types_over(struct actors *a, const struct kelpie_class *class);
+/* That type has gone from the node's row: actors of it are to be elsewhere. */
+bool class_leaves(const struct actors *a, const struct kelpie_class *class);
 
 /* sweep.c */
 void sweep_init(struct actors *a);

@@ -19,7 +19,8 @@
 #define CALL_DEADLINE_MS_DEFAULT 5000
 #define CALL_DEADLINE_MS_MAX 600000
 #define IDLE_MS_DEFAULT 300000
-#define REMEMBER_MS_MAX (24 * 3600 * 1000)    /* of a class */
+#define TYPES_LINGER_MS 5000               /* a type that nobody wants any more stays for so long */
+#define REMEMBER_MS_MAX (24 * 3600 * 1000) /* of a class */
 #define REQUEST_AGE_MS_MAX (24 * 3600 * 1000) /* that a client may say */
 
 struct actors;
@@ -31,6 +32,7 @@ struct actors_config {
     uint32_t remembered_max; /* young requests of one actor; 0: REMEMBERED_IDS_MAX */
     uint32_t waiting_max;    /* messages that wait for one actor; 0: MESSAGES_WAITING_MAX */
     uint32_t idle_ms;
+    uint32_t types_linger_ms; /* 0: TYPES_LINGER_MS */
 };
 
 struct actors *actors_new(const struct env *env, struct rpc *rpc, struct cluster *cluster,
@@ -53,6 +55,44 @@ void actors_primary_changed(struct actors *a, uint64_t term);
 /* Hands every activation over to other active nodes (or, when there is none, releases it), and
  * releases placements of this incarnation that have no activation; then calls cluster_drained(). */
 void actors_drain(struct actors *a);
+
+/*
+ * Types that come and go while the node runs, beside those of the config.
+ *
+ * actors_host: from the commit that follows, within a heartbeat or soon after the node is Active, actors of the
+ * class's type are placed here. `class` is borrowed until `gone` has run, which it does from the loop, once: when nothing of the
+ * type is left on the node after actors_unhost(). A type that lingers or is being handed over comes back with the class object with
+ * which it was hosted (asserted), and `gone` does not run for that time. Not run when the node closes.
+ *
+ * Returns 0 (also when it is hosted already), or with a sentence in `why`: KELPIE_E_INVALID (the type is empty, too long,
+ * not UTF-8 or has a NUL; no `receive`; remember_ms too long), KELPIE_E_REFUSED (the type is one of the config, or is hosted
+ * by a class of another version), KELPIE_E_LIMIT (CLASS_COUNT_MAX), KELPIE_E_UNAVAILABLE (for now: a class of another
+ * version is on its way out, which this hastens, and ends with its `gone`; or the node is closing).
+ *
+ * actors_unhost: nobody answers for the type any more. For types_linger_ms it stays, and calls still reach the class; then a commit takes it
+ * from the node's row, and its actors are handed over, or released when no other node has the type. Calls that
+ * wait travel on. Harmless for a type that was not hosted, or is on its way out.
+ */
+typedef void actors_gone_fn(void *arg, const char *type);
+int actors_host(struct actors *a, const struct kelpie_class *class, actors_gone_fn *gone, void *arg,
+                char *why, size_t why_size) MUST_USE;
+void actors_unhost(struct actors *a, const char *type);
+
+enum type_hosting {
+    TYPE_UNKNOWN,
+    TYPE_COMES,   /* not committed yet */
+    TYPE_HOSTED,  /* so are those of the config, always */
+    TYPE_LINGERS, /* as hosted, after actors_unhost() */
+    TYPE_GOES,    /* no actor of it is placed here any more, from the commit on that follows */
+};
+const char *type_hosting_name(enum type_hosting h);
+/* `version` may be NULL. */
+enum type_hosting actors_type(const struct actors *a, const char *type, uint32_t *version);
+/* All of them, in no order. */
+void actors_types_each(const struct actors *a,
+                       void (*fn)(void *arg, const char *type, uint32_t version,
+                                  enum type_hosting hosting),
+                       void *arg);
 
 struct actor_call;
 /* status: 0 with the reply, or an error code with a sentence as reply (may be empty). What

@@ -2,23 +2,6 @@
 #include "actor/activation.h"
 #include "base/mutant.h"
 
-static void classes_take(struct actors *a, const struct kelpie_class *const *classes)
-{
-    for (; classes && *classes; classes++) {
-        const struct kelpie_class *given = *classes;
-        struct kelpie_class *class = &a->class_rooms[a->class_count];
-        CHECK(a->class_count < CLASS_COUNT_MAX);
-        CHECK(given->abi == KELPIE_ABI_VERSION && given->size >= KELPIE_CLASS_SIZE_MIN);
-        /* What this program does not know is left out, what the class does not know is 0. */
-        memcpy(class, given, given->size < sizeof *class ? given->size : sizeof *class);
-        CHECK(class->receive && class->remember_ms <= REMEMBER_MS_MAX);
-        class->size = sizeof *class;
-        CHECK(!actors_class(a, class->type));
-        list_init(&a->idle[a->class_count]);
-        a->classes[a->class_count++] = class;
-    }
-}
-
 struct actors *actors_new(const struct env *env, struct rpc *rpc, struct cluster *cluster,
                           const struct actors_config *config)
 {
@@ -37,7 +20,6 @@ struct actors *actors_new(const struct env *env, struct rpc *rpc, struct cluster
     a->caps[ACTORS_CAP_MAILBOX] = (struct cap){.name = "mailbox", .bound = a->mailbox_max};
     a->caps[ACTORS_CAP_ACTIVATIONS] =
         (struct cap){.name = "activations", .bound = a->activations_max};
-    classes_take(a, config->classes);
     map_init(&a->activations);
     map_init(&a->finders);
     map_init(&a->peer_clocks);
@@ -45,6 +27,7 @@ struct actors *actors_new(const struct env *env, struct rpc *rpc, struct cluster
     list_init(&a->calls);
     timer_init(&a->idle_timer, env->timers, "actors_idle", on_idle_timer, a);
     run_queue_init(a);
+    types_init(a, config);
     directory_init(&a->directory, env->mem, DIRECTORY_MAX);
     buf_init(&a->out, env->mem);
     drain_init(a);
@@ -76,7 +59,7 @@ bool actors_idle(const struct actors *a)
     return a->closed && a->activations.count == 0 && a->ops == 0 && a->call_count == 0 &&
            a->zombie_calls == 0 && a->finders.count == 0 && a->nudges == 0 && a->locates == 0 &&
            a->finds == 0 && drain_idle(a) && sweep_idle(a) && nudges_idle(a) && shards_idle(a) &&
-           passive_idle(a) && crowds_idle(a);
+           passive_idle(a) && crowds_idle(a) && types_idle(a);
 }
 
 /* Drops every activation. Some have a transaction under way; they leave the table when it ends. */
@@ -125,6 +108,7 @@ void actors_close(struct actors *a)
     sweep_cancel(a);
     passive_cancel(a);
     crowds_cancel(a);
+    types_close(a);
 }
 
 void actors_suspend(struct actors *a)
@@ -134,6 +118,7 @@ void actors_suspend(struct actors *a)
     timer_stop(&a->idle_timer);
     nudges_stop(a);
     shards_stop(a);
+    types_suspend(a);
     if (!MUTANT("keepactors"))
         drop_all(a, KELPIE_E_UNAVAILABLE, "the node's lease ran out");
     calls_suspend(a);
@@ -146,6 +131,7 @@ void actors_resume(struct actors *a)
         return;
     drop_unsettled(a, false);
     drain_resume(a);
+    types_resume(a);
     shards_start(a);
 }
 

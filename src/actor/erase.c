@@ -39,7 +39,7 @@ void erase_finish(struct kelpie_actor *act)
     act->actors->stats.deactivated++;
     act->actors->stats.erased++;
     act_free_memory(act);
-    if (act->mailbox_count > 0 && !act->actors->drain.on) {
+    if (act->mailbox_count > 0 && !act_leaves(act)) {
         SOMETIMES("erased-actor-comes-back");
         act_set_state(act, ACT_LOADING);
         act_load(act);

@@ -401,7 +401,7 @@ void inbox_poke(struct kelpie_actor *act)
     struct key_range range;
     struct actor_ref ref = {.ks = a->ks};
 
-    if (!in || !in->dirty || in->read || in->alone || in->count > INBOX_LOW || a->drain.on ||
+    if (!in || !in->dirty || in->read || in->alone || in->count > INBOX_LOW || act_leaves(act) ||
         a->closed || !is_running(act))
         return;
     read = MEM_NEW(a->env->mem, struct inbox_read);

@@ -134,7 +134,7 @@ void act_activate(struct kelpie_actor *act)
     CHECK(act->state == ACT_LOADING && act->loaded);
     if (!act_may_go_on(act))
         return;
-    if (a->drain.on && !act->taken_back && !act->nothing) {
+    if (act_leaves(act) && !act->taken_back && !act->nothing) {
         SOMETIMES("loaded-into-a-drain");
         act_set_state(act, ACT_STOPPING);
         act_free_memory(act);

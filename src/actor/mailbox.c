@@ -163,7 +163,9 @@ static void deliver_to_new(struct actors *a, struct invocation *inv)
     struct kelpie_actor *act;
 
     if (!class) {
-        invocation_answer_text(a, inv, KELPIE_E_UNKNOWN_TYPE,
+        /* Whoever was told that it is here was told so before the type went: it looks again. */
+        invocation_answer_text(a, inv,
+                               inv->generation > 0 ? KELPIE_E_NOT_HERE : KELPIE_E_UNKNOWN_TYPE,
                                "the node does not host actors of this type");
         return;
     }
@@ -203,7 +205,7 @@ void host_deliver(struct actors *a, struct invocation *inv)
     if ((act->state == ACT_IDLE || act->state == ACT_COMMITTING) && !act->current &&
         list_empty(&act->run_link)) {
         act_run_later(act);
-    } else if (act->state == ACT_UNSETTLED && !a->drain.on) {
+    } else if (act->state == ACT_UNSETTLED && !act_leaves(act)) {
         SOMETIMES("hand-over-taken-back");
         act_take_back(act);
     }
@@ -213,8 +215,9 @@ void host_activate(struct actors *a, const char *type, const char *id)
 {
     const struct kelpie_class *class = actors_class(a, type);
 
-    if (a->closed || a->drain.on || !class || a->activations.count >= a->activations_max ||
-        !cluster_may_act(a->cluster) || act_find(a, type, id))
+    if (a->closed || !class || a->drain.on || class_leaves(a, class) ||
+        a->activations.count >= a->activations_max || !cluster_may_act(a->cluster) ||
+        act_find(a, type, id))
         return;
     act_load(act_new(a, class, id, ACT_LOADING));
 }
@@ -258,7 +261,7 @@ void act_run(struct kelpie_actor *act)
     if (act->open)
         open_turn_run(act);
     while ((act->state == ACT_IDLE || act->state == ACT_COMMITTING) &&
-           !(a->drain.on && !act->taken_back)) {
+           !(act_leaves(act) && !act->taken_back)) {
         bool turn = gate_open(act) && !list_empty(&act->mailbox), read = read_ready(act);
         if (!turn && !read) {
             if (act->mailbox_count == 0 && act->state == ACT_IDLE && !act->open)
@@ -275,7 +278,7 @@ void act_run(struct kelpie_actor *act)
         if (!(read && (!turn || messages % 2) ? read_run(act) : run_one(act)))
             break;
     }
-    if (act->state == ACT_IDLE && a->drain.on && !act->open && !act->taken_back &&
+    if (act->state == ACT_IDLE && act_leaves(act) && !act->open && !act->taken_back &&
         list_empty(&act->run_link))
         act_stop(act, STOP_HAND_OVER);
     act_release(act);

@@ -40,7 +40,7 @@ static void take_turn(struct kelpie_actor *act)
     }
     if (act->state == ACT_LOADING)
         act_activate(act);
-    else if (stop && act->mailbox_count == 0 && !act->open && !act->actors->drain.on)
+    else if (stop && act->mailbox_count == 0 && !act->open && !act_leaves(act))
         act_stop(act, STOP_RELEASE);
     else
         act_run(act);
@@ -135,7 +135,7 @@ void act_run_later(struct kelpie_actor *act)
 
 void act_go_on(struct kelpie_actor *act)
 {
-    if (act->mailbox_count == 0 && !act->actors->drain.on)
+    if (act->mailbox_count == 0 && !act_leaves(act))
         idle_begin(act);
     else
         act_run_later(act);

@@ -47,6 +47,7 @@ ROW_DEFINE(view_change)
 ROW_DEFINE(placement)
 ROW_DEFINE(by_node)
 ROW_DEFINE(migration)
+ROW_DEFINE(types)
 ROW_DEFINE(generation_floor)
 ROW_DEFINE(head)
 

@@ -25,6 +25,7 @@ ROW_FUNCTIONS(view_change)
 ROW_FUNCTIONS(placement)
 ROW_FUNCTIONS(by_node)
 ROW_FUNCTIONS(migration)
+ROW_FUNCTIONS(types)
 ROW_FUNCTIONS(generation_floor)
 ROW_FUNCTIONS(head)
 

@@ -14,7 +14,8 @@ enum { SWEEP_PRIMARY, SWEEP_SELF, SWEEP_NODE, SWEEP_FLOOR, SWEEP_PLACED };
 static void strike(struct rule_ctx *ctx, const struct sweep_node_op *op)
 {
     const char *id = op->target.node_id;
-    struct key rows[] = {key_node(op->ks, id), key_heartbeat(op->ks, id), key_probe(op->ks, id)};
+    struct key rows[] = {key_node(op->ks, id), key_heartbeat(op->ks, id), key_probe(op->ks, id),
+                         key_types(op->ks, id)};
     for (size_t i = 0; i < ARRAY_LEN(rows); i++)
         rule_delete(ctx, key_bytes(&rows[i]));
 }

@@ -148,6 +148,7 @@ static const struct shape shapes[] = {
     {"due", NULL, "sdtihg#", KEY_DUE},
     {"named", NULL, "tik", KEY_NAMED},
     {"dead", NULL, "tihg#", KEY_DEAD},
+    {"registry", "types", "n", KEY_TYPES},
     {"registry", "generation_floor", "", KEY_GENERATION_FLOOR},
 };
 

@@ -194,6 +194,11 @@ struct key key_by_node(const struct keyspace *ks, const char *node_id, uint64_t 
     return with_actor(with_uint(node, incarnation), type, id);
 }
 
+struct key key_types(const struct keyspace *ks, const char *node_id)
+{
+    return with_node(folder(ks, "registry", "types"), node_id);
+}
+
 struct key key_generation_floor(const struct keyspace *ks)
 {
     return folder(ks, "registry", "generation_floor");
@@ -360,6 +365,20 @@ struct key_range keys_by_incarnation(const struct keyspace *ks, const char *node
 {
     struct key node = with_node(folder(ks, "registry", "by_node"), node_id);
     return children(with_uint(node, incarnation));
+}
+
+struct key_range keys_by_incarnation_and_type(const struct keyspace *ks, const char *node_id,
+                                              uint64_t incarnation, const char *type)
+{
+    struct key node = with_node(folder(ks, "registry", "by_node"), node_id);
+    struct key k = with_uint(node, incarnation);
+    put_string(&k, type, ACTOR_TYPE_MAX);
+    return children(k);
+}
+
+struct key_range keys_types(const struct keyspace *ks)
+{
+    return children(folder(ks, "registry", "types"));
 }
 
 struct key_range keys_migrations(const struct keyspace *ks)

@@ -14,6 +14,7 @@
  *   (prefix, "registry", "actors", type, id)
  *   (prefix, "registry", "by_node", id, incarnation, type, id)
  *   (prefix, "registry", "migrations", type, id)
+ *   (prefix, "registry", "types", id)                     that a node hosts, of those that come and go
  *   (prefix, "registry", "generation_floor")              beneath it: of actors whose placements are gone
  *   (prefix, "state", type, id, "h")                      its head row
  *   (prefix, "state", type, id, "k", key)                 the actor's own state
@@ -75,6 +76,7 @@ struct key key_view_change(const struct keyspace *ks, uint64_t number);
 struct key key_actor(const struct keyspace *ks, const char *type, const char *id);
 struct key key_by_node(const struct keyspace *ks, const char *node_id, uint64_t incarnation,
                        const char *type, const char *id);
+struct key key_types(const struct keyspace *ks, const char *node_id);
 struct key key_generation_floor(const struct keyspace *ks);
 struct key key_migration(const struct keyspace *ks, const char *type, const char *id);
 /* `state_key`: 1..STATE_KEY_MAX bytes, asserted. */
@@ -138,6 +140,10 @@ struct key_range keys_by_node_all(const struct keyspace *ks);
 struct key_range keys_by_node(const struct keyspace *ks, const char *node_id);
 struct key_range keys_by_incarnation(const struct keyspace *ks, const char *node_id,
                                      uint64_t incarnation);
+/* Of these, those of a type. */
+struct key_range keys_by_incarnation_and_type(const struct keyspace *ks, const char *node_id,
+                                              uint64_t incarnation, const char *type);
+struct key_range keys_types(const struct keyspace *ks);
 struct key_range keys_migrations(const struct keyspace *ks);
 /* One actor's head row and state rows. */
 struct key_range keys_head_and_state(const struct keyspace *ks, const char *type, const char *id);
@@ -181,6 +187,7 @@ enum key_family {
     KEY_ACTOR,
     KEY_BY_NODE,
     KEY_MIGRATION,
+    KEY_TYPES,
     KEY_GENERATION_FLOOR,
     KEY_STATE,
     KEY_HEAD,

@@ -60,6 +60,7 @@ static const char *family_path(enum key_family family)
         [KEY_ACTOR] = "registry/actors",
         [KEY_BY_NODE] = "registry/by_node",
         [KEY_MIGRATION] = "registry/migrations",
+        [KEY_TYPES] = "registry/types",
         [KEY_GENERATION_FLOOR] = "registry/generation_floor",
         [KEY_STATE] = "state",
         [KEY_HEAD] = "state",
@@ -337,6 +338,22 @@ static int placement_text(struct bytes key, struct bytes value, struct buf *scra
     return 0;
 }
 
+static int types_text(struct bytes key, struct bytes value, struct buf *scratch, struct buf *out)
+{
+    struct types_record r;
+    int rc = types_record_decode(key, value, scratch, &r);
+    if (rc)
+        return rc;
+    put_uint(out, "incarnation", r.incarnation);
+    put_uuid(out, "boot", r.boot);
+    put_uint(out, "number", r.number);
+    for (uint32_t i = 0; i < r.count; i++) {
+        put_text(out, "type", r.types[i].type);
+        put_uint(out, "type_version", r.types[i].version);
+    }
+    return 0;
+}
+
 static int by_node_text(struct bytes key, struct bytes value, struct buf *scratch, struct buf *out)
 {
     struct by_node_record r;
@@ -480,6 +497,7 @@ static row_text_fn *const row_texts[] = {
     [KEY_PRIMARY] = primary_text,
     [KEY_TERM] = term_text,
     [KEY_INCARNATION_FLOOR] = incarnation_floor_text,
+    [KEY_TYPES] = types_text,
     [KEY_GENERATION_FLOOR] = generation_floor_text,
     [KEY_FOUNDED] = founded_text,
     [KEY_VIEW_CHANGE] = view_change_text,

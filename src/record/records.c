@@ -320,6 +320,42 @@ int placement_record_decode(struct bytes key, struct bytes value, struct buf *sc
     return value_close(&f);
 }
 
+void types_record_encode(const struct types_record *r, struct bytes key, struct buf *out)
+{
+    CHECK(r->count <= CLASS_COUNT_MAX);
+    value_begin(out);
+    tuple_pack_uint(out, r->incarnation);
+    tuple_pack_uuid(out, r->boot);
+    tuple_pack_uint(out, r->number);
+    tuple_pack_uint(out, r->count);
+    for (uint32_t i = 0; i < r->count; i++) {
+        value_pack_text(out, r->types[i].type, 1, ACTOR_TYPE_MAX);
+        tuple_pack_uint(out, r->types[i].version);
+    }
+    value_end(key, out);
+}
+
+int types_record_decode(struct bytes key, struct bytes value, struct buf *scratch,
+                        struct types_record *r)
+{
+    struct tuple_reader f;
+    int rc = value_open(key, value, scratch, &f);
+    if (rc)
+        return rc;
+    r->incarnation = tuple_next_uint(&f);
+    r->boot = tuple_next_uuid(&f);
+    r->number = tuple_next_uint(&f);
+    r->count = value_take_u32(&f);
+    if (r->count > CLASS_COUNT_MAX)
+        return KELPIE_E_STORE_CORRUPT;
+    memset(r->types, 0, sizeof(r->types));
+    for (uint32_t i = 0; i < r->count; i++) {
+        value_take_text(&f, r->types[i].type, 1, ACTOR_TYPE_MAX);
+        r->types[i].version = value_take_u32(&f);
+    }
+    return value_close(&f);
+}
+
 void generation_floor_record_encode(const struct generation_floor_record *r, struct bytes key,
                                     struct buf *out)
 {

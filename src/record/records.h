@@ -47,7 +47,7 @@ struct node_record {
     char http_addr[NET_ADDR_SIZE];
     uint32_t lease_ms;
     uint32_t format_max;  /* RECORD_VERSION of its program */
-    uint32_t class_count; /* actor types that it hosts */
+    uint32_t class_count; /* actor types that it hosts from its start to its end */
     char classes[CLASS_COUNT_MAX][ACTOR_TYPE_MAX + 1];
 };
 
@@ -120,6 +120,20 @@ struct placement_record {
     uint64_t incarnation;
     struct uuid boot;
     uint64_t generation;
+};
+
+struct hosted_type {
+    char type[ACTOR_TYPE_MAX + 1];
+    uint32_t version; /* of its class */
+};
+
+/* What a life of a node hosts beside what its node row says: types that come and go while it runs. */
+struct types_record {
+    uint64_t incarnation;
+    struct uuid boot;
+    uint64_t number; /* of the change; grows while the life lasts */
+    uint32_t count;
+    struct hosted_type types[CLASS_COUNT_MAX];
 };
 
 /* No placement whose row was swept had a greater generation. */
@@ -248,6 +262,7 @@ RECORD_CODEC(incarnation_floor_record)
 RECORD_CODEC(founded_record)
 RECORD_CODEC(view_change_record)
 RECORD_CODEC(placement_record)
+RECORD_CODEC(types_record)
 RECORD_CODEC(generation_floor_record)
 RECORD_CODEC(by_node_record)
 RECORD_CODEC(migration_record)

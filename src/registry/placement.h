@@ -38,7 +38,10 @@ bool placement_is_on(const struct placement_record *p, const struct host *host);
 struct host placement_host(const struct placement_record *p);
 /* The node of that row hosts in the placement's incarnation and boot id (spec: Hosting). */
 bool node_hosts(const struct node_record *node, const struct placement_record *p);
-bool node_has_class(const struct node_record *node, const char *type);
+/* That life of a node hosts actors of the type: from its start, or at present by its types row (spec:
+ * Types); a row of another life of the node says nothing. */
+bool node_has_type(const struct node_record *node, const struct types_record *types,
+                   const char *type);
 
 enum place_outcome {
     PLACE_UNDECIDED,
@@ -95,6 +98,10 @@ void placement_write(struct rule_ctx *ctx, const struct actor_ref *ref,
 /* The same for a node's row; *found says whether there is one. */
 int node_row_read(struct rule_ctx *ctx, size_t index, const struct keyspace *ks,
                   const char *node_id, struct node_record *out, bool *found) MUST_USE;
+
+/* And for its types row, absent or of an earlier life alike: zero. */
+int types_row_read(struct rule_ctx *ctx, size_t index, const struct keyspace *ks,
+                   const char *node_id, struct types_record *out) MUST_USE;
 
 struct place_op;
 typedef void place_fn(struct place_op *op, int status);

@@ -320,9 +320,11 @@ static enum verdict rule_list(struct rule_ctx *ctx, void *arg)
 }
 
 void list_txn(struct txn *t, const struct env *env, const struct keyspace *ks,
-              const struct host *host, uint32_t limit, txn_fn *done, void *arg)
+              const struct host *host, const char *type, uint32_t limit, txn_fn *done, void *arg)
 {
-    struct key_range range = keys_by_incarnation(ks, host->node_id, host->incarnation);
+    struct key_range range =
+        type ? keys_by_incarnation_and_type(ks, host->node_id, host->incarnation, type)
+             : keys_by_incarnation(ks, host->node_id, host->incarnation);
 
     txn_init(t, env, "ListPlacements", rule_list, NULL, done, arg);
     CHECK(txn_read_range(t, key_bytes(&range.begin), key_bytes(&range.end), limit, false) == 0);

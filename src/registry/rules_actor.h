@@ -112,9 +112,9 @@ rule_fn rule_sweep_placements;
 void sweep_txn(struct txn *t, const struct env *env, struct sweep_args *args, txn_fn *done,
                void *arg);
 
-/* Lists the placements of one incarnation: at most `limit` by-node rows from its start, there in
- * `done` as rule_rows(txn, 0). Writes nothing. */
+/* Lists the placements of one incarnation (of a type, or NULL: of all): at most `limit` by-node rows from its
+ * start, there in `done` as rule_rows(txn, 0). Writes nothing. */
 void list_txn(struct txn *t, const struct env *env, const struct keyspace *ks,
-              const struct host *host, uint32_t limit, txn_fn *done, void *arg);
+              const struct host *host, const char *type, uint32_t limit, txn_fn *done, void *arg);
 
 #endif

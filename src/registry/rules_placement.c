@@ -39,13 +39,21 @@ bool node_hosts(const struct node_record *node, const struct placement_record *p
             MUTANT("hostname"));
 }
 
-bool node_has_class(const struct node_record *node, const char *type)
+bool node_has_type(const struct node_record *node, const struct types_record *types,
+                   const char *type)
 {
     for (uint32_t i = 0; i < node->class_count && i < CLASS_COUNT_MAX; i++) {
         if (strcmp(node->classes[i], type) == 0)
             return true;
     }
-    return false;
+    if ((types->incarnation != node->incarnation || !uuid_equal(types->boot, node->boot)) &&
+        !MUTANT("oldtypes"))
+        return false;
+    for (uint32_t i = 0; i < types->count && i < CLASS_COUNT_MAX; i++) {
+        if (strcmp(types->types[i].type, type) == 0)
+            return true;
+    }
+    return MUTANT("anytype");
 }
 
 int placement_read(struct rule_ctx *ctx, size_t index, const struct actor_ref *ref,
@@ -83,6 +91,18 @@ int node_row_read(struct rule_ctx *ctx, size_t index, const struct keyspace *ks,
     if (!*found)
         return 0;
     return node_record_decode(key_bytes(&key), value, ctx->scratch, out);
+}
+
+int types_row_read(struct rule_ctx *ctx, size_t index, const struct keyspace *ks,
+                   const char *node_id, struct types_record *out)
+{
+    struct key key = key_types(ks, node_id);
+    struct bytes value;
+
+    memset(out, 0, sizeof *out);
+    if (!rule_row(ctx->txn, index, &value))
+        return 0;
+    return types_record_decode(key_bytes(&key), value, ctx->scratch, out);
 }
 
 static enum verdict placement_corrupt(struct rule_ctx *ctx, int error, const struct actor_ref *ref)
@@ -158,12 +178,24 @@ static struct placement_record placed_on(const char *node_id, const struct node_
     return p;
 }
 
-/* Why the target of that row cannot host, in `outcome`; PLACE_UNDECIDED when it can. */
-static enum place_outcome target_fault(const struct node_record *node, bool found, const char *type)
+/* Why the target of that row cannot host, in `outcome`; PLACE_UNDECIDED when it can. A types row that fails its
+ * checksum says nothing, until its node writes it anew with its next change: others are chosen. */
+static enum place_outcome target_fault(struct rule_ctx *ctx, size_t types_index,
+                                       const struct actor_ref *ref, const char *target,
+                                       const struct node_record *node, bool found)
 {
+    struct types_record types;
+    int error;
+
     if (!found || (node->state != NODE_ACTIVE && !MUTANT("anytarget")))
         return PLACE_TARGET_GONE;
-    return node_has_class(node, type) ? PLACE_UNDECIDED : PLACE_NO_CLASS;
+    error = types_row_read(ctx, types_index, ref->ks, target, &types);
+    if (error) {
+        struct key key = key_types(ref->ks, target);
+        memset(&types, 0, sizeof types);
+        rule_pass_corrupt(ctx, error, key_bytes(&key));
+    }
+    return node_has_type(node, &types, ref->type) ? PLACE_UNDECIDED : PLACE_NO_CLASS;
 }
 
 static enum verdict refuse_target(struct rule_ctx *ctx, enum place_outcome outcome,
@@ -177,6 +209,7 @@ static enum verdict refuse_target(struct rule_ctx *ctx, enum place_outcome outco
 #define PLACE_READ_PLACEMENT 0
 #define PLACE_READ_TARGET 1
 #define PLACE_READ_FLOOR 2
+#define PLACE_READ_TYPES 3
 
 /* The generation that the next placement goes beyond: without a row, that of any row that was swept. The
  * floor is read as a snapshot: whoever sweeps this actor's row, or places it, conflicts by that row. */
@@ -201,7 +234,7 @@ static int generation_before(struct rule_ctx *ctx, const struct actor_ref *ref,
 enum verdict rule_place_actor(struct rule_ctx *ctx, void *arg)
 {
     struct place_args *a = arg;
-    size_t own_reads = a->target[0] ? PLACE_READ_FLOOR + 1 : 1;
+    size_t own_reads = a->target[0] ? PLACE_READ_TYPES + 1 : 1;
     struct placement_record p, made;
     uint64_t before;
     struct node_record node;
@@ -242,7 +275,7 @@ enum verdict rule_place_actor(struct rule_ctx *ctx, void *arg)
     error = node_row_read(ctx, PLACE_READ_TARGET, a->ref.ks, a->target, &node, &found);
     if (error)
         return node_corrupt(ctx, error, a->ref.ks, a->target);
-    a->outcome = target_fault(&node, found, a->ref.type);
+    a->outcome = target_fault(ctx, PLACE_READ_TYPES, &a->ref, a->target, &node, found);
     if (a->outcome != PLACE_UNDECIDED) {
         SOMETIMES("place-target-not-active");
         return refuse_target(ctx, a->outcome, a->target, a->ref.type);
@@ -276,7 +309,9 @@ void place_txn(struct txn *t, const struct env *env, struct place_args *args, tx
         struct key target = key_node(args->ref.ks, args->target);
         struct key floor = key_generation_floor(args->ref.ks);
         CHECK(txn_read(t, key_bytes(&target), false) == PLACE_READ_TARGET);
+        struct key types = key_types(args->ref.ks, args->target);
         CHECK(txn_read(t, key_bytes(&floor), true) == PLACE_READ_FLOOR);
+        CHECK(txn_read(t, key_bytes(&types), MUTANT("typessnap")) == PLACE_READ_TYPES);
     }
 }
 
@@ -333,6 +368,7 @@ enum verdict rule_release_actor(struct rule_ctx *ctx, void *arg)
 
 #define MIGRATE_READ_PLACEMENT 0
 #define MIGRATE_READ_TARGET 1
+#define MIGRATE_READ_TYPES 2
 
 /*
  * Spec: CommitMove. The source has stopped the actor before the transaction was started. Our own
@@ -361,7 +397,7 @@ enum verdict rule_migrate_actor(struct rule_ctx *ctx, void *arg)
         SOMETIMES("migrate-not-mine");
         return refuse_not_mine(ctx, a, &p);
     }
-    a->outcome = target_fault(&node, found, a->ref.type);
+    a->outcome = target_fault(ctx, MIGRATE_READ_TYPES, &a->ref, a->target, &node, found);
     if (a->outcome != PLACE_UNDECIDED) {
         SOMETIMES("migrate-target-not-active");
         set_result(&a->result, &p, NULL);
@@ -429,10 +465,12 @@ void migrate_txn(struct txn *t, const struct env *env, struct own_args *args, tx
                  void *arg)
 {
     struct key target = key_node(args->ref.ks, args->target);
+    struct key types = key_types(args->ref.ks, args->target);
 
     CHECK(args->target[0]);
     own_txn(t, env, "MigrateActor", rule_migrate_actor, args, done, arg);
     CHECK(txn_read(t, key_bytes(&target), false) == MIGRATE_READ_TARGET);
+    CHECK(txn_read(t, key_bytes(&types), MUTANT("typessnap")) == MIGRATE_READ_TYPES);
 }
 
 void abort_txn(struct txn *t, const struct env *env, struct own_args *args, txn_fn *done, void *arg)

@@ -296,6 +296,7 @@ static enum verdict finish_rule(struct rule_ctx *ctx, void *arg)
     store_founded(ctx, &founded_key, &founded);
     struct key copy_key = key_copy(ks);
     rule_delete(ctx, key_bytes(&copy_key));
+    delete_range(ctx, keys_types(ks));
     delete_range(ctx, keys_heartbeats(ks));
     delete_range(ctx, keys_probes(ks));
     delete_range(ctx, keys_view_changes_upto(ks, UINT64_MAX));

@@ -110,6 +110,8 @@ size_t sample_keys(const struct keyspace *ks, struct key k[SAMPLE_KEYS_MAX])
     k[n++] = key_by_node(ks, "ab", 1, "t", "x");
     k[n++] = key_generation_floor(ks);
     k[n++] = key_migration(ks, "t", "a");
+    k[n++] = key_types(ks, "a");
+    k[n++] = key_types(ks, "ab");
     k[n++] = key_head(ks, "t", "a");
     k[n++] = key_state(ks, "t", "a", B("\0"));
     k[n++] = key_state(ks, "t", "a", B("\0\0"));
@@ -170,6 +172,8 @@ struct key key_of_parts(const struct keyspace *ks, const struct key_parts *p)
         return key_by_node(ks, p->node_id, p->number, p->type, p->id);
     case KEY_MIGRATION:
         return key_migration(ks, p->type, p->id);
+    case KEY_TYPES:
+        return key_types(ks, p->node_id);
     case KEY_GENERATION_FLOOR:
         return key_generation_floor(ks);
     case KEY_STATE:
@@ -267,6 +271,11 @@ static const struct head_record head_1 = {.number = 7,
                                           .expire_ms = 3600000,
                                           .bucket_count = 2,
                                           .buckets = {{90601, 6, 12}, {95000, 1, 2}}};
+static const struct types_record types_1 = {.incarnation = 3,
+                                            .boot = UUID_1,
+                                            .number = 9,
+                                            .count = 2,
+                                            .types = {{"room", 0}, {"session", 7}}};
 static const struct generation_floor_record generation_floor_1 = {.generation = 12};
 static const struct remembered_record remembered_1 = {.request_id = "req-1",
                                                       .number = 7,
@@ -345,6 +354,10 @@ static const struct record_sample plain[] = {
      "181501150218b53427bb",
      " number=7 generation=4 own_ms=95000 horizon_ms=4400 rows=1 sum=0123456789abcdef"
      " class_version=2 slots_until_ms=0 sent=0 expire_ms=3600000 bucket=90601:6:12 bucket=95000:1:2"},
+    {"types", KEY_TYPES, &types_1,
+     "15011503" UUID_1_HEX "1509150202726f6f6d00140273657373696f6e0015071853bfc2d6",
+     " incarnation=3 boot=" UUID_1_TEXT " number=9 type=\"room\" type_version=0"
+     " type=\"session\" type_version=7"},
     {"generation_floor", KEY_GENERATION_FLOOR, &generation_floor_1, "1501150c1831923901",
      " generation=12"},
     {"remembered", KEY_REMEMBERED, &remembered_1,
@@ -414,6 +427,9 @@ static const struct placement_record placement_max = {.placed = true,
                                                       .boot = UUID_FF,
                                                       .generation = UINT64_MAX};
 static const struct by_node_record by_node_zero;
+static const struct types_record types_zero;
+static struct types_record types_max = {
+    .incarnation = UINT64_MAX, .boot = UUID_FF, .number = UINT64_MAX, .count = CLASS_COUNT_MAX};
 static const struct migration_record migration_max = {
     .source = X128, .target = X128, .generation = UINT64_MAX};
 static const struct state_record state_empty = {.value = {(const uint8_t *)"", 0}};
@@ -490,6 +506,8 @@ static const struct record_sample extreme[] = {
     {"placement, released", KEY_ACTOR, &placement_zero, NULL, NULL},
     {"placement, greatest", KEY_ACTOR, &placement_max, NULL, NULL},
     {"by_node, zero", KEY_BY_NODE, &by_node_zero, NULL, NULL},
+    {"types, zero", KEY_TYPES, &types_zero, NULL, NULL},
+    {"types, greatest", KEY_TYPES, &types_max, NULL, NULL},
     {"migration, greatest", KEY_MIGRATION, &migration_max, NULL, NULL},
     {"state, empty", KEY_STATE, &state_empty, NULL, " value_bytes=0 value=\"\""},
     {"state, NULs", KEY_STATE, &state_nuls, NULL, NULL},
@@ -507,6 +525,10 @@ size_t record_samples(struct record_sample out[RECORD_SAMPLES_MAX])
     CHECK(ARRAY_LEN(plain) + ARRAY_LEN(extreme) <= RECORD_SAMPLES_MAX);
     for (size_t i = 0; i < CLASS_COUNT_MAX; i++)
         memset(node_max.classes[i], 'c', ACTOR_TYPE_MAX);
+    for (size_t i = 0; i < CLASS_COUNT_MAX; i++) {
+        memset(types_max.types[i].type, 'c', ACTOR_TYPE_MAX);
+        types_max.types[i].version = UINT32_MAX;
+    }
     for (size_t i = 0; i < UNREACHABLE_MAX; i++) {
         memset(heartbeat_max.unreachable[i].node_id, 'n', NODE_ID_MAX);
         heartbeat_max.unreachable[i].incarnation = UINT64_MAX;
@@ -555,6 +577,7 @@ struct key sample_key(enum key_family family)
     X(KEY_ACTOR, placement_record)                                                                 \
     X(KEY_BY_NODE, by_node_record)                                                                 \
     X(KEY_MIGRATION, migration_record)                                                             \
+    X(KEY_TYPES, types_record)                                                                     \
     X(KEY_GENERATION_FLOOR, generation_floor_record)                                               \
     X(KEY_STATE, state_record)                                                                     \
     X(KEY_HEAD, head_record)                                                                       \

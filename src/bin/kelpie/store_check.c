@@ -55,6 +55,7 @@ static int decode(struct check *c, enum key_family family, const struct store_ro
         struct placement_record placement;
         struct by_node_record by_node;
         struct migration_record migration;
+        struct types_record types;
         struct generation_floor_record generation_floor;
         struct state_record state;
         struct head_record head;
@@ -82,6 +83,7 @@ static int decode(struct check *c, enum key_family family, const struct store_ro
         DECODE(KEY_ACTOR, placement, placement);
         DECODE(KEY_BY_NODE, by_node, by_node);
         DECODE(KEY_MIGRATION, migration, migration);
+        DECODE(KEY_TYPES, types, types);
         DECODE(KEY_GENERATION_FLOOR, generation_floor, generation_floor);
         DECODE(KEY_STATE, state, state);
         DECODE(KEY_HEAD, head, head);
