@@ -1,8 +1,11 @@
 /*
  * Kelpie's public interface for actor classes.
  *
- * A class is a table of callbacks. Every callback runs on the node's loop thread, one at a time per
- * actor, and must return soon: a handler that runs longer than the node's lease costs the node its
+ * A class is a table of callbacks. `kelpied --actors FILE` runs it in a worker process: what it does there, a crash
+ * or an endless loop too, costs the turns under way in that process and nothing else. Its callbacks run one at a time, of all
+ * actors in the process, and an activation lasts for one turn. `kelpied --actors-in-node FILE`, and a program that
+ * embeds the library, run it on the node's loop thread, one at a time per actor, for as long as the
+ * activation lives; there it must return soon: a handler that runs longer than the node's lease costs the node its
  * lease. What a callback changes in the actor's state is committed in one transaction with the
  * reply and the request id; if the callback fails, the changes are dropped.
  *
@@ -101,6 +104,10 @@ struct kelpie_message {
  * what would is refused. It is not remembered. Reading an actor that never was makes no row of it:
  * `activate`, the read and `deactivate` run on an empty state, and nothing of that is kept. */
 #define KELPIE_METHOD_READ 1u
+/* BLOCKS: its callbacks may wait for the world, and `activate` before them. In a worker process (`kelpied --actors`) they run in a
+ * thread beside all others, so the class guards what it shares between actors; of one actor one runs at a time all
+ * the same. In a node (`--actors-in-node`) there is no such thread, and the class is refused. */
+#define KELPIE_METHOD_BLOCKS 2u
 
 struct kelpie_method {
     const char *name; /* 1 to KELPIE_METHOD_MAX bytes; NULL ends the table */
@@ -149,6 +156,10 @@ struct kelpie_class {
      * another node becomes primary, so it is for what may be lost then: sessions, caches. Of an actor it is
      * what its class said at its last commit. */
     uint64_t expire_after_ms;
+    /* A callback may take so long, in ms, whatever the caller's deadline is; 0: 30 s. One that takes longer ends its
+     * worker process, and is named in the log. In a node nothing ends it but the node's lease. */
+    uint32_t turn_ms;
+    uint32_t reserved; /* 0 */
 };
 
 /* The least size of a class that is loaded: up to `deactivate`. */

@@ -34,7 +34,7 @@ static int check_methods(const char *file, const struct kelpie_class *class, cha
             (void)snprintf(why, why_size, "%s: class %s: %s", file, class->type, fault);
             return err;
         }
-        if ((m->flags & ~KELPIE_METHOD_READ) || m->reserved) {
+        if ((m->flags & ~(KELPIE_METHOD_READ | KELPIE_METHOD_BLOCKS)) || m->reserved) {
             (void)snprintf(
                 why, why_size,
                 "%s: method %s of class %s has flags %#x, of which this program does not "
