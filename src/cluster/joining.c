@@ -122,6 +122,7 @@ static bool step_dead_all(struct cluster *c)
     op->ks = &c->config.ks;
     op->node_id = c->config.node_id;
     op->boot = c->config.boot;
+    op->known_cluster_id = c->cluster_id;
     op->target = target->life;
     c->silences = collect_silent(c, false, &op->silent.count);
     op->silent.items = c->silences;

@@ -170,7 +170,8 @@ struct mark_dead_all_op {
     const struct keyspace *ks;
     const char *node_id; /* borrowed */
     struct uuid boot;
-    struct silences silent; /* every Active node, and the target */
+    struct uuid known_cluster_id; /* zero: none */
+    struct silences silent;       /* every Active node, and the target */
     struct life target;
 
     bool failed; /* as above */
@@ -295,6 +296,7 @@ enum { RAISE_NODES = 1 }; /* its rows of nodes, there in `done` */
 
 /* What a process remembers holds for another cluster id (`known`; zero: none): the store was restored from a
  * backup, and made a new epoch (docs/adr/0007-restored-store.md). */
+#define NO_CLUSTER "the store holds no cluster any more under the prefix '%s'"
 #define OTHER_EPOCH "the store was restored from a backup and is a new epoch"
 bool other_epoch(const struct format_record *format, struct uuid known);
 bool life_is(const struct node_record *r, const struct life *l);

@@ -48,9 +48,26 @@ void mark_failed_prepare(struct mark_failed_op *op, const struct env *env, txn_f
         t->reads[MARK_HEARTBEAT].snapshot = true;
 }
 
+/* The store is that of the cluster that this process knows. An empty one in its place says of nobody that its life
+ * is over, nor does one of another epoch. */
+static enum verdict cluster_is(struct rule_ctx *ctx, const struct keyspace *ks, size_t format_read,
+                               struct uuid known, bool *other)
+{
+    struct format_record format;
+    int found = load_format(ctx, format_read, &format);
+    if (found < 0)
+        return RULE_REFUSE;
+    *other = found && other_epoch(&format, known);
+    if (*other)
+        return rule_refuse(ctx, OTHER_EPOCH);
+    if (!found && !uuid_is_zero(known))
+        return rule_refuse(ctx, NO_CLUSTER, ks->prefix);
+    return RULE_COMMIT;
+}
+
 /* ---- MarkDeadAll ---- */
 
-enum { DEAD_NODES, DEAD_HEARTBEATS, DEAD_VIEW };
+enum { DEAD_NODES, DEAD_HEARTBEATS, DEAD_VIEW, DEAD_FORMAT };
 
 static enum verdict mark_dead_all_rule(struct rule_ctx *ctx, void *arg)
 {
@@ -61,7 +78,9 @@ static enum verdict mark_dead_all_rule(struct rule_ctx *ctx, void *arg)
     char id[NODE_ID_MAX + 1];
     size_t at = 0;
     int more;
-    if (find_node(ctx, op->ks, DEAD_NODES, op->node_id, &own) < 0 ||
+    bool other;
+    if (cluster_is(ctx, op->ks, DEAD_FORMAT, op->known_cluster_id, &other) != RULE_COMMIT ||
+        find_node(ctx, op->ks, DEAD_NODES, op->node_id, &own) < 0 ||
         find_node(ctx, op->ks, DEAD_NODES, op->target.node_id, &target) < 0 ||
         load_view(ctx, DEAD_VIEW, &view) < 0)
         return RULE_REFUSE;
@@ -103,6 +122,7 @@ void mark_dead_all_prepare(struct mark_dead_all_op *op, const struct env *env, t
     read_range(t, keys_nodes(op->ks), 0, false);
     read_range(t, keys_heartbeats(op->ks), 0, false);
     read_key(t, key_view(op->ks));
+    read_key(t, key_format(op->ks));
 }
 
 /* ---- NodeRecover ---- */
@@ -148,15 +168,12 @@ static enum verdict recover_rule(struct rule_ctx *ctx, void *arg)
 {
     struct recover_op *op = arg;
     struct node_record own;
-    struct format_record format;
-    int found = load_format(ctx, RECOVER_FORMAT, &format);
-    if (found < 0 || load_node(ctx, RECOVER_NODE, &own) < 0)
-        return RULE_REFUSE;
-    op->other_epoch = found && other_epoch(&format, op->known_cluster_id);
-    if (op->other_epoch) {
+    enum verdict verdict =
+        cluster_is(ctx, op->ks, RECOVER_FORMAT, op->known_cluster_id, &op->other_epoch);
+    if (op->other_epoch)
         SOMETIMES("recover-in-another-epoch");
-        return rule_refuse(ctx, OTHER_EPOCH);
-    }
+    if (verdict != RULE_COMMIT || load_node(ctx, RECOVER_NODE, &own) < 0)
+        return RULE_REFUSE;
     op->state = own.state;
     op->life = life_of_row(op->node_id, &own);
     if (!ctx->txn->unknown_pending)

@@ -448,8 +448,7 @@ static enum verdict life_is_over(struct rule_ctx *ctx, struct heartbeat_op *op)
         return RULE_REFUSE;
     op->not_current = true;
     if (!found)
-        return rule_refuse(ctx, "the store holds no cluster any more under the prefix '%s'",
-                           op->ks->prefix);
+        return rule_refuse(ctx, NO_CLUSTER, op->ks->prefix);
     op->other_epoch = other_epoch(&format, op->cluster_id);
     return rule_refuse(ctx,
                        op->other_epoch ? OTHER_EPOCH : "this life of the node was declared failed");

@@ -133,12 +133,17 @@ static void mark_node_failed_conflicts(void **state)
 
 /* ---- MarkDeadAll: d, boot 1, fails the first of `with` */
 
+enum { KNOWS_FORMAT = 2, KNOWS_OTHER = 4 }; /* the cluster id that the process remembers */
 static struct mark_dead_all_op dead;
 
 static void start_dead(struct rig *r, const struct rule_case *c)
 {
     dead = (struct mark_dead_all_op){
         .ks = &r->ks, .node_id = "d", .boot = rig_boot("d", 1), .silent = silences(c)};
+    if (c->flag & KNOWS_FORMAT)
+        dead.known_cluster_id = rig_boot("format", 1);
+    if (c->flag & KNOWS_OTHER)
+        dead.known_cluster_id = rig_boot("other", 1);
     dead.target = silent[0].life;
     mark_dead_all_prepare(&dead, &r->env, rig_done, r);
     txn_start(&dead.txn);
@@ -163,6 +168,10 @@ static const struct rule_case dead_cases[] = {
      "node b is alive"},
     {"I am Active", "a=A1 a~7/5 d=A1 d~1/5 view=5", "a1~7", 0, REFUSED, "the node is Active"},
     {"I am Failed", "a=A1 a~7/5 d=F1 view=5", "a1~7", 0, REFUSED, "the node is Failed"},
+    {"the epoch known", "format=2 a=A1 a~7/5 d=J1 view=5", "a1~7", KNOWS_FORMAT, 0,
+     "view=6(0) a=F1@6 -a6"},
+    {"another epoch", "format=2 a=A1 a~7/5 d=J1 view=5", "a1~7", KNOWS_OTHER, REFUSED, "new epoch"},
+    {"an empty store", "", "a1~7", KNOWS_FORMAT, REFUSED, "holds no cluster any more"},
 };
 
 static void mark_dead_all(void **state)
@@ -173,13 +182,14 @@ static void mark_dead_all(void **state)
 
 static void mark_dead_all_conflicts(void **state)
 {
+    static const struct rule_case c = {
+        "", "format=2 a=A1 a~7/5 d=J1 d~3/0 view=5", "a1~7", KNOWS_FORMAT, 0, ""};
     (void)state;
-    rule_conflicts(&dead_cases[0], start_dead, "a ~a d ~d view", "");
+    rule_conflicts(&c, start_dead, "a ~a d ~d view format", "");
 }
 
 /* ---- NodeRecover: a, boot 9; flag: the first of `with` is one's own past life, proven silent */
 
-enum { KNOWS_FORMAT = 2, KNOWS_OTHER = 4 }; /* the cluster id that the process remembers */
 static struct recover_op recover;
 
 static void start_recover(struct rig *r, const struct rule_case *c)
@@ -230,6 +240,7 @@ static const struct rule_case recover_cases[] = {
     {"another epoch: a silent life", "format=2 a=A1 a~7/5 view=5", "a1~7", 1 | KNOWS_OTHER, REFUSED,
      "new epoch"},
     {"another epoch: Left", "format=2 a=L1@6 view=6", NULL, KNOWS_OTHER, REFUSED, "new epoch"},
+    {"an empty store", "", NULL, KNOWS_FORMAT, REFUSED, "holds no cluster any more"},
 };
 
 /* Failed, then Left in a second attempt of the same operation when that is acknowledged already: so
