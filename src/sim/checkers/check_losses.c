@@ -64,6 +64,14 @@ static void look(struct world *w)
     *(has_majority(w->shadow) ? &l->many_ns : &l->few_ns) = w->now_ns;
 }
 
+/* Who goes may be a voter that is not heard for less time than lies between two looks. */
+void losses_on_commit(struct world *w)
+{
+    struct losses *l = &w->checks->losses;
+
+    *(has_majority(w->shadow) ? &l->many_ns : &l->few_ns) = w->now_ns;
+}
+
 /* ---- what a node says */
 
 static struct losses_said *said_by(const struct process *p)

@@ -179,8 +179,10 @@ void check_commit(struct shadow *s, struct shadow_change *c)
     check_floor_covers(s, c);
     if (c->nodes || c->view)
         check_view(s, c);
-    if (c->nodes)
+    if (c->nodes) {
         check_acts(s, c);
+        losses_on_commit(s->w);
+    }
     check_grey(s, c);
     if (c->primary || c->term)
         check_term(s, c);

@@ -178,8 +178,9 @@ void told_failed(struct world *w, unsigned node, uint64_t incarnation, unsigned 
 void told_on_step(struct process *p);
 void told_on_end(const struct process *p);
 void check_told(struct process *p, enum log_level level, const char *name, const char *fields);
-/* What a node says to be missing (check_losses.c): a step of a life; what it tells. */
+/* What a node says to be missing (check_losses.c): a step of a life; a commit that changed nodes; what it tells. */
 void losses_on_step(struct process *p);
+void losses_on_commit(struct world *w);
 void losses_told(struct process *p, enum log_level level, const char *name, const char *fields);
 /* `node` has heard from a majority of the voters within a lease. */
 bool check_reaches(struct world *w, unsigned node);
