@@ -3,8 +3,9 @@
 
 #include "kelpie/error.h"
 #include "sim/stores/sim_embedded.h"
+#include "store/store_limits.h"
 
-#define SET_BACK_BATCH 64     /* rows */
+#define SET_BACK_BATCH 64     /* rows, at most */
 #define LOOK_AGAIN_MS 40      /* while the store recovers */
 #define RECOVERY_UNKNOWN_IN 8 /* commits that do not wait for its end but are given up */
 #define REFUSED_IN 8          /* requests that a throttled store refuses */
@@ -208,6 +209,17 @@ static void commit_blindly(struct embedded_store *s, const struct store_write *w
         core_flush(s->core);
 }
 
+/* As many of the rows as one commit takes. */
+static size_t batch_of(const struct store_write *rows, size_t count)
+{
+    size_t n = count < SET_BACK_BATCH ? count : SET_BACK_BATCH;
+
+    while (store_check_writes(rows, n))
+        n--;
+    CHECK(n > 0);
+    return n;
+}
+
 void embedded_set_back(struct world *w, const struct store_write *rows, size_t count)
 {
     struct embedded_store *s = embedded_of(w);
@@ -217,8 +229,10 @@ void embedded_set_back(struct world *w, const struct store_write *rows, size_t c
     store_begin_again(s);
     s->faulty.calm = true;
     commit_blindly(s, &all, 1);
-    for (size_t at = 0; at < count; at += SET_BACK_BATCH)
-        commit_blindly(s, rows + at, count - at < SET_BACK_BATCH ? count - at : SET_BACK_BATCH);
+    for (size_t at = 0, n; at < count; at += n) {
+        n = batch_of(rows + at, count - at);
+        commit_blindly(s, rows + at, n);
+    }
     s->faulty.calm = false;
     store_begin_again(s);
 }

@@ -100,6 +100,7 @@ static void client_drop_op(struct client *c)
 {
     op_release(c->op);
     c->op = NULL;
+    c->asks_late = false;
 }
 
 /* ---- answers */
