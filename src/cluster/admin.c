@@ -17,6 +17,25 @@ static void force_finish(struct cluster *c, int status, const char *why)
     done(c->force.arg, status, why);
 }
 
+/* That the primary in its way has moved since: it lives, and no waiting makes that otherwise. */
+static bool primary_moves(struct cluster *c)
+{
+    const struct primary_record *p = &c->primary;
+    struct silence *then = &c->force.primary_then;
+    const struct sighting *s = detector_find(&c->detector, p->node_id);
+    if (c->claim)
+        return true;
+    if (!c->primary_known || p->vacant || !s || s->record.damaged ||
+        s->record.incarnation != p->incarnation || !uuid_equal(s->record.boot, p->boot))
+        return false;
+    if (strcmp(then->life.node_id, p->node_id) == 0 && uuid_equal(then->life.boot, p->boot))
+        return s->record.counter != then->counter;
+    *then = (struct silence){.life = {.incarnation = p->incarnation, .boot = p->boot},
+                             .counter = s->record.counter};
+    memcpy(then->life.node_id, p->node_id, sizeof(p->node_id));
+    return false;
+}
+
 static void on_force(struct txn *t, int status)
 {
     struct cluster *c = t->arg;
@@ -45,7 +64,7 @@ static void on_force(struct txn *t, int status)
                        op->voters_after - op->voters_after / 2);
         tell_forgotten(c, c->force.target, "an operator asked: forget --force");
         force_finish(c, 0, why);
-    } else if (status && (status != KELPIE_E_REFUSED ||
+    } else if (status && (status != KELPIE_E_REFUSED || (op->primary_lives && primary_moves(c)) ||
                           waited > FORCE_WINDOWS * timing_window_ns(&c->config.timing))) {
         (void)snprintf(why, sizeof(why), "%s", txn_why(t, status));
         force_finish(c, status, why);

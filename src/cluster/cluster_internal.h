@@ -80,6 +80,8 @@ struct force_forget {
     char target[NODE_ID_MAX + 1];
     uint64_t since_ns;
     uint64_t tried_version; /* of the scan that the last attempt stood on */
+    struct silence
+        primary_then; /* the heartbeat of the primary that was in its way first; no id: of none */
     cluster_op_fn *done;
     void *arg;
 };

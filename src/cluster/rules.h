@@ -235,6 +235,7 @@ struct force_forget_op {
     const char *target; /* borrowed */
     struct silences silent;
 
+    bool primary_lives; /* refused because of it */
     size_t voters_before, voters_after;
     struct life failed; /* it was not Failed yet, and is with this commit; else no id */
 

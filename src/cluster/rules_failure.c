@@ -373,6 +373,7 @@ static enum verdict force_forget_rule(struct rule_ctx *ctx, void *arg)
     struct primary_record primary;
     struct view_record view;
     int is_there = load_node(ctx, FORCE_NODE, &r);
+    op->primary_lives = false;
     if (is_there < 0 || load_primary(ctx, FORCE_PRIMARY, &primary) < 0 ||
         load_view(ctx, FORCE_VIEW, &view) < 0 || count_voters(ctx, op) < 0)
         return RULE_REFUSE;
@@ -387,6 +388,7 @@ static enum verdict force_forget_rule(struct rule_ctx *ctx, void *arg)
     int gone = force_primary_gone(ctx, op, &primary);
     if (gone < 0)
         return RULE_REFUSE;
+    op->primary_lives = gone == 0;
     if (gone == 0) {
         SOMETIMES("force-forget-primary-lives");
         return rule_refuse(ctx, "node %s is primary and alive: forget without force",

@@ -39,7 +39,9 @@ static void on_forgotten(void *arg, int status, const char *why)
     struct replace *r = arg;
     if (status) {
         tell_waiting(r, why && why[0] ? why : kelpie_error_text(status));
-        r->pause_ms = r->pause_ms * 2 < REPLACE_TELL_MS ? r->pause_ms * 2 : REPLACE_TELL_MS;
+        uint64_t lease_ms = cluster_config_of(node_cluster(r->node))->timing.lease_ms;
+        uint64_t most = lease_ms > REPLACE_LOOK_MS ? lease_ms : REPLACE_LOOK_MS;
+        r->pause_ms = r->pause_ms * 2 < most ? r->pause_ms * 2 : most;
     }
     again(r);
 }

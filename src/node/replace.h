@@ -8,8 +8,9 @@
 
 #include "node/node.h"
 
-#define REPLACE_LOOK_MS 1000  /* at first; while it has to wait, twice as long each time */
-#define REPLACE_TELL_MS 10000 /* at most; and until it says again what it waits for */
+#define REPLACE_LOOK_MS                                                                            \
+    1000 /* at first; while it has to wait, twice as long each time, at most a lease */
+#define REPLACE_TELL_MS 10000 /* until it says again what it waits for */
 
 struct replace;
 

@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "kelpie/error.h"
 #include "lib/small_world.h"
 
 static const struct kelpie_class *const builtin[] = {&kelpie_class_counter, NULL};
@@ -215,6 +216,47 @@ static void of_two_the_other_one_survives(void **state)
     small_world_free(w);
 }
 
+/* ---- forget --force */
+
+struct told {
+    bool done;
+    int status;
+    char why[256];
+};
+
+static void on_told(void *arg, int status, const char *why)
+{
+    struct told *t = arg;
+    t->done = true;
+    t->status = status;
+    (void)snprintf(t->why, sizeof(t->why), "%s", why);
+}
+
+/* A primary that moves is there, and is said to be so at once; one that has just died is waited for. */
+static void force_does_not_wait_for_a_primary_that_lives(void **state)
+{
+    struct small_world *w = small_world_of(3, builtin);
+    struct told told[3] = {{.done = false}};
+    (void)state;
+    for (size_t i = 0; i < 2; i++)
+        node_forget(w->nodes[i].node, "n3", true, on_told, &told[i]);
+    small_run_ms(w, 1500); /* less than a window */
+    for (size_t i = 0; i < 2; i++) {
+        assert_true(told[i].done);
+        assert_int_equal(told[i].status, KELPIE_E_REFUSED);
+        assert_non_null(strstr(told[i].why, "is primary and alive: forget without force"));
+    }
+    small_node_close(&w->nodes[0]);
+    small_node_close(&w->nodes[2]);
+    node_forget(w->nodes[1].node, "n3", true, on_told, &told[2]);
+    small_run_ms(w, 1500);
+    assert_false(told[2].done);
+    small_run_ms(w, 10000);
+    assert_true(told[2].done);
+    assert_int_equal(told[2].status, 0);
+    small_world_free(w);
+}
+
 /* ---- no hot loops */
 
 /* Nobody to elect it, a dead one that nobody can declare: the node goes on quietly. */
@@ -240,6 +282,7 @@ int main(void)
         cmocka_unit_test(a_full_disk_fails_nobody),
         cmocka_unit_test(of_two_the_primary_survives),
         cmocka_unit_test(of_two_the_other_one_survives),
+        cmocka_unit_test(force_does_not_wait_for_a_primary_that_lives),
         cmocka_unit_test(a_minority_is_quiet),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
