@@ -64,6 +64,7 @@ void shadow_reset(struct shadow *s)
         a->gap_count = 0;
         a->struck = false;
         a->head = (struct head_record){.number = 0};
+        a->head_ns = 0; /* what was written after the backup never was */
     }
     while ((n = map_first(&s->by_node))) {
         struct shadow_by_node *b = MAP_ENTRY(n, struct shadow_by_node, node);
