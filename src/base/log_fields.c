@@ -39,14 +39,13 @@ static size_t quote_char(struct bytes s, char *out, size_t *out_len)
 {
     uint8_t c = s.data[0];
     size_t n = utf8_char_len(s);
-    bool is_c1 = n == 2 && c == 0xc2 && s.data[1] < 0xa0; /* a terminal obeys those too */
     if (c == '"' || c == '\\') {
         out[0] = '\\';
         out[1] = (char)c;
         *out_len = 2;
         return 1;
     }
-    if (c < ' ' || c == 0x7f || n == 0 || is_c1) {
+    if (n == 0 || utf8_steers(s, n)) { /* byte by byte: the rest of it is no character */
         *out_len = (size_t)snprintf(out, 5, "\\x%02x", c);
         return 1;
     }

@@ -67,14 +67,15 @@ static const char *prefix_of(const struct log_field *f)
 static void add_text_pair(struct text *t, const char *key, const char *value)
 {
     char quoted[600];
+    bool is_plain;
 
+    (void)log_quote(value, quoted, sizeof quoted);
+    is_plain = value[0] && value[strcspn(value, " =")] == '\0' &&
+               strlen(quoted) == strlen(value) + 2; /* nothing had to be escaped */
     add_str(t, " ");
     add_str(t, key);
     add_str(t, "=");
-    if (value[0] && value[strcspn(value, " \"\\=")] == '\0' && utf8_valid(bytes_of_str(value)))
-        add_str(t, value);
-    else
-        add_str(t, log_quote(value, quoted, sizeof quoted));
+    add_str(t, is_plain ? value : quoted);
 }
 
 static void text_line(struct text *t, const struct log_origin *from, uint64_t wall_ms,
@@ -118,13 +119,27 @@ static void add_json_char(struct text *t, unsigned char c)
     }
 }
 
+/* A character of two or three bytes. */
+static void add_json_escape(struct text *t, struct bytes s, size_t len)
+{
+    unsigned code = len == 2
+                        ? (s.data[0] & 0x1fu) << 6 | (s.data[1] & 0x3fu)
+                        : (s.data[0] & 0xfu) << 12 | (s.data[1] & 0x3fu) << 6 | (s.data[2] & 0x3fu);
+    char escaped[8];
+
+    (void)snprintf(escaped, sizeof escaped, "\\u%04x", code & 0xffffu);
+    add_str(t, escaped);
+}
+
 /* The character at `s`, which is not empty; returns its length. JSON is UTF-8: what is not, shows
  * as a question mark. */
 static size_t add_json_next(struct text *t, struct bytes s)
 {
     size_t n = utf8_char_len(s);
 
-    if (n > 1)
+    if (n > 1 && utf8_steers(s, n))
+        add_json_escape(t, s, n);
+    else if (n > 1)
         add(t, (const char *)s.data, n);
     else
         add_json_char(t, n ? s.data[0] : '?');

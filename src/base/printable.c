@@ -5,20 +5,6 @@
 #include "base/check.h"
 #include "base/utf8.h"
 
-/* Characters of two and three bytes that do not show but act. */
-static bool steers(const unsigned char *c, size_t len)
-{
-    if (len == 2)
-        return c[0] == 0xc2 && c[1] < 0xa0; /* U+0080 to U+009F: the second set of controls */
-    if (len != 3 || c[0] != 0xe2)
-        return false;
-    bool lines = c[1] == 0x80 && (c[2] == 0xa8 || c[2] == 0xa9);
-    bool marks = c[1] == 0x80 && (c[2] == 0x8e || c[2] == 0x8f);
-    bool embeds = c[1] == 0x80 && c[2] >= 0xaa && c[2] <= 0xae;
-    bool isolates = c[1] == 0x81 && c[2] >= 0xa6 && c[2] <= 0xa9;
-    return lines || marks || embeds || isolates;
-}
-
 const char *printable(const char *s, char *out, size_t size)
 {
     struct bytes rest = bytes_of_str(s);
@@ -26,7 +12,7 @@ const char *printable(const char *s, char *out, size_t size)
     CHECK(size > 0);
     while (rest.len > 0) {
         size_t n = utf8_char_len(rest), taken = n ? n : 1;
-        bool plain = n > 0 && rest.data[0] >= ' ' && rest.data[0] != 0x7f && !steers(rest.data, n);
+        bool plain = n > 0 && !utf8_steers(rest, n);
         size_t need = plain ? taken : PRINTABLE_FACTOR * taken;
         if (len + need + 1 > size)
             break;

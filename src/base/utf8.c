@@ -57,3 +57,19 @@ bool utf8_valid(struct bytes s)
     }
     return true;
 }
+
+bool utf8_steers(struct bytes s, size_t len)
+{
+    const uint8_t *c = s.data;
+    if (len == 1)
+        return c[0] < ' ' || c[0] == 0x7f;
+    if (len == 2)
+        return c[0] == 0xc2 && c[1] < 0xa0; /* U+0080 to U+009F: the second set of controls */
+    if (len != 3 || c[0] != 0xe2)
+        return false;
+    bool lines = c[1] == 0x80 && (c[2] == 0xa8 || c[2] == 0xa9);
+    bool marks = c[1] == 0x80 && (c[2] == 0x8e || c[2] == 0x8f);
+    bool embeds = c[1] == 0x80 && c[2] >= 0xaa && c[2] <= 0xae;
+    bool isolates = c[1] == 0x81 && c[2] >= 0xa6 && c[2] <= 0xa9;
+    return lines || marks || embeds || isolates;
+}

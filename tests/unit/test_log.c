@@ -140,6 +140,12 @@ static void test_line(void **state)
          4107542399999,
          "node=n2 x",
          "2100-02-28T23:59:59.999Z level=warn program=store event=e of_node=n2 x\n"},
+        {{false, "n\x1b[31m\n", NULL}, 0, "", "level=warn node=\"n\\x1b[31m\\x0a\" event=e\n"},
+        {{false, "a\\x", NULL}, 0, "", "level=warn node=\"a\\\\x\" event=e\n"},
+        {{true, "\xc2\x9b\xe2\x80\xae", NULL},
+         0,
+         "",
+         "{\"level\":\"warn\",\"node\":\"\\u009b\\u202e\",\"event\":\"e\"}\n"},
         {{true, "n1", "store"},
          0,
          "node=n2 level=3 a=007 b=1.5 c",
@@ -256,6 +262,8 @@ static void test_quote(void **state)
         {"caf\xc3\xa9", "\"caf\xc3\xa9\""},
         {"bad\xc3", "\"bad\\xc3\""},
         {"\xff\x7f", "\"\\xff\\x7f\""},
+        {"\xc2\x9b", "\"\\xc2\\x9b\""},
+        {"\xe2\x80\xae", "\"\\xe2\\x80\\xae\""},
     };
     for (size_t i = 0; i < ARRAY_LEN(table); i++) {
         char out[64];

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/log_line.h"
+#include "base/printable.h"
 #include "bin/kelpied/daemon_say.h"
 #include "bin/kelpied/descriptors.h"
 #include "bin/kelpied/home_file.h"
@@ -212,11 +213,12 @@ static void tell_ready(struct node_process *p)
 {
     const struct config *c = p->config;
     const char *http = http_server_addr(p->http), *rpc = net_tcp_addr(p->net);
-    char line[LOG_TEXT_MAX];
+    char line[LOG_TEXT_MAX], id[PRINTABLE_FACTOR * NODE_ID_MAX + 1], url[LOG_TEXT_MAX / 2];
     p->was_ready = true;
     log_info(&p->world.env.log, "ready", "http=%s rpc=%s store=%s", http, rpc, c->store_url);
     (void)snprintf(line, sizeof(line), PROGRAM ": node %s ready http=%s rpc=%s store=%s\n",
-                   c->node_id, http, rpc, c->store_url);
+                   printable(c->node_id, id, sizeof(id)), http, rpc,
+                   printable(c->store_url, url, sizeof(url)));
     log_writer_put(p->output, line, strlen(line));
 }
 
