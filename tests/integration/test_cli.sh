@@ -10,6 +10,7 @@ says 2 "no command 'stats'; did you mean 'status'" "$kelpie" stats
 says 2 "no command 'node lst'; did you mean 'node list'" "$kelpie" node lst
 says 2 "no command 'frobnicate'; kelpie --help lists them" "$kelpie" frobnicate
 says 2 'unknown option --wide' "$kelpie" status --wide
+says 2 'unknown option --w.x1b.31m' "$kelpie" status $'--w\e[31m'
 says 2 'unknown option --nod; did you mean --node' "$kelpie" --nod x status
 says 2 '--node needs a value' "$kelpie" --node
 says 2 "'nowhere', but it must be HOST:PORT" "$kelpie" --node nowhere status

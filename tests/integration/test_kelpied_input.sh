@@ -19,6 +19,8 @@ refuses 2 'unknown option --nod-id; did you mean --node-id\?' --nod-id n1
 refuses 2 'unknown option --frobnicate; --help lists them all' --frobnicate
 refuses 2 '--lease-ms needs a value' --lease-ms
 refuses 2 "'n1' is not an option" n1
+refuses 2 'unknown option --x.x1b.31m; --help' $'--x\e[31m'
+refuses 2 '--listen is .a.x0ab.x1b.31m' --listen $'a\nb\e[31m'
 refuses 2 "--lease-ms is 'long', but it must be a number" --lease-ms long
 refuses 2 'heartbeat-ms is 700, but it must be at most a third of lease-ms' --heartbeat-ms 700
 refuses 2 "--log-level is 'loud', but it must be one of: debug, info, warn, error" --log-level loud

@@ -34,10 +34,10 @@ void show_line(FILE *out, const char *fmt, ...)
 
 void complain(const char *fmt, ...)
 {
-    char line[LINE_SIZE], shown[PRINTABLE_FACTOR * LINE_SIZE];
+    char line[SAY_SIZE];
     va_list ap;
     va_start(ap, fmt);
     (void)vsnprintf(line, sizeof(line), fmt, ap);
     va_end(ap);
-    say(CLI_PROGRAM, "%s", printable(line, shown, sizeof(shown)));
+    say(CLI_PROGRAM, "%s", line);
 }

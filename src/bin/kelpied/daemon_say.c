@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/log_line.h"
+#include "base/printable.h"
 #include "loop/logsink.h"
 
 static size_t as_event(const struct config *c, const char *sentence, char *line)
@@ -31,14 +32,14 @@ static bool wants_json(const struct config *c)
 void daemon_say(const struct config *config, const char *fmt, ...)
 {
     struct pollfd p = {.fd = STDERR_FILENO, .events = POLLOUT};
-    char sentence[2048], line[LOG_TEXT_MAX];
+    char sentence[2048], shown[LOG_TEXT_MAX - 16], line[LOG_TEXT_MAX];
     va_list ap;
     va_start(ap, fmt);
     (void)vsnprintf(sentence, sizeof(sentence), fmt, ap);
     va_end(ap);
-    size_t len = wants_json(config)
-                     ? as_event(config, sentence, line)
-                     : (size_t)snprintf(line, sizeof(line), "kelpied: %s\n", sentence);
+    size_t len = wants_json(config) ? as_event(config, sentence, line)
+                                    : (size_t)snprintf(line, sizeof(line), "kelpied: %s\n",
+                                                       printable(sentence, shown, sizeof(shown)));
     if (poll(&p, 1, LOG_FLUSH_MS) > 0 && (p.revents & POLLOUT) &&
         write(STDERR_FILENO, line, len) < 0)
         return;

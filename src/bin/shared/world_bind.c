@@ -7,19 +7,19 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/printable.h"
 #include "bin/shared/trusted_file.h"
 #include "kelpie/error.h"
 #include "store/fdb_library.h"
 
 void say(const char *program, const char *fmt, ...)
 {
-    char line[2048];
-    int n = snprintf(line, sizeof(line), "%s: ", program);
+    char line[SAY_SIZE], shown[PRINTABLE_FACTOR * SAY_SIZE];
     va_list ap;
     va_start(ap, fmt);
-    (void)vsnprintf(line + n, sizeof(line) - (size_t)n, fmt, ap);
+    (void)vsnprintf(line, sizeof(line), fmt, ap);
     va_end(ap);
-    (void)fprintf(stderr, "%s\n", line);
+    (void)fprintf(stderr, "%s: %s\n", program, printable(line, shown, sizeof(shown)));
 }
 
 int make_directories(const char *path, char *why, size_t why_size)

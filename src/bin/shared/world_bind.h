@@ -34,7 +34,8 @@ int world_bind_init(struct world_bind *w, const struct world_options *o, char *w
 void world_bind_deinit(struct world_bind *w);
 /* Makes a directory with mode 0700, and its parents. Returns 0, or KELPIE_E_IO with a sentence. */
 int make_directories(const char *path, char *why, size_t why_size) MUST_USE;
-/* "PROGRAM: sentence" on standard error. */
+/* "PROGRAM: sentence" on standard error; nothing in it steers a terminal. */
+#define SAY_SIZE 4096
 void say(const char *program, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
 #endif
