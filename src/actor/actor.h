@@ -122,7 +122,15 @@ void actors_locate(struct actors *a, const char *type, const char *id, actor_loc
                    void *arg);
 
 /* Bounds that were reached. */
-enum actors_cap { ACTORS_CAP_CALLS, ACTORS_CAP_MAILBOX, ACTORS_CAP_ACTIVATIONS, ACTORS_CAP_COUNT };
+enum actors_cap {
+    ACTORS_CAP_CALLS,
+    ACTORS_CAP_MAILBOX,
+    ACTORS_CAP_ACTIVATIONS,
+    ACTORS_CAP_REMEMBERED, /* an actor remembers as many requests as it may */
+    ACTORS_CAP_MESSAGES,   /* that wait for one receiver */
+    ACTORS_CAP_REPEATS,    /* that wait for one first */
+    ACTORS_CAP_COUNT
+};
 
 struct actors_stats {
     uint64_t activations, /* now */

@@ -20,6 +20,8 @@ struct actors *actors_new(const struct env *env, struct rpc *rpc, struct cluster
     a->caps[ACTORS_CAP_MAILBOX] = (struct cap){.name = "mailbox", .bound = a->mailbox_max};
     a->caps[ACTORS_CAP_ACTIVATIONS] =
         (struct cap){.name = "activations", .bound = a->activations_max};
+    a->caps[ACTORS_CAP_REMEMBERED] = (struct cap){.name = "remembered", .bound = a->remembered_max};
+    a->caps[ACTORS_CAP_REPEATS] = (struct cap){.name = "repeats", .bound = FOLLOWERS_MAX};
     map_init(&a->activations);
     map_init(&a->finders);
     map_init(&a->peer_clocks);

@@ -112,12 +112,15 @@ bool crowds_refuse(struct actors *a, const char *type, const char *id)
     slot->sent += !full;
     if (due && !slot->counting && !a->closed && a->crowds.count_count < CROWD_COUNTS_MAX)
         count_start(a, slot, type, id);
+    if (full)
+        cap_reached(&a->caps[ACTORS_CAP_MESSAGES], a->env);
     return full;
 }
 
 void crowds_init(struct actors *a, uint32_t max)
 {
     a->crowds.max = max ? max : MESSAGES_WAITING_MAX;
+    a->caps[ACTORS_CAP_MESSAGES] = (struct cap){.name = "messages", .bound = a->crowds.max};
     list_init(&a->crowds.counts);
 }
 

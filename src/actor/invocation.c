@@ -119,6 +119,7 @@ void invocation_follow(struct actors *a, struct invocation *first, struct invoca
         struct invocation *oldest =
             LIST_ENTRY(list_pop(&first->followers), struct invocation, link);
         SOMETIMES("follower-gives-its-place-up");
+        cap_reached(&a->caps[ACTORS_CAP_REPEATS], a->env);
         first->follower_count--;
         invocation_answer_text(
             a, oldest, MUTANT("followerno") ? KELPIE_E_MAILBOX_FULL : KELPIE_E_UNKNOWN_RESULT,

@@ -214,6 +214,7 @@ static bool refuse(struct kelpie_actor *act, struct invocation *inv)
     if (full_ms == 0)
         return false;
     SOMETIMES("remembers-too-many");
+    cap_reached(&act->actors->caps[ACTORS_CAP_REMEMBERED], act->actors->env);
     (void)snprintf(text, sizeof text,
                    "the actor remembers as many young requests as it can; come back in %llu s",
                    (unsigned long long)((full_ms + 999) / 1000));

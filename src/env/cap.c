@@ -8,6 +8,10 @@ void cap_reached(struct cap *cap, const struct env *env)
     if (cap->told_ns && now - cap->told_ns < CAP_TELL_NS)
         return;
     cap->told_ns = now;
-    log_warn(&env->log, "limit_reached", "limit=%s bound=%llu times=%llu", cap->name,
-             (unsigned long long)cap->bound, (unsigned long long)cap->reached);
+    if (cap->bound)
+        log_warn(&env->log, "limit_reached", "limit=%s bound=%llu times=%llu", cap->name,
+                 (unsigned long long)cap->bound, (unsigned long long)cap->reached);
+    else
+        log_warn(&env->log, "limit_reached", "limit=%s times=%llu", cap->name,
+                 (unsigned long long)cap->reached);
 }

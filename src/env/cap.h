@@ -8,7 +8,7 @@
 
 struct cap {
     const char *name; /* static; for metrics and log */
-    uint64_t bound;
+    uint64_t bound;   /* 0: who counts does not know it */
     uint64_t reached; /* so often something was refused, or went, because of it */
     uint64_t told_ns; /* 0: never */
 };

@@ -143,6 +143,9 @@ static void cap_metrics(struct api *api, struct buf *out)
     cap_metric(&api->node_lists.cap, out);
     cap_metric(&api->message_lists.cap, out);
     cap_metric(&api->streams_cap, out);
+    cap_metric(&node_rpc(api->node)->calls_cap, out);
+    cap_metric(&node_rpc(api->node)->queue_cap, out);
+    cap_metric(node_admin_cap(api->node), out);
 }
 
 static void net_metrics(struct net_counts n, struct buf *out)

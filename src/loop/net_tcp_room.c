@@ -117,8 +117,9 @@ static void tell_full(struct net_tcp *net, const struct conn *c)
     net->told_full++;
     if (net->told_full_ns && now - net->told_full_ns < TELL_NS)
         return;
-    log_warn(net->log, "rpc_connections_full", "closed=%s more_closed=%llu incoming_max=%u",
-             c->addr, (unsigned long long)(net->told_full - 1), net->incoming_max);
+    log_warn(net->log, "rpc_connections_full",
+             "closed=%s more_closed=%llu incoming_max=%u dialled_max=%u", c->addr,
+             (unsigned long long)(net->told_full - 1), net->incoming_max, net->outgoing_max);
     net->told_full_ns = now;
     net->told_full = 0;
 }
@@ -164,7 +165,7 @@ bool room_for_dialled(struct net_tcp *net)
 
         if (c == net->dealing || !c->connected || waiting(c) > 0 || !list_empty(&c->dirty))
             continue;
-        net->counts.closed_full++;
+        tell_full(net, c);
         conn_close(c, "room_for_another");
         return true;
     }

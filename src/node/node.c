@@ -33,6 +33,7 @@ struct node {
     uint64_t event_seq;
     size_t pending; /* reads and admin calls under way */
     size_t admin_lookups;
+    struct cap admin_cap;
     struct bad_told {
         int error;
         bool told;
@@ -334,6 +335,8 @@ static void look_up_admin(struct node *n, const struct rpc_request *request)
     struct key_range range = keys_one(key_node(node_keyspace(n), request->from.node_id));
     struct admin_lookup *l;
     if (n->closing || n->admin_lookups >= ADMIN_LOOKUPS_MAX) {
+        if (!n->closing)
+            cap_reached(&n->admin_cap, n->env);
         refuse_admin(n, request, KELPIE_E_LIMIT);
         return;
     }
@@ -548,6 +551,7 @@ struct node *node_new(const struct env *env, const struct node_config *config,
     n->env = env;
     n->events = *events;
     n->arg = arg;
+    n->admin_cap = (struct cap){.name = "admin_lookups", .bound = ADMIN_LOOKUPS_MAX};
     list_init(&n->txns);
     rpc_init(&n->rpc, env);
     n->rpc.on_bad = on_bad_frame;
@@ -640,6 +644,11 @@ struct actors *node_actors(struct node *n)
 struct rpc *node_rpc(struct node *n)
 {
     return &n->rpc;
+}
+
+const struct cap *node_admin_cap(const struct node *n)
+{
+    return &n->admin_cap;
 }
 
 const struct env *node_env(const struct node *n)

@@ -51,6 +51,8 @@ void node_free(struct node *n);
 struct cluster *node_cluster(struct node *n);
 struct actors *node_actors(struct node *n);
 struct rpc *node_rpc(struct node *n);
+/* Administrative requests from others that are looked up at once. */
+const struct cap *node_admin_cap(const struct node *n);
 const struct env *node_env(const struct node *n);
 const struct keyspace *node_keyspace(const struct node *n);
 

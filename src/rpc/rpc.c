@@ -271,7 +271,9 @@ static const struct net_events events = {
 
 void rpc_init(struct rpc *rpc, const struct env *env)
 {
-    *rpc = (struct rpc){.env = env};
+    *rpc = (struct rpc){.env = env,
+                        .calls_cap = {.name = "rpc_calls", .bound = RPC_CALLS_MAX},
+                        .queue_cap = {.name = "rpc_queue"}};
     map_init(&rpc->calls);
     rpc_seen_init(&rpc->seen);
     buf_init(&rpc->out, env->mem);
@@ -315,6 +317,8 @@ static int sent(struct rpc *rpc, int error)
         rpc->dropped++;
     else
         rpc->sent++;
+    if (error == KELPIE_E_LIMIT)
+        cap_reached(&rpc->queue_cap, rpc->env);
     return error;
 }
 
@@ -337,8 +341,10 @@ static int send_request(struct rpc *rpc, struct rpc_call *call, enum rpc_kind ki
         .payload = payload,
     };
 
-    if (rpc->calls.count > RPC_CALLS_MAX)
+    if (rpc->calls.count > RPC_CALLS_MAX) {
+        cap_reached(&rpc->calls_cap, rpc->env);
         return KELPIE_E_LIMIT;
+    }
     if (payload.len > RPC_PAYLOAD_MAX)
         return KELPIE_E_TOO_LARGE;
     if (uuid_is_zero(rpc->self.cluster_id) && !MUTANT("zeroid"))

@@ -18,6 +18,7 @@
 #include "base/list.h"
 #include "base/map.h"
 #include "base/uuid.h"
+#include "env/cap.h"
 #include "env/env.h"
 #include "rpc/rpc_seen.h"
 
@@ -96,6 +97,8 @@ struct rpc {
     uint64_t sent, received, dropped; /* messages, for metrics */
     uint64_t refused;                 /* of those received: nonsense, or not meant for this node */
     uint64_t foreign_told_ns;         /* when another cluster was last named; 0: never */
+    struct cap calls_cap;             /* RPC_CALLS_MAX */
+    struct cap queue_cap;             /* the network has no room for what waits to be sent */
 };
 
 /* Registers itself as the receiver of env->net. `rpc` stays where it is until rpc_deinit. */

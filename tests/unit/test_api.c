@@ -300,6 +300,21 @@ static void test_listings_bounded(void **state)
     api_says(f, "/metrics", "kelpie_limit_reached_total{limit=\"lists\"} 2\n");
 }
 
+static void test_every_bound_is_counted(void **state)
+{
+    static const char *const names[] = {
+        "calls",         "mailbox",   "activations",  "remembered", "messages",
+        "repeats",       "lists",     "node_lists",   "rpc_queue",  "message_lists",
+        "event_streams", "rpc_calls", "admin_lookups"};
+    struct api_rig *f = *state;
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        char line[80];
+        (void)snprintf(line, sizeof(line), "kelpie_limit_reached_total{limit=\"%s\"} 0\n",
+                       names[i]);
+        api_says(f, "/metrics", line);
+    }
+}
+
 /* ---- a store that does not answer ---- */
 
 static void test_store_away(void **state)
@@ -517,6 +532,7 @@ int main(void)
         API_TEST(test_showing_an_actor),
         API_TEST(test_listing_in_turns),
         API_TEST(test_listings_bounded),
+        API_TEST(test_every_bound_is_counted),
         API_TEST(test_store_away),
         API_TEST(test_events),
         API_TEST(test_events_kept),

@@ -172,6 +172,39 @@ static void test_repeats_that_give_their_place_up(void **state)
         assert_string_equal(results[i].text, "1");
     }
     assert_int_equal(stats->commits + actors_stats(node_actors(w->nodes[0].node))->commits, 1);
+    assert_true(actors_caps(node_actors(w->nodes[0].node))[ACTORS_CAP_REPEATS].reached +
+                    actors_caps(node_actors(w->nodes[1].node))[ACTORS_CAP_REPEATS].reached >
+                0);
+    small_world_free(w);
+}
+
+/* An actor that remembers as much as it may takes nothing new, says so and counts it; what it knows it answers. */
+static void test_an_actor_that_remembers_all_it_may(void **state)
+{
+    struct small_world *w = world_of_two(echo_only);
+    struct small_answer r;
+    unsigned taken = 0, refused = 0;
+
+    (void)state;
+    for (unsigned i = 0; i < 2; i++)
+        node_actors(w->nodes[i].node)->remembered_max = 4;
+    for (unsigned i = 0; i < 8; i++) {
+        char id[16];
+        (void)snprintf(id, sizeof id, "r%u", i);
+        start(w, 1, "add", id, &r);
+        finish(w, &r);
+        taken += r.status == 0;
+        refused += r.status == KELPIE_E_TOO_MANY;
+    }
+    assert_int_equal(taken, 4);
+    assert_int_equal(refused, 4);
+    start(w, 1, "add", "r3", &r);
+    finish(w, &r);
+    assert_int_equal(r.status, 0);
+    assert_string_equal(r.text, "4");
+    assert_true(actors_caps(node_actors(w->nodes[0].node))[ACTORS_CAP_REMEMBERED].reached +
+                    actors_caps(node_actors(w->nodes[1].node))[ACTORS_CAP_REMEMBERED].reached >=
+                4);
     small_world_free(w);
 }
 
@@ -298,6 +331,7 @@ int main(void)
         cmocka_unit_test(test_a_refused_call_was_not_applied),
         cmocka_unit_test(test_a_host_that_commits_and_dies),
         cmocka_unit_test(test_repeats_that_give_their_place_up),
+        cmocka_unit_test(test_an_actor_that_remembers_all_it_may),
         cmocka_unit_test(test_a_full_mailbox_takes_repeats),
         cmocka_unit_test(test_a_repeat_outlives_its_first),
         cmocka_unit_test(test_a_closing_node_says_what_it_knows),

@@ -193,6 +193,7 @@ static void what_cannot_be_sent_fails_soon(void **state)
     call_text(w, &o, "queue full");
     pass(w, 1);
     ASSERT_DONE(&o, KELPIE_E_LIMIT);
+    assert_int_equal(rpc->queue_cap.reached, 1);
     w->send_error = 0;
 
     memset(long_addr, 'x', sizeof long_addr - 1);

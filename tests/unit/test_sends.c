@@ -140,6 +140,7 @@ static void what_waits_has_a_bound(void **state)
     } while (r.status == 0 && turns < 100);
     assert_int_equal(r.status, KELPIE_E_MAILBOX_FULL);
     assert_string_equal(r.text, "too many messages wait for box/full");
+    assert_true(a->caps[ACTORS_CAP_MESSAGES].reached > 0);
     assert_in_range(turns, 8, 10);
     assert_int_equal(a->stats.messages_sent, 8 * turns);
     /* Others are not concerned, and time alone makes no room. */
