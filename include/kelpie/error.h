@@ -69,7 +69,9 @@ extern "C" {
       "as many actors wait for each other as may; this call would be one more")                    \
     X(37, DOMAIN, "domain_error", 422, 0, NO, "the actor refuses what was asked for")              \
     X(38, CLASS_OLDER, "class_older", 503, 1, NO,                                                  \
-      "the actor's state was written by a newer version of its class than any active node has")
+      "the actor's state was written by a newer version of its class than any active node has")    \
+    X(39, POISONED, "poisoned", 503, 0, NO,                                                        \
+      "what was called ended processes of nodes; it is not run for a while")
 
 /* Numbers are 1 to this. */
 #define KELPIE_ERROR_ONE(num, NAME, name, http, retry, applied, text) +1

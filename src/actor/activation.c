@@ -183,6 +183,7 @@ void act_free_memory(struct kelpie_actor *act)
     struct mem mem = act->actors->env->mem;
 
     inbox_free(act);
+    quarantine_free(act);
     actor_state_deinit(&act->values);
     remember_deinit(&act->memory);
     while (act->blocks) {

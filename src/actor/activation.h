@@ -128,6 +128,7 @@ struct invocation {
 };
 
 struct open_turn;
+struct poisons;
 
 /* A transaction on behalf of one activation. */
 enum act_op_kind { OP_LOAD, OP_COMMIT, OP_RELEASE, OP_MIGRATE, OP_ABORT };
@@ -194,8 +195,9 @@ struct kelpie_actor {
     size_t flying_count;
     size_t joined_count, joined_bytes; /* of these, turns that changed nothing, since it flies */
     bool pending_wrote;
-    struct inbox *inbox; /* NULL: nobody has said that there is anything in it */
-    size_t alone;        /* so many turns are committed one by one */
+    struct poisons *poisons; /* NULL: nothing of it is blamed */
+    struct inbox *inbox;     /* NULL: nobody has said that there is anything in it */
+    size_t alone;            /* so many turns are committed one by one */
     size_t finds;
     struct act_op *op;
     struct actor_state values;
@@ -229,6 +231,15 @@ struct sweep {
     char leaving[NODE_ID_MAX + 1]; /* the last of them */
     struct sweep_args args;
     struct txn txn;
+    struct timer timer;
+};
+
+/* Rows of blame that say nothing any more. */
+#define POISON_PAGE_PAUSE_NS (20 * NS_PER_MS)
+struct poison_sweep {
+    uint64_t term; /* 0: not primary */
+    size_t held;   /* in this pass so far */
+    struct sweep_poison_op op;
     struct timer timer;
 };
 
@@ -303,6 +314,8 @@ struct actors {
     struct drain types_drain; /* of one type at a time */
     struct sweep sweep;
     struct passive_sweep passive;
+    struct list poison_looks;
+    struct poison_sweep poison_sweep;
     struct actors_stats stats;
     struct cap caps[ACTORS_CAP_COUNT];
 };
@@ -402,6 +415,24 @@ void passive_init(struct actors *a);
 void passive_start(struct actors *a, uint64_t term);
 void passive_cancel(struct actors *a);
 bool passive_idle(const struct actors *a);
+
+/* quarantine.c */
+void quarantine_init(struct actors *a);
+/* What its load has read. */
+void quarantine_take(struct kelpie_actor *act, struct store_result rows);
+void quarantine_free(struct kelpie_actor *act);
+/* The whole actor may not run now: `why` says so. */
+bool quarantine_of_all(struct kelpie_actor *act, char *why, size_t size);
+/* Its method may not, and it was answered so. */
+bool quarantine_refuses(struct kelpie_actor *act, struct invocation *inv);
+/* How long a message for that method waits at least before it is looked at again; 0: it may run. */
+uint64_t quarantine_wait_ms(struct kelpie_actor *act, const char *method);
+/* A callback has returned: what it may be blamed of is forgiven in time. */
+void quarantine_returned(struct kelpie_actor *act, const char *callback, const char *method);
+/* As primary of that term; 0: no more. */
+void quarantine_sweep(struct actors *a, uint64_t term);
+void quarantine_cancel(struct actors *a);
+bool quarantine_idle(const struct actors *a);
 
 /* class_methods.c */
 /* What the class declares of a method; 0: nothing. */

@@ -136,7 +136,9 @@ struct actors_stats {
     uint64_t activations, /* now */
         activated, deactivated, suspended, calls_local, calls_forwarded, calls_received, replays,
         commits, commit_conflicts, fenced, placements, migrations, retries, swept, turns, too_late,
-        messages_sent, messages_done, dead_letters, erased;
+        messages_sent, messages_done, dead_letters, erased,
+        poisoned,        /* turns and activations refused because they end processes */
+        poison_held;     /* as primary: of how many that is so now, as it last saw */
     size_t memory_bytes; /* of activations, roughly */
 };
 const struct actors_stats *actors_stats(const struct actors *a);

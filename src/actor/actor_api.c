@@ -121,6 +121,7 @@ bool act_deactivate(struct kelpie_actor *act)
     act->class->deactivate(act);
     act->read_only = false;
     act_callback_ends(act);
+    quarantine_returned(act, "deactivate", "");
     return act_may_go_on(act);
 }
 

@@ -223,6 +223,11 @@ static void settle(struct actor_call *call, int status, struct bytes body)
         finish_unknown(call, "the actor no longer remembers so old a request");
         return;
     }
+    if (status == KELPIE_E_POISONED && call->maybe_applied) {
+        SOMETIMES("poisoned-after-it-may-have-been-applied");
+        finish_unknown(call, "what was called ends processes of nodes, and is not run for a while");
+        return;
+    }
     /* A domain error is remembered: had an earlier attempt done something, it would have said so. */
     if (applied == KELPIE_APPLIED_YES || status == KELPIE_E_TOO_LATE || status == KELPIE_E_DOMAIN) {
         finish(call, status, body);

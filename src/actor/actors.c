@@ -38,6 +38,7 @@ struct actors *actors_new(const struct env *env, struct rpc *rpc, struct cluster
     shards_init(a);
     crowds_init(a, config->waiting_max);
     passive_init(a);
+    quarantine_init(a);
     rpc_serve(rpc, RPC_ACTOR_CALL, actors_on_rpc, a);
     return a;
 }
@@ -61,7 +62,7 @@ bool actors_idle(const struct actors *a)
     return a->closed && a->activations.count == 0 && a->ops == 0 && a->call_count == 0 &&
            a->zombie_calls == 0 && a->finders.count == 0 && a->nudges == 0 && a->locates == 0 &&
            a->finds == 0 && drain_idle(a) && sweep_idle(a) && nudges_idle(a) && shards_idle(a) &&
-           passive_idle(a) && crowds_idle(a) && types_idle(a);
+           passive_idle(a) && crowds_idle(a) && types_idle(a) && quarantine_idle(a);
 }
 
 /* Drops every activation. Some have a transaction under way; they leave the table when it ends. */
@@ -109,6 +110,7 @@ void actors_close(struct actors *a)
     drain_cancel(a);
     sweep_cancel(a);
     passive_cancel(a);
+    quarantine_cancel(a);
     crowds_cancel(a);
     types_close(a);
 }
@@ -157,6 +159,7 @@ void actors_primary_changed(struct actors *a, uint64_t term)
         return;
     sweep_start(a, term);
     passive_start(a, term);
+    quarantine_sweep(a, term);
 }
 
 const struct cap *actors_caps(const struct actors *a)

@@ -271,6 +271,8 @@ static void look_at_row(struct kelpie_actor *act, struct page *p, const struct s
         return;
     }
     uint64_t wait_ms = held_back_ms(act, &m->record);
+    if (wait_ms == 0)
+        wait_ms = quarantine_wait_ms(act, m->record.method);
     if (wait_ms > 0 && !MUTANT("orderlost")) {
         SOMETIMES("message-held-back");
         read_again_in(act, wait_ms);
@@ -328,7 +330,11 @@ static size_t take_due(struct kelpie_actor *act, struct store_result rows, struc
             break;
         }
         struct message *m = take_row(act, &rows.rows[i], &at, scratch);
-        if (m) {
+        uint64_t wait_ms = m ? quarantine_wait_ms(act, m->record.method) : 0;
+        if (wait_ms > 0) {
+            read_again_in(act, wait_ms);
+            leave_hand(in, m);
+        } else if (m) {
             deliver(act, m);
             count++;
         }
@@ -590,6 +596,20 @@ static void pass_by(struct kelpie_actor *act, struct invocation *inv)
     inbox_poke(act);
 }
 
+/* Its method came to be poisoned after it was read: its row stays as it is, and is read again. */
+static void hold_back(struct kelpie_actor *act, struct invocation *inv)
+{
+    struct inbox *in = act->inbox;
+    struct message *m = inv->mail;
+
+    put_back(act, m);
+    if (in->alone == m)
+        in->alone = NULL;
+    read_again_in(act, quarantine_wait_ms(act, inv->method));
+    leave_hand(in, m);
+    act_answer(act, inv, 0, bytes_of(NULL, 0));
+}
+
 bool message_begins(struct kelpie_actor *act, struct invocation *inv)
 {
     struct message *m = inv->mail;
@@ -597,6 +617,10 @@ bool message_begins(struct kelpie_actor *act, struct invocation *inv)
 
     if (is_withdrawn(act, m)) {
         pass_by(act, inv);
+        return false;
+    }
+    if (quarantine_wait_ms(act, inv->method) > 0) {
+        hold_back(act, inv);
         return false;
     }
     if (is_suspect(act, m)) {

@@ -140,6 +140,7 @@ static int call_receive(struct kelpie_actor *act, struct invocation *inv)
     status = act->class->receive(act, &inv->message);
     act->in_receive = false;
     act_callback_ends(act);
+    quarantine_returned(act, "receive", inv->method);
     took_ns = env_now_ns(a->env) - began_ns;
     if (took_ns > timing_lease_ns(&cluster_config_of(a->cluster)->timing))
         log_warn(&a->env->log, "handler_outlasted_lease", "%s method=%s took_ms=%llu",
@@ -244,7 +245,7 @@ void act_invoke(struct kelpie_actor *act, struct invocation *inv)
         answer_found(act, inv);
         return;
     }
-    if (inv->kind == INVOKE_REQUEST && refuse(act, inv))
+    if (inv->kind == INVOKE_REQUEST && (refuse(act, inv) || quarantine_refuses(act, inv)))
         return;
     if (!act_call_class(act, inv))
         return;

@@ -116,11 +116,13 @@ static int begin(struct kelpie_actor *act)
         act_callback_begins(act, "upgrade", NULL);
         error = act->class->upgrade(act, from);
         act_callback_ends(act);
+        quarantine_returned(act, "upgrade", "");
     }
     if (!error && act->class->activate) {
         act_callback_begins(act, "activate", NULL);
         error = act->class->activate(act);
         act_callback_ends(act);
+        quarantine_returned(act, "activate", "");
     }
     return error;
 }
@@ -206,6 +208,22 @@ static void load_failed(struct kelpie_actor *act, const struct load_args *args, 
     act_drop(act, KELPIE_E_UNAVAILABLE, NULL, "the actor's state could not be read");
 }
 
+/* It is left alone, and whoever waits is told so. */
+static bool is_poisoned(struct kelpie_actor *act, struct act_op *op, int status)
+{
+    bool comes_to_life =
+        status == 0 || (status == KELPIE_E_REFUSED && reads_of_nothing(act, &op->args.load));
+    char why[WHY_SIZE];
+
+    if (!comes_to_life)
+        return false;
+    quarantine_take(act, rule_rows(&op->txn, LOAD_READ_POISON));
+    if (!quarantine_of_all(act, why, sizeof why))
+        return false;
+    act_drop(act, KELPIE_E_POISONED, NULL, why);
+    return true;
+}
+
 static void on_loaded(struct txn *txn, int status)
 {
     struct act_op *op = txn->arg;
@@ -216,6 +234,10 @@ static void on_loaded(struct txn *txn, int status)
         return;
     CHECK(act->state == ACT_LOADING);
     (void)snprintf(why, sizeof why, "%s", txn->reason);
+    if (is_poisoned(act, op, status)) {
+        act_op_free(op);
+        return;
+    }
     if (status == 0)
         status = load_all(act, &op->args.load, txn, why, sizeof why);
     if (status) {

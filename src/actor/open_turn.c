@@ -442,6 +442,7 @@ static void run_answer(struct kelpie_actor *act, struct nested_call *c)
     c->answered(act, c->arg, c->status, c->reply.data, c->reply.len);
     act->in_receive = t->in_callback = false;
     act_callback_ends(act);
+    quarantine_returned(act, "answered", inv->method);
     pass_on(t, c);
     nested_free(c);
     if (!MUTANT("slowlapse") && !act_may_go_on(act))

@@ -65,6 +65,8 @@ static void read_one(struct kelpie_actor *act, struct invocation *inv)
 {
     bool alive;
 
+    if (quarantine_refuses(act, inv))
+        return;
     if (act->state == ACT_COMMITTING)
         SOMETIMES("read-beside-a-commit");
     act->read_only = act->reading = true;

@@ -137,6 +137,7 @@ struct declare_dead {
     const struct env *env;
     struct keyspace ks;
     char node_id[NODE_ID_MAX + 1];
+    struct blame blame;
     struct declare_dead_op op;
     void (*done)(void *arg, int status, const char *why);
     void *arg;
@@ -154,6 +155,7 @@ static void on_declared(struct txn *t, int status)
 
 struct declare_dead *declare_dead_start(const struct env *env, const struct keyspace *ks,
                                         const char *node_id, struct uuid boot, struct uuid home,
+                                        const struct blame *blame,
                                         void (*done)(void *arg, int status, const char *why),
                                         void *arg)
 {
@@ -167,6 +169,10 @@ struct declare_dead *declare_dead_start(const struct env *env, const struct keys
     d->op.node_id = d->node_id;
     d->op.boot = boot;
     d->op.home = home;
+    if (blame) {
+        d->blame = *blame;
+        d->op.blame = &d->blame;
+    }
     declare_dead_prepare(&d->op, env, on_declared, d);
     txn_start(&d->op.txn);
     return d;
@@ -175,6 +181,11 @@ struct declare_dead *declare_dead_start(const struct env *env, const struct keys
 uint64_t declare_dead_failed(const struct declare_dead *d)
 {
     return d->op.failed ? d->op.incarnation : 0;
+}
+
+const struct blamed *declare_dead_blamed(const struct declare_dead *d)
+{
+    return &d->op.blamed;
 }
 
 bool declare_dead_found_left(const struct declare_dead *d)

@@ -10,6 +10,7 @@
 
 #include "base/list.h"
 #include "cluster/health.h"
+#include "cluster/poison.h"
 #include "cluster/timing.h"
 #include "env/env.h"
 #include "record/keys.h"
@@ -159,15 +160,19 @@ const struct cluster_stats *cluster_stats(const struct cluster *c);
 /*
  * DeclareDead, for a supervisor: one transaction, tried until it succeeds. It knows that the
  * process with `boot` is dead. In a store of another cluster than `home` (zero: any), or of none, it
- * writes nothing. Works on an env of its own; no cluster object is needed.
+ * writes nothing. Works on an env of its own; no cluster object is needed. With `blame` (copied; NULL: nobody is
+ * blamed) what the process ended in is noted in the same transaction, so whoever may run it next knows.
  */
 struct declare_dead;
 struct declare_dead *declare_dead_start(const struct env *env, const struct keyspace *ks,
                                         const char *node_id, struct uuid boot, struct uuid home,
+                                        const struct blame *blame,
                                         void (*done)(void *arg, int status, const char *why),
                                         void *arg);
 /* From `done` on: the incarnation that was declared failed, by this or before; 0: none. */
 uint64_t declare_dead_failed(const struct declare_dead *d);
+/* Likewise: what became of the blame. */
+const struct blamed *declare_dead_blamed(const struct declare_dead *d);
 /* That life had left the cluster before, in an orderly way. */
 bool declare_dead_found_left(const struct declare_dead *d);
 void declare_dead_free(struct declare_dead *d); /* after done */

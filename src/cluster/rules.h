@@ -8,6 +8,7 @@
 #ifndef KELPIE_CLUSTER_RULES_H
 #define KELPIE_CLUSTER_RULES_H
 
+#include "cluster/poison.h"
 #include "cluster/rows.h"
 #include "cluster/state.h"
 #include "env/txn.h"
@@ -205,8 +206,11 @@ struct declare_dead_op {
     const struct keyspace *ks;
     const char *node_id; /* borrowed */
     struct uuid boot;
-    struct uuid home; /* the cluster that the node is of; zero: any */
+    struct uuid home;          /* the cluster that the node is of; zero: any */
+    const struct blame *blame; /* borrowed: of whom the death is blamed; NULL: nobody */
 
+    size_t blame_at; /* its read */
+    struct blamed blamed;
     bool failed; /* a life of that boot was declared failed */
     uint64_t incarnation;
     bool left;    /* it had left */

@@ -244,6 +244,8 @@ static enum verdict declare_dead_rule(struct rule_ctx *ctx, void *arg)
         op->failed = op->left = false;
         return RULE_DONE;
     }
+    if (op->blame)
+        blame_write(ctx, op->blame_at, op->ks, op->blame, &op->blamed);
     bool matches = uuid_equal(r.boot, op->boot) || MUTANT("anyboot");
     op->failed = matches && r.state != NODE_LEFT;
     op->incarnation = r.incarnation;
@@ -274,10 +276,12 @@ void declare_dead_prepare(struct declare_dead_op *op, const struct env *env, txn
     read_key(t, key_node(op->ks, op->node_id));
     read_key(t, key_view(op->ks));
     read_key(t, key_primary(op->ks));
-    if (uuid_is_zero(op->home))
-        return;
-    read_key(t, key_format(op->ks));
-    read_key(t, key_founded(op->ks));
+    if (!uuid_is_zero(op->home)) {
+        read_key(t, key_format(op->ks));
+        read_key(t, key_founded(op->ks));
+    }
+    if (op->blame)
+        op->blame_at = blame_read(t, op->ks, op->blame);
 }
 
 /* ---- Forget ---- */

@@ -9,6 +9,7 @@
 #define LEASE_MS_MAX 600000
 #define HEARTBEATS_A_LEASE_MIN 3
 #define LEFT_KEPT 64
+#define QUARANTINE_MS (60 * 1000)
 
 struct timing timing_default(void)
 {
@@ -17,6 +18,7 @@ struct timing timing_default(void)
                            .rpc_timeout_ms = 500,
                            .forget_after_ms = 3600 * 1000,
                            .drain_deadline_ms = 30 * 1000,
+                           .quarantine_ms = QUARANTINE_MS,
                            .left_kept = LEFT_KEPT};
 }
 
@@ -49,6 +51,8 @@ int timing_check(const struct timing *t, char *why, size_t why_size)
         return bad(why, why_size, "forget-after-ms", t->forget_after_ms, "at least lease-ms");
     if (t->drain_deadline_ms < t->lease_ms)
         return bad(why, why_size, "drain-deadline-ms", t->drain_deadline_ms, "at least lease-ms");
+    if (t->quarantine_ms == 0)
+        return bad(why, why_size, "quarantine-ms", t->quarantine_ms, "at least 1");
     return 0;
 }
 

@@ -16,6 +16,7 @@ struct timing {
     uint32_t rpc_timeout_ms;    /* one ping or forwarded attempt */
     uint32_t forget_after_ms;   /* a failed node is struck off after this long */
     uint32_t drain_deadline_ms; /* leaving gives up after this long */
+    uint32_t quarantine_ms;     /* what ended two processes is not run for so long at first */
     uint32_t left_kept; /* rows of nodes that have left stay for forget_after_ms, so many at most */
 };
 

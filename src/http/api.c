@@ -23,6 +23,8 @@ static const struct route routes[] = {
     {GET, 6, {"v1", "actors", "*", "*", "show", "*"}, api_actor_show},
     {GET, 2, {"v1", "actors"}, api_actor_list},
     {GET, 2, {"v1", "messages"}, api_message_list},
+    {GET, 3, {"v1", "messages", "poisoned"}, api_poisoned_list},
+    {POST, 5, {"v1", "messages", "*", "*", "lift"}, api_poison_lift},
     {GET, 4, {"v1", "messages", "*", "*"}, api_message_list},
     {GET, 5, {"v1", "messages", "*", "*", "*"}, api_message_show},
     {POST, 6, {"v1", "messages", "*", "*", "*", "retry"}, api_message_retry},

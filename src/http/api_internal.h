@@ -131,6 +131,7 @@ typedef void api_handler_fn(struct api *api, const struct api_request *req,
                             const struct path *path);
 api_handler_fn api_actor_call, api_actor_locate, api_actor_list, api_actor_show;
 api_handler_fn api_message_list, api_message_show, api_message_retry, api_message_drop;
+api_handler_fn api_poisoned_list, api_poison_lift;
 api_handler_fn api_status, api_nodes, api_view, api_primary;
 api_handler_fn api_drain, api_forget;
 api_handler_fn api_events, api_livez, api_readyz, api_metrics, api_page;

@@ -104,6 +104,10 @@ static void actor_metrics(const struct actors_stats *s, struct buf *out)
     counter(out, "messages_done_total", s->messages_done,
             "Turns of messages, those that failed and come again too.");
     counter(out, "dead_letters_total", s->dead_letters, "Messages that are tried no more.");
+    counter(out, "poisoned_total", s->poisoned,
+            "Turns and activations refused because they ended processes.");
+    gauge(out, "poisoned", s->poison_held,
+          "What ends processes and is not run now, as the primary last saw; 0 on other nodes.");
     counter(out, "erased_total", s->erased, "Actors erased.");
     counter(out, "too_late_total", s->too_late, "Requests older than what their actor remembers.");
     counter(out, "swept_total", s->swept, "Placements of dead incarnations cleared.");

@@ -540,6 +540,42 @@ void node_tend_message(struct node *n, const char *type, const char *id,
     node_txn_start(n, &op->t);
 }
 
+struct lift {
+    struct node_txn t;
+    struct lift_op op;
+    char type[ACTOR_TYPE_MAX + 1], id[ACTOR_ID_MAX + 1], method[ACTOR_METHOD_MAX + 1];
+    cluster_op_fn *done;
+    void *arg;
+};
+
+static void on_lifted(struct txn *t, int status)
+{
+    struct lift *l = t->arg;
+    char why[TXN_REASON_SIZE];
+    (void)snprintf(why, sizeof(why), "%zu lifted: what is called of %s runs again", l->op.lifted,
+                   l->op.method ? "that method" : "the actor");
+    l->done(l->arg, status == KELPIE_E_REFUSED ? KELPIE_E_NOT_FOUND : status,
+            !status        ? why
+            : t->reason[0] ? t->reason
+                           : kelpie_error_text(status));
+    node_txn_end(&l->t);
+}
+
+void node_lift_poison(struct node *n, const char *type, const char *id, const char *method,
+                      cluster_op_fn *done, void *arg)
+{
+    struct lift *l = MEM_NEW(n->env->mem, struct lift);
+    (void)snprintf(l->type, sizeof(l->type), "%s", type);
+    (void)snprintf(l->id, sizeof(l->id), "%s", id);
+    (void)snprintf(l->method, sizeof(l->method), "%s", method ? method : "");
+    l->op = (struct lift_op){
+        .ks = node_keyspace(n), .type = l->type, .id = l->id, .method = method ? l->method : NULL};
+    l->done = done;
+    l->arg = arg;
+    lift_prepare(&l->op, &l->t.txn, n->env, on_lifted, l);
+    node_txn_start(n, &l->t);
+}
+
 /* ---- life ---- */
 
 struct node *node_new(const struct env *env, const struct node_config *config,

@@ -66,6 +66,10 @@ void node_read_rows(struct node *n, const struct key_range *range, uint32_t limi
  * inside the call. */
 void node_tend_message(struct node *n, const char *type, const char *id,
                        const struct message_ref *ref, bool again, cluster_op_fn *done, void *arg);
+/* LiftPoison (cluster/poison.h): what is blamed of that method (NULL: of all of the actor) is so no more; NOT_FOUND
+ * when nothing is. `done` as above. */
+void node_lift_poison(struct node *n, const char *type, const char *id, const char *method,
+                      cluster_op_fn *done, void *arg);
 /* Strikes a failed node off: by the primary, wherever it is, or (`force`, where there is none) by
  * this node, after a window of watching. `done` runs once, perhaps inside the call, with a sentence. */
 void node_forget(struct node *n, const char *node_id, bool force, cluster_op_fn *done, void *arg);

@@ -53,17 +53,23 @@ static bool take_word(struct cursor *c, const char *word)
     return bytes_equal(take_string(c), bytes_of_str(word)) && c->ok;
 }
 
-static void take_id(struct cursor *c, char *out, size_t max)
+static void take_text(struct cursor *c, char *out, size_t max)
 {
     struct bytes s = take_string(c);
     if (!c->ok)
         return;
-    if (s.len == 0 || s.len > max || !utf8_valid(s)) {
+    if (s.len > max || !utf8_valid(s)) {
         c->ok = false;
         return;
     }
     memcpy(out, s.data, s.len);
     out[s.len] = '\0';
+}
+
+static void take_id(struct cursor *c, char *out, size_t max)
+{
+    take_text(c, out, max);
+    c->ok = c->ok && out[0] != '\0';
 }
 
 static uint64_t take_uint(struct cursor *c)
@@ -143,6 +149,7 @@ static const struct shape shapes[] = {
     {"registry", "actors", "ti", KEY_ACTOR},
     {"registry", "by_node", "n#ti", KEY_BY_NODE},
     {"registry", "migrations", "ti", KEY_MIGRATION},
+    {"registry", "poison", "tim", KEY_POISON},
     {"inbox", NULL, "stihg#", KEY_INBOX},
     {"later", NULL, "tidhg#", KEY_LATER},
     {"due", NULL, "sdtihg#", KEY_DUE},
@@ -186,6 +193,9 @@ static void take_parts(struct cursor *c, const char *parts, struct key_parts *ou
             break;
         case 'k':
             take_state_key(c, out);
+            break;
+        case 'm':
+            take_text(c, out->method, ACTOR_METHOD_MAX);
             break;
         default:
             take_id(c, out->id, ACTOR_ID_MAX);

@@ -22,16 +22,23 @@ static void put_u8(struct key *k, uint8_t v)
     k->data[k->len++] = v;
 }
 
-/* A string of 1..max bytes; a C string has no NUL inside, so nothing is escaped. */
-static void put_string(struct key *k, const char *s, size_t max)
+/* A string of up to max bytes; a C string has no NUL inside, so nothing is escaped. */
+static void put_text(struct key *k, const char *s, size_t max)
 {
     size_t len = strlen(s);
-    CHECK(len >= 1 && len <= max);
+    CHECK(len <= max);
     CHECK(sizeof(k->data) - k->len >= len + 2);
     put_u8(k, CODE_STRING);
     memcpy(k->data + k->len, s, len);
     k->len += len;
     put_u8(k, 0);
+}
+
+/* One that is not empty. */
+static void put_string(struct key *k, const char *s, size_t max)
+{
+    CHECK(s[0] != '\0');
+    put_text(k, s, max);
 }
 
 /* A word of this file's own: a folder or a mark. */
@@ -197,6 +204,14 @@ struct key key_by_node(const struct keyspace *ks, const char *node_id, uint64_t 
 struct key key_types(const struct keyspace *ks, const char *node_id)
 {
     return with_node(folder(ks, "registry", "types"), node_id);
+}
+
+struct key key_poison(const struct keyspace *ks, const char *type, const char *id,
+                      const char *method)
+{
+    struct key k = with_actor(folder(ks, "registry", "poison"), type, id);
+    put_text(&k, method, ACTOR_METHOD_MAX);
+    return k;
 }
 
 struct key key_generation_floor(const struct keyspace *ks)
@@ -379,6 +394,16 @@ struct key_range keys_by_incarnation_and_type(const struct keyspace *ks, const c
 struct key_range keys_types(const struct keyspace *ks)
 {
     return children(folder(ks, "registry", "types"));
+}
+
+struct key_range keys_poison_all(const struct keyspace *ks)
+{
+    return children(folder(ks, "registry", "poison"));
+}
+
+struct key_range keys_poison(const struct keyspace *ks, const char *type, const char *id)
+{
+    return children(with_actor(folder(ks, "registry", "poison"), type, id));
 }
 
 struct key_range keys_migrations(const struct keyspace *ks)

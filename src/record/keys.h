@@ -16,6 +16,7 @@
  *   (prefix, "registry", "migrations", type, id)
  *   (prefix, "registry", "types", id)                     that a node hosts, of those that come and go
  *   (prefix, "registry", "generation_floor")              beneath it: of actors whose placements are gone
+ *   (prefix, "registry", "poison", type, id, method)      ended processes that ran it ("": all of the actor)
  *   (prefix, "state", type, id, "h")                      its head row
  *   (prefix, "state", type, id, "k", key)                 the actor's own state
  *   (prefix, "state", type, id, "q", bucket, hash)        a request id that it remembers
@@ -42,6 +43,7 @@
  * KELPIE_STATE_KEY_MAX must not be greater. */
 #define STATE_KEY_MAX 96
 #define MESSAGE_NAME_MAX STATE_KEY_MAX
+#define ACTOR_METHOD_MAX 64
 
 /* A key by value: made on the stack, copied into transactions. */
 struct key {
@@ -79,6 +81,9 @@ struct key key_by_node(const struct keyspace *ks, const char *node_id, uint64_t 
 struct key key_types(const struct keyspace *ks, const char *node_id);
 struct key key_generation_floor(const struct keyspace *ks);
 struct key key_migration(const struct keyspace *ks, const char *type, const char *id);
+/* `method`: 0..ACTOR_METHOD_MAX bytes; "": all of the actor. */
+struct key key_poison(const struct keyspace *ks, const char *type, const char *id,
+                      const char *method);
 /* `state_key`: 1..STATE_KEY_MAX bytes, asserted. */
 struct key key_state(const struct keyspace *ks, const char *type, const char *id,
                      struct bytes state_key);
@@ -145,6 +150,8 @@ struct key_range keys_by_incarnation_and_type(const struct keyspace *ks, const c
                                               uint64_t incarnation, const char *type);
 struct key_range keys_types(const struct keyspace *ks);
 struct key_range keys_migrations(const struct keyspace *ks);
+struct key_range keys_poison_all(const struct keyspace *ks);
+struct key_range keys_poison(const struct keyspace *ks, const char *type, const char *id);
 /* One actor's head row and state rows. */
 struct key_range keys_head_and_state(const struct keyspace *ks, const char *type, const char *id);
 /* Its state rows alone. */
@@ -193,6 +200,7 @@ enum key_family {
     KEY_HEAD,
     KEY_REMEMBERED,
     KEY_REQUEST_SLOT,
+    KEY_POISON,
     KEY_INBOX,
     KEY_LATER,
     KEY_DUE,
@@ -206,6 +214,7 @@ struct key_parts {
     char node_id[NODE_ID_MAX + 1];
     char type[ACTOR_TYPE_MAX + 1];
     char id[ACTOR_ID_MAX + 1];
+    char method[ACTOR_METHOD_MAX + 1];
     uint64_t number;  /* incarnation, view number, bucket or slot; of a message */
     struct uuid hash; /* of a remembered request's id, of a message's sender */
     uint32_t shard;

@@ -66,6 +66,7 @@ static const char *family_path(enum key_family family)
         [KEY_HEAD] = "state",
         [KEY_REMEMBERED] = "state",
         [KEY_REQUEST_SLOT] = "state",
+        [KEY_POISON] = "registry/poison",
         [KEY_INBOX] = "inbox",
         [KEY_LATER] = "later",
         [KEY_DUE] = "due",
@@ -92,6 +93,8 @@ static void put_behind(const struct key_parts *parts, struct buf *out)
         buf_append_u8(out, '/');
         put_escaped(out, bytes_of(parts->state_key, parts->state_key_len));
     }
+    if (parts->family == KEY_POISON)
+        put_part(out, parts->method);
     if (parts->family == KEY_LATER)
         buf_appendf(out, "/%" PRIu64, parts->due_ms);
     if (parts->family < KEY_INBOX || parts->family == KEY_NAMED)
@@ -462,6 +465,21 @@ static int message_text(struct bytes key, struct bytes value, struct buf *scratc
     return 0;
 }
 
+static int poison_text(struct bytes key, struct bytes value, struct buf *scratch, struct buf *out)
+{
+    struct poison_record r;
+    int rc = poison_record_decode(key, value, scratch, &r);
+    if (rc)
+        return rc;
+    put_uint(out, "deaths", r.deaths);
+    put_uint(out, "died_ms", r.died_ms);
+    put_uint(out, "until_ms", r.until_ms);
+    put_uuid(out, "boot", r.boot);
+    put_text(out, "callback", r.callback);
+    put_text(out, "request_id", r.request_id);
+    return 0;
+}
+
 static int due_text(struct bytes key, struct bytes value, struct buf *scratch, struct buf *out)
 {
     struct due_record r;
@@ -508,6 +526,7 @@ static row_text_fn *const row_texts[] = {
     [KEY_HEAD] = head_text,
     [KEY_REMEMBERED] = remembered_text,
     [KEY_REQUEST_SLOT] = request_text,
+    [KEY_POISON] = poison_text,
     [KEY_INBOX] = message_text,
     [KEY_LATER] = message_text,
     [KEY_DUE] = due_text,

@@ -208,7 +208,7 @@ struct request_record {
 };
 
 #define MESSAGE_BODY_MAX (64u * 1024)
-#define MESSAGE_METHOD_MAX 64
+#define MESSAGE_METHOD_MAX ACTOR_METHOD_MAX
 
 /* A message for an actor: in its inbox, one that has a time, or a dead letter. Times are ms of the
  * wall clock since 1970. */
@@ -226,6 +226,18 @@ struct message_record {
     size_t name_len;
     uint8_t name[MESSAGE_NAME_MAX];
     struct bytes body; /* borrowed from the decoder's scratch */
+};
+
+#define CALLBACK_NAME_MAX 15
+
+/* A callback that ended processes of nodes (docs/adr/0023-quarantine.md). Times are ms of the wall clock. */
+struct poison_record {
+    uint32_t deaths;   /* one after the other, each alone */
+    uint64_t died_ms;  /* the last of them */
+    uint64_t until_ms; /* it is not run before; 0: it may run */
+    struct uuid boot;  /* of the process that ended last */
+    char callback[CALLBACK_NAME_MAX + 1];
+    char request_id[REQUEST_ID_MAX + 1]; /* "": none */
 };
 
 /* Points to a message that is due. */
@@ -271,6 +283,7 @@ RECORD_CODEC(head_record)
 RECORD_CODEC(remembered_record)
 RECORD_CODEC(request_record)
 RECORD_CODEC(message_record)
+RECORD_CODEC(poison_record)
 RECORD_CODEC(due_record)
 RECORD_CODEC(named_record)
 

@@ -125,6 +125,7 @@ void load_txn(struct txn *t, const struct env *env, struct load_args *args, txn_
     uint32_t shard =
         actor_shard(args->ref.type, args->ref.id, args->shards ? args->shards : SHARDS_DEFAULT);
     struct key_range inbox = keys_inbox(args->ref.ks, shard, args->ref.type, args->ref.id);
+    struct key_range poison = keys_poison(args->ref.ks, args->ref.type, args->ref.id);
 
     args->outcome = PLACE_UNDECIDED;
     txn_init(t, env, "Activate", rule_load_actor, args, done, arg);
@@ -135,6 +136,8 @@ void load_txn(struct txn *t, const struct env *env, struct load_args *args, txn_
           LOAD_READ_REQUEST);
     CHECK(txn_read_range(t, key_bytes(&inbox.begin), key_bytes(&inbox.end), 1, true) ==
           LOAD_READ_INBOX);
+    CHECK(txn_read_range(t, key_bytes(&poison.begin), key_bytes(&poison.end), POISON_ROWS_MAX + 1,
+                         true) == LOAD_READ_POISON);
 }
 
 #define COMMIT_READ_HEAD 1

@@ -30,8 +30,9 @@ struct load_args {
 };
 #define LOAD_READ_STATE 1 /* its rows are there in `done`: rule_rows(txn, LOAD_READ_STATE) */
 #define LOAD_READ_INBOX 3
-#define LOAD_READ_SLOTS 4
-#define LOAD_READ_SELF 4 /* where the actor is placed nowhere and never was */
+#define LOAD_READ_POISON 4
+#define LOAD_READ_SLOTS 5
+#define LOAD_READ_SELF 5 /* where the actor is placed nowhere and never was */
 rule_fn rule_load_actor;
 void load_txn(struct txn *t, const struct env *env, struct load_args *args, txn_fn *done,
               void *arg);

@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
 # Handlers that end their node's process. One that crashes is not carried from node to node: one call
-# ends two nodes at most, and says so. One that calls exit(0) does not pass for a node that has left.
+# ends two nodes at most, and says so; however many call it, it is poisoned then, until it is lifted.
+# One that calls exit(0) does not pass for a node that has left.
 . "${KELPIE_SOURCE:?}/tests/lib/cluster.bash" || exit 1
 
 cat >"$work/poison.c" <<'END'
 #include "kelpie/kelpie.h"
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -12,6 +14,8 @@ static int receive(struct kelpie_actor *a, const struct kelpie_message *m)
 {
     if (strcmp(m->method, "crash") == 0)
         abort();
+    if (strcmp(m->method, "fault") == 0)
+        raise(SIGSEGV);
     if (strcmp(m->method, "exit") == 0)
         exit(0);
     if (strcmp(m->method, "sleep") == 0)
@@ -55,6 +59,55 @@ done
 for id in n1 n2 n3; do within 15 active_is $id 3; done
 is "the actor afterwards" "$(ask n1 call "$target" ping --deadline-ms 15000)" well
 is "no further death" "$(cat "$work"/n?.log | grep -c event=node_died)" 2
+
+# What ended two processes is poisoned: it is not run, other methods are, and it is listed.
+says 1 'this method of the actor ended 2 processes of nodes, .* is not run for [0-9]+ s more \(poisoned' ask n1 call "$target" crash
+like "it is listed" "$(ask n1 message poisoned)" "$target +crash +receive +2 +[^ ]+ ago +in [0-9]+s "
+is "the supervisor that saw the second one says so" "$(cat "$work"/n?.log |
+    grep -cE "event=turn_poisoned type=\"${target%%/*}\" id=\"${target#*/}\" method=\"crash\" .*deaths=2 for_ms=60000")" 1
+is "no further death" "$(cat "$work"/n?.log | grep -c event=node_died)" 2
+
+# Many who repeat it: two nodes, and no more; bystanders are served all the while.
+# A node has another address in each life.
+learn() { http[$1]=$(sed -n "s/^kelpied: node $1 ready http=\([^ ]*\).*/\1/p" "$work/$1.out" | tail -n 1); }
+deaths() { cat "$work"/n?.log | grep -c event=node_died; }
+repeat() { # N: until it is told that it is of no use
+    local until=$((SECONDS + 10))
+    while [ $SECONDS -lt $until ]; do
+        for id in n1 n2 n3; do
+            learn $id
+            ask $id call poison/many fault --deadline-ms 3000 2>&1 | grep -o 'poisoned' && sleep 0.2
+        done
+    done >"$work/repeat.$1"
+}
+repeat 1 & repeater[1]=$!
+repeat 2 & repeater[2]=$!
+until=$((SECONDS + 9)) served=0
+while [ $SECONDS -lt $until ]; do
+    for id in n1 n2 n3; do learn $id; ask $id call counter/by add 1 --deadline-ms 4000 >/dev/null 2>&1 && served=$((served + 1)); done
+done
+wait "${repeater[@]}"
+is "deaths by many" "$(deaths)" 4
+like "each was told" "$(sort -u "$work/repeat.1" "$work/repeat.2")" '^poisoned$'
+[ $served -ge 20 ] && ok || fail "bystanders were served $served times"
+for id in n1 n2 n3; do learn $id; within 20 active_is $id 3; done
+for id in n1 n2 n3; do request $id GET /metrics; cat "$work/body"; done >"$work/metrics"
+like "metrics" "$(grep kelpie_poisoned_total "$work/metrics")" 'kelpie_poisoned_total [1-9]'
+
+# An operator lifts it: of one method, of all; then it runs, and may do so again.
+says 1 not_found ask n2 message lift poison/many ping
+says 0 'lifted.*runs again' ask n2 message lift poison/many fault
+says 1 not_found ask n2 message lift poison/many
+within 5 log_has n2 'event=poison_lifted type="poison" id="many" method="fault" by=operator'
+is "it is not listed" "$(ask n3 message poisoned | grep -c many)" 0
+is "its other method" "$(ask n1 call poison/many ping --deadline-ms 15000)" well
+fault_again() { learn n1; ask n1 call poison/many fault --deadline-ms 1000; [ "$(deaths)" -gt 4 ]; }
+within 10 fault_again
+sleep 1
+[ "$(deaths)" -le 6 ] && ok || fail "$(deaths) deaths"
+for id in n1 n2 n3; do learn $id; within 20 active_is $id 3; done
+says 0 'lifted' ask n1 message lift "$target"
+is "after that the actor" "$(ask n1 call "$target" ping --deadline-ms 15000)" well
 
 # exit(0) does not pass for a node that has left: its life is declared dead at once.
 gone=$(ask n1 actor list | awk -v t="$target" '$1 == t {print $2}')

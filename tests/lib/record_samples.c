@@ -110,6 +110,9 @@ size_t sample_keys(const struct keyspace *ks, struct key k[SAMPLE_KEYS_MAX])
     k[n++] = key_by_node(ks, "ab", 1, "t", "x");
     k[n++] = key_generation_floor(ks);
     k[n++] = key_migration(ks, "t", "a");
+    k[n++] = key_poison(ks, "t", "a", "");
+    k[n++] = key_poison(ks, "t", "a", "m");
+    k[n++] = key_poison(ks, "t", "ab", "");
     k[n++] = key_types(ks, "a");
     k[n++] = key_types(ks, "ab");
     k[n++] = key_head(ks, "t", "a");
@@ -174,6 +177,8 @@ struct key key_of_parts(const struct keyspace *ks, const struct key_parts *p)
         return key_migration(ks, p->type, p->id);
     case KEY_TYPES:
         return key_types(ks, p->node_id);
+    case KEY_POISON:
+        return key_poison(ks, p->type, p->id, p->method);
     case KEY_GENERATION_FLOOR:
         return key_generation_floor(ks);
     case KEY_STATE:
@@ -308,6 +313,12 @@ static const struct message_record later_1 = {.sender_type = "room",
                                               .tried = 4,
                                               .name_len = 1,
                                               .name = "t"};
+static const struct poison_record poison_1 = {.deaths = 2,
+                                              .died_ms = 1700000000000u,
+                                              .until_ms = 1700000060000u,
+                                              .boot = UUID_1,
+                                              .callback = "receive",
+                                              .request_id = "req-1"};
 static const struct due_record due_1 = {.sent_ms = 1700000000000u};
 static const struct named_record named_1 = {
     .type = "room",
@@ -368,6 +379,10 @@ static const struct record_sample plain[] = {
      "1501027265712d3100160101150413f727016f6b0018b53d89bc",
      " request_id=\"req-1\" sequence=257 generation=4 status=-8 reply_kept=true reply_bytes=2"
      " reply=\"ok\""},
+    {"poison", KEY_POISON, &poison_1,
+     "150215021a018bcfe568001a018bcfe65260" UUID_1_HEX "027265636569766500027265712d3100187486aa1d",
+     " deaths=2 died_ms=1700000000000 until_ms=1700000060000 boot=" UUID_1_TEXT
+     " callback=\"receive\" request_id=\"req-1\""},
     {"inbox", KEY_INBOX, &message_1,
      "150202726f6f6d000268616c6c00026b6e6f636b001a018bcfe5680014141a018bcfe56864150113f714010014016100ff620018c9c084da",
      " sender_type=\"room\" sender_id=\"hall\" method=\"knock\" sent_ms=1700000000000 due_ms=0"
@@ -480,6 +495,12 @@ static struct message_record message_max = {.sender_type = X64,
                                             .body = {most_nuls, sizeof(most_nuls)}};
 static const struct message_record message_nuls = {
     .sender_type = "t", .sender_id = "i", .method = "m", .body = {all_nuls, sizeof(all_nuls)}};
+static const struct poison_record poison_max = {.deaths = UINT32_MAX,
+                                                .died_ms = UINT64_MAX,
+                                                .until_ms = UINT64_MAX,
+                                                .boot = UUID_FF,
+                                                .callback = "fifteen letters",
+                                                .request_id = X64};
 static const struct due_record due_max = {.sent_ms = UINT64_MAX};
 static const struct named_record named_max = {
     .type = X64, .id = X128 X64, .at = {UINT64_MAX, UUID_FF, UINT64_MAX, UINT64_MAX}};
@@ -489,6 +510,7 @@ static const struct record_sample extreme[] = {
      " version=2 cluster_id=" UUID_1_TEXT " shards=64"},
     {"message, greatest", KEY_INBOX, &message_max, NULL, NULL},
     {"message, NULs", KEY_DEAD, &message_nuls, NULL, NULL},
+    {"poison, greatest", KEY_POISON, &poison_max, NULL, NULL},
     {"due, greatest", KEY_DUE, &due_max, NULL, NULL},
     {"named, greatest", KEY_NAMED, &named_max, NULL, NULL},
     {"format, greatest", KEY_FORMAT, &format_max, NULL, NULL},
@@ -550,6 +572,7 @@ struct key sample_key(enum key_family family)
                               .node_id = "n1",
                               .type = "room",
                               .id = "lobby",
+                              .method = "enter",
                               .state_key_len = 2,
                               .state_key = "k1"};
     parts.number = family == KEY_VIEW_CHANGE ? 7 : family == KEY_BY_NODE ? 3 : 1;
@@ -583,6 +606,7 @@ struct key sample_key(enum key_family family)
     X(KEY_HEAD, head_record)                                                                       \
     X(KEY_REMEMBERED, remembered_record)                                                           \
     X(KEY_REQUEST_SLOT, request_record)                                                            \
+    X(KEY_POISON, poison_record)                                                                   \
     X(KEY_INBOX, message_record)                                                                   \
     X(KEY_LATER, message_record)                                                                   \
     X(KEY_DUE, due_record)                                                                         \

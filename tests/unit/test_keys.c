@@ -166,6 +166,7 @@ static void the_longest_keys_fit(void **unused)
     assert_true(keys_state(&ks, type, id).end.len <= STORE_KEY_MAX);
     assert_true(keys_by_incarnation(&ks, node, UINT64_MAX).end.len <= STORE_KEY_MAX);
     assert_true(key_migration(&ks, type, id).len <= STORE_KEY_MAX);
+    assert_true(key_poison(&ks, type, id, type).len <= STORE_KEY_MAX);
     assert_true(key_request_slot(&ks, type, id, UINT32_MAX).len <= STORE_KEY_MAX);
     assert_true(key_heartbeat(&ks, node).len <= STORE_KEY_MAX);
 }
@@ -224,6 +225,7 @@ static void ranges_hold_exactly_their_children(void **unused)
     assert_range(keys_actors(&ks), KEY_ACTOR, NULL, NULL, 0, UINT64_MAX);
     assert_range(keys_actors_of_type(&ks, "t"), KEY_ACTOR, NULL, "t", 0, UINT64_MAX);
     assert_range(keys_actors_of_type(&ks, "tt"), KEY_ACTOR, NULL, "tt", 0, UINT64_MAX);
+    assert_range(keys_poison_all(&ks), KEY_POISON, NULL, NULL, 0, UINT64_MAX);
     assert_range(keys_by_node_all(&ks), KEY_BY_NODE, NULL, NULL, 0, UINT64_MAX);
     assert_range(keys_by_node(&ks, "a"), KEY_BY_NODE, "a", NULL, 0, UINT64_MAX);
     assert_range(keys_by_node(&ks, "ab"), KEY_BY_NODE, "ab", NULL, 0, UINT64_MAX);

@@ -12,33 +12,35 @@
 #include "env/clock.h"
 #include "kelpie/error.h"
 
-/* lease, heartbeat, rpc time-out, forget after, drain deadline; NULL: allowed. */
+/* lease, heartbeat, rpc time-out, forget after, drain deadline, quarantine; NULL: allowed. */
 static const struct {
     struct timing t;
     const char *why;
 } rows[] = {
-    {{2000, 300, 500, 3600000, 30000, 64}, NULL},
-    {{10000, 1000, 500, 3600000, 30000, 64}, NULL},
-    {{30, 10, 30, 30, 30, 64}, NULL},
-    {{600000, 200000, 600000, 600000, 600000, 64}, NULL},
-    {{2000, 666, 500, 3600000, 30000, 64}, NULL},
-    {{2000, 667, 500, 3600000, 30000, 64},
+    {{2000, 300, 500, 3600000, 30000, 60000, 64}, NULL},
+    {{10000, 1000, 500, 3600000, 30000, 60000, 64}, NULL},
+    {{30, 10, 30, 30, 30, 60000, 64}, NULL},
+    {{600000, 200000, 600000, 600000, 600000, 60000, 64}, NULL},
+    {{2000, 666, 500, 3600000, 30000, 60000, 64}, NULL},
+    {{2000, 667, 500, 3600000, 30000, 60000, 64},
      "heartbeat-ms is 667, but it must be at most a third of lease-ms"},
-    {{2000, 9, 500, 3600000, 30000, 64}, "heartbeat-ms is 9, but it must be at least 10"},
-    {{2000, 0, 500, 3600000, 30000, 64}, "heartbeat-ms is 0, but it must be at least 10"},
-    {{600001, 300, 500, 3600000, 30000, 64}, "lease-ms is 600001, but it must be at most 600000"},
-    {{UINT32_MAX, 300, 500, UINT32_MAX, UINT32_MAX, 64},
+    {{2000, 9, 500, 3600000, 30000, 60000, 64}, "heartbeat-ms is 9, but it must be at least 10"},
+    {{2000, 0, 500, 3600000, 30000, 60000, 64}, "heartbeat-ms is 0, but it must be at least 10"},
+    {{600001, 300, 500, 3600000, 30000, 60000, 64},
+     "lease-ms is 600001, but it must be at most 600000"},
+    {{UINT32_MAX, 300, 500, UINT32_MAX, UINT32_MAX, 60000, 64},
      "lease-ms is 4294967295, but it must be at most 600000"},
-    {{0, 300, 500, 3600000, 30000, 64},
+    {{0, 300, 500, 3600000, 30000, 60000, 64},
      "heartbeat-ms is 300, but it must be at most a third of lease-ms"},
-    {{2000, 300, 0, 3600000, 30000, 64},
+    {{2000, 300, 0, 3600000, 30000, 60000, 64},
      "rpc-timeout-ms is 0, but it must be between 1 and lease-ms"},
-    {{2000, 300, 2001, 3600000, 30000, 64},
+    {{2000, 300, 2001, 3600000, 30000, 60000, 64},
      "rpc-timeout-ms is 2001, but it must be between 1 and lease-ms"},
-    {{2000, 300, 500, 1999, 30000, 64},
+    {{2000, 300, 500, 1999, 30000, 60000, 64},
      "forget-after-ms is 1999, but it must be at least lease-ms"},
-    {{2000, 300, 500, 3600000, 1999, 64},
+    {{2000, 300, 500, 3600000, 1999, 60000, 64},
      "drain-deadline-ms is 1999, but it must be at least lease-ms"},
+    {{2000, 300, 500, 3600000, 30000, 0, 64}, "quarantine-ms is 0, but it must be at least 1"},
 };
 
 static void bounds(void **state)

@@ -64,6 +64,8 @@ int cli_message_list(struct cli *cli);
 int cli_message_show(struct cli *cli);
 int cli_message_retry(struct cli *cli);
 int cli_message_drop(struct cli *cli);
+int cli_message_poisoned(struct cli *cli);
+int cli_message_lift(struct cli *cli);
 int cli_call(struct cli *cli);
 int cli_events(struct cli *cli);
 int cli_store_check(struct cli *cli);

@@ -102,6 +102,16 @@ const struct cli_command cli_commands[] = {
      "Throws a message away that was not applied.",
      "Of one that is being applied this very moment the answer says which came first.\n\n"
      "  kelpie message drop session/42 dead.3.17.0b5c6e0e-95a4-4c1e-8f0a-7a0c3f1d2e4b\n"},
+    {"message poisoned", "", 0, 0, messages_options, cli_message_poisoned,
+     "Lists what has ended processes of nodes, and is not run for a while.",
+     "What did so once is listed too, and runs. Without a METHOD it is the whole actor: its class's activate,\n"
+     "upgrade or deactivate did it.\n\n"
+     "  kelpie message poisoned\n"},
+    {"message lift", "TYPE/ID [METHOD]", 1, 2, cli_common_options, cli_message_lift,
+     "Lets what is poisoned run again: that method, or all of the actor.",
+     "It is forgotten that it ended processes. An actor that is active knows within about two seconds.\n\n"
+     "  kelpie message lift session/42\n"
+     "  kelpie message lift session/42 close\n"},
     {"call", "TYPE/ID METHOD [BODY|-]", 2, 3, call_options, cli_call,
      "Calls an actor and prints its reply.",
      "BODY - is read from standard input. While the deadline lasts, the call is repeated with the\n"

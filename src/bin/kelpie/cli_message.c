@@ -1,4 +1,4 @@
-/* kelpie message list, show, retry, drop. */
+/* kelpie message list, show, retry, drop, poisoned, lift. */
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -74,28 +74,95 @@ static void print_messages(const json_t *list)
     table_print(&t);
 }
 
-int cli_message_list(struct cli *cli)
+static int list(struct cli *cli, const char *path, const char *what,
+                void (*print)(const json_t *list))
 {
-    const struct options *o = &cli->options;
-    char path[PATH_SIZE] = "/v1/messages", why[CONFIG_WHY_SIZE];
+    char why[CONFIG_WHY_SIZE];
     uint32_t limit = API_LIST_MAX;
     bool more = false;
-    if (options_number(o, "limit", 1, 1000000, &limit, why, sizeof(why))) {
+    if (options_number(&cli->options, "limit", 1, 1000000, &limit, why, sizeof(why))) {
         say(CLI_PROGRAM, "%s", why);
         return CLI_USAGE;
     }
-    if (o->operand_count > 0 && messages_path(o->operands[0], path))
-        return CLI_USAGE;
-    const struct cli_list list = {.path = path, .what = "messages", .limit = limit};
+    const struct cli_list pages = {.path = path, .what = what, .limit = limit};
     json_t *all = json_array();
-    int status = cli_list_all(cli, &list, all, &more);
+    int status = cli_list_all(cli, &pages, all, &more);
     if (status == CLI_OK && !cli->json) {
-        print_messages(all);
+        print(all);
         if (more)
             (void)printf("there are more; --limit shows them\n");
     }
     json_decref(all);
     return status;
+}
+
+int cli_message_list(struct cli *cli)
+{
+    const struct options *o = &cli->options;
+    char path[PATH_SIZE] = "/v1/messages";
+    if (o->operand_count > 0 && messages_path(o->operands[0], path))
+        return CLI_USAGE;
+    return list(cli, path, "messages", print_messages);
+}
+
+/* ---- poisoned ---- */
+
+static void print_poisoned(const json_t *rows)
+{
+    static const char *const headings[] = {"ACTOR", "METHOD",     "CALLBACK", "DEATHS",
+                                           "LAST",  "RUNS AGAIN", "REQUEST",  NULL};
+    struct table t;
+    size_t i;
+    json_t *p;
+    table_init(&t, headings);
+    json_array_foreach(rows, i, p)
+    {
+        table_cell(&t, "%s/%s", json_text(p, "type"), json_text(p, "id"));
+        table_cell(&t, "%s", json_text(p, "method"));
+        table_cell(&t, "%s", json_text(p, "callback"));
+        table_cell(&t, "%lld", json_number(p, "deaths"));
+        time_cell(&t, json_number(p, "died_ms"));
+        time_cell(&t,
+                  json_is_true(json_object_get(p, "poisoned")) ? json_number(p, "until_ms") : 0);
+        table_cell(&t, "%s", json_text(p, "request"));
+    }
+    table_print(&t);
+}
+
+int cli_message_poisoned(struct cli *cli)
+{
+    return list(cli, "/v1/messages/poisoned", "poisoned", print_poisoned);
+}
+
+static int post(struct cli *cli, const char *path)
+{
+    struct cli_answer a;
+    if (cli_ask(cli, "POST", path, CLI_TIMEOUT_MS, &a))
+        return CLI_FAILED;
+    if (!cli->json)
+        show_line(stdout, "%s", json_text(a.json, "message"));
+    cli_answer_free(&a);
+    return CLI_OK;
+}
+
+int cli_message_lift(struct cli *cli)
+{
+    const struct options *o = &cli->options;
+    char path[PATH_SIZE], why[CONFIG_WHY_SIZE];
+    size_t n;
+    if (messages_path(o->operands[0], path))
+        return CLI_USAGE;
+    n = strlen(path);
+    n += (size_t)snprintf(path + n, PATH_SIZE - n, "/lift");
+    if (o->operand_count > 1) {
+        if (id_check("method", bytes_of_str(o->operands[1]), ACTOR_METHOD_MAX, why, sizeof(why))) {
+            say(CLI_PROGRAM, "%s", why);
+            return CLI_USAGE;
+        }
+        n += (size_t)snprintf(path + n, PATH_SIZE - n, "?method=");
+        path_encode(o->operands[1], path + n);
+    }
+    return post(cli, path);
 }
 
 /* ---- one ---- */
@@ -140,16 +207,8 @@ int cli_message_show(struct cli *cli)
 static int act(struct cli *cli, const char *action)
 {
     char path[PATH_SIZE];
-    struct cli_answer a;
     int err = one_path(&cli->options, action, path);
-    if (err)
-        return err;
-    if (cli_ask(cli, "POST", path, CLI_TIMEOUT_MS, &a))
-        return CLI_FAILED;
-    if (!cli->json)
-        show_line(stdout, "%s", json_text(a.json, "message"));
-    cli_answer_free(&a);
-    return CLI_OK;
+    return err ? err : post(cli, path);
 }
 
 int cli_message_retry(struct cli *cli)

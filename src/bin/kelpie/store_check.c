@@ -62,6 +62,7 @@ static int decode(struct check *c, enum key_family family, const struct store_ro
         struct remembered_record remembered;
         struct request_record request;
         struct message_record message;
+        struct poison_record poison;
         struct due_record due;
         struct named_record named;
     } r;
@@ -91,6 +92,7 @@ static int decode(struct check *c, enum key_family family, const struct store_ro
         DECODE(KEY_REQUEST_SLOT, request, request);
         DECODE(KEY_INBOX, message, message);
         DECODE(KEY_LATER, message, message);
+        DECODE(KEY_POISON, poison, poison);
         DECODE(KEY_DUE, due, due);
         DECODE(KEY_NAMED, named, named);
         DECODE(KEY_DEAD, message, message);

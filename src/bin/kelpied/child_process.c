@@ -125,6 +125,23 @@ void child_process_kill(const struct child_process *p)
     }
 }
 
+bool child_process_is_stopped(const struct child_process *p)
+{
+    char path[48], text[256];
+    const char *state;
+    size_t n = 0;
+    FILE *f;
+    (void)snprintf(path, sizeof(path), "/proc/%ld/stat", (long)p->pid);
+    f = p->pid > 0 ? fopen(path, "re") : NULL;
+    if (!f)
+        return false;
+    n = fread(text, 1, sizeof(text) - 1, f);
+    (void)fclose(f);
+    text[n] = '\0';
+    state = strrchr(text, ')'); /* its name may have brackets too */
+    return state && strlen(state) > 2 && (state[2] == 'T' || state[2] == 't');
+}
+
 bool child_process_reap(struct child_process *p, int *wait_status)
 {
     siginfo_t info = {0};

@@ -26,6 +26,8 @@ bool child_process_reap(struct child_process *p, int *wait_status);
 /* Closes the descriptor, and forgets the page. */
 void child_process_close(struct child_process *p);
 void child_process_kill(const struct child_process *p);
+/* A signal or a debugger holds it. */
+bool child_process_is_stopped(const struct child_process *p);
 /* Reads what it said. True when there was a sign of life. */
 bool child_process_signs(struct child_process *p);
 /* Asks it to leave and end. */

@@ -36,7 +36,12 @@ struct supervisor {
     uint64_t died_ns;
     char how[HOW_SIZE + DURING_SIZE];     /* it ended */
     uint64_t slow_since_ns, slow_tell_ns; /* of what runs for long: since when, when to tell next */
+    uint64_t
+        held_since_ns; /* likewise, and the child was seen stopped: it is not what took so long */
+    bool forced;       /* this child was killed because somebody asked for it */
+    struct running ended_in; /* callback "": nothing */
     struct declare_dead *declare;
+    struct blame blame; /* that goes with it */
     bool declaring;
     struct timer watchdog, look, restart, give_up;
     enum exit_status status;
@@ -118,6 +123,10 @@ static void on_look(void *arg)
         s->slow_since_ns = r.since_ns;
         s->slow_tell_ns = look_ns(s);
     }
+    if (now_ns - r.since_ns < look_ns(s))
+        return;
+    if (child_process_is_stopped(&s->child))
+        s->held_since_ns = r.since_ns;
     if (now_ns - r.since_ns < s->slow_tell_ns)
         return;
     s->slow_tell_ns = (now_ns - r.since_ns) * LOOK_AGAIN_TIMES;
@@ -129,6 +138,7 @@ static void tell_died(struct supervisor *s, pid_t pid, bool left)
 {
     struct running r;
     size_t len = strlen(s->how);
+    s->ended_in = (struct running){.callback = ""};
     if (left) {
         log_info(log_of(s), "node_ended", "pid=%ld how=\"%s\"", (long)pid, s->how);
     } else if (!runs(s, s->died_ns, &r)) {
@@ -136,6 +146,7 @@ static void tell_died(struct supervisor *s, pid_t pid, bool left)
     } else {
         log_warn(log_of(s), "node_died", "pid=%ld how=\"%s\" " RUNNING_FIELDS, (long)pid, s->how,
                  RUNNING_VALUES(&r, s->died_ns));
+        s->ended_in = r;
         (void)snprintf(s->how + len, sizeof(s->how) - len, " in %s%s%s of %s/%s", r.callback,
                        r.method[0] ? " " : "", r.method, r.type, r.id);
     }
@@ -149,6 +160,8 @@ static void on_watchdog(void *arg)
         arm_watchdog(s);
         return;
     }
+    if (child_process_is_stopped(&s->child))
+        s->forced = true;
     child_process_kill(&s->child);
     log_error(log_of(s), "node_hangs", "pid=%ld reason=\"no sign of life for %d leases\"",
               (long)s->child.pid, LEASES_WITHOUT_SIGN);
@@ -191,6 +204,22 @@ static void tell_failed(struct supervisor *s)
              log_quote(s->how, reason, sizeof(reason)));
 }
 
+/* What the process ended in may be what ended it. */
+static void tell_blamed(struct supervisor *s, const struct blame *b)
+{
+    const struct blamed *d = declare_dead_blamed(s->declare);
+    char type[4 * ACTOR_TYPE_MAX + 3], id[4 * ACTOR_ID_MAX + 3], method[4 * ACTOR_METHOD_MAX + 3],
+        request[4 * REQUEST_ID_MAX + 3];
+    uint64_t for_ms = d->until_ms > b->now_ms ? d->until_ms - b->now_ms : 0;
+    if (d->deaths)
+        log_warn(log_of(s), for_ms ? "turn_poisoned" : "turn_blamed",
+                 "type=%s id=%s method=%s callback=%s request=%s deaths=%u for_ms=%llu",
+                 log_quote(b->type, type, sizeof(type)), log_quote(b->id, id, sizeof(id)),
+                 log_quote(d->whole ? "" : b->method, method, sizeof(method)), b->callback,
+                 log_quote(b->request_id, request, sizeof(request)), d->deaths,
+                 (unsigned long long)for_ms);
+}
+
 /* What came of it ends the supervisor only if the node has left, or if it was told to end. */
 static void on_declared(void *arg, int status, const char *why)
 {
@@ -213,6 +242,8 @@ static void on_declared(void *arg, int status, const char *why)
                  (unsigned long long)took_us, why);
     if (!status && declare_dead_failed(s->declare))
         tell_failed(s);
+    if (!status)
+        tell_blamed(s, &s->blame);
     if (s->child.verdict == EXIT_STATUS_OK && !s->ending)
         s->finishing = false; /* it said that it has left; the store says otherwise */
     after_death(s);
@@ -242,7 +273,33 @@ static void learn_home(struct supervisor *s)
         s->home = (struct uuid){0};
 }
 
-static void declare(struct supervisor *s)
+/* Whether what runs is to be blamed for such an end. A signal that the kernel sends for what a process does itself, or an
+ * exit that is not the node's, is its doing; a kill may come from anybody, and counts against it only if it had run for
+ * long, in a process that was not stopped. */
+static bool is_own_doing(const struct supervisor *s, int wait_status)
+{
+    static const int own[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGSYS};
+    const struct running *r = &s->ended_in;
+    if (WIFEXITED(wait_status))
+        return s->child.verdict < 0;
+    for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
+        if (WTERMSIG(wait_status) == own[i])
+            return true;
+    return !s->forced && s->held_since_ns != r->since_ns && s->died_ns - r->since_ns >= look_ns(s);
+}
+
+static bool blame(struct supervisor *s, int wait_status)
+{
+    if (!s->ended_in.callback[0] || !is_own_doing(s, wait_status) ||
+        !blame_of(&s->ended_in, &s->blame))
+        return false;
+    s->blame.boot = s->boot;
+    s->blame.now_ms = clock_wall_ms(s->world.env.clock);
+    s->blame.unit_ms = s->config->timing.quarantine_ms;
+    return true;
+}
+
+static void declare(struct supervisor *s, int wait_status)
 {
     if (!is_shared(s)) {
         after_death(s);
@@ -251,8 +308,9 @@ static void declare(struct supervisor *s)
     declare_dead_free(s->declare);
     s->declaring = true;
     learn_home(s);
-    s->declare = declare_dead_start(&s->world.env, &s->config->keyspace, s->config->node_id,
-                                    s->boot, s->home, on_declared, s);
+    s->declare =
+        declare_dead_start(&s->world.env, &s->config->keyspace, s->config->node_id, s->boot,
+                           s->home, blame(s, wait_status) ? &s->blame : NULL, on_declared, s);
     if (s->finishing)
         timer_start(&s->give_up, DECLARE_AT_END_MS * NS_PER_MS);
 }
@@ -296,7 +354,7 @@ static void on_child_signal(void *arg)
     if (WIFEXITED(wait_status) && !s->has_sign)
         after_death(s);
     else
-        declare(s);
+        declare(s, wait_status);
 }
 
 static void start_child(struct supervisor *s)
@@ -304,7 +362,7 @@ static void start_child(struct supervisor *s)
     char why[CONFIG_WHY_SIZE];
     char boot[UUID_TEXT_SIZE];
     s->boot = random_uuid(s->world.env.random);
-    s->has_sign = false;
+    s->has_sign = s->forced = false;
     s->child_since_ns = s->died_ns = env_now_ns(&s->world.env);
     int err = child_process_start(&s->child, s->config, s->boot, why, sizeof(why));
     if (!err)
@@ -326,6 +384,7 @@ static void start_child(struct supervisor *s)
 
 static void kill_child(struct supervisor *s, const char *why)
 {
+    s->forced = true;
     child_process_kill(&s->child);
     log_warn(log_of(s), "node_killed", "reason=\"%s\"", why);
 }

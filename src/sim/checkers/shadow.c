@@ -496,6 +496,7 @@ static void apply_single(struct shadow *s, struct shadow_change *c, const struct
     struct incarnation_floor_record floor;
     struct generation_floor_record generations;
     struct founded_record founded;
+    struct poison_record poison;
 
     if (w->kind != STORE_PUT)
         return;
@@ -528,6 +529,9 @@ static void apply_single(struct shadow *s, struct shadow_change *c, const struct
         if (decoded(s, w, probe_record_decode(w->key, w->value, &s->scratch, &probe)) &&
             shadow_node_number(parts->node_id) >= 0)
             check_beat(s, (unsigned)shadow_node_number(parts->node_id), probe.boot);
+        break;
+    case KEY_POISON:
+        decoded(s, w, poison_record_decode(w->key, w->value, &s->scratch, &poison));
         break;
     case KEY_MIGRATION:
         decoded(s, w, migration_record_decode(w->key, w->value, &s->scratch, &migration));

@@ -58,7 +58,7 @@ static void on_waitpid(struct world *w, struct sim_event *e)
     h->supervisor = process_new(w, h->number, SIM_SLOT_SUPERVISOR, &supervisor_ops, h);
     process_enter(h->supervisor, PROCESS_START, 1);
     h->declare = declare_dead_start(&h->supervisor->env, &w->shadow->ks, h->id, h->dead_boot,
-                                    h->home, on_declared, h);
+                                    h->home, h->blame.type[0] ? &h->blame : NULL, on_declared, h);
     process_leave(h->supervisor);
 }
 

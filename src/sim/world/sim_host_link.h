@@ -23,6 +23,7 @@ struct host {
     struct declare_dead *declare;
     bool declared;
     struct uuid dead_boot;
+    struct blame blame; /* type "": nobody is blamed */
     struct sim_event waitpid;
     struct sim_event supervise; /* declared: clean up, start again */
     struct sim_event restart;
