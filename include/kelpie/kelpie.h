@@ -101,7 +101,7 @@ struct kelpie_message {
 /* Flags of a method.
  * READ: it runs on the last committed state (and what `activate` or `upgrade` of this activation wrote),
  * after the commits that were in flight when it came, beside messages that take long. It writes nothing:
- * what would is refused. It is not remembered. Reading an actor that never was makes no row of it:
+ * what would is refused. It is not remembered, and it is called, not sent: kelpie_send refuses it. Reading an actor that never was makes no row of it:
  * `activate`, the read and `deactivate` run on an empty state, and nothing of that is kept. */
 #define KELPIE_METHOD_READ 1u
 /* BLOCKS: its callbacks may wait for the world, and `activate` before them. In a worker process (`kelpied --actors`) they run in a
@@ -220,8 +220,9 @@ struct kelpie_send_options {
 };
 /* In receive only. All is copied; `options` may be NULL. The receiver need not exist, and may be the sender.
  * 0; KELPIE_E_INVALID (a name that is none, a delay or period out of its range, a period without a name, NULL with
- * a length); KELPIE_E_TOO_LARGE (a bound of messages above); KELPIE_E_REFUSED (not in receive); KELPIE_E_MAILBOX_FULL
- * (too many messages wait for the receiver, about 16,384; it may be sent later). Nothing is
+ * a length); KELPIE_E_TOO_LARGE (a bound of messages above); KELPIE_E_REFUSED (not in receive, or a method that is
+ * declared as a read, as far as this node knows; else it becomes a dead letter there); KELPIE_E_MAILBOX_FULL
+ * (too many messages wait for the receiver or lie with its dead letters, about 16,384; it may be sent later). Nothing is
  * sent then, and a callback that ends with this error, and without a reply, answers with a sentence that
  * names the fault. */
 int kelpie_send(struct kelpie_actor *actor, const char *type, const char *id, const char *method,

@@ -1,5 +1,5 @@
 /*
- * The bound on messages that wait for one receiver (docs/adr/0018-messages.md). Who sends counts what it has sent to
+ * The bound on messages that wait for one receiver, or lie with its dead letters (docs/adr/0018-messages.md). Who sends counts what it has sent to
  * whom, in few slots that receivers share by hash; when a slot has counted a part of the bound, the receiver's
  * rows are counted in the store, a page at a time, as snapshots. One that has too many is sent nothing by
  * this node until another count finds room. So the bound is approximate, and costs a commit nothing.
@@ -17,7 +17,8 @@ struct crowd_count {
     struct actors *actors;
     struct crowd_slot *slot;
     struct uuid of;
-    struct key_range ranges[2]; /* in order, and with a time */
+    struct key_range
+        ranges[3]; /* in order, with a time, and dead letters, or failures had no bound */
     size_t at, found;
     struct txn txn;
 };
@@ -50,6 +51,7 @@ static void count_start(struct actors *a, struct crowd_slot *slot, const char *t
     c->of = actor_hash(type, id);
     c->ranges[0] = keys_inbox(a->ks, shard, type, id);
     c->ranges[1] = keys_later(a->ks, type, id);
+    c->ranges[2] = keys_dead(a->ks, type, id);
     slot->counting = true;
     list_append(&a->crowds.counts, &c->link);
     a->crowds.count_count++;

@@ -629,6 +629,11 @@ bool message_begins(struct kelpie_actor *act, struct invocation *inv)
         return false;
     }
     act->inbox->turns++;
+    if (class_method_flags(act->class, m->record.method) & KELPIE_METHOD_READ) {
+        inv->status = KELPIE_E_REFUSED;
+        message_ends(act, inv);
+        return false;
+    }
     m->missed = every ? (past_ms(act, m) - m->record.due_ms) / every : 0;
     if (m->missed)
         SOMETIMES("period-missed");

@@ -100,6 +100,14 @@ static struct send *add(struct kelpie_actor *act, const char *name, size_t body_
     return s;
 }
 
+/* It would have no effect. As far as this node knows the receiver's class; its node knows for certain. */
+static bool is_read(const struct actors *a, const char *type, const char *method)
+{
+    const struct kelpie_class *class = actors_class(a, type);
+
+    return class && (class_method_flags(class, method) & KELPIE_METHOD_READ) != 0;
+}
+
 int kelpie_send(struct kelpie_actor *actor, const char *type, const char *id, const char *method,
                 const void *body, size_t len, const struct kelpie_send_options *options)
 {
@@ -122,11 +130,16 @@ int kelpie_send(struct kelpie_actor *actor, const char *type, const char *id, co
         error = check_bounds(actor, o, len);
     if (error)
         return error;
+    if (is_read(actor->actors, type, method))
+        return refuse(actor, KELPIE_E_REFUSED,
+                      "%s of %s is declared as a read: it is called, not sent", method, type);
     if (crowds_refuse(actor->actors, type, id)) {
         SOMETIMES("send-refused-by-a-full-inbox");
-        return MUTANT("fulllost") ? 0
-                                  : refuse(actor, KELPIE_E_MAILBOX_FULL,
-                                           "too many messages wait for %s/%s", type, id);
+        return MUTANT("fulllost")
+                   ? 0
+                   : refuse(actor, KELPIE_E_MAILBOX_FULL,
+                            "too many messages wait for %s/%s, or lie with its dead letters", type,
+                            id);
     }
     s = add(actor, o->name, len);
     memcpy(s->sent.type, type, strlen(type));

@@ -45,8 +45,10 @@ static void set_body(struct api *api, json_t *m, struct bytes body)
     buf_deinit(&hex);
 }
 
-static json_t *message_to_json(const struct key_parts *parts, const struct message_record *r)
+static json_t *message_to_json(struct api *api, const struct key_parts *parts,
+                               const struct message_record *r)
 {
+    uint64_t now_ms = clock_wall_ms(api->env->clock);
     struct message_ref ref = message_ref_of(parts);
     char text[MESSAGE_REF_SIZE], sender[ACTOR_TYPE_MAX + ACTOR_ID_MAX + 2];
     json_t *m = json_object();
@@ -59,6 +61,7 @@ static json_t *message_to_json(const struct key_parts *parts, const struct messa
     api_set_text(m, "method", r->method);
     api_set_text(m, "sender", sender);
     api_set_int(m, "sent_ms", r->sent_ms);
+    api_set_int(m, "age_ms", now_ms > r->sent_ms ? now_ms - r->sent_ms : 0);
     api_set_int(m, "due_ms", ref.place == MESSAGE_LATER ? ref.at.due_ms : r->due_ms);
     api_set_int(m, "every_ms", r->every_ms);
     api_set(m, "name",
@@ -82,7 +85,7 @@ static json_t *row_to_json(struct api *api, const struct store_row *row, struct 
     buf_init(&scratch, api->env->mem);
     if (!key_parse(node_keyspace(api->node), row->key, parts) &&
         !message_record_decode(row->key, row->value, &scratch, &r))
-        m = message_to_json(parts, &r);
+        m = message_to_json(api, parts, &r);
     if (m && with_body)
         set_body(api, m, r.body);
     buf_deinit(&scratch);

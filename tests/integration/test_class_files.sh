@@ -27,6 +27,8 @@ int receive(kelpie_actor *actor, const kelpie_message *m)
 {
     const uint8_t *value = nullptr;
     size_t len = 0;
+    if (std::strcmp(m->method, "tell") == 0)
+        return kelpie_send(actor, "nowhere", "x", "knock", nullptr, 0, nullptr);
     if (std::strcmp(m->method, "open") == 0)
         return kelpie_state_put(actor, "open", 4, "", 0);
     bool open = kelpie_state_get(actor, "open", 4, &value, &len);
@@ -77,6 +79,10 @@ is "its body" "$(cat "$work/body")" \
     '{"error":"domain_error","message":"the till \"7\" is closed","retry":false,"applied":"no","code":"closed"}'
 like "its heads" "$(cat "$work/head")" 'Kelpie-Error: domain_error'
 like "its heads" "$(cat "$work/head")" 'Kelpie-Error-Code: closed'
+ask n1 call till/7 tell
+# Nobody hosts its receiver: it waits, and its age is shown.
+waits() { ask n2 message list nowhere/x | grep -qE 'nowhere/x +waiting[^ ]+ +knock +till/7 +[1-9][0-9]*s ago +- +- +0 +-'; }
+within 10 waits
 ask n1 call till/7 open
 is "it is open" "$(ask n2 call till/7 is_open)" yes
 is "and greets" "$(ask n2 call till/7 greet)" "good morning"
@@ -124,6 +130,18 @@ plain odd 2 "$whole" 128 0
 refuses "$work/odd.so" 'method m of class plain has flags 0x80'
 plain short 2 KELPIE_CLASS_SIZE_MIN 128 0 # what it does not have is not looked at
 plain newer 2 'sizeof(given)' 0 0
+# ---- a window that is none: -1, and a year, which 32 bits do not hold
+window() { # NAME MS
+    sed "s/\.type = \"plain\"/&, .remember_ms = (uint32_t)($2)/" "$work/short.c" >"$work/$1.c"
+    sed -i 's/KELPIE_CLASS_SIZE_MIN/sizeof(struct kelpie_class)/; s/"m", 128/"m", 0/' "$work/$1.c"
+    says 0 '' "${CC:-cc}" "${flags[@]}" -Wno-missing-field-initializers -o "$work/$1.so" "$work/$1.c"
+}
+window below -1
+refuses "$work/below.so" 'below.so: a class remembers requests for 4294967295 ms; at most 86400000, a day, are allowed$'
+window year '365ull * 24 * 3600 * 1000'
+refuses "$work/year.so" 'year.so: a class remembers requests for [0-9]+ ms; at most 86400000, a day, are allowed$'
+window over 86400001
+refuses "$work/over.so" 'a class remembers requests for 86400001 ms; at most 86400000, a day, are allowed$'
 for name in short newer; do
     rm -rf "$work/data"
     node_start $name --actors "$work/$name.so"

@@ -116,6 +116,7 @@ static void test_sending(void **state)
 {
     static char big[KELPIE_MESSAGE_BODY_MAX + 2];
     struct api_rig *f = *state;
+    char path[128];
     const char *const bad[] = {
         "", "-1", "soon", "1.5", "0x1", "315360000001", "99999999999999999999"};
 
@@ -144,6 +145,11 @@ static void test_sending(void **state)
     }
     f->c.query_value = "0";
     api_refused(f, "POST", "/v1/actors/nope/a/add", KELPIE_E_UNKNOWN_TYPE, "nope");
+    memset(big, 'm', KELPIE_METHOD_MAX + 1);
+    (void)snprintf(path, sizeof(path), "/v1/actors/counter/a/%.65s", big);
+    api_refused(f, "POST", path, KELPIE_E_INVALID, "is 65 bytes long; give at most 64");
+    api_refused(f, "POST", "/v1/actors/counter/a/get", KELPIE_E_REFUSED,
+                "get of counter is declared as a read: it is called, not sent");
     memset(big, 'x', sizeof(big) - 1);
     api_ask(f, "POST", "/v1/actors/counter/a/add", big);
     assert_int_equal(f->c.status, 413);

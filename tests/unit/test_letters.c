@@ -62,6 +62,8 @@ static int receive(struct kelpie_actor *actor, const struct kelpie_message *m)
     (void)snprintf(method, sizeof(method), "%.*s", (int)m->body_len, (const char *)m->body);
     if (strcmp(m->method, "tell") == 0)
         return kelpie_send(actor, "post", kelpie_actor_id(actor), method, "a \"body\"", 8, NULL);
+    if (strcmp(m->method, "away") == 0)
+        return kelpie_send(actor, "nowhere", "x", "knock", "", 0, NULL);
     if (strcmp(m->method, "hour") == 0)
         return kelpie_send(actor, "post", kelpie_actor_id(actor), "fine", "\xff\x01", 2, &hour);
     if (strcmp(m->method, "got") == 0) {
@@ -203,14 +205,26 @@ static void test_pages(void **state)
     api_refused(f, "POST", "/v1/messages/post//dead.1/drop", KELPIE_E_INVALID, "actor id");
 }
 
+/* Nobody hosts its receiver: it waits, nothing is tried, and its age is shown. */
+static void test_age(void **state)
+{
+    struct api_rig *f = *state;
+    api_ask(f, "POST", "/v1/actors/post/a/away", "");
+    assert_int_equal(f->c.status, 200);
+    api_says(f, "/v1/messages/nowhere/x", "\"place\":\"waiting\",\"method\":\"knock\"");
+    assert_int_equal(atoi(strstr(f->c.body, "\"age_ms\":") + strlen("\"age_ms\":")), 0);
+    small_run_ms(f->w, 75000);
+    api_says(f, "/v1/messages/nowhere/x", "\"attempts\":0,");
+    assert_in_range(atoi(strstr(f->c.body, "\"age_ms\":") + strlen("\"age_ms\":")), 75000, 75500);
+    api_says(f, "/v1/messages", "{\"messages\":[],\"next\":null}");
+}
+
 int main(void)
 {
 #define LETTER_TEST(fn) cmocka_unit_test_setup_teardown(fn, set_up, api_rig_tear_down)
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_names),
-        LETTER_TEST(test_dead_letters),
-        LETTER_TEST(test_dropped),
-        LETTER_TEST(test_pages),
+        cmocka_unit_test(test_names), LETTER_TEST(test_dead_letters), LETTER_TEST(test_dropped),
+        LETTER_TEST(test_pages),      LETTER_TEST(test_age),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -139,7 +139,8 @@ static void what_waits_has_a_bound(void **state)
         turns += r.status == 0;
     } while (r.status == 0 && turns < 100);
     assert_int_equal(r.status, KELPIE_E_MAILBOX_FULL);
-    assert_string_equal(r.text, "too many messages wait for box/full");
+    assert_string_equal(r.text,
+                        "too many messages wait for box/full, or lie with its dead letters");
     assert_true(a->caps[ACTORS_CAP_MESSAGES].reached > 0);
     assert_in_range(turns, 8, 10);
     assert_int_equal(a->stats.messages_sent, 8 * turns);
@@ -156,6 +157,136 @@ static void what_waits_has_a_bound(void **state)
     small_world_free(w);
 }
 
+/* ---- a method that is declared as a read is called, not sent */
+
+static unsigned reads_run;
+
+static int read_only(struct kelpie_actor *actor, const struct kelpie_message *m)
+{
+    reads_run += strcmp(m->method, "get") == 0;
+    return kelpie_state_put(actor, "n", 1, "1", 1);
+}
+
+static int sends_reads(struct kelpie_actor *actor, const struct kelpie_message *m)
+{
+    return kelpie_send(actor, "desk", "x", m->method, "", 0, NULL);
+}
+
+static const struct kelpie_method declared[] = {{"get", KELPIE_METHOD_READ, 0}, {NULL, 0, 0}};
+static const struct kelpie_class desk = {
+    .abi = KELPIE_ABI_VERSION,
+    .size = sizeof(struct kelpie_class),
+    .type = "desk",
+    .receive = read_only,
+    .methods = declared,
+};
+static const struct kelpie_class clerk = {
+    .abi = KELPIE_ABI_VERSION,
+    .size = sizeof(struct kelpie_class),
+    .type = "clerk",
+    .placement = KELPIE_PLACE_LOCAL,
+    .receive = sends_reads,
+};
+
+static struct small_answer ask_clerk(struct small_world *w, size_t node, const char *id,
+                                     const char *method)
+{
+    struct small_answer r = {.done = false};
+
+    actors_call(node_actors(w->nodes[node].node), "clerk", id, method, "", 0, bytes_of_str(""), 0,
+                small_on_answer, &r);
+    assert_true(small_run_until(w, &r.done, 10000));
+    return r;
+}
+
+/* Told at once where the sender's node knows the class; else it is a dead letter of the receiver. */
+static void a_read_is_not_sent(void **state)
+{
+    static const struct kelpie_class *const without[] = {&clerk, NULL};
+    static const struct kelpie_class *const with[] = {&clerk, &desk, NULL};
+    static const char *const said = "get of desk is declared as a read: it is called, not sent";
+    struct small_world *w = small_world_new();
+    struct small_answer r = {.done = false};
+
+    (void)state;
+    reads_run = 0;
+    (void)small_node_start(w, 0, without, 0, 0);
+    assert_true(small_wait_view(w, 0, 1));
+    (void)small_node_start(w, 1, with, 0, 0);
+    assert_true(small_wait_view(w, 0, 2) && small_wait_view(w, 1, 2));
+    r = ask_clerk(w, 1, "b", "get");
+    assert_int_equal(r.status, KELPIE_E_REFUSED);
+    assert_string_equal(r.text, said);
+    r.done = false;
+    actors_send(node_actors(w->nodes[0].node), "desk", "x", "get", "s1", 0, bytes_of_str(""), 1000,
+                0, small_on_answer, &r);
+    assert_true(small_run_until(w, &r.done, 10000));
+    assert_int_equal(r.status, KELPIE_E_REFUSED);
+    assert_string_equal(r.text, said);
+    assert_int_equal(ask_clerk(w, 0, "a", "get").status, 0);
+    assert_int_equal(ask_clerk(w, 0, "a", "set").status, 0);
+    small_run_ms(w, 3000);
+    assert_int_equal(actors_stats(node_actors(w->nodes[1].node))->dead_letters, 1);
+    assert_int_equal(actors_stats(node_actors(w->nodes[1].node))->messages_done, 2);
+    assert_int_equal(reads_run, 0);
+    small_world_free(w);
+}
+
+/* ---- names that are too long */
+
+static int names(struct kelpie_actor *actor, const struct kelpie_message *m)
+{
+    static char text[256];
+    struct kelpie_send_options o = {.after_ms = 1000};
+
+    memset(text, 'x', sizeof text - 1);
+    text[atoi(strrchr(m->method, '_') + 1)] = '\0';
+    if (strncmp(m->method, "unsend", 6) == 0)
+        return kelpie_unsend(actor, text);
+    o.name = strncmp(m->method, "name", 4) == 0 ? text : NULL;
+    return kelpie_send(actor, strncmp(m->method, "type", 4) == 0 ? text : "clerk",
+                       strncmp(m->method, "id", 2) == 0 ? text : "y",
+                       strncmp(m->method, "method", 6) == 0 ? text : "note", "", 0, &o);
+}
+
+static void names_that_are_too_long_are_said(void **state)
+{
+    static const struct {
+        const char *method, *text;
+    } cases[] = {
+        {"name_96", ""},
+        {"name_97", "the message's name \"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\"... is 97 bytes long; "
+                    "give at most 96"},
+        {"name_0", "the message's name is empty; give 1 to 96 bytes"},
+        {"unsend_97",
+         "the message's name \"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\"... is 97 bytes long; "
+         "give at most 96"},
+        {"type_65", "actor type \"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\"... is 65 bytes long; "
+                    "give at most 64"},
+        {"id_193", "actor id \"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\"... is 193 bytes long; "
+                   "give at most 192"},
+        {"method_65", "method \"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\"... is 65 bytes long; "
+                      "give at most 64"},
+    };
+    static const struct kelpie_class named = {
+        .abi = KELPIE_ABI_VERSION,
+        .size = sizeof(struct kelpie_class),
+        .type = "clerk",
+        .receive = names,
+    };
+    static const struct kelpie_class *const only[] = {&named, NULL};
+    struct small_world *w = small_world_of(1, only);
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct small_answer r = ask_clerk(w, 0, "a", cases[i].method);
+        assert_string_equal(r.text, cases[i].text);
+        assert_int_equal(r.status, cases[i].text[0] ? KELPIE_E_INVALID : 0);
+    }
+    assert_int_equal(actors_stats(node_actors(w->nodes[0].node))->messages_sent, 1);
+    small_world_free(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -163,6 +294,8 @@ int main(void)
         cmocka_unit_test(an_id_is_of_one_time),
         cmocka_unit_test(its_bounds_are_said),
         cmocka_unit_test(what_waits_has_a_bound),
+        cmocka_unit_test(a_read_is_not_sent),
+        cmocka_unit_test(names_that_are_too_long_are_said),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
