@@ -444,6 +444,11 @@ struct key_range keys_state(const struct keyspace *ks, const char *type, const c
     return children(with_actor(folder(ks, "state", NULL), type, id));
 }
 
+struct key_range keys_inbox_all(const struct keyspace *ks)
+{
+    return children(folder(ks, "inbox", NULL));
+}
+
 struct key_range keys_inbox_shard(const struct keyspace *ks, uint32_t shard)
 {
     return children(with_uint(folder(ks, "inbox", NULL), shard));

@@ -163,7 +163,8 @@ struct key_range keys_remembered_in(const struct keyspace *ks, const char *type,
 struct key_range keys_request_slots(const struct keyspace *ks, const char *type, const char *id);
 /* All of one actor: its head row, state and remembered requests. */
 struct key_range keys_state(const struct keyspace *ks, const char *type, const char *id);
-/* Messages in the inboxes of a shard, of one actor, and of one sender to it. */
+/* Messages in all inboxes, in those of a shard, of one actor, and of one sender to it. */
+struct key_range keys_inbox_all(const struct keyspace *ks);
 struct key_range keys_inbox_shard(const struct keyspace *ks, uint32_t shard);
 struct key_range keys_inbox(const struct keyspace *ks, uint32_t shard, const char *type,
                             const char *id);

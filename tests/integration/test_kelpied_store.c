@@ -449,6 +449,55 @@ static void test_messages(void **state)
     check(f, 0, " 0 problems\n");
 }
 
+/* A message of room/s for room/r in that place. */
+static void put_message(struct fixture *f, struct key key)
+{
+    struct message_record m = {.sender_type = "room", .sender_id = "s", .method = "m"};
+    f->key = key;
+    message_record_encode(&m, key_bytes(&f->key), &f->value);
+    put(f);
+}
+
+static void put_sender(struct fixture *f, uint64_t generation, uint64_t sent)
+{
+    struct head_record h = {.number = 1, .generation = generation, .sent = sent};
+    f->key = key_head(&f->ks, "room", "s");
+    head_record_encode(&h, key_bytes(&f->key), &f->value);
+    put(f);
+}
+
+/* What a sender's head row counts, and the shards of what it sent. */
+static void test_senders(void **state)
+{
+    struct fixture *f = *state;
+    const struct message_at at = {.sender = actor_hash("room", "s"), .generation = 4, .number = 7};
+    uint32_t shard = actor_shard("room", "r", SHARDS_DEFAULT), other = (shard + 1) % SHARDS_DEFAULT;
+    put_cluster(f, RECORD_VERSION);
+    put_view(f, 1, 0);
+    put_message(f, key_inbox(&f->ks, shard, "room", "r", &at));
+    put_message(f, key_dead(&f->ks, "room", "r", &at));
+    check(f, 0, " 0 problems\n"); /* its sender was swept since */
+    put_sender(f, 4, 7);
+    check(f, 0, " 0 problems\n");
+    put_sender(f, 5, 1);
+    check(f, 0, " 0 problems\n"); /* another life of it counts anew */
+    put_sender(f, 4, 6);
+    check(f, 1, ": its number is 7, but its sender has sent 6\n");
+    check(f, 1, " 2 problems\n");
+    put_sender(f, 3, 9);
+    check(f, 1, ": it was sent in generation 4, but its sender has come to 3\n");
+    put_sender(f, 4, 7);
+    put_message(f, key_inbox(&f->ks, other, "room", "r", &at));
+    check(f, 1, ": its shard is ");
+    check(f, 1, " 1 problems\n");
+    put_placement(f, "s", "n1", 3);
+    put_by_node(f, "s", "n1", 3);
+    check(f, 1, "registry/actors/room/s: its generation is 3, but the actor has committed in 4\n");
+    put_placement(f, "s", "n1", 4);
+    put_by_node(f, "s", "n1", 4);
+    check(f, 1, " 1 problems\n");
+}
+
 /* What a program of format 1 left of a counter: its value, and a slot with each change. */
 static void put_counter_1(struct fixture *f, const char *id)
 {
@@ -522,6 +571,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_records, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_heads, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_messages, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_senders, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_raised, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_sound, set_up_fdb, tear_down),
         cmocka_unit_test_setup_teardown(test_by_node, set_up_fdb, tear_down),

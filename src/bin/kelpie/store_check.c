@@ -104,6 +104,23 @@ static int decode(struct check *c, enum key_family family, const struct store_ro
     return KELPIE_E_STORE_CORRUPT;
 }
 
+/* The format comes before all messages; where it cannot be read there are as many as ever. */
+static void learn_shards(struct check *c, const struct store_row *row)
+{
+    struct format_record r;
+    buf_clear(&c->scratch);
+    if (format_record_decode(row->key, row->value, &c->scratch, &r) == 0 && r.shards > 0)
+        c->shards = r.shards;
+}
+
+/* In another shard nobody looks for it, and its receiver neither. */
+static void check_shard(struct check *c, const struct key_parts *parts, const struct store_row *row)
+{
+    uint32_t shard = actor_shard(parts->type, parts->id, c->shards);
+    if (parts->shard != shard)
+        problem(c, row->key, "its shard is %u, that of its receiver %u", parts->shard, shard);
+}
+
 static void check_row(void *arg, const struct store_row *row)
 {
     struct check *c = arg;
@@ -116,6 +133,10 @@ static void check_row(void *arg, const struct store_row *row)
     c->counts->nodes += parts.family == KEY_NODE;
     c->counts->actors += parts.family == KEY_ACTOR;
     heads_row(&c->heads, &parts, row);
+    if (parts.family == KEY_FORMAT)
+        learn_shards(c, row);
+    else if (parts.family == KEY_INBOX || parts.family == KEY_DUE)
+        check_shard(c, &parts, row);
     int err = record_verify(row->key, row->value);
     if (!err)
         err = decode(c, parts.family, row);
@@ -229,8 +250,6 @@ static void check_format(struct check *c)
     if (!rule_row(&c->scan->txn, VIEW_FORMAT, &value) ||
         format_record_decode(key_bytes(&key), value, &c->scratch, &format))
         return;
-    if (format.shards)
-        c->shards = format.shards;
     if (format.version > RECORD_VERSION)
         problem(c, key_bytes(&key), "the store has format %" PRIu64 ", this program reads up to %d",
                 format.version, RECORD_VERSION);
@@ -283,7 +302,7 @@ static int check_view(struct check *c)
     return scan_run(s, look_at_view, c);
 }
 
-/* ---- rows and their counterparts: by-node rows and placements ---- */
+/* ---- rows and their counterparts: by-node rows and placements, messages and what leads to them ---- */
 
 /* Rows whose counterparts are looked for. */
 enum pair_kind {
@@ -291,6 +310,8 @@ enum pair_kind {
     PAIR_ACTOR,   /* the by-node row */
     PAIR_DUE,     /* of a message with a time: the pointer to it */
     PAIR_NAMED,   /* of a message with a name: where its sender says that it is */
+    PAIR_SENDER,  /* of a message: the head row of its sender, which counts what it sent */
+    PAIR_HEAD,    /* of a placement: the actor's head row */
 };
 
 /* One page, read in one snapshot with the counterpart of each of its rows. */
@@ -324,7 +345,13 @@ static bool counterpart_of_message(struct pairs *p, const struct store_row *row,
         return true;
     }
     buf_clear(&c->scratch);
-    if (message_record_decode(row->key, row->value, &c->scratch, &m) || m.name_len == 0)
+    if (message_record_decode(row->key, row->value, &c->scratch, &m))
+        return false;
+    if (p->kind == PAIR_SENDER) {
+        *out = key_head(c->ks, m.sender_type, m.sender_id);
+        return true;
+    }
+    if (m.name_len == 0)
         return false;
     *out = key_named(c->ks, m.sender_type, m.sender_id, bytes_of(m.name, m.name_len));
     return true;
@@ -338,8 +365,12 @@ static bool counterpart(struct pairs *p, const struct store_row *row, struct key
     struct placement_record r;
     if (key_parse(c->ks, row->key, &parts))
         return false;
-    if (p->kind == PAIR_DUE || p->kind == PAIR_NAMED)
+    if (p->kind == PAIR_DUE || p->kind == PAIR_NAMED || p->kind == PAIR_SENDER)
         return counterpart_of_message(p, row, &parts, out);
+    if (p->kind == PAIR_HEAD) {
+        *out = key_head(c->ks, parts.type, parts.id);
+        return true;
+    }
     if (p->kind == PAIR_BY_NODE) {
         *out = key_actor(c->ks, parts.type, parts.id);
         return true;
@@ -423,6 +454,35 @@ static void check_message_pair(const struct pairs *p, const struct store_row *ro
         problem(c, row->key, "its sender has another message of its name");
 }
 
+/* A row against a head row: a message against that of its sender, a placement against that of its actor. Who has
+ * none has never committed, or was swept since, and counts anew in a later generation. */
+static void check_head_pair(const struct pairs *p, const struct store_row *row, struct bytes other,
+                            bool has, struct bytes value)
+{
+    struct check *c = p->check;
+    struct head_record h;
+    struct placement_record r;
+    struct key_parts parts;
+    buf_clear(&c->scratch);
+    if (!has || key_parse(c->ks, row->key, &parts) ||
+        head_record_decode(other, value, &c->scratch, &h))
+        return;
+    if (p->kind == PAIR_HEAD) {
+        if (placement_record_decode(row->key, row->value, &c->scratch, &r) == 0 &&
+            h.generation > r.generation)
+            problem(c, row->key,
+                    "its generation is %" PRIu64 ", but the actor has committed in %" PRIu64,
+                    r.generation, h.generation);
+    } else if (parts.generation > h.generation) {
+        problem(c, row->key,
+                "it was sent in generation %" PRIu64 ", but its sender has come to %" PRIu64,
+                parts.generation, h.generation);
+    } else if (parts.generation == h.generation && parts.number > h.sent) {
+        problem(c, row->key, "its number is %" PRIu64 ", but its sender has sent %" PRIu64,
+                parts.number, h.sent);
+    }
+}
+
 static void look_at_pairs(struct scan *s, void *arg)
 {
     struct pairs *p = arg;
@@ -442,6 +502,8 @@ static void look_at_pairs(struct scan *s, void *arg)
         bool has = rule_row(&s->txn, 1 + at, &value);
         if (p->kind == PAIR_DUE || p->kind == PAIR_NAMED)
             check_message_pair(p, row, key_bytes(&other), has, value);
+        else if (p->kind == PAIR_SENDER || p->kind == PAIR_HEAD)
+            check_head_pair(p, row, key_bytes(&other), has, value);
         else if (p->kind == PAIR_BY_NODE)
             check_pair(p->check, row->key, row->value, true, key_bytes(&other), value, has);
         else if (!has)
@@ -475,6 +537,23 @@ static int check_pairs(struct check *c, struct key_range range, enum pair_kind k
     return err;
 }
 
+static int check_all_pairs(struct check *c)
+{
+    const struct {
+        struct key_range range;
+        enum pair_kind kind;
+    } all[] = {
+        {keys_by_node_all(c->ks), PAIR_BY_NODE}, {keys_actors(c->ks), PAIR_ACTOR},
+        {keys_actors(c->ks), PAIR_HEAD},         {keys_later_all(c->ks), PAIR_DUE},
+        {keys_later_all(c->ks), PAIR_NAMED},     {keys_inbox_all(c->ks), PAIR_SENDER},
+        {keys_later_all(c->ks), PAIR_SENDER},    {keys_dead_all(c->ks), PAIR_SENDER},
+    };
+    int err = 0;
+    for (size_t i = 0; !err && i < ARRAY_LEN(all); i++)
+        err = check_pairs(c, all[i].range, all[i].kind);
+    return err;
+}
+
 /* ---- the whole ---- */
 
 static void on_wrong_head(void *arg, struct bytes key, const char *what)
@@ -496,13 +575,7 @@ int store_check(struct scan *s, check_problem_fn *fn, void *arg, struct check_co
     if (!err)
         err = check_view(&c);
     if (!err)
-        err = check_pairs(&c, keys_by_node_all(c.ks), PAIR_BY_NODE);
-    if (!err)
-        err = check_pairs(&c, keys_actors(c.ks), PAIR_ACTOR);
-    if (!err)
-        err = check_pairs(&c, keys_later_all(c.ks), PAIR_DUE);
-    if (!err)
-        err = check_pairs(&c, keys_later_all(c.ks), PAIR_NAMED);
+        err = check_all_pairs(&c);
     heads_deinit(&c.heads);
     buf_deinit(&c.scratch);
     buf_deinit(&c.text);
