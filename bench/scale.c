@@ -14,6 +14,7 @@
 
 #define NODES_MIN 6
 #define PLACEMENTS_MAX 2000000
+#define TIMERS_STORED_MAX 5000000
 #define SMALL_ACTORS 1000
 #define LARGE_ACTORS 10000
 #define START_APART_MS 5
@@ -25,12 +26,15 @@
 #define SWEEP_QUIET_MS 500
 #define SWEEP_MS_MAX 1800000
 #define CALLS_IN_FLIGHT 256
+#define TIMERS_MAX 1.05 /* of what rest costs with timers stored, to what it costs without */
+#define TIMERS_CHECK 20000
+#define TIMERS_PLACED 400 /* few, so that what goes over placements is over and comes again alike */
 #define FEW_NODES 10
 #define MANY_NODES 40
 #define FAILING_ROWS_MAX 4 /* the node, the view, its change, the primary */
 
 struct options {
-    size_t nodes, placements;
+    size_t nodes, placements, timers;
     uint64_t seed;
     enum sim_store_kind store;
     bool json, check;
@@ -39,6 +43,7 @@ struct options {
 enum phase_name {
     FORM,
     REST,
+    REST_TIMERS, /* with timers stored, with --timers alone */
     JOIN,
     LEAVE,
     DRAIN,
@@ -215,6 +220,18 @@ static void rest(struct scale *b)
     report(b, REST);
 }
 
+static void rest_with_timers(struct scale *b)
+{
+    struct phase *p = &b->phase[REST_TIMERS];
+
+    scale_timers(&b->s, b->o->timers);
+    scale_run_ms(&b->s, SETTLE_MS);
+    phase_begin(p, &b->s, "rest_with_timers", PHASE_NOBODY);
+    scale_run_ms(&b->s, REST_MS);
+    phase_end(p, &b->s);
+    report(b, REST_TIMERS);
+}
+
 static void join(struct scale *b)
 {
     struct phase *p = &b->phase[JOIN];
@@ -328,6 +345,36 @@ static void run(struct scale *b, const struct options *o)
     outage(b);
     fail(b, ELECT, "election", scale_primary(&b->s)->number, scale_machine_down);
     scale_deinit(&b->s);
+}
+
+static double share_of(uint64_t a, uint64_t b)
+{
+    return b ? (double)a / (double)b : 0;
+}
+
+/* Timers that are stored cost nothing until they are due: transactions and rows of all nodes at rest. */
+static bool run_timers(struct scale *b, const struct options *o)
+{
+    const struct meter_counts *with = &b->phase[REST_TIMERS].all, *without = &b->phase[REST].all;
+    double transactions, rows;
+    bool ok;
+
+    *b = (struct scale){.o = o};
+    scale_init(&b->s, o->nodes + 1, o->store, o->seed);
+    form(b);
+    choose(b);
+    scale_place(&b->s, share, b);
+    rest(b);
+    rest_with_timers(b);
+    scale_deinit(&b->s);
+    transactions = share_of(with->transactions, without->transactions);
+    rows = share_of(with->rows, without->rows);
+    ok = b->phase[FORM].ok && transactions > 0 && transactions <= TIMERS_MAX && rows > 0 &&
+         rows <= TIMERS_MAX;
+    printf("{\"bench\":\"scale\",\"timers\":%zu,\"nodes\":%zu,\"placements\":%zu,"
+           "\"transactions_ratio\":%.3f,\"rows_ratio\":%.3f,\"ok\":%s}\n",
+           o->timers, o->nodes, o->placements, transactions, rows, ok ? "true" : "false");
+    return ok;
 }
 
 /* ---- the demands, as counts */
@@ -446,6 +493,10 @@ static int check(struct options *o)
     ok &= check_voiding(&few, &many, HOST);
     ok &= check_election(&few, &many);
     ok &= check_outage(&few, &many);
+    o->nodes = FEW_NODES;
+    o->timers = TIMERS_CHECK;
+    o->placements = TIMERS_PLACED;
+    ok &= run_timers(&few, o);
     printf("{\"bench\":\"scale\",\"check\":true,\"ok\":%s}\n", ok ? "true" : "false");
     return ok ? 0 : 1;
 }
@@ -457,6 +508,7 @@ static void usage(FILE *to)
     (void)fprintf(
         to,
         "usage: scale [--nodes N] [--placements N] [--seed N] [--store fdb|embedded] [-w json]\n"
+        "       scale --timers N [...]    rest with and without so many timers stored\n"
         "       scale --check    counts of 10 and of 40 nodes against what must hold\n");
 }
 
@@ -472,10 +524,15 @@ static enum sim_store_kind store_kind(const char *name)
 static void read_options(struct options *o, int argc, char **argv)
 {
     static const struct option known[] = {
-        {"nodes", required_argument, NULL, 'n'}, {"placements", required_argument, NULL, 'p'},
-        {"seed", required_argument, NULL, 's'},  {"check", no_argument, NULL, 'c'},
-        {"store", required_argument, NULL, 'S'}, {"write", required_argument, NULL, 'w'},
-        {"help", no_argument, NULL, 'h'},        {0},
+        {"nodes", required_argument, NULL, 'n'},
+        {"placements", required_argument, NULL, 'p'},
+        {"seed", required_argument, NULL, 's'},
+        {"check", no_argument, NULL, 'c'},
+        {"timers", required_argument, NULL, 't'},
+        {"store", required_argument, NULL, 'S'},
+        {"write", required_argument, NULL, 'w'},
+        {"help", no_argument, NULL, 'h'},
+        {0},
     };
     int c;
 
@@ -486,6 +543,9 @@ static void read_options(struct options *o, int argc, char **argv)
             break;
         case 'p':
             o->placements = bench_number("scale", "--placements", optarg, 16, PLACEMENTS_MAX);
+            break;
+        case 't':
+            o->timers = bench_number("scale", "--timers", optarg, 1, TIMERS_STORED_MAX);
             break;
         case 's':
             o->seed = bench_number("scale", "--seed", optarg, 0, UINT64_MAX);
@@ -516,9 +576,11 @@ int main(int argc, char **argv)
 
     read_options(&o, argc, argv);
     if (!o.placements)
-        o.placements = o.check ? 4000 : 1000000;
+        o.placements = o.check ? 4000 : o.timers ? TIMERS_PLACED : 1000000;
     if (o.check)
         return check(&o);
+    if (o.timers)
+        return run_timers(&b, &o) ? 0 : 1;
     run(&b, &o);
     return 0;
 }

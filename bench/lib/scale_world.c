@@ -17,6 +17,7 @@
 #define LOOK_MS 5
 #define LOAD_ROWS 1000 /* of one commit */
 #define LOAD_MS_MAX 600000
+#define YEAR_MS (365ull * 24 * 3600 * 1000)
 #define CALL_DEADLINE_MS 60000
 #define CALLS_MS_MAX 600000
 
@@ -311,13 +312,14 @@ struct scale_load {
     size_t (*share)(void *arg, size_t i);
     void *arg;
     struct sim_event next;
-    size_t node, of_node; /* whose turn it is, and how many it has */
+    size_t node, of_node;     /* whose turn it is, and how many it has */
+    size_t timer, timers_end; /* or which timer's, of how many */
     bool done;
 };
 
 static void actor_id(char id[16], size_t number)
 {
-    (void)snprintf(id, 16, "a%07zu", number);
+    (void)snprintf(id, 16, "a%07zu", number % 10000000);
 }
 
 static void load_put(struct scale_load *l, struct key key)
@@ -350,6 +352,29 @@ static void load_actor(struct scale_load *l, struct scale_node *n)
     n->placements++;
 }
 
+/* A minute after the one before; the first in a year. */
+static void load_timer(struct scale_load *l)
+{
+    const struct keyspace *ks = &l->s->ks;
+    uint64_t now_ms = clock_wall_ms(l->p->env.clock);
+    struct message_record m = {.sender_type = SCALE_TYPE, .method = "add", .sent_ms = now_ms};
+    struct due_record due = {.sent_ms = now_ms};
+    struct message_at at = {.generation = 1, .number = l->timer + 1};
+    char id[16];
+
+    actor_id(id, l->timer % l->s->placements);
+    memcpy(m.sender_id, id, strlen(id));
+    at.sender = actor_hash(SCALE_TYPE, id);
+    at.due_ms = m.due_ms = now_ms + YEAR_MS + l->timer * 60000;
+    struct key key = key_later(ks, SCALE_TYPE, id, &at);
+    message_record_encode(&m, key_bytes(&key), &l->values[l->req.write_count]);
+    load_put(l, key);
+    key = key_due(ks, actor_shard(SCALE_TYPE, id, SHARDS_DEFAULT), SCALE_TYPE, id, &at);
+    due_record_encode(&due, key_bytes(&key), &l->values[l->req.write_count]);
+    load_put(l, key);
+    l->timer++;
+}
+
 /* The rows of one commit. */
 static void load_next(struct world *w, struct sim_event *e)
 {
@@ -368,6 +393,8 @@ static void load_next(struct world *w, struct sim_event *e)
         load_actor(l, n);
         l->of_node++;
     }
+    while (l->timer < l->timers_end && l->req.write_count + 2 <= LOAD_ROWS)
+        load_timer(l);
     l->done = l->req.write_count == 0;
     if (l->done)
         return;
@@ -388,14 +415,22 @@ static bool loaded(struct scale_world *s)
     return s->load->done;
 }
 
-void scale_place(struct scale_world *s, size_t (*share)(void *arg, size_t i), void *arg)
+static size_t none(void *arg, size_t i)
+{
+    (void)arg;
+    (void)i;
+    return 0;
+}
+
+static void load(struct scale_world *s, size_t (*share)(void *arg, size_t i), void *arg,
+                 size_t timers)
 {
     static const struct process_ops ops = {0};
     struct scale_load *l = calloc(1, sizeof *l);
 
     CHECK(l);
     s->load = l;
-    *l = (struct scale_load){.s = s, .share = share, .arg = arg};
+    *l = (struct scale_load){.s = s, .share = share, .arg = arg, .timers_end = timers};
     l->p = process_new(&s->w, 0, SIM_SLOT_SUPERVISOR, &ops, l);
     l->req.writes = l->writes;
     l->req.fn = on_loaded;
@@ -408,6 +443,17 @@ void scale_place(struct scale_world *s, size_t (*share)(void *arg, size_t i), vo
     process_free(l->p); /* its memory with it */
     free(l);
     s->load = NULL;
+}
+
+void scale_place(struct scale_world *s, size_t (*share)(void *arg, size_t i), void *arg)
+{
+    load(s, share, arg, 0);
+}
+
+void scale_timers(struct scale_world *s, size_t count)
+{
+    CHECK(s->placements > 0);
+    load(s, none, NULL, count);
 }
 
 /* ---- clients */

@@ -69,6 +69,9 @@ size_t scale_running(const struct scale_world *s);
 /* Writes `count` placements of actors "a0000000", … as rows, on running nodes: node i gets
  * `share(arg, i)` of them, in their order. Returns when the store has them. */
 void scale_place(struct scale_world *s, size_t (*share)(void *arg, size_t i), void *arg);
+/* Writes `count` messages as rows that placed actors have sent to themselves, due in a year and later, with what points
+ * to them; spread over actors and shards. Returns when the store has them. */
+void scale_timers(struct scale_world *s, size_t count);
 /* Calls `count` actors from number `first` on, from nodes at random, `in_flight` at a time, and
  * returns when all have answered; the virtual time of the last answer, 0: some did not. */
 uint64_t scale_call(struct scale_world *s, size_t first, size_t count, size_t in_flight);

@@ -20,9 +20,9 @@ struct seen {
 
 static void look_next(struct actors *a);
 
-static struct uuid name_hash(const struct passive *p)
+static struct uuid name_hash(const char *type, const char *id)
 {
-    struct actor_name name = actor_name_of(p->type, p->id);
+    struct actor_name name = actor_name_of(type, id);
     struct uuid u;
     struct hash128 h = hash128_start();
 
@@ -83,7 +83,7 @@ static uint64_t distance_ms(const struct actors *a, const struct passive *p)
 static struct seen *note(struct actors *a, const struct passive *p)
 {
     struct passive_sweep *s = &a->passive;
-    struct uuid name = name_hash(p);
+    struct uuid name = name_hash(p->type, p->id);
     struct seen *seen = seen_find(s, &name);
     uint64_t number = p->head.number;
 
@@ -113,23 +113,24 @@ static bool may_sweep(const struct actors *a)
 
 static void on_swept(struct txn *txn, int status)
 {
-    struct actors *a = txn->arg;
+    struct passive_slot *slot = txn->arg;
+    const struct sweep_actor_args *args = &slot->args;
+    struct actors *a = slot->actors;
     struct passive_sweep *s = &a->passive;
     struct seen *seen;
     struct uuid name;
 
-    if (!may_sweep(a))
+    if (!may_sweep(a) || status == KELPIE_E_CANCELLED)
         return;
-    name = name_hash(&s->look.found[s->at]);
+    name = name_hash(args->ref.type, args->ref.id);
     seen = seen_find(s, &name);
-    s->at++;
-    if (status == 0 && seen && s->sweep.outcome == PASSIVE_STRUCK) {
+    if (status == 0 && seen && args->outcome == PASSIVE_STRUCK) {
         s->struck += txn->committed;
         seen_drop(a, seen);
-    } else if (status == 0 && seen && s->sweep.outcome == PASSIVE_FORGOT) {
+    } else if (status == 0 && seen && args->outcome == PASSIVE_FORGOT) {
         /* Our own doing: it goes on being unused since then. */
         s->forgot += txn->committed;
-        seen->number = s->sweep.number_now;
+        seen->number = args->number_now;
     } else if (status == KELPIE_E_STORE_CORRUPT || status == KELPIE_E_STORE_NEWER) {
         char why[2 * TXN_REASON_SIZE];
         log_error(&a->env->log, "passive_sweep_failed", "error=%s why=%s",
@@ -138,35 +139,50 @@ static void on_swept(struct txn *txn, int status)
     look_next(a);
 }
 
-/* True when a transaction of it is under way. */
-static bool sweep_one(struct actors *a, const struct passive *p)
+static struct passive_slot *free_slot(struct passive_sweep *s)
 {
-    struct passive_sweep *s = &a->passive;
+    for (size_t i = 0; i < PASSIVE_SWEEPS_MAX; i++)
+        if (!txn_active(&s->slots[i].txn))
+            return &s->slots[i];
+    return NULL;
+}
+
+static bool is_sweeping(const struct passive_sweep *s)
+{
+    for (size_t i = 0; i < PASSIVE_SWEEPS_MAX; i++)
+        if (txn_active(&s->slots[i].txn))
+            return true;
+    return false;
+}
+
+/* It goes, now or not yet, by a slot that is free. */
+static void sweep_one(struct actors *a, const struct passive *p, struct passive_slot *slot)
+{
     const struct head_record *h = &p->head;
     struct seen *seen = is_of_interest(p) ? note(a, p) : NULL;
     uint64_t ms;
     bool expired;
 
     if (!seen)
-        return false;
+        return;
     ms = (env_now_ns(a->env) - seen->since_ns) / NS_PER_MS;
     expired = h->expire_ms > 0 && ms >= h->expire_ms;
     if (ms < distance_ms(a, p) ||
         (p->has_head && h->rows > 0 && h->bucket_count == 0 && h->slots_until_ms == 0 && !expired))
-        return false;
+        return;
     if (expired && h->rows > 0)
         SOMETIMES("passive-actor-expires");
-    s->sweep = (struct sweep_actor_args){
+    slot->actors = a;
+    slot->args = (struct sweep_actor_args){
         .ref = {.ks = a->ks, .type = p->type, .id = p->id},
         .generation = p->generation,
         .number = h->number,
         .waited_ms = ms,
         .expired = expired,
     };
-    sweep_actor_txn(&s->txn, a->env, &s->sweep, on_swept, a);
-    s->txn.give_up_ns = timing_lease_ns(&cluster_config_of(a->cluster)->timing);
-    txn_start(&s->txn);
-    return true;
+    sweep_actor_txn(&slot->txn, a->env, &slot->args, on_swept, slot);
+    slot->txn.give_up_ns = timing_lease_ns(&cluster_config_of(a->cluster)->timing);
+    txn_start(&slot->txn);
 }
 
 /* ---- pages and passes */
@@ -187,9 +203,14 @@ static void look_next(struct actors *a)
     struct passive_sweep *s = &a->passive;
     uint64_t now = env_now_ns(a->env), pause = PASSIVE_PAGE_PAUSE_NS;
 
-    for (; s->at < s->look.count; s->at++)
-        if (sweep_one(a, &s->look.found[s->at]))
+    for (; s->at < s->look.count; s->at++) {
+        struct passive_slot *slot = free_slot(s);
+        if (!slot)
             return;
+        sweep_one(a, &s->look.found[s->at], slot);
+    }
+    if (is_sweeping(s))
+        return;
     if (s->look.at_end) {
         seen_clear(a, false);
         CHECK(s->seen.count <= s->noted); /* who was not met is forgotten */
@@ -206,7 +227,7 @@ static void on_looked(struct txn *txn, int status)
 {
     struct actors *a = txn->arg;
 
-    if (!may_sweep(a))
+    if (!may_sweep(a) || status == KELPIE_E_CANCELLED)
         return;
     a->passive.at = 0;
     if (status) {
@@ -222,7 +243,7 @@ static void on_timer(void *arg)
     struct actors *a = arg;
     struct passive_sweep *s = &a->passive;
 
-    if (txn_active(&s->txn) || !cluster_may_act(a->cluster) || !may_sweep(a))
+    if (!passive_idle(a) || !cluster_may_act(a->cluster) || !may_sweep(a))
         return;
     s->look.ks = a->ks;
     look_txn(&s->txn, a->env, &s->look, on_looked, a);
@@ -257,10 +278,12 @@ void passive_cancel(struct actors *a)
     s->term = 0;
     timer_stop(&s->timer);
     txn_cancel(&s->txn);
+    for (size_t i = 0; i < PASSIVE_SWEEPS_MAX; i++)
+        txn_cancel(&s->slots[i].txn);
     seen_clear(a, true);
 }
 
 bool passive_idle(const struct actors *a)
 {
-    return !txn_active(&a->passive.txn);
+    return !txn_active(&a->passive.txn) && !is_sweeping(&a->passive);
 }

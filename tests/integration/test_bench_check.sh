@@ -3,7 +3,7 @@
 # library and a cluster, scale has a test of its own.)
 set -euo pipefail
 
-for bench in sim store call failover siege; do
+for bench in sim store call failover siege ids; do
     out=$("$KELPIE_BUILD/bench/$bench" --check 2>&1) || { echo "$bench --check failed: $out"; exit 1; }
     last=$(tail -n 1 <<<"$out")
     [[ $last == "{"*'"ok":true}' ]] || { echo "$bench: its last line is: $last"; exit 1; }
