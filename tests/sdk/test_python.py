@@ -23,12 +23,15 @@ from kelpie import Actor, Client, Error, Fail, errors, method, read, run
 from kelpie.client import _Age
 from kelpie.connection import Address
 
-WORKER = os.path.join(HERE, "all_of_it.py")
+COMMAND = [sys.executable, os.path.join(HERE, "all_of_it.py")]
 b64 = lambda b: base64.b64encode(b).decode()
 
 
 class Worker(unittest.TestCase):
     """One process for all, over the socket; and the same over pipes."""
+
+    NUMBERS = r"^ZeroDivisionError: .* \(all_of_it.py, line \d+\)$"
+    ERASE = "erase"
 
     @classmethod
     def setUpClass(cls):
@@ -71,7 +74,7 @@ class Worker(unittest.TestCase):
                          {"puts64": {b64(b"\0"): b64(b"\xfe")}, "deletes64": [b64(b"\xff")]})
         self.assertEqual(self.turn("get", state={"b": "2", "a": "1"}, read=True), {"reply": "a=1 b=2"})
         self.assertEqual(self.turn("writing_read", read=True)["error"], "refused")
-        self.assertEqual(self.turn("erase", state={"a": "1"}), {"erase": True, "reply": "0"})
+        self.assertEqual(self.turn(self.ERASE, state={"a": "1"}), {"erase": True, "reply": "0"})
         self.assertEqual(self.turn("not_text", state64={b64(b"a"): b64(b"\xff")})["error"], "handler_failed")
 
     def test_messages(self):
@@ -88,7 +91,7 @@ class Worker(unittest.TestCase):
         self.assertEqual(self.turn("helper")["error"], "unknown_method")
         said = self.turn("raises")
         self.assertEqual(said["error"], "handler_failed")
-        self.assertRegex(said["sentence"], r"^ZeroDivisionError: .* \(all_of_it.py, line \d+\)$")
+        self.assertRegex(said["sentence"], self.NUMBERS)
         self.assertEqual(self.turn("bad_reply")["error"], "handler_failed")
 
     def test_calls(self):
@@ -124,7 +127,7 @@ class Pipes(Worker):
 
     @classmethod
     def setUpClass(cls):
-        cls.process = subprocess.Popen([sys.executable, WORKER], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        cls.process = subprocess.Popen(COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                        stderr=subprocess.DEVNULL, env=environment(KELPIE_WORKER="pipes"))
         cls.said_first = json.loads(cls.process.stdout.readline())
         cls.ticket = 0
@@ -141,7 +144,7 @@ class Pipes(Worker):
         return json.loads(self.process.stdout.readline())
 
     def begin(self, method, body="", calls=(), id="x", **more):
-        Pipes.ticket += 1
+        type(self).ticket += 1
         turn = dict({"ticket": self.ticket, "run": 1, "type": "thing", "id": id, "method": method, "request_id": "u",
                      "attempt": 1, "deadline_ms": 5000, "body": body, "state": {}, "now_ms": 1, "random": 7}, **more)
         return self.say(turn)
@@ -413,11 +416,11 @@ class Package(unittest.TestCase):
 
 
 def environment(**more):
-    return dict(os.environ, PYTHONPATH=more.pop("PYTHONPATH", PYTHON), PYTHONDONTWRITEBYTECODE="1", **more)
+    return dict(os.environ, KELPIE_SOURCE=SOURCE, PYTHONPATH=more.pop("PYTHONPATH", PYTHON), PYTHONDONTWRITEBYTECODE="1", **more)
 
 
 def start(dir, log):
-    return subprocess.Popen([sys.executable, WORKER], env=environment(KELPIE_DATA_DIR=dir),
+    return subprocess.Popen(COMMAND, env=environment(KELPIE_DATA_DIR=dir),
                             stdin=subprocess.DEVNULL, stderr=log)
 
 

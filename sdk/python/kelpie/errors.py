@@ -40,6 +40,7 @@ TABLE = {
     "call_depth": (409, False, "no"),
     "domain_error": (422, False, "no"),
     "class_older": (503, True, "no"),
+    "poisoned": (503, False, "no"),
 }
 
 
