@@ -48,12 +48,18 @@ static void count(struct kelpie_actor *act, bool counted)
         act->actors->stats.activations--;
 }
 
+static bool runs(enum act_state s)
+{
+    return s == ACT_IDLE || s == ACT_COMMITTING;
+}
+
 void act_set_state(struct kelpie_actor *act, enum act_state to)
 {
     struct actors *a = act->actors;
+    enum act_state from = act->state;
 
-    CHECK(state_successors[act->state] & TO(to));
-    if (act->state == ACT_STOPPING)
+    CHECK(state_successors[from] & TO(to));
+    if (from == ACT_STOPPING)
         a->stopping--;
     if (to == ACT_STOPPING)
         a->stopping++;
@@ -68,6 +74,8 @@ void act_set_state(struct kelpie_actor *act, enum act_state to)
     act->loaded = false;
     act->state = to;
     count(act, state_counts(to));
+    if (runs(from) && !runs(to))
+        act_saw(a, (struct act_sight){SEEN_ENDED, .act = act, .status = (int)from});
 }
 
 const char *act_type(const struct kelpie_actor *act)

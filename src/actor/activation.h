@@ -255,8 +255,37 @@ struct shards {
     bool mine_first[SHARDS_MAX]; /* of the planted mistake "shardleft" */
 };
 
+/* What somebody who looks on is told of turns (the simulator, for spec/TurnsTrace.tla). */
+enum act_seen {
+    SEEN_BEGAN,    /* the activation runs, from what was loaded */
+    SEEN_ENDED,    /* it runs no more, and leaves `status`, its state before */
+    SEEN_ARRIVED,  /* a message waits in the mailbox */
+    SEEN_LOOKED,   /* the store has said whether it remembers the request */
+    SEEN_NEW,      /* it has not been applied, and its turn begins */
+    SEEN_RAN,      /* it has run */
+    SEEN_COMMIT,   /* a commit begins */
+    SEEN_LANDED,   /* it was committed */
+    SEEN_REFUSED,  /* surely not */
+    SEEN_ANSWERED, /* with `status` */
+};
+
+struct act_sight {
+    enum act_seen what;
+    const struct kelpie_actor *act; /* NULL: SEEN_ANSWERED */
+    const struct invocation *inv;
+    const struct act_op *op;
+    int status;
+};
+
+/* It changes nothing. */
+struct act_watch {
+    void (*saw)(void *ctx, const struct act_sight *sight); /* NULL: nobody looks on */
+    void *ctx;
+};
+
 struct actors {
     const struct env *env;
+    struct act_watch watch;
     struct rpc *rpc;
     struct cluster *cluster;
     const struct keyspace *ks;
@@ -319,6 +348,12 @@ struct actors {
     struct actors_stats stats;
     struct cap caps[ACTORS_CAP_COUNT];
 };
+
+static inline void act_saw(const struct actors *a, struct act_sight sight)
+{
+    if (a->watch.saw)
+        a->watch.saw(a->watch.ctx, &sight);
+}
 
 /* activation.c */
 const char *act_state_name(enum act_state s);

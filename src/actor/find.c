@@ -52,6 +52,7 @@ static void on_found(struct txn *txn, int status)
         detach(f);
         if (status == 0) {
             take(inv, &f->args);
+            act_saw(a, (struct act_sight){SEEN_LOOKED, .act = act, .inv = inv});
             gate_go_on(act);
         } else {
             list_remove(&inv->link);

@@ -155,6 +155,7 @@ static void commit_start(struct kelpie_actor *act)
     messages_take(act, op);
     plan(act, op, reply_bytes);
     act_set_state(act, ACT_COMMITTING);
+    act_saw(a, (struct act_sight){SEEN_COMMIT, .act = act, .op = op});
     commit_txn(&op->txn, a->env, args, on_committed, op);
     /* A full or absent store is an answer, as long as surely nothing was committed. */
     op->txn.fail_fast = true;
@@ -164,6 +165,7 @@ static void commit_start(struct kelpie_actor *act)
 void gate_turn_done(struct kelpie_actor *act, struct invocation *inv)
 {
     act->actors->stats.turns++;
+    act_saw(act->actors, (struct act_sight){SEEN_RAN, .act = act, .inv = inv});
     if ((!inv->wrote && MUTANT("unchangedearly")) ||
         (inv->status == KELPIE_E_DOMAIN && MUTANT("domainearly"))) {
         answer(act, inv);
@@ -218,6 +220,7 @@ static void committed(struct kelpie_actor *act, struct act_op *op)
         SOMETIMES("lease-over-when-the-commit-was-answered");
         return;
     }
+    act_saw(a, (struct act_sight){SEEN_LANDED, .act = act, .op = op});
     list_init(&landed);
     while ((l = list_pop(&act->flying)))
         list_append(&landed, l);
@@ -331,6 +334,19 @@ static void left_unsettled(struct kelpie_actor *act)
     invocations_answer_all(a, &waiting, KELPIE_E_UNAVAILABLE, "", NULL);
 }
 
+static bool surely_not(const struct txn *txn, int status)
+{
+    switch (status) {
+    case 0:
+    case KELPIE_E_UNKNOWN_RESULT:
+    case KELPIE_E_STORE_CORRUPT:
+    case KELPIE_E_STORE_NEWER:
+        return false;
+    default:
+        return !txn->unknown_pending;
+    }
+}
+
 static void on_committed(struct txn *txn, int status)
 {
     struct act_op *op = txn->arg;
@@ -342,6 +358,8 @@ static void on_committed(struct txn *txn, int status)
         return;
     CHECK(act->state == ACT_COMMITTING && !act->current);
     act_hold(act);
+    if (surely_not(txn, status))
+        act_saw(a, (struct act_sight){SEEN_REFUSED, .act = act, .op = op, .status = status});
     switch (status) {
     case 0:
         committed(act, op);

@@ -79,6 +79,7 @@ void invocation_answer(struct actors *a, struct invocation *inv, int status, str
 {
     struct list *l;
 
+    act_saw(a, (struct act_sight){SEEN_ANSWERED, .inv = inv, .status = status});
     /* The body may be the first one's reply buffer: it goes last. */
     while ((l = list_pop(&inv->followers))) {
         struct invocation *follower = LIST_ENTRY(l, struct invocation, link);

@@ -247,6 +247,7 @@ void act_invoke(struct kelpie_actor *act, struct invocation *inv)
     }
     if (inv->kind == INVOKE_REQUEST && (refuse(act, inv) || quarantine_refuses(act, inv)))
         return;
+    act_saw(act->actors, (struct act_sight){SEEN_NEW, .act = act, .inv = inv});
     if (!act_call_class(act, inv))
         return;
     if (inv->status == KELPIE_PENDING && open_turn_stays(act))

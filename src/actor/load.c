@@ -163,6 +163,7 @@ void act_activate(struct kelpie_actor *act)
     act->has_run = true;
     act_count_memory(act);
     a->stats.activated++;
+    act_saw(a, (struct act_sight){SEEN_BEGAN, .act = act});
     inbox_poke(act);
     act_go_on(act);
 }

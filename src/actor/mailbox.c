@@ -97,6 +97,7 @@ static bool enqueue(struct kelpie_actor *act, struct invocation *inv)
     }
     act->mailbox_count++;
     list_append(&act->mailbox, &inv->link);
+    act_saw(a, (struct act_sight){SEEN_ARRIVED, .act = act, .inv = inv});
     if (act->open)
         open_turn_waited_for(act);
     return true;
@@ -227,12 +228,17 @@ static bool run_one(struct kelpie_actor *act)
 {
     struct actors *a = act->actors;
     struct invocation *inv;
+    bool over;
 
     if (!MUTANT("nolease") && !act_may_go_on(act))
         return false;
-    inv = invocation_expire(a, dequeue(act));
+    inv = dequeue(act);
+    over = inv->deadline_ns <= env_now_ns(a->env);
+    inv = invocation_expire(a, inv);
     if (!inv)
         return !MUTANT("restsinmail");
+    if (over) /* the one that goes on is a repeat of it */
+        act_saw(a, (struct act_sight){SEEN_ARRIVED, .act = act, .inv = inv});
     if (act_must_look(act, inv)) {
         list_prepend(&act->mailbox, &inv->link);
         act->mailbox_count++;

@@ -20,6 +20,7 @@
 #include "sim/run/sim_case.h"
 #include "sim/run/sim_run.h"
 #include "sim/steps/sim_steps.h"
+#include "sim/steps/sim_turns.h"
 #include "sim/world/sim_mem.h"
 
 static void say(const char *line)
@@ -87,6 +88,13 @@ static void print(const struct buf *text)
         bad_usage("cannot write the report");
 }
 
+static void save(const char *option, const char *path, struct buf *text)
+{
+    if (text_save(path, buf_bytes(text)))
+        bad_usage("%s: cannot write '%s': %s", option, path, strerror(errno));
+    buf_deinit(text);
+}
+
 static void save_as(const char *option, const char *path, const struct steps *s,
                     void (*to_text)(const struct steps *s, struct buf *out), struct mem mem)
 {
@@ -96,9 +104,21 @@ static void save_as(const char *option, const char *path, const struct steps *s,
         return;
     buf_init(&text, mem);
     to_text(s, &text);
-    if (text_save(path, buf_bytes(&text)))
-        bad_usage("%s: cannot write '%s': %s", option, path, strerror(errno));
-    buf_deinit(&text);
+    save(option, path, &text);
+}
+
+static void save_turns(const struct options *o, const struct turns *t, struct mem mem)
+{
+    struct buf text;
+
+    if (!t)
+        return;
+    if (turns_cut_short(t))
+        bad_usage("the run has more than %u steps of turns, too many for a trace (see --duration)",
+                  TURN_LINES_MAX);
+    buf_init(&text, mem);
+    turns_to_tla(t, &text);
+    save("--turns-tla", o->turns_tla, &text);
 }
 
 static void save_steps(const struct options *o, const struct steps *s, struct mem mem)
@@ -124,14 +144,18 @@ static int run_one(const struct options *o, struct sim_config *config, const cha
         print(&text);
     config->record = o->report ? record_new() : NULL;
     config->steps = o->trace || o->trace_tla ? steps_new(true) : NULL;
+    config->turns = o->turns_tla ? turns_new(o->turns_of) : NULL;
     sim_run_timed(config, &result);
     save_steps(o, config->steps, mem);
+    save_turns(o, config->turns, mem);
     if (o->report && page_save(o->report, config->record, config, &result, reproduce, mem))
         bad_usage("--report: cannot write '%s': %s", o->report, strerror(errno));
     record_free(config->record);
     steps_free(config->steps);
+    turns_free(config->turns);
     config->record = NULL;
     config->steps = NULL;
+    config->turns = NULL;
     buf_clear(&text);
     if (o->json)
         report_run_json(config, &result, reproduce, &text);

@@ -15,6 +15,7 @@
 #include "bin/kelpie_sim/sim_sweep.h"
 #include "bin/kelpie_sim/sim_usage.h"
 #include "bin/shared/process_begin.h"
+#include "sim/steps/sim_turns.h"
 
 _Noreturn void bad_usage(const char *fmt, ...)
 {
@@ -163,6 +164,8 @@ enum {
     OPT_LOG,
     OPT_TRACE,
     OPT_TRACE_TLA,
+    OPT_TURNS_TLA,
+    OPT_TURNS_OF,
     OPT_REPORT,
     OPT_JOBS,
     OPT_OUT,
@@ -196,7 +199,8 @@ enum {
         NEEDS("faults", OPT_FAULTS), NEEDS("set", OPT_SET), NEEDS("mutant", OPT_MUTANT), CODE
 #define OUTPUTS                                                                                    \
     NEEDS("log", OPT_LOG), NEEDS("events", OPT_EVENTS), NEEDS("trace", OPT_TRACE),                 \
-        NEEDS("trace-tla", OPT_TRACE_TLA), NEEDS("report", OPT_REPORT)
+        NEEDS("trace-tla", OPT_TRACE_TLA), NEEDS("turns-tla", OPT_TURNS_TLA),                      \
+        NEEDS("turns-of", OPT_TURNS_OF), NEEDS("report", OPT_REPORT)
 #define OPTIONS_END IS("help", OPT_HELP), IS(NULL, 0)
 
 static const struct option run_options[] = {
@@ -365,6 +369,14 @@ static void take_option(struct options *o, int option, const char *value)
         break;
     case OPT_TRACE_TLA:
         o->trace_tla = writable("--trace-tla", value);
+        break;
+    case OPT_TURNS_TLA:
+        o->turns_tla = writable("--turns-tla", value);
+        break;
+    case OPT_TURNS_OF:
+        o->turns_of = value;
+        if (!turns_can_follow(value))
+            bad_usage("--turns-of: '%s' is no TYPE/ID", value);
         break;
     case 'w':
         parse_format(o, value);

@@ -28,7 +28,7 @@ struct options {
     struct code_options code;
     const struct sim_users_source *source; /* of users' actors; NULL: none */
     const char *report;
-    const char *trace, *trace_tla;
+    const char *trace, *trace_tla, *turns_tla, *turns_of;
     const char *out;
     const char *with; /* another build's kelpie-sim */
     const char *file; /* to replay */

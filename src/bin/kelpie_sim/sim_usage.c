@@ -45,6 +45,8 @@ const char usage_run[] =
     "  --events A..B    prints these events; or: all\n"
     "  --trace FILE     writes the steps of the specification, one JSON object a line\n"
     "  --trace-tla FILE the same as a TLA+ module, for spec/Trace.tla\n"
+    "  --turns-tla FILE writes the turns of one actor as a TLA+ module, for spec/TurnsTrace.tla\n"
+    "  --turns-of T/ID  of this actor (default: the first trial, where there is one, or counter)\n"
     "  --report FILE    writes a page that shows the run (docs/simulation.md)\n";
 
 const char usage_sweep[] =
@@ -98,6 +100,8 @@ const char usage_replay[] =
     "  --events A..B    prints these events; or: all\n"
     "  --trace FILE     writes the steps of the specification, one JSON object a line\n"
     "  --trace-tla FILE the same as a TLA+ module, for spec/Trace.tla\n"
+    "  --turns-tla FILE writes the turns of one actor as a TLA+ module, for spec/TurnsTrace.tla\n"
+    "  --turns-of T/ID  of this actor (default: the first trial, where there is one, or counter)\n"
     "  --report FILE    writes a page that shows the run (docs/simulation.md)\n"
     "  -w FORMAT        table or json\n"
     "  --help           this text\n"

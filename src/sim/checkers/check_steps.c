@@ -4,6 +4,7 @@
 #include "sim/faults/sim_emptied.h"
 #include "sim/report/sim_record.h"
 #include "sim/steps/sim_steps.h"
+#include "sim/steps/sim_turns.h"
 #include "sim/workload/sim_posts.h"
 #include "sim/world/sim_host.h"
 #include "sim/world/sim_net.h"
@@ -347,6 +348,8 @@ void checks_on_commit(struct world *w, const struct commit_seen *commit)
         record_commit(w);
     if (w->steps)
         steps_on_commit(w, &change);
+    if (w->turns)
+        turns_on_commit(w, &change);
 }
 
 /* The rows of a backup, taken in as one commit; what was only in memory of the checkers is kept. */

@@ -11,6 +11,7 @@
 #include "sim/faults/sim_stranger.h"
 #include "sim/report/sim_record.h"
 #include "sim/steps/sim_steps.h"
+#include "sim/steps/sim_turns.h"
 #include "sim/stores/sim_store.h"
 #include "sim/workload/sim_chains.h"
 #include "sim/workload/sim_operator.h"
@@ -248,6 +249,8 @@ void sim_run(const struct sim_config *config, struct sim_result *r)
     sim_build(&w, config);
     if (w.steps)
         steps_start(&w);
+    if (w.turns)
+        turns_start(&w);
     hosts_start(&w, START_SPREAD_MS);
     workload_start(&w);
     chains_start(&w);

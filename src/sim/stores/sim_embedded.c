@@ -385,7 +385,7 @@ struct sim_msg *store_send(struct process *p, const struct store_frame *f, struc
     m->seen = (struct commit_seen){
         .node = p->node, .slot = p->slot, .life = p->life, .boot = p->boot, .sent_ns = w->now_ns};
     keep(m, f, whole);
-    const struct txn *t = w->record || w->steps ? txn_of(p, m->id) : NULL;
+    const struct txn *t = w->record || w->steps || w->turns ? txn_of(p, m->id) : NULL;
     m->seen.action = t ? t->action : NULL;
     list_append(&p->store_msgs, &m->link);
     world_after(w, &m->event, delay);

@@ -47,14 +47,15 @@ static bool on_commits(void *arg, void *who, void **out)
     const struct process *p = c->p;
     struct fdb_note *note = MEM_NEW(sim_mem_of(&s->mem), struct fdb_note);
 
-    note->seen = (struct commit_seen){.node = p->node,
-                                      .slot = p->slot,
-                                      .life = p->life,
-                                      .boot = p->boot,
-                                      .sent_ns = s->w->now_ns,
-                                      .action = (s->w->record || s->w->steps) && c->sending
-                                                    ? record_action(p, c->sending)
-                                                    : NULL};
+    note->seen =
+        (struct commit_seen){.node = p->node,
+                             .slot = p->slot,
+                             .life = p->life,
+                             .boot = p->boot,
+                             .sent_ns = s->w->now_ns,
+                             .action = (s->w->record || s->w->steps || s->w->turns) && c->sending
+                                           ? record_action(p, c->sending)
+                                           : NULL};
     note->req = c->sending;
     *out = note;
     if (!draw_crash(c, note))

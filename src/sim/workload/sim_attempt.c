@@ -11,6 +11,7 @@
 #include "kelpie/error.h"
 #include "rpc/rpc_message.h"
 #include "sim/report/sim_record.h"
+#include "sim/steps/sim_turns.h"
 #include "sim/workload/sim_trial.h"
 #include "sim/workload/sim_workload_link.h"
 #include "sim/world/sim_host.h"
@@ -243,8 +244,11 @@ void attempt_send(struct world *w, struct client *c, struct sim_op *op, struct p
     a->other = kind == ATTEMPT_OTHER;
     a->late = op->applied;
     a->answered = op->answered;
-    if (op->attempts == 0)
+    if (op->attempts == 0) {
         op->first_ns = w->now_ns;
+        if (w->turns)
+            turns_on_send(w, op->actor->type, op->actor->id, op->request_id);
+    }
     a->age_ms = age_of(w, op);
     op->crossed |= a->other;
     if (!a->other) {

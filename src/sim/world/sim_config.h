@@ -110,6 +110,7 @@ bool sim_fault_suspends(enum sim_fault f, const char *invariant);
 
 struct record;
 struct steps;
+struct turns;
 struct sim_users_source;
 
 struct sim_config {
@@ -181,6 +182,7 @@ struct sim_config {
     bool log;                        /* the nodes' logs */
     uint64_t events_from, events_to; /* these events; 0: none */
     struct steps *steps;             /* keeps the steps of the specification; NULL: nobody does */
+    struct turns *turns;             /* and those of one actor's turns; likewise */
     struct record *record;           /* keeps what happens for the page; NULL: nobody does */
 };
 

@@ -3,6 +3,7 @@
 
 #include "sim/report/sim_record.h"
 #include "sim/steps/sim_steps.h"
+#include "sim/steps/sim_turns.h"
 #include "sim/workload/sim_chains.h"
 #include "sim/workload/sim_operator.h"
 #include "sim/workload/sim_posts.h"
@@ -145,6 +146,8 @@ void life_end(struct process *p)
     checks_on_end(p);
     if (w->steps)
         steps_on_end(p);
+    if (w->turns)
+        turns_on_end(p);
     l->h->process[p->slot] = NULL;
     process_free(p);
     users_life_end(l->users);
@@ -160,6 +163,8 @@ static void free_node(struct process *p)
     checks_on_end(p);
     if (w->steps)
         steps_on_end(p);
+    if (w->turns)
+        turns_on_end(p);
     l->node = NULL;
     process_enter(p, PROCESS_ORDER, 3);
     node_free(node);
@@ -331,6 +336,8 @@ void life_start(struct host *h, unsigned slot)
     struct node_config config = node_config(h, p);
     process_enter(p, PROCESS_START, 0);
     l->node = node_new(&p->env, &config, &node_events, l);
+    if (w->turns)
+        turns_on_life(p);
     node_start(l->node);
     process_leave(p);
 }

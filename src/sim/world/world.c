@@ -10,7 +10,10 @@
 
 void world_init(struct world *w, const struct sim_config *config)
 {
-    *w = (struct world){.config = *config, .record = config->record, .steps = config->steps};
+    *w = (struct world){.config = *config,
+                        .record = config->record,
+                        .steps = config->steps,
+                        .turns = config->turns};
     w->trace = hash128_start();
     for (unsigned s = 0; s < STREAM_COUNT; s++)
         rng_seed(&w->rng[s], config->seed, s);

@@ -93,6 +93,7 @@ struct world {
     struct emptied *emptied;
     struct record *record; /* NULL: nobody keeps what happens (sim_record.h) */
     struct steps *steps;   /* likewise, as steps of the specification (sim_steps.h) */
+    struct turns *turns;   /* and of one actor (sim_turns.h) */
 };
 
 void world_init(struct world *w, const struct sim_config *config);
