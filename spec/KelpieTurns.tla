@@ -48,7 +48,9 @@ CONSTANTS
    nonudge     nobody nudges for what lies *)
 Ok(m) == m \notin Mistakes
 
-D == W + S + H
+\* Clocks that measured an age may be slower by a hundredth: it is allowed for.
+Reach(age) == age + age \div 100 + S
+D == Reach(W) + H
 FreshOwn == IF Ok("fresh") THEN D ELSE 0
 Unknown == -1
 None == [g |-> 0]
@@ -110,9 +112,10 @@ Triple(r) == [s |-> r.s, k |-> r.k, v |-> r.v]
 
 (* ---- time, clients, sockets *)
 
-Tick == /\ now < MaxTime /\ now' = now + 1
-        /\ UNCHANGED <<store, act, air, landed, requests, count, messages, nudged, erased, watch, wronged,
-                       early>>
+Pass(t) == /\ t > now /\ now' = t
+           /\ UNCHANGED <<store, act, air, landed, requests, count, messages, nudged, erased, watch, wronged,
+                          early>>
+Tick == now < MaxTime /\ Pass(now + 1)
 
 (* A client without an age keeps to the window. *)
 Send(i, aged) ==
@@ -124,18 +127,18 @@ Send(i, aged) ==
 
 \* What a commit forgets may be forgotten already while it is under way.
 Hor(g) == IF Flying(g) THEN act[g].flight.hor ELSE act[g].hor
-InTime(g, age, hor) == Own(g) - (age + S) >= hor
+InTime(g, age, hor) == Own(g) - Reach(age) >= hor
 
 (* One that is there already answers its repeats too. *)
-Arrive(m, g) ==
-    LET age == IF m.said = Unknown THEN W ELSE m.said IN
-    /\ act[g].alive /\ now - m.at <= Delay
-    /\ socket' = socket \ {m}
-    /\ box' = IF (\E b \in box : b.g = g /\ b.id = m.id) \/ Request(m.id) \in Items(g) THEN box
-              ELSE box \cup {[id |-> m.id, arr |-> now, g |-> g, age |-> age, looked |-> FALSE,
+Come(i, age, g) ==
+    /\ act[g].alive
+    /\ box' = IF (\E b \in box : b.g = g /\ b.id = i) \/ Request(i) \in Items(g) THEN box
+              ELSE box \cup {[id |-> i, arr |-> now, g |-> g, age |-> age, looked |-> FALSE,
                               ok |-> InTime(g, age, Hor(g))]}
     /\ UNCHANGED <<now, store, act, air, landed, first, count, messages, nudged, erased, watch, wronged,
                    early>>
+Arrive(m, g) == /\ now - m.at <= Delay /\ socket' = socket \ {m}
+                /\ Come(m.id, IF m.said = Unknown THEN W ELSE m.said, g)
 
 Lose(m) == /\ socket' = socket \ {m}
            /\ UNCHANGED <<now, store, act, air, landed, box, first, count, messages, nudged, erased, watch,
@@ -146,13 +149,14 @@ Lose(m) == /\ socket' = socket \ {m}
 Asked == Ids # {} \/ nudged
 Ordered(rows) == {r \in rows : r.k > 0}
 \* Placement, head row and whether there is mail are read in one snapshot.
-Begin(g) == act' = [act EXCEPT ![g] = [Asleep EXCEPT !.alive = TRUE, !.off = head.own - now,
+Begin(g, own) ==
+            act' = [act EXCEPT ![g] = [Asleep EXCEPT !.alive = TRUE, !.off = own - now,
                                            !.start = IF Ok("life") THEN 0 ELSE now,
                                            !.known = head.n, !.hor = head.hor,
                                            !.dirty = Ordered(inbox) # {}]]
 Place ==
     /\ gen < MaxGen /\ ~placed /\ gen' = gen + 1 /\ placed' = TRUE
-    /\ Asked /\ Begin(gen + 1)
+    /\ Asked /\ Begin(gen + 1, head.own)
     /\ UNCHANGED <<now, head, mem, inbox, air, landed, requests, count, messages, nudged, erased, watch,
                    wronged, early>>
 
@@ -160,7 +164,7 @@ Place ==
    settled before; if it cannot be, the placement is written anew (Void, Place). *)
 Reload ==
     /\ gen > 0 /\ placed /\ ~act[gen].alive /\ (Ok("nosettle") => ~\E c \in air : c.g = gen)
-    /\ Asked /\ Begin(gen)
+    /\ Asked /\ Begin(gen, head.own)
     /\ UNCHANGED <<now, store, air, landed, requests, count, messages, nudged, erased, watch, wronged, early>>
 
 End(g) == /\ act' = [act EXCEPT ![g] = Asleep]
@@ -185,23 +189,27 @@ Age(b) == b.age + (IF Ok("noraise") THEN now - b.arr ELSE 0)
 
 (* The store is asked whether it remembers the id; then the first one's reply is the answer, and leaves at
    once: it is durable. *)
-Find(b) ==
+Found(b, there) ==
     /\ act[b.g].alive /\ ~b.looked
-    /\ box' = (box \ {b}) \cup (IF \E e \in mem : e.id = b.id THEN {} ELSE {[b EXCEPT !.looked = TRUE]})
+    /\ box' = (box \ {b}) \cup (IF there THEN {} ELSE {[b EXCEPT !.looked = TRUE]})
     /\ UNCHANGED <<now, store, act, air, landed, socket, first, count, messages, nudged, erased, watch,
                    wronged, early>>
+Remembered(i) == \E e \in mem : e.id = i
+Find(b) == Found(b, Remembered(b.id))
 
 (* The number with which a reply may leave, if another rule than the design's does not let it go before. *)
 Leaves(o, n) == IF ~Ok("nogate") \/ (o = "nothing" /\ ~Ok("quietearly")) \/ (o = "error" /\ ~Ok("errorearly"))
                 THEN 0 ELSE n
-AtGate(g, o, sees) ==
+AtGate(b, o, sees) ==
     IF Outcomes = {"write"} /\ Ok("nogate") /\ Ok("batchearly") THEN {}   \* nobody looks
-    ELSE {[sees |-> sees, n |-> Leaves(o, sees)]}
+    ELSE {[id |-> b.id, sees |-> sees, n |-> Leaves(o, sees)]}
+
+IsNew(b) == \/ InTime(b.g, Age(b), IF Ok("oldhorizon") THEN Hor(b.g) ELSE act[b.g].hor)
+            \/ ~Ok("life") /\ Age(b) + S <= now - act[b.g].start
 
 Turn(b, o) ==
     LET g == b.g
-        new == InTime(g, Age(b), IF Ok("oldhorizon") THEN Hor(g) ELSE act[g].hor)
-               \/ (~Ok("life") /\ Age(b) + S <= now - act[g].start)
+        new == IsNew(b)
         after == act[g].known + (IF Flying(g) THEN 1 ELSE 0) + 1
     IN  /\ act[g].alive /\ b.looked /\ Cardinality(act[g].next) < MaxBatch
         /\ box' = box \ {b}
@@ -209,8 +217,8 @@ Turn(b, o) ==
            THEN /\ wronged' = (wronged \/ b.ok \/ (b.age <= W /\ now - b.arr <= H))
                 /\ UNCHANGED act
            ELSE /\ act' = IF o = "nothing"
-                          THEN [act EXCEPT ![g].gate = @ \cup AtGate(g, o, Top(g))]
-                          ELSE [act EXCEPT ![g].gate = @ \cup AtGate(g, o, after),
+                          THEN [act EXCEPT ![g].gate = @ \cup AtGate(b, o, Top(g))]
+                          ELSE [act EXCEPT ![g].gate = @ \cup AtGate(b, o, after),
                                            ![g].next = @ \cup {Request(b.id)}]
                 /\ UNCHANGED wronged
         /\ UNCHANGED <<now, store, air, landed, socket, first, count, messages, nudged, erased, watch, early>>
@@ -263,21 +271,21 @@ RunMessage(g, r, works) ==
 
 \* Behind what the horizon must not move: the requests that wait, but for those that it has passed.
 Follow(g) ==
-    LET reach(x) == Own(g) - (Age(x) + S)
+    LET reach(x) == Own(g) - Reach(Age(x))
         needs == {reach(x) : x \in {y \in box : y.g = g /\ reach(y) >= act[g].hor}}
         to == IF Ok("early") THEN Own(g) - D ELSE Own(g)
     IN  Max(act[g].hor, IF Ok("nowait") /\ needs # {} THEN Min(to, SetMin(needs)) ELSE to)
 
 (* The horizon follows some time, or not yet: what is remembered is forgotten by buckets. *)
-Commit(g, moves) ==
-    LET c == [g |-> g, n |-> act[g].known + 1, items |-> act[g].next, own |-> Own(g),
-              hor |-> IF moves THEN Follow(g) ELSE act[g].hor]
+CommitTo(g, hor) ==
+    LET c == [g |-> g, n |-> act[g].known + 1, items |-> act[g].next, own |-> Own(g), hor |-> hor]
     IN  /\ act[g].alive /\ ~Flying(g)
-        /\ moves => Follow(g) > act[g].hor
         /\ act[g].next # {} \/ (Ids # {} /\ Own(g) # head.own)   \* other turns' commits move own time
         /\ air' = air \cup {c}
         /\ act' = [act EXCEPT ![g].flight = c, ![g].next = {}]
         /\ UNCHANGED <<now, store, landed, requests, count, messages, nudged, erased, watch, wronged, early>>
+Commit(g, moves) == /\ moves => Follow(g) > act[g].hor
+                    /\ CommitTo(g, IF moves THEN Follow(g) ELSE act[g].hor)
 
 Match(i, r) == r.s = i.s /\ r.k = i.k /\ (Ok("noversion") => r.v = i.v)
 Of(c, kinds) == {i \in c.items : i.kind \in kinds}
@@ -371,11 +379,22 @@ Look == /\ Sweeps /\ ~placed /\ gen > 0
         /\ watch' = [since |-> now, gen |-> gen, n |-> head.n] /\ watch # watch'
         /\ UNCHANGED <<now, store, act, air, landed, requests, count, messages, nudged, erased, wronged, early>>
 SweepWaits == IF Ok("nosweepwait") THEN IF Ok("sweepexact") THEN D + 1 ELSE D ELSE 0
-Sweep == /\ ~placed /\ watch.since >= 0 /\ watch.gen = gen /\ watch.n = head.n
-         /\ now - watch.since >= SweepWaits
-         /\ head' = [n |-> head.n + 1, g |-> 0, own |-> FreshOwn, hor |-> 0] /\ mem' = {} /\ watch' = NoWatch
-         /\ UNCHANGED <<now, gen, placed, inbox, act, air, landed, requests, count, messages, nudged, erased,
-                        wronged, early>>
+Seen == ~placed /\ watch.since >= 0 /\ watch.gen = gen /\ watch.n = head.n /\ now - watch.since >= SweepWaits
+Swept == UNCHANGED <<now, gen, placed, inbox, act, air, landed, requests, count, messages, nudged, erased,
+                     wronged, early>>
+\* An actor without state: all its rows go, and it is as new, but for its generation.
+Strike == /\ Seen /\ head' = [n |-> 0, g |-> 0, own |-> FreshOwn, hor |-> 0] /\ mem' = {}
+          /\ watch' = NoWatch /\ Swept
+(* Of another one what is remembered before `to` goes, or all. What the sweeper waited is own time that nobody
+   counted. The number grows by two: no commit can take this one for its own. *)
+Forget(to, waited) ==
+    LET all == to = head.own
+    IN  /\ Seen /\ head.g > 0 /\ head.hor <= to /\ to <= head.own
+        /\ head' = [n |-> head.n + 2, g |-> IF all THEN 0 ELSE head.g,
+                    own |-> Max(head.own, to + waited), hor |-> to]
+        /\ mem' = IF all THEN {} ELSE {e \in mem : e.own >= to}
+        /\ watch' = [watch EXCEPT !.n = head.n + 2] /\ Swept
+Sweep == Strike \/ Forget(head.own, now - watch.since)
 
 Other == \/ Tick \/ Place \/ Reload \/ Void \/ Look \/ Sweep \/ Nudge \/ Hear
          \/ \E i \in Ids, aged \in BOOLEAN : Send(i, aged)

@@ -34,6 +34,7 @@
     X(Refuse)                                                                                      \
     X(Learn)                                                                                       \
     X(Reply)                                                                                       \
+    X(Look)                                                                                        \
     X(Forget)                                                                                      \
     X(Strike)
 

@@ -100,6 +100,8 @@ static void on_place(struct turns *t)
 
     if (t->placed && (anew || !r->placed))
         (void)turn_add(t, TURN_Void, t->generation);
+    if (t->placed && !anew && !r->placed)
+        (void)turn_add(t, TURN_Look, t->generation);
     t->placed = t->placed && !anew && r->placed;
     if (!anew || !r->placed)
         return;
