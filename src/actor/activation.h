@@ -257,15 +257,15 @@ struct shards {
 
 /* What somebody who looks on is told of turns (the simulator, for spec/TurnsTrace.tla). */
 enum act_seen {
-    SEEN_BEGAN,    /* the activation runs, from what was loaded */
-    SEEN_ENDED,    /* it runs no more, and leaves `status`, its state before */
-    SEEN_ARRIVED,  /* a message waits in the mailbox */
-    SEEN_LOOKED,   /* the store has said whether it remembers the request */
-    SEEN_NEW,      /* it has not been applied, and its turn begins */
-    SEEN_RAN,      /* it has run */
-    SEEN_COMMIT,   /* a commit begins */
-    SEEN_LANDED,   /* it was committed */
-    SEEN_REFUSED,  /* surely not */
+    SEEN_BEGAN,   /* the activation runs, from what was loaded */
+    SEEN_ENDED,   /* it runs no more, and leaves `status`, its state before */
+    SEEN_ARRIVED, /* a message waits in the mailbox */
+    SEEN_LOOKED,  /* the store has said whether it remembers the request */
+    SEEN_NEW,     /* it has not been applied, and its turn begins */
+    SEEN_RAN,     /* it has run */
+    SEEN_COMMIT,  /* a commit begins */
+    SEEN_LANDED,  /* it was committed */
+    SEEN_REFUSED, /* surely it will not be; by `status` REFUSED it may have been, before another's */
     SEEN_ANSWERED, /* with `status` */
 };
 

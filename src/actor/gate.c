@@ -334,19 +334,6 @@ static void left_unsettled(struct kelpie_actor *act)
     invocations_answer_all(a, &waiting, KELPIE_E_UNAVAILABLE, "", NULL);
 }
 
-static bool surely_not(const struct txn *txn, int status)
-{
-    switch (status) {
-    case 0:
-    case KELPIE_E_UNKNOWN_RESULT:
-    case KELPIE_E_STORE_CORRUPT:
-    case KELPIE_E_STORE_NEWER:
-        return false;
-    default:
-        return !txn->unknown_pending;
-    }
-}
-
 static void on_committed(struct txn *txn, int status)
 {
     struct act_op *op = txn->arg;
@@ -358,7 +345,7 @@ static void on_committed(struct txn *txn, int status)
         return;
     CHECK(act->state == ACT_COMMITTING && !act->current);
     act_hold(act);
-    if (surely_not(txn, status))
+    if (status && status != KELPIE_E_UNKNOWN_RESULT)
         act_saw(a, (struct act_sight){SEEN_REFUSED, .act = act, .op = op, .status = status});
     switch (status) {
     case 0:

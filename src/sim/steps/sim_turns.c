@@ -97,10 +97,9 @@ static struct turn_line *append(struct turns *t, enum turn_action a, uint32_t ge
 
 struct turn_line *turn_add(struct turns *t, enum turn_action a, uint32_t generation)
 {
-    uint64_t before = t->count ? t->lines[t->count - 1].at_ms : 0;
-
-    if (t->w->now_ns / NS_PER_MS > before)
+    if (t->w->now_ns / NS_PER_MS > t->now_ms)
         (void)append(t, TURN_Tick, 0);
+    t->now_ms = t->w->now_ns / NS_PER_MS;
     return append(t, a, generation);
 }
 
@@ -217,6 +216,7 @@ static void on_new(struct turns *t, const struct kelpie_actor *act, const struct
     if (!m)
         return;
     found(t, m, false);
+    m->at_ms = t->w->now_ns / NS_PER_MS;
     m->age_ms = invocation_age_ms(act, inv);
     m->own_ms = own_now(act);
 }
@@ -238,6 +238,7 @@ static void on_ran(struct turns *t, const struct kelpie_actor *act, const struct
         about(t, TURN_Erase, m)->own_ms = m->own_ms;
     struct turn_line *l = about(t, TURN_Turn, m);
     l->outcome = outcome_of(inv);
+    l->at_ms = m->at_ms;
     l->age_ms = m->age_ms;
     l->own_ms = m->own_ms;
     m->phase = TURN_RAN;
@@ -344,10 +345,12 @@ static void on_commit(struct turns *t, const struct kelpie_actor *act, const str
     }
 }
 
-static void on_known(struct turns *t, enum turn_action a, const struct kelpie_actor *act,
-                     const struct act_op *op)
+static struct turn_line *on_known(struct turns *t, enum turn_action a, const struct act_sight *s)
 {
-    turn_add(t, a, generation_of(t, act))->commit = op->plan.head.number;
+    struct turn_line *l = turn_add(t, a, generation_of(t, s->act));
+
+    l->commit = s->op->plan.head.number;
+    return l;
 }
 
 static bool is_followed(const struct turns *t, const struct act_sight *s)
@@ -391,10 +394,10 @@ static void on_sight(void *ctx, const struct act_sight *s)
         on_commit(t, s->act, s->op);
         break;
     case SEEN_LANDED:
-        on_known(t, TURN_Learn, s->act, s->op);
+        (void)on_known(t, TURN_Learn, s);
         break;
     case SEEN_REFUSED:
-        on_known(t, TURN_Refuse, s->act, s->op);
+        on_known(t, TURN_Refuse, s)->yes = s->status == KELPIE_E_REFUSED;
         break;
     case SEEN_ANSWERED:
         on_answered(t, s->inv, s->status);

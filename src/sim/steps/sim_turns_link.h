@@ -44,7 +44,7 @@ struct turn_message {
     enum turn_phase phase;
     bool looked;
     uint32_t generation;
-    uint64_t age_ms, own_ms; /* when its turn began */
+    uint64_t at_ms, age_ms, own_ms; /* when its turn began */
 };
 
 struct turns {
@@ -58,6 +58,7 @@ struct turns {
     struct turn_pair *pairs;
     size_t pair_count, pair_cap;
     bool full;
+    uint64_t now_ms; /* as the lines tell */
 
     struct map by_request_id;
     struct turn_id *ids, **ids_end;
