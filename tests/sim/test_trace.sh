@@ -14,6 +14,8 @@ plain=$(hash_of)
 traced=$(hash_of --trace "$dir/run.ndjson" --trace-tla "$dir/TraceData.tla")
 [ "$plain" = "$traced" ] || { echo "$plain, traced $traced"; exit 1; }
 [ "$(ls "$dir" | tr '\n' ' ')" = "TraceData.tla run.ndjson " ] || { echo "left: $(ls "$dir")"; exit 1; }
+turned=$(hash_of --turns-tla "$dir/TurnsData.tla")
+[ "$plain" = "$turned" ] || { echo "$plain, with its turns $turned"; exit 1; }
 python3 - "$dir" "$KELPIE_SOURCE/spec" <<'END'
 import json, re, sys
 lines = [json.loads(l) for l in open(sys.argv[1] + "/run.ndjson", encoding="utf-8")]
@@ -33,6 +35,21 @@ for number, line in enumerate(lines, 1):
     for row in state["nodes"].values():
         assert row["state"] in states and row["incarnation"] >= 0 and row["gone"] >= 0
         assert not row["known"] or (row["me"]["state"] in states and "lease" in row), row
+# Turns: actions of the replay, in the order of time; a commit is sent before it lands, and learnt after.
+data = open(sys.argv[1] + "/TurnsData.tla").read()
+replay = open(sys.argv[2] + "/TurnsTrace.tla").read()
+turns = re.findall(r'^\[i\|->(\d+),a\|->"(\w+)",t\|->(\d+),g\|->(\d+),.*?,n\|->(\d+),', data, re.M)
+assert len(turns) > 100 and turns[-1][0] == str(len(turns)), len(turns)
+assert all('l.a = "%s"' % a in replay for _, a, *_ in turns)
+ticks = [int(t) for _, a, t, *_ in turns if a == "Tick"]
+assert ticks == sorted(set(ticks))
+stage = {}
+for _, action, _, g, n in turns:
+    if action in ("Commit", "Land", "Learn"):
+        before = {"Commit": None, "Land": "Commit", "Learn": "Land"}[action]
+        assert stage.get((g, n)) == before or action == "Commit", (action, g, n)
+        stage[g, n] = action
+assert "Learn" in stage.values()
 # Terms, views and generations grow from line to line.
 for a, b in zip(lines, lines[1:]):
     a, b = a["state"], b["state"]

@@ -64,6 +64,7 @@ bad "it says 'clients' twice" replay "$dir/twice.case"
 mkfifo "$dir/fifo"
 bad "Is a directory" run --seed 1 --report "$dir"
 bad "not supported" run --seed 1 --trace "$dir/fifo"
+bad "no TYPE/ID" run --seed 1 --turns-of counter --turns-tla "$dir/turns.tla"
 [ -p "$dir/fifo" ] || { echo "a fifo was replaced by a file"; failed=1; }
 bad 'range' sweep --seeds 9..3
 bad 'range' sweep --seeds 1-3

@@ -223,9 +223,9 @@ static void on_new(struct turns *t, const struct kelpie_actor *act, const struct
 
 static const char *outcome_of(const struct invocation *inv)
 {
-    if (!inv->wrote)
-        return "nothing";
-    return inv->status == KELPIE_E_DOMAIN ? "error" : "write";
+    if (inv->status == KELPIE_E_DOMAIN)
+        return "error";
+    return inv->wrote ? "write" : "nothing";
 }
 
 static void on_ran(struct turns *t, const struct kelpie_actor *act, const struct invocation *inv)

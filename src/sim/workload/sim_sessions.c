@@ -6,6 +6,7 @@
 #include "actor/activation.h"
 #include "kelpie/error.h"
 #include "sim/checkers/checks.h"
+#include "sim/steps/sim_turns.h"
 #include "sim/workload/sim_edges.h"
 #include "sim/world/sim_host.h"
 
@@ -151,6 +152,11 @@ static bool expires(const struct session *s)
     return s->number % 2;
 }
 
+static const char *type_of(const struct session *s)
+{
+    return expires(s) ? "visit" : "session";
+}
+
 /* What comes after a step that has its answer. */
 static void go_on(struct session *s)
 {
@@ -268,8 +274,10 @@ static void call(const struct session *s, const char *method, const char *reques
     char id[16];
 
     (void)snprintf(id, sizeof id, "v%u", s->number);
-    actors_call(node_actors(process_node(a->p)), expires(s) ? "visit" : "session", id, method,
-                request_id, (w->now_ns - s->first_ns + NS_PER_MS - 1) / NS_PER_MS, bytes_of_str(""),
+    if (w->turns && s->first_ns == w->now_ns)
+        turns_on_send(w, type_of(s), id, request_id);
+    actors_call(node_actors(process_node(a->p)), type_of(s), id, method, request_id,
+                (w->now_ns - s->first_ns + NS_PER_MS - 1) / NS_PER_MS, bytes_of_str(""),
                 w->config.call_deadline_ms, on_done, a);
 }
 
