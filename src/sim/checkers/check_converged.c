@@ -182,7 +182,13 @@ static bool had_to_compare(const struct world *w, enum check c)
     case CHECK_LEAVES_EARLY:
     case CHECK_FOUNDS_ONCE:
     case CHECK_FORGETS:
+    case CHECK_TYPES_PACE:
         return false;
+    case CHECK_HOSTED:
+        return w->config.types_ms > 0 && w->shadow->placements > 0;
+    case CHECK_TYPES:
+    case CHECK_TYPES_APART:
+        return w->config.types_ms > 0;
     default:
         return true;
     }

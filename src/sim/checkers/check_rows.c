@@ -66,6 +66,8 @@ void check_placement_row(struct shadow *s, const struct shadow_actor *a,
     /* An AbortMigration may land when its node is Leaving, or has failed: it stays where it was. */
     COMPARE(s->w, CHECK_PLACED, state == NODE_ACTIVE || same_host,
             "%s/%s was placed on n%d, which is %s", a->type, a->id, n + 1, node_state_name(state));
+    if (!same_host)
+        check_hosted(s, a, (unsigned)n);
 }
 
 void check_state_row(struct shadow *s, const struct shadow_change *c, const struct shadow_actor *a,

@@ -70,6 +70,10 @@
     X(WRITES, "EveryNodeWrites")                                                                   \
     X(QUIET, "NothingLingers")                                                                     \
     X(DRAIN_OVER, "DrainIsOver")                                                                   \
+    X(HOSTED, "PlacedWhereHosted")                                                                 \
+    X(TYPES, "TypesAreAsWanted")                                                                   \
+    X(TYPES_PACE, "TypesChangeSlowly")                                                             \
+    X(TYPES_APART, "TypesConflictWithNobody")                                                      \
     X(SWEPT, "VoidIsSwept")                                                                        \
     X(LEAVE, "LeaveIsLeave")                                                                       \
     X(FRESH_LIFE, "FreshLifeStays")                                                                \
@@ -150,6 +154,11 @@ void check_node_row(struct shadow *s, struct shadow_change *c, unsigned n,
                     const struct shadow_node *node, const struct node_record *after);
 void check_placement_row(struct shadow *s, const struct shadow_actor *a,
                          const struct placement_record *after);
+/* An actor was placed on that node (check_types.c). */
+void check_hosted(struct shadow *s, const struct shadow_actor *a, unsigned n);
+/* The types of a node were changed. */
+void check_types_row(struct shadow *s, const struct shadow_change *c, unsigned n,
+                     const struct types_record *after);
 /* The floor of generations grows. */
 void check_generations(struct shadow *s, uint64_t floor);
 /* A row of a placement is gone. */

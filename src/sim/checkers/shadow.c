@@ -541,6 +541,20 @@ static void apply_single(struct shadow *s, struct shadow_change *c, const struct
     }
 }
 
+static void apply_types(struct shadow *s, struct shadow_change *c, const struct key_parts *parts,
+                        const struct store_write *w)
+{
+    struct types_record after = {.count = 0};
+    int n = shadow_node_number(parts->node_id);
+
+    if (n < 0 || (w->kind == STORE_PUT &&
+                  !decoded(s, w, types_record_decode(w->key, w->value, &s->scratch, &after))))
+        return;
+    if (w->kind == STORE_PUT)
+        check_types_row(s, c, (unsigned)n, &after);
+    s->nodes[n].types = after;
+}
+
 static void apply_one(struct shadow *s, struct shadow_change *c, const struct store_write *w)
 {
     struct key_parts parts;
@@ -567,6 +581,9 @@ static void apply_one(struct shadow *s, struct shadow_change *c, const struct st
         break;
     case KEY_HEARTBEAT:
         apply_heartbeat(s, &parts, w);
+        break;
+    case KEY_TYPES:
+        apply_types(s, c, &parts, w);
         break;
     case KEY_ACTOR:
         apply_placement(s, c, &parts, w);

@@ -13,6 +13,7 @@
 #define HOLDERS_MAX (SIM_NODES_MAX * 2)
 
 #define LIFE_GAPS_MAX 32
+#define TYPES_KEPT 3
 
 /* Incarnations from `from` on are `skipped` beyond what a count of the node's lives would give: its row
  * was swept, and it went on from the floor. */
@@ -30,8 +31,10 @@ struct shadow_node {
     struct heartbeat_record heartbeat;
     uint64_t heartbeat_ns; /* when it landed last */
     uint64_t view_then;    /* the stored view's number when it did */
-    uint64_t times_left;   /* how often it became Left */
-    uint64_t times_failed; /* and Failed */
+    struct types_record types;
+    uint64_t types_ns[TYPES_KEPT]; /* when they were changed last, the latest first */
+    uint64_t times_left;           /* how often it became Left */
+    uint64_t times_failed;         /* and Failed */
 
     /* Commits of heartbeats and probes by one life, without another's in between. */
     struct uuid beat_boot;

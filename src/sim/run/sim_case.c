@@ -78,6 +78,8 @@
     X("slow_in", slow_in, 0, 1024)                                                                 \
     X("remembered", remembered, 0, REMEMBERED_IDS_MAX)                                             \
     X("windows", windows, 0, 1)                                                                    \
+    X("types_ms", types_ms, 0, 86400000)                                                           \
+    X("linger_ms", linger_ms, 1, 86400000)                                                         \
     X("version_ms", version_ms, 0, 86400000)
 
 struct case_field {
@@ -236,6 +238,7 @@ static int take_line(struct sim_case *c, char *line, bool *seeded, char *why, si
         c->config.successors = c->config.posts = c->config.sessions = c->config.users = 0;
         c->config.trial_hosts = SIM_ALL_NODES;
         c->config.slow_in = c->config.remembered = c->config.windows = 0;
+        c->config.types_ms = 0;
         *seeded = true;
     } else if (!*seeded) {
         (void)snprintf(why, why_size, "'%.60s' comes before the seed", line);

@@ -17,6 +17,7 @@
 #include "sim/workload/sim_operator.h"
 #include "sim/workload/sim_posts.h"
 #include "sim/workload/sim_sessions.h"
+#include "sim/workload/sim_types.h"
 #include "sim/workload/sim_users.h"
 #include "sim/workload/sim_workload.h"
 #include "sim/world/sim_host.h"
@@ -28,6 +29,7 @@
 #define ANSWER_MS_MAX 5000
 #define MESSAGES_MS_MAX 40000 /* within this all messages that are due are applied, or dead */
 #define CLOSE_MS_MAX 10000
+#define TYPES_MS_MAX 30000 /* until the types of each node are those that it wants */
 /* What each kind of operation may take in the calm, on top of what is said of each. */
 #define WRITE_MS_MAX 15000    /* one write by way of every node, and a read */
 #define DRAINS_MS_MAX 1000    /* until nobody drains who does not leave */
@@ -120,6 +122,7 @@ static void run_orderly(struct world *w)
     run_until(w, CHECK_WRITES, WRITE_MS_MAX, probed);
     run_until(w, CHECK_QUIET, quiet_ms_max(w), check_quiet);
     run_until(w, CHECK_SWEPT, SWEPT_MS_MAX, check_swept);
+    run_until(w, CHECK_TYPES, TYPES_MS_MAX, check_types);
 }
 
 /* What their actors say in the end. */

@@ -7,7 +7,7 @@
 #include "sim/world/world.h"
 
 #define SIM_START_MS_MAX 2000 /* bounded start-up, on top of the windows */
-#define SIM_CHECKS_MAX 64     /* checkers that a result has room for */
+#define SIM_CHECKS_MAX 80     /* checkers that a result has room for */
 #define SIM_WINDOWS_MAX 4     /* within so many windows the cluster converges */
 
 struct sim_result {

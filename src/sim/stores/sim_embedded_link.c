@@ -4,6 +4,7 @@
 #include "kelpie/error.h"
 #include "sim/steps/sim_steps.h"
 #include "sim/stores/sim_embedded.h"
+#include "sim/world/sim_hooks.h"
 #include "store/store_limits.h"
 #include "store/store_socket.h"
 
@@ -129,6 +130,7 @@ static void op_commit(void *ctx, struct store_req *req)
     struct sim_msg *m = link_take(p->store_link);
     if (!m)
         return;
+    checks_on_send(p->world, req);
     if (p->world->steps)
         steps_on_send(p, m->seen.action, req);
     store_trouble_dooms(embedded_of(p->world), m);

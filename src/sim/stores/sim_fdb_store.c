@@ -60,6 +60,8 @@ static bool on_commits(void *arg, void *who, void **out)
     *out = note;
     if (!draw_crash(c, note))
         return false;
+    if (c->sending)
+        checks_on_send(s->w, c->sending);
     if (s->w->steps && c->sending)
         steps_on_send(p, note->seen.action, c->sending);
     return true;

@@ -6,6 +6,7 @@
 #include "actor/activation.h"
 #include "kelpie/error.h"
 #include "sim/report/sim_record.h"
+#include "sim/workload/sim_types.h"
 #include "sim/workload/sim_workload_link.h"
 #include "sim/world/sim_host.h"
 
@@ -112,7 +113,10 @@ static bool is_hosted(struct world *w, const struct sim_actor *a)
 
     for (unsigned n = 0; n < w->config.nodes; n++) {
         const struct process *p = host_process(w, n, SIM_SLOT_NODE);
-        if (p && (!a->trial || (p->class_version > 0 && p->class_version >= version)))
+        bool comes = p && types_has(process_types(p), a->type);
+        if (!p || (comes && !types_wants(process_types(p), a->type)))
+            continue;
+        if (!a->trial || (p->class_version > 0 && p->class_version >= version))
             return true;
     }
     return false;

@@ -31,6 +31,7 @@
 #define DRAW_SESSIONS (1ull << 50)
 #define USERS_DURATION_MS 20000
 #define DRAW_USERS (1ull << 51)
+#define DRAW_TYPES (1ull << 52)
 #define CROWD_CALLS_A_SECOND 100
 /* With the least, one tenth: 24 hours of it still fit (process_clock). */
 #define SKEW_PPM_MAX 90000
@@ -426,6 +427,18 @@ static void draw_sessions(struct sim_config *c)
     c->think_ms = c->think_ms > 400 ? c->think_ms : 400;
 }
 
+/* In a sixth of the runs nodes' types come and go. */
+static void draw_types(struct sim_config *c)
+{
+    struct rng r;
+
+    rng_seed(&r, c->seed, DRAW_TYPES);
+    bool some = rng_chance(&r, 1, 6) && c->faults && !is_slow_alone(c);
+    uint32_t ms = draw_skewed(&r, 200, 20000), linger = draw_skewed(&r, 1, 5000);
+    c->types_ms = some ? ms : 0;
+    c->linger_ms = linger;
+}
+
 /* One seed in forty has nothing but callbacks that take up to a quarter of the lease (twice an eighth), of
  * many actors at once: they must cost nobody its lease. */
 static void draw_slow_alone(struct sim_config *c)
@@ -471,6 +484,7 @@ void sim_config_draw(struct sim_config *c, uint64_t seed)
     draw_hosting(c);
     draw_ages(c);
     draw_exchanges(c);
+    draw_types(c);
     draw_slow_alone(c);
 }
 
@@ -485,6 +499,7 @@ void sim_config_draw_users(struct sim_config *c)
     c->clients = c->clients < 2 ? c->clients : 2;
     c->echo_actors = c->trial_actors = c->links = c->posts = c->sessions = 0;
     c->waiting = 0;
+    c->types_ms = 0;
     c->faults &= ~(1ull << FAULT_RESTORE);
 }
 
@@ -607,6 +622,8 @@ void sim_config_to_text(const struct sim_config *c, struct buf *out)
                 " links=%u successors=%u posts=%u waiting=%u sessions=%u",
                 c->mailbox, c->trial_hosts, c->slow_in, c->remembered, c->windows, c->version_ms,
                 c->links, c->successors, c->posts, c->waiting, c->sessions);
+    if (c->types_ms)
+        buf_appendf(out, " types_ms=%u linger_ms=%u", c->types_ms, c->linger_ms);
     if (c->users)
         buf_appendf(out, " users=%u", c->users);
 }

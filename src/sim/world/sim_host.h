@@ -25,6 +25,9 @@ void hosts_start(struct world *w, uint64_t spread_ms);
 struct process *host_process(struct world *w, unsigned node, unsigned slot);
 struct node *process_node(const struct process *p);
 struct users_life;
+struct types_life;
+/* Its types that come and go; NULL: none do. */
+const struct types_life *process_types(const struct process *p);
 /* The users' classes in it; NULL: none. */
 const struct users_life *process_users(const struct process *p);
 /* A living process: of the node that claims to be primary, or of a random one; NULL when none

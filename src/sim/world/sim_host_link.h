@@ -48,6 +48,7 @@ struct life_of {
     struct host *h;
     struct node *node;
     struct kelpie_class trial;
+    struct types_life *types; /* NULL: none come and go */
     struct users_life *users; /* NULL: this run has none */
     const struct kelpie_class *classes[CLASS_COUNT_MAX + 1];
     const char *class_names[CLASS_COUNT_MAX];

@@ -9,6 +9,7 @@
 #include "sim/workload/sim_posts.h"
 #include "sim/workload/sim_sessions.h"
 #include "sim/workload/sim_trial.h"
+#include "sim/workload/sim_types.h"
 #include "sim/workload/sim_users.h"
 #include "sim/workload/sim_workload.h"
 #include "sim/world/sim_host_link.h"
@@ -37,6 +38,12 @@ const struct users_life *process_users(const struct process *p)
 {
     const struct life_of *l = life_of(p);
     return l ? l->users : NULL;
+}
+
+const struct types_life *process_types(const struct process *p)
+{
+    const struct life_of *l = life_of(p);
+    return l ? l->types : NULL;
 }
 
 static uint64_t life_drain_ns(const struct world *w)
@@ -137,6 +144,7 @@ void life_end(struct process *p)
     world_cancel(w, &l->act);
     world_cancel(w, &l->deadline);
     world_cancel(w, &l->doom);
+    types_life_stop(l->types);
     workload_process_gone(w, p);
     chains_process_gone(w, p);
     posts_process_gone(w, p);
@@ -151,6 +159,7 @@ void life_end(struct process *p)
     l->h->process[p->slot] = NULL;
     process_free(p);
     users_life_end(l->users);
+    types_life_free(l->types);
     free(l);
 }
 
@@ -274,7 +283,8 @@ static void life_classes(struct life_of *l, bool trials)
     l->trial.version = trial_version(l->h->w, l->h->number);
     l->p->class_version = trials ? l->trial.version : 0;
     for (size_t i = 0; i < ARRAY_LEN(own_classes); i++)
-        life_class(l, own_classes[i]);
+        if (!types_has(l->types, own_classes[i]->type))
+            life_class(l, own_classes[i]);
     for (size_t i = 0; i < users_life_count(l->users); i++)
         life_class(l, users_life_class(l->users, i));
     if (trials)
@@ -304,6 +314,7 @@ static struct node_config node_config(struct host *h, const struct process *p)
                 .waiting_max = w->config.waiting,
                 .activations_max = w->config.room ? w->config.room : ACTIVATIONS_MAX_DEFAULT,
                 .idle_ms = w->config.idle_ms,
+                .types_linger_ms = w->config.linger_ms,
             },
     };
     (void)snprintf(c.cluster.node_id, sizeof c.cluster.node_id, "%s", h->id);
@@ -333,12 +344,14 @@ void life_start(struct host *h, unsigned slot)
         h->alive_ns = w->now_ns;
     w->hosts->stats.starts++;
     l->users = users_life_begin(w);
+    l->types = types_life_begin(p);
     struct node_config config = node_config(h, p);
     process_enter(p, PROCESS_START, 0);
     l->node = node_new(&p->env, &config, &node_events, l);
     if (w->turns)
         turns_on_life(p);
     node_start(l->node);
+    types_life_start(l->types, node_actors(l->node));
     process_leave(p);
 }
 
@@ -349,6 +362,7 @@ void life_close(struct process *p)
     if (l->closing)
         return;
     l->closing = true;
+    types_life_stop(l->types);
     process_enter(p, PROCESS_ORDER, 2);
     node_close(l->node, on_closed, l);
     process_leave(p);

@@ -39,6 +39,7 @@ enum sim_stream {
     STREAM_POST, /* of messages between actors */
     STREAM_SESSION,
     STREAM_USERS, /* of users' clients and actors */
+    STREAM_TYPES, /* of types that come and go */
     STREAM_COUNT
 };
 
