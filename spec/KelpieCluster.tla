@@ -28,7 +28,10 @@ CONSTANTS Nodes, Actors, None,
           RELEASED,        \* an actor whose release may land is not taken back as it was
           SETTLED,         \* nor is it loaded while a write of its generation may land
           RESIGNED,        \* a stored primary that claims nothing resigns too
-          LATE             \* search also the joins that land after their process died
+          LATE,            \* search also the joins that land after their process died
+          TYPED,           \* the type of the actors comes and goes; else every node hosts it
+          HOSTED,          \* who places an actor reads what its target hosts
+          EMPTIED          \* a type ends only where no placement of it is left
 
 Left    == "Left"
 Joining == "Joining"
@@ -55,12 +58,15 @@ VARIABLES
     moves,      \* hand-overs sent and not yet seen by the store
     twin,       \* what an older process of a node's id, still alive, runs
     joins,      \* joins whose process died before the store saw them
+    types,      \* store: node -> the life of it that hosts the type, 0: none
+    has,        \* node: its process has the type's class
     stale       \* TRUE once a write landed after a newer activation read the state
 
 store == <<rec, view, primary, ack, gone, place, loaded>>
 local == <<me, lview, claim, lease, runs>>
 net   == <<cutStore, cutPeer, flight, moves, twin, joins>>
-vars  == <<store, local, net, stale>>
+kinds == <<types, has>>
+vars  == <<store, local, net, kinds, stale>>
 
 NoView == [num |-> 0, members |-> {}]
 Vacant == [node |-> None, inc |-> 0, term |-> 0]
@@ -109,6 +115,7 @@ Init ==
     /\ runs    = [n \in Nodes |-> {}]
     /\ cutStore = {} /\ cutPeer = {} /\ flight = {} /\ moves = {} /\ stale = FALSE
     /\ twin = [n \in Nodes |-> {}] /\ joins = {}
+    /\ types = [n \in Nodes |-> 0] /\ has = [n \in Nodes |-> ~TYPED]
 
 -----------------------------------------------------------------------------
 (* Membership *)
@@ -372,10 +379,30 @@ PrimaryStepDown(n) ==
 -----------------------------------------------------------------------------
 (* Actors *)
 
+\* What a node hosts stands in a row of its own, and goes with the life that wrote it. No other
+\* action writes it, and only who places an actor reads it: a change of types conflicts with
+\* no change of members. (A change that was given up lands before the next one or never, since
+\* each try has its own number; so it is one step here.)
+Hosts(n) == ~TYPED \/ ~HOSTED \/ types[n] = rec[n].inc
+HostTypes(n) ==
+    /\ TYPED /\ me[n].state = Active /\ Current(n) /\ lease[n] /\ n \notin cutStore
+    /\ IF types[n] = rec[n].inc
+       THEN types' = [types EXCEPT ![n] = 0] /\ UNCHANGED has
+       ELSE types' = [types EXCEPT ![n] = rec[n].inc] /\ has' = [has EXCEPT ![n] = TRUE]
+    /\ UNCHANGED <<store, local, net, stale>>
+\* The row is committed without it, its actors are handed over or released: then the class ends. EMPTIED:
+\* not before the store lists no placement of it here.
+EndType(n) ==
+    /\ TYPED /\ has[n] /\ me[n].state \in {Active, Leaving} /\ Current(n) /\ types[n] # me[n].inc
+    /\ runs[n] = {}
+    /\ EMPTIED => \A a \in Actors : ~(place[a].node = n /\ place[a].inc = me[n].inc)
+    /\ has' = [has EXCEPT ![n] = FALSE]
+    /\ UNCHANGED <<store, local, net, types, stale>>
+
 \* Any active node asks for a host; the old placement is void once its host is
 \* not hosting in that incarnation. Nothing has to be rewritten when a node fails.
 PlaceActor(n, a) ==
-    /\ rec[n].state = Active /\ place[a].gen < MaxGen
+    /\ rec[n].state = Active /\ Hosts(n) /\ place[a].gen < MaxGen
     /\ ~Hosting(place[a].node, place[a].inc)
     /\ place' = [place EXCEPT ![a] = [node |-> n, inc |-> rec[n].inc, gen |-> @.gen + 1]]
     /\ UNCHANGED <<rec, view, primary, ack, gone, loaded, local, net, stale>>
@@ -391,7 +418,7 @@ HandedOver(n, a) == Sent(n, a) # {}
 \* fence it.
 Activate(n, a) ==
     /\ me[n].state \in {Active, Leaving} /\ lease[n] /\ n \notin cutStore
-    /\ Current(n)
+    /\ Current(n) /\ has[n]
     /\ place[a].node = n /\ place[a].inc = me[n].inc
     /\ [actor |-> a, gen |-> place[a].gen] \notin runs[n]
     /\ \A m \in Sent(n, a) : IF m.to = None THEN ~RELEASED ELSE ~ABORTED
@@ -432,7 +459,7 @@ CommitMove(m) ==
        place' = IF m.to = None
                 THEN IF mine THEN [place EXCEPT ![m.actor] = [node |-> None, inc |-> 0, gen |-> m.gen]]
                              ELSE place
-                ELSE IF mine /\ rec[m.to].state = Active /\ rec[m.to].inc = m.inc
+                ELSE IF mine /\ rec[m.to].state = Active /\ rec[m.to].inc = m.inc /\ Hosts(m.to)
                 THEN [place EXCEPT ![m.actor] = [node |-> m.to, inc |-> m.inc, gen |-> m.gen + 1]]
                 ELSE place
     /\ UNCHANGED <<rec, view, primary, ack, gone, loaded, local, cutStore, cutPeer, flight, twin, joins, stale>>
@@ -476,7 +503,7 @@ CreatePartition(a, b) == a # b /\ {a, b} \notin cutPeer
 HealPartition(a, b) == {a, b} \in cutPeer
     /\ cutPeer' = cutPeer \ {{a, b}} /\ UNCHANGED <<store, local, cutStore, flight, moves, twin, joins, stale>>
 
-Next ==
+Otherwise ==
     \/ \E n \in Nodes :
         \/ NodeJoin(n) \/ NodeJoinComplete(n) \/ NodeLeave(n) \/ NodeLeaveComplete(n)
         \/ SendHeartbeat(n) \/ SyncViews(n) \/ LeaseExpire(n) \/ Notice(n) \/ Twin(n) \/ TwinExpire(n) \/ NodeCrash(n) \/ NodeRecover(n)
@@ -490,6 +517,9 @@ Next ==
     \/ \E w \in flight : CommitWrite(w)
     \/ \E m \in moves : CommitMove(m)
     \/ \E j \in joins : CommitJoin(j)
+Next ==
+    \/ Otherwise /\ UNCHANGED kinds
+    \/ \E n \in Nodes : HostTypes(n) \/ EndType(n)
 
 Spec == Init /\ [][Next]_vars
 
@@ -505,6 +535,7 @@ TypeOK ==
     /\ me \in [Nodes -> [state : States, inc : 0..MaxInc]]
     /\ claim \in [Nodes -> 0..MaxTerm] /\ lease \in [Nodes -> BOOLEAN]
     /\ cutStore \subseteq Nodes
+    /\ types \in [Nodes -> 0..MaxInc] /\ has \in [Nodes -> BOOLEAN]
 
 \* At most one node acts as primary.
 NoSplitBrain ==
@@ -545,6 +576,12 @@ RunsArePlaced ==
     \A n \in Nodes : \A r \in twin[n] \union (IF lease[n] THEN runs[n] ELSE {}) :
         place[r.actor].node = n /\ place[r.actor].gen = r.gen
 
+\* Whoever lives and is named by a placement can run it: there is none on a node from which the type has gone.
+PlacedIsHosted ==
+    \A a \in Actors : \A n \in Nodes :
+        (place[a].node = n /\ me[n].state \in {Active, Leaving} /\ Current(n)
+            /\ place[a].inc = me[n].inc) => has[n]
+
 \* No join of a process that was declared dead can land.
 DeclaredStaysOut == \A j \in joins : ~j.told
 
@@ -561,6 +598,11 @@ Growth ==
 GenerationFences ==
     [][ \A a \in Actors : place'[a] # place[a] =>
           place'[a].gen = (IF place'[a].node = None THEN place[a].gen ELSE place[a].gen + 1) ]_vars
+\* Who comes to be placed on a node comes to one that hosts the type at that moment.
+PlacedWhereHosted ==
+    [][ \A a \in Actors : LET q == place'[a] IN
+          (TYPED /\ q.node # None /\ <<q.node, q.inc>> # <<place[a].node, place[a].inc>>)
+              => types[q.node] = q.inc ]_vars
 GrantedByMajority ==
     [][ primary'.term > primary.term =>
           (Members = {} \/ Majority(primary'.node)) ]_vars

@@ -18,21 +18,22 @@ Room == /\ view'.num <= MaxView - 6 /\ primary'.term <= MaxTerm - 2
 
 Noise == /\ ~calm
          /\ IF QUIET
-            THEN \E n \in Nodes : NodeJoin(n) \/ NodeJoinComplete(n) \/ NodeCrash(n)
-                                   \/ NodeRecover(n) \/ SyncViews(n)
+            THEN /\ \E n \in Nodes : NodeJoin(n) \/ NodeJoinComplete(n) \/ NodeCrash(n)
+                                      \/ NodeRecover(n) \/ SyncViews(n)
+                 /\ UNCHANGED kinds
             ELSE Next
          /\ Room /\ UNCHANGED <<calm, dead>>
 
 Heal == calm' = TRUE /\ cutStore' = {} /\ cutPeer' = {}
 Calm == ~calm /\ ~QUIET /\ Heal
-    /\ UNCHANGED <<store, local, flight, moves, twin, joins, stale, dead>>
+    /\ UNCHANGED <<store, local, flight, moves, twin, joins, kinds, stale, dead>>
 Die(n) == ~calm /\ (FORCED \/ Cardinality(Nodes) > 2) /\ dead' = {n} /\ Heal
     /\ me'    = [me EXCEPT ![n] = [state |-> Left, inc |-> me[n].inc]]
     /\ lview' = [lview EXCEPT ![n] = NoView] /\ claim' = [claim EXCEPT ![n] = 0]
     /\ lease' = [lease EXCEPT ![n] = FALSE]  /\ runs'  = [runs EXCEPT ![n] = {}]
-    /\ UNCHANGED <<store, flight, moves, twin, joins, stale>>
+    /\ UNCHANGED <<store, flight, moves, twin, joins, kinds, stale>>
 
-K == UNCHANGED <<calm, dead>>
+K == UNCHANGED <<calm, dead, kinds>>
 L(n) == n \notin dead /\ calm
 A1(n) == L(n) /\ NodeJoin(n) /\ K
 A2(n) == L(n) /\ NodeJoinComplete(n) /\ K

@@ -11,6 +11,7 @@
 (*   w the nodes that n counts as reached;                                     *)
 (*   v <<number, members>> of the stored view, p <<node, inc, term>>,          *)
 (*   pl <<node, inc, gen>> of each actor,                                      *)
+(*   ty of each node, whether its present life hosts the type;                 *)
 (*   s <<state, inc, ack, gone>> of each node's rows,                          *)
 (*   b what each node's process believes: <<state, inc, view, members, claim,  *)
 (*     lease, generation of each actor that it runs or 0>>; <<>> where its     *)
@@ -46,6 +47,9 @@ Store(l) ==
            /\ q.gen = l.pl[i][3]
            /\ \/ q.node = l.pl[i][1] /\ q.inc = l.pl[i][2]
               \/ l.pl[i][1] = None /\ ~Hosting(q.node, q.inc))
+    /\ \A i \in DOMAIN TraceNodeNames :
+        LET n == TraceNodeNames[i] IN
+        Is(l, <<"types", n>>, TYPED => (rec[n].inc > 0 /\ types[n] = rec[n].inc) = l.ty[i])
     \* The code acknowledges a view that it held when it sent the heartbeat: perhaps
     \* not the latest, never a later one.
     /\ \A i \in DOMAIN TraceNodeNames :
@@ -133,12 +137,16 @@ Step(l) ==
       [] l.a = "HealPartition"     -> HealPartition(l.n, l.m)
       [] l.a = "GiveUp"            -> GiveUp(l.n)
       [] l.a = "ForceFail"         -> ForceFail(l.n)
+AnyStep(l) ==
+    CASE l.a = "HostTypes" -> HostTypes(l.n)
+      [] l.a = "EndType"   -> EndType(l.n)
+      [] OTHER             -> Step(l) /\ UNCHANGED kinds
 
 TraceInit == Init /\ at = 1
 TraceNext ==
     /\ at <= Len(Trace)
     /\ at' = at + 1
-    /\ \E i \in {at} : Step(Trace[i]) /\ Agrees(Trace[i])'
+    /\ \E i \in {at} : AnyStep(Trace[i]) /\ Agrees(Trace[i])'
 TraceSpec == TraceInit /\ [][TraceNext]_<<vars, at>>
 
 -----------------------------------------------------------------------------

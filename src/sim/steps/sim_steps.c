@@ -56,7 +56,7 @@ void steps_start(struct world *w)
     s->actors = w->config.actors < STEP_ACTORS_MAX ? w->config.actors : STEP_ACTORS_MAX;
     for (unsigned a = 0; a < s->actors; a++) {
         const char id[] = {'a', (char)('0' + a), 0};
-        s->followed[a] = shadow_actor(w->shadow, "counter", id);
+        s->followed[a] = shadow_actor(w->shadow, STEP_TYPE, id);
     }
 }
 
@@ -64,7 +64,7 @@ int step_actor(const struct steps *s, const char *type, const char *id)
 {
     int a = id[0] == 'a' && id[1] && !id[2] ? id[1] - '0' : -1;
 
-    return strcmp(type, "counter") == 0 && a >= 0 && (unsigned)a < s->actors ? a : -1;
+    return strcmp(type, STEP_TYPE) == 0 && a >= 0 && (unsigned)a < s->actors ? a : -1;
 }
 
 bool step_runs_any(const struct step_model *m)

@@ -17,6 +17,7 @@
 #include "sim/world/sim_process.h"
 
 #define STEP_ACTORS_MAX 3 /* counters a0, a1, … that the lines tell of; the others are left out */
+#define STEP_TYPE "counter"
 #define STEP_LINES_MAX (1u << 20)
 
 enum { STEP_STORE = 1, STEP_EXTRA = 2 };
@@ -54,6 +55,8 @@ enum { STEP_STORE = 1, STEP_EXTRA = 2 };
     X(AbortMove, STEP_STORE)                                                                       \
     X(SendWrite, STEP_STORE)                                                                       \
     X(CommitWrite, 0)                                                                              \
+    X(HostTypes, STEP_STORE)                                                                       \
+    X(EndType, 0)                                                                                  \
     X(CutStore, 0)                                                                                 \
     X(HealStore, 0)                                                                                \
     X(CreatePartition, 0)                                                                          \
@@ -81,6 +84,8 @@ void steps_start(struct world *w);
 void steps_on_step(struct process *p);
 /* A life ends. */
 void steps_on_end(struct process *p);
+/* A node says that a type is over. */
+void steps_on_type_over(struct process *p, const char *fields);
 struct store_req;
 /* A commit is being sent. */
 void steps_on_send(const struct process *p, const char *action, const struct store_req *req);

@@ -15,40 +15,6 @@ struct landing {
     bool from_dead;    /* it was the member when it died */
 };
 
-void step_refresh(struct steps *s)
-{
-    const struct shadow *sh = s->w->shadow;
-
-    for (unsigned n = 0; n < s->w->config.nodes; n++) {
-        const struct shadow_node *from = &sh->nodes[n];
-        struct step_node *to = &s->rows[n];
-        bool beats = from->heartbeat.incarnation == from->rec.incarnation &&
-                     uuid_equal(from->heartbeat.boot, from->rec.boot);
-        to->state = from->rec.state;
-        to->incarnation = shadow_life(sh, (int)n, from->rec.incarnation);
-        to->gone = (uint32_t)from->rec.gone_view;
-        to->ack = beats ? (uint32_t)from->heartbeat.ack : 0;
-    }
-    s->store.view = (uint32_t)sh->view.number;
-    s->store.members = step_members(s);
-    s->store.primary = sh->primary_there && !sh->primary.vacant
-                           ? (uint32_t)shadow_node_number(sh->primary.node_id) + 1
-                           : 0;
-    s->store.primary_incarnation =
-        shadow_life(sh, shadow_node_number(sh->primary.node_id), sh->primary.incarnation);
-    s->store.term = (uint32_t)sh->term;
-    for (unsigned a = 0; a < s->actors; a++) {
-        const struct placement_record *r = &s->followed[a]->place;
-        s->store.place[a] =
-            (struct step_place){.generation = shadow_generation(s->followed[a], r->generation)};
-        if (!r->placed)
-            continue;
-        int node = shadow_node_number(r->node_id);
-        s->store.place[a].node = (uint32_t)node + 1;
-        s->store.place[a].incarnation = shadow_life(sh, node, r->incarnation);
-    }
-}
-
 static struct process *sender(const struct world *w, const struct commit_seen *seen)
 {
     LIST_FOREACH(it, &w->processes)
@@ -566,6 +532,15 @@ static void commit_write(struct landing *l)
     }
 }
 
+static void host_types(struct landing *l)
+{
+    bool before = l->s->rows[l->n].hosts;
+
+    step_refresh(l->s);
+    if (l->s->rows[l->n].hosts != before)
+        (void)step_add(l->s, STEP_HostTypes, l->n);
+}
+
 /* ---- */
 
 static const struct {
@@ -582,6 +557,7 @@ static const struct {
     {"PrimaryStepDown", step_down, 1},    {"PlaceActor", place_actor, 0},
     {"MigrateActor", migrate_actor, 0},   {"ReleaseActor", release_actor, 0},
     {"AbortMigration", abort_move, 2},    {"CommitWrite", commit_write, 0},
+    {"HostTypes", host_types, 2},
 };
 
 static void reserve_views(struct steps *s)

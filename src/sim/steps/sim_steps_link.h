@@ -14,6 +14,7 @@
 struct step_node {
     enum node_state state, me;
     uint32_t incarnation, ack, gone;
+    bool hosts; /* the type of the actors that are told of */
     uint32_t me_incarnation, view, members, claim;
     uint32_t runs[STEP_ACTORS_MAX]; /* generations; 0: does not run */
     bool known; /* false: its process does not know yet what it will, or is a matter of doubt */

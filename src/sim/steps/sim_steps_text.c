@@ -174,6 +174,9 @@ static void tla_state(const struct steps *s, const struct step *l, struct buf *o
         tla_node(out, p->node);
         buf_appendf(out, ",%u,%u>>", p->incarnation, p->generation);
     }
+    buf_appendf(out, ">>,ty|-><<");
+    for (unsigned i = 0; i < s->w->config.nodes; i++)
+        buf_appendf(out, "%s%s", i ? "," : "", l->nodes[i].hosts ? "TRUE" : "FALSE");
     buf_appendf(out, ">>,s|-><<");
     for (unsigned i = 0; i < s->w->config.nodes; i++) {
         const struct step_node *n = &l->nodes[i];
@@ -227,6 +230,7 @@ void steps_to_tla(const struct steps *s, struct buf *out)
     tla_names(out, "TraceNodeNames", 'n', 1, s->w->config.nodes);
     tla_names(out, "TraceActorNames", 'a', 0, s->actors);
     tla_bounds(s, out);
+    buf_appendf(out, "TraceTyped == %s\n", s->w->config.types_ms ? "TRUE" : "FALSE");
     buf_appendf(out, "Trace == <<\n");
     for (size_t i = 0; i < s->count; i++) {
         const struct step *l = &s->lines[i];

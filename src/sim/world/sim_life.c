@@ -79,6 +79,8 @@ static void on_event(void *arg, uint64_t seq, enum log_level level, const char *
     struct life_of *l = arg;
     (void)seq;
     check_told(l->p, level, name, fields);
+    if (l->p->world->steps && strcmp(name, "type_over") == 0)
+        steps_on_type_over(l->p, fields);
 }
 
 static void on_closed(void *arg)
