@@ -7,6 +7,9 @@ import threading
 import time
 
 
+WAIT_S = 60  # for what comes at once, on a machine that is not busy
+
+
 class Request:
     def __init__(self, method, path, headers, body):
         self.method, self.path, self.headers, self.body = method, path, headers, body
@@ -57,6 +60,7 @@ class Server:
         self.handle = handle or self.handle
         self.path = path
         self.connections = []
+        self.down = False
         if path:
             if os.path.exists(path):
                 os.unlink(path)
@@ -75,6 +79,9 @@ class Server:
                 made = self._listen.accept()[0]
             except OSError:
                 return
+            if self.down: # it came in the last moment
+                made.close()
+                return
             self.connections.append(made)
             threading.Thread(target=self._serve, args=(made,), daemon=True).start()
 
@@ -86,7 +93,7 @@ class Server:
                 if request is None:
                     break
                 request.connection = made
-                said = self.handle(request)
+                said = CLOSE if self.down else self.handle(request)
                 if said is CLOSE:
                     break
                 for piece in [said] if isinstance(said, bytes) else said:
@@ -101,8 +108,13 @@ class Server:
         pass
 
     def close(self):
+        self.down = True
+        try:
+            self._listen.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
         self._listen.close()
-        for c in self.connections:
+        for c in list(self.connections):
             try:
                 c.shutdown(socket.SHUT_RDWR)
             except OSError:
@@ -137,7 +149,7 @@ class WorkerNode(Server):
             self._changed.notify_all()
             return self._ticket
 
-    def said(self, ticket, count=1, within_s=5):
+    def said(self, ticket, count=1, within_s=WAIT_S):
         """The first `count` answers to that ticket."""
         with self._changed:
             ok = self._changed.wait_for(lambda: len(self.seen[ticket]) >= count, within_s)
@@ -148,6 +160,11 @@ class WorkerNode(Server):
         """What a turn comes to at last."""
         ticket = self.give(*a, **k)
         return self.said(ticket, 1 + len(k.get("calls", ())))[-1]
+
+    def under_way(self):
+        """Turns that workers have."""
+        with self._changed:
+            return len(self._holds)
 
     def handle(self, request):
         assert request.path == "/v1/worker/next" and request.method == "POST", request.path
@@ -177,7 +194,7 @@ class WorkerNode(Server):
             return answer(turn)
 
 
-def eventually(what, within_s=5):
+def eventually(what, within_s=WAIT_S):
     end = time.monotonic() + within_s
     while not what():
         assert time.monotonic() < end, "not within %g s" % within_s

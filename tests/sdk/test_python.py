@@ -135,7 +135,7 @@ class Pipes(Worker):
     @classmethod
     def tearDownClass(cls):
         cls.process.stdin.close()
-        assert cls.process.wait(10) == 0
+        assert cls.process.wait(60) == 0
         cls.process.stdout.close()
 
     def say(self, message):
@@ -220,13 +220,13 @@ class Connections(unittest.TestCase):
         time.sleep(0.2)
         self.process.send_signal(signal.SIGTERM)
         self.assertTrue(self.node.said(ticket)[0]["reply"])
-        self.assertEqual(self.process.wait(5), 0)
+        self.assertEqual(self.process.wait(60), 0)
 
     def test_refused_hello(self):
         self.node.close()
         self.node = WorkerNode(self.node.path)
         self.node.refuses = error("refused", 409, False, "no", "thing has the version 1 here")
-        self.assertEqual(self.process.wait(10), 1)
+        self.assertEqual(self.process.wait(60), 1)
         self.log.seek(0)
         self.assertIn("thing has the version 1 here", self.log.read())
 
@@ -253,7 +253,7 @@ class Clients(unittest.TestCase):
         self.assertEqual(asked[0].path, "/v1/actors/counter/caf%C3%A9%20%2F%201/add")
         self.assertEqual(asked[1].headers["kelpie-deadline-ms"], "70")
         self.assertNotEqual(asked[0].headers["kelpie-request-id"], asked[1].headers["kelpie-request-id"])
-        self.assertIn(int(asked[0].headers["kelpie-request-age-ms"]), range(100))
+        self.assertIn(int(asked[0].headers["kelpie-request-age-ms"]), range(5000))
         self.assertEqual(len(server.connections), 1)
 
     def test_retries(self):
@@ -315,7 +315,7 @@ class Clients(unittest.TestCase):
         client = Client([slow.path, good.path])
         client._at = 0
         self.assertEqual(client.call("t", "i", "m"), "ok")
-        self.assertTrue(closed.wait(2))
+        self.assertTrue(closed.wait(60))
         self.assertEqual(asked[0].headers["kelpie-request-id"], asked_too[0].headers["kelpie-request-id"])
         self.assertGreaterEqual(int(asked_too[0].headers["kelpie-request-age-ms"]), 1000)
 

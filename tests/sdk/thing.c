@@ -101,6 +101,13 @@ static int misbehave(struct kelpie_actor *actor, const struct kelpie_message *m)
         (void)usleep((unsigned)atoi((const char *)m->body) * 1000u);
         return kelpie_reply_text(actor, "slept");
     }
+    if (strcmp(m->method, "waits") == 0) {
+        char path[256];
+        (void)snprintf(path, sizeof path, "%.*s", (int)m->body_len, (const char *)m->body);
+        while (access(path, F_OK) != 0)
+            (void)usleep(5000);
+        return kelpie_reply_text(actor, "went");
+    }
     return state(actor, m);
 }
 
@@ -150,6 +157,7 @@ static const struct kelpie_method methods[] = {
     {.name = "get", .flags = KELPIE_METHOD_READ},
     {.name = "writing_read", .flags = KELPIE_METHOD_READ},
     {.name = "sleeps", .flags = KELPIE_METHOD_BLOCKS},
+    {.name = "waits", .flags = KELPIE_METHOD_BLOCKS},
     {.name = NULL}};
 
 static const struct kelpie_class thing = {
