@@ -57,6 +57,9 @@ is 'nodes of the other' "$(ask o1 -w json node list | grep -o '"node":' | wc -l)
 # ---- a file that says nothing; and a new cluster, because somebody says so
 echo nonsense >"$work/o/cluster"
 start_says 'does not hold the id of a cluster' --data-dir "$work/o"
+mkdir -m 700 "$work/p"
+mkfifo "$work/p/cluster"
+start_says 'p/cluster cannot be read' --data-dir "$work/p"
 node_start n4 --store "lmdb:$work/empty" --found-new
 node_wait n4
 [ "$(cat "$work/data/cluster")" != "$cluster" ] && ok || fail 'DATA/cluster is the old one'

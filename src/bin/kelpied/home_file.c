@@ -25,12 +25,17 @@ static int read_text(const char *data_dir, char *text, size_t size, char *why, s
     char path[CONFIG_PATH_MAX + 16];
     (void)snprintf(path, sizeof(path), "%s/%s", data_dir, HOME_FILE);
     text[0] = '\0';
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    int fd =
+        open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK); /* a pipe keeps nobody waiting */
     if (fd < 0)
         return errno == ENOENT || errno == ENOTDIR
                    ? 0
                    : fail(data_dir, "cannot be read", why, why_size);
-    ssize_t n = read(fd, text, size - 1);
+    struct stat st;
+    ssize_t n = -1;
+    errno = EINVAL;
+    if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
+        n = read(fd, text, size - 1);
     int err = n < 0 ? fail(data_dir, "cannot be read", why, why_size) : 0;
     (void)close(fd);
     text[n > 0 ? n : 0] = '\0';
