@@ -1,7 +1,14 @@
 #include "attack_requests.h"
 
+#include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "loop/tcp_socket.h"
 
 static size_t post(char *out, const char *type, const char *method, const char *id,
                    const char *body)
@@ -84,4 +91,23 @@ size_t ask_large(char *out, unsigned c, uint64_t n)
     (void)c;
     (void)n;
     return ask_path(out, "/v1/actors?limit=1000&type=counter");
+}
+
+int ask_status(const char *addr, const char *request, unsigned ms)
+{
+    struct timeval wait = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
+    char line[64] = "";
+    int fd = tcp_connect(addr);
+    ssize_t n;
+
+    if (fd < 0)
+        return 0;
+    (void)fcntl(fd, F_SETFL, 0);
+    (void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait);
+    (void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof wait);
+    n = send(fd, request, strlen(request), MSG_NOSIGNAL);
+    if (n > 0)
+        n = recv(fd, line, sizeof line - 1, 0);
+    (void)close(fd);
+    return n > 12 ? (int)strtol(line + 9, NULL, 10) : 0;
 }

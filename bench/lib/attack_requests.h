@@ -14,4 +14,7 @@ size_t ask_nonsense(char *out, unsigned c, uint64_t n);
 size_t ask_half(char *out, unsigned c, uint64_t n);
 size_t ask_large(char *out, unsigned c, uint64_t n);
 
+/* Sends it on a connection of its own, and waits: the status of the answer's first line; 0: none in time. */
+int ask_status(const char *addr, const char *request, unsigned ms);
+
 #endif

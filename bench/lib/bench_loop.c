@@ -256,6 +256,20 @@ double samples_percentile(struct samples *s, double percent)
     return s->values[i < s->count ? i : s->count - 1];
 }
 
+double samples_percentile_from(const struct samples *s, size_t from, double percent)
+{
+    struct samples part;
+    double value;
+
+    CHECK(!s->sorted && from <= s->count);
+    samples_init(&part, s->mem);
+    for (size_t i = from; i < s->count; i++)
+        samples_add(&part, s->values[i]);
+    value = samples_percentile(&part, percent);
+    samples_deinit(&part);
+    return value;
+}
+
 /* One digit after the point is plenty for milliseconds. */
 static json_t *rounded(double value)
 {

@@ -66,6 +66,8 @@ void samples_deinit(struct samples *s);
 void samples_add(struct samples *s, double value);
 /* The nearest rank; 0 <= percent <= 100; 0 when there is none. */
 double samples_percentile(struct samples *s, double percent);
+/* Of those from the one at `from` on, in the order in which they came: before any other percentile is asked. */
+double samples_percentile_from(const struct samples *s, size_t from, double percent);
 /* {"min":…,"median":…,"p95":…,"max":…}; null when there is none. */
 json_t *samples_json(struct samples *s);
 
