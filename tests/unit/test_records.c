@@ -144,6 +144,48 @@ static void text_of_what_cannot_be_decoded(void **state)
                 "0123456789012345678901234567890123456789012345678901234567890123...\"");
 }
 
+/* A status is 0 or one of the errors: whatever else stands there, under a good sum too, is no status. */
+static void a_status_is_one(void **state)
+{
+    static const struct {
+        int32_t status;
+        bool is_one;
+    } table[] = {{0, true},
+                 {-1, true},
+                 {-KELPIE_ERROR_MAX, true},
+                 {1, false},
+                 {-KELPIE_ERROR_MAX - 1, false},
+                 {200, false},
+                 {INT32_MAX, false},
+                 {INT32_MIN, false}};
+    struct bufs *b = *state;
+    struct key slot = sample_key(KEY_REQUEST_SLOT), kept = sample_key(KEY_REMEMBERED);
+    struct key later = sample_key(KEY_LATER);
+    for (size_t i = 0; i < ARRAY_LEN(table); i++) {
+        int want = table[i].is_one ? 0 : KELPIE_E_STORE_CORRUPT;
+        struct request_record request = {.request_id = "r", .status = table[i].status}, r;
+        struct remembered_record remembered = {.request_id = "r", .status = table[i].status}, m;
+        struct message_record message = {.sender_type = "t",
+                                         .sender_id = "i",
+                                         .method = "m",
+                                         .error = table[i].status},
+                              l;
+        request_record_encode(&request, key_bytes(&slot), &b->value);
+        assert_int_equal(
+            request_record_decode(key_bytes(&slot), buf_bytes(&b->value), &b->scratch, &r), want);
+        remembered_record_encode(&remembered, key_bytes(&kept), &b->value);
+        assert_int_equal(
+            remembered_record_decode(key_bytes(&kept), buf_bytes(&b->value), &b->scratch, &m),
+            want);
+        message_record_encode(&message, key_bytes(&later), &b->value);
+        assert_int_equal(
+            message_record_decode(key_bytes(&later), buf_bytes(&b->value), &b->scratch, &l), want);
+        if (table[i].is_one)
+            assert_true(r.status == table[i].status && m.status == table[i].status &&
+                        l.error == table[i].status);
+    }
+}
+
 static bool lies_in(struct bytes part, const struct buf *b)
 {
     uintptr_t begin = (uintptr_t)b->data;
@@ -212,13 +254,10 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(there_and_back),
-        TEST(golden_values),
-        TEST(golden_texts),
-        TEST(text_of_what_cannot_be_decoded),
-        TEST(bytes_are_borrowed_from_scratch),
-        TEST(decoded_fields),
-        TEST(state_names),
+        TEST(there_and_back),  TEST(golden_values),
+        TEST(golden_texts),    TEST(text_of_what_cannot_be_decoded),
+        TEST(a_status_is_one), TEST(bytes_are_borrowed_from_scratch),
+        TEST(decoded_fields),  TEST(state_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
