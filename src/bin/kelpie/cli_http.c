@@ -86,6 +86,8 @@ int cli_say_error(struct cli *cli, const struct cli_answer *a)
             cli->node);
     else if (a->error == KELPIE_E_TIMEOUT)
         complain("the node at %s does not answer in time", cli->node);
+    else if (a->error == KELPIE_E_PROTOCOL)
+        complain("what answers at %s is no Kelpie node: it speaks no HTTP", cli->node);
     else if (a->error)
         complain("cannot talk to a node at %s: %s", cli->node, kelpie_error_text(a->error));
     else if (message && error && code)
