@@ -84,6 +84,7 @@ const struct mutant_info mutant_table[] = {
      "GreyLeavesMajority", NULL},
     {"greybeat", "a heartbeat ignores the flag", "FlaggedIsSilent", NULL},
     {"greynever", "no node is ever flagged", "GreyIsOut", NULL},
+    {"greyself", "a primary does not hear that the others cannot reach it", "GreyIsOut", NULL},
     {"greyrejoin", "a join after a flag is completed with one direct answer", "GreyReturnsReached",
      NULL},
     {"greyforgotten", "a join forgets that its node was flagged", "GreyReturnsReached", NULL},

@@ -1,9 +1,10 @@
 /*
  * Grey failures: a node that heartbeats, but that most of the others cannot reach. Each Active node
  * pings one other a heartbeat, in turn, keeps at those that do not answer, and says in its heartbeat
- * whom it cannot reach. The primary weighs what is said and flags one node at a time (FlagGrey);
- * that node's next heartbeat is refused (docs/adr/0008-grey-failure.md).
+ * whom it cannot reach. The primary weighs what is said and flags one node at a time (FlagGrey), which
+ * may be itself; that node's next heartbeat is refused (docs/adr/0008-grey-failure.md).
  */
+#include "base/mark.h"
 #include "base/mutant.h"
 #include "cluster/cluster_internal.h"
 #include "kelpie/error.h"
@@ -199,14 +200,27 @@ static bool moves(const struct cluster *c, const struct peer *p)
     return p->beat_moved_ns && env_now_ns(c->env) - p->beat_moved_ns <= lately_ns(c);
 }
 
-/* The peer of that node's present life; NULL when that was not pinged yet, or is this node. */
-static struct peer *peer_of(const struct cluster *c, const struct known_node *k)
+/* This node among its peers: what the others say of it counts as of any other. */
+static struct peer *own_peer(struct cluster *c, const struct known_node *k)
 {
+    struct peer *p = MUTANT("greyself") ? NULL : peer_get(c, &k->life);
+    if (p &&
+        (p->life.incarnation != k->life.incarnation || !uuid_equal(p->life.boot, k->life.boot))) {
+        p->life = k->life;
+        grey_begin_term(p);
+    }
+    return p;
+}
+
+/* The peer of that node's present life; NULL when that was not pinged yet. */
+static struct peer *peer_of(struct cluster *c, const struct known_node *k)
+{
+    if (strcmp(k->life.node_id, c->config.node_id) == 0)
+        return own_peer(c, k);
     struct peer *p = peer_find(c, k->life.node_id);
-    bool own = strcmp(k->life.node_id, c->config.node_id) == 0;
     bool same =
         p && p->life.incarnation == k->life.incarnation && uuid_equal(p->life.boot, k->life.boot);
-    return same && !own ? p : NULL;
+    return same ? p : NULL;
 }
 
 static void count_accusers(struct cluster *c, const struct life *of)
@@ -272,6 +286,8 @@ static void on_flag(struct txn *t, int status)
     if (c->closing)
         return;
     if (status == 0 && t->committed) {
+        if (strcmp(op->target.node_id, c->config.node_id) == 0)
+            SOMETIMES("primary-flags-itself");
         c->stats.nodes_flagged++;
         char who[ID_QUOTED_SIZE], by[ID_QUOTED_SIZE];
         cluster_tell(c, LOG_WARN, "node_flagged",

@@ -262,7 +262,7 @@ static void judge(struct shadow *s, unsigned primary)
         const struct grey_seen *seen = &g->nodes[n];
         uint64_t since = latest(steady, latest(g->quiet_ns, seen->steady_ns));
         bool steadily = s->w->now_ns - seen->beat_ns <= lease_of(s) / 3;
-        if (!s->nodes[n].there || n == primary)
+        if (!s->nodes[n].there)
             continue;
         if (counts(s, n) && steadily && may)
             check_stays(s, n, since);

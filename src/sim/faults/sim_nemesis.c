@@ -33,6 +33,7 @@ struct trouble {
     bool apart;        /* FLAP: it is there now */
     bool reads_too;    /* STORE_RECOVERY */
     bool one_way;      /* GREY */
+    bool deaf;         /* GREY: only what is dialled is lost */
     unsigned node, slot, life;
     unsigned asleep[SIM_NODES_MAX * 2]; /* CLOCK_JUMP: the lives on these machines */
     unsigned asleep_count;
@@ -73,6 +74,14 @@ static void cut_between(struct world *w, uint32_t from, uint32_t to, bool back, 
                 cut_way(w, b, a, cut);
         }
     }
+}
+
+static void deafen_between(struct world *w, uint32_t from, uint32_t to, bool on)
+{
+    for (unsigned a = 0; a < w->config.nodes; a++)
+        for (unsigned b = 0; b < w->config.nodes; b++)
+            if (a != b && (from >> a & 1u) && (to >> b & 1u))
+                sim_net_deafen(w->net, a, b, on);
 }
 
 static void clog_between(struct world *w, uint32_t from, uint32_t to, bool on)
@@ -163,7 +172,10 @@ static void apply(struct world *w, struct trouble *t, bool on)
         cut_between(w, t->from, t->to, t->kind == FAULT_PARTITION, on);
         break;
     case FAULT_GREY:
-        cut_between(w, t->from, t->to, !t->one_way, on);
+        if (t->deaf)
+            deafen_between(w, t->to, t->from, on);
+        else
+            cut_between(w, t->from, t->to, !t->one_way, on);
         break;
     case FAULT_GROUPS:
         cut_between(w, t->from, t->to | t->third, true, on);
@@ -270,7 +282,8 @@ static void begin_cut(struct nemesis *n, enum sim_fault kind, unsigned node)
     begin(n, &t);
 }
 
-/* One node, cut off from all others or from more than half of them, in one direction or both. */
+/* One node, cut off from all others or from more than half of them, in one direction or both; or they cannot dial it,
+ * though it gets to them, and their answers to it. */
 static void begin_grey(struct nemesis *n, unsigned node)
 {
     struct world *w = n->w;
@@ -285,7 +298,8 @@ static void begin_grey(struct nemesis *n, unsigned node)
         spared += spare;
         t.to |= spare ? 0u : 1u << i;
     }
-    t.one_way = below(w, 3) == 0;
+    t.deaf = w->config.deaf && below(w, 2);
+    t.one_way = !t.deaf && below(w, 3) == 0;
     if (t.one_way && below(w, 2)) {
         uint32_t swap = t.from;
         t.from = t.to;

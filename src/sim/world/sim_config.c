@@ -32,6 +32,7 @@
 #define USERS_DURATION_MS 20000
 #define DRAW_USERS (1ull << 51)
 #define DRAW_TYPES (1ull << 52)
+#define DRAW_DEAF (1ull << 53)
 #define CROWD_CALLS_A_SECOND 100
 /* With the least, one tenth: 24 hours of it still fit (process_clock). */
 #define SKEW_PPM_MAX 90000
@@ -397,6 +398,15 @@ static void draw_exchanges(struct sim_config *c)
     c->dead_for_good = 0;
 }
 
+/* Half of those that have grey failures. */
+static void draw_deaf(struct sim_config *c)
+{
+    struct rng r;
+
+    rng_seed(&r, c->seed, DRAW_DEAF);
+    c->deaf = rng_chance(&r, 1, 2) && sim_fault_on(c, FAULT_GREY);
+}
+
 /* A third of the runs have actors that send each other messages. */
 static void draw_posts(struct sim_config *c)
 {
@@ -486,6 +496,7 @@ void sim_config_draw(struct sim_config *c, uint64_t seed)
     draw_exchanges(c);
     draw_types(c);
     draw_slow_alone(c);
+    draw_deaf(c);
 }
 
 void sim_config_draw_users(struct sim_config *c)
@@ -624,6 +635,8 @@ void sim_config_to_text(const struct sim_config *c, struct buf *out)
                 c->links, c->successors, c->posts, c->waiting, c->sessions);
     if (c->types_ms)
         buf_appendf(out, " types_ms=%u linger_ms=%u", c->types_ms, c->linger_ms);
+    if (c->deaf)
+        buf_appendf(out, " deaf=1");
     if (c->users)
         buf_appendf(out, " users=%u", c->users);
 }

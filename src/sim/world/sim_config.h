@@ -171,6 +171,7 @@ struct sim_config {
     uint32_t types_ms;   /* mean time between two changes of the types that a node hosts; 0: none */
     uint32_t linger_ms;  /* a type that nobody wants stays for so long */
     uint32_t version_ms; /* so often a new version of their class comes out; 0: never */
+    uint32_t deaf;       /* GREY: 1: some nodes reach the others and are not reached */
 
     uint32_t disaster_ms;  /* mean time between two faults that hit a node or a link */
     uint32_t restart_ms;   /* a process that nobody supervises comes back after up to this */

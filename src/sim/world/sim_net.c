@@ -40,6 +40,7 @@ struct endpoint {
 /* One way between two nodes. */
 struct way {
     unsigned cuts, clogs;
+    unsigned deaf;   /* what is dialled is lost, answers are not */
     unsigned resets; /* of the connections that the one has dialled to the other */
     uint64_t last_ns;
     uint64_t heard_ns; /* of what has arrived, what was sent last was sent then */
@@ -139,6 +140,13 @@ static bool is_cut(const struct sim_net *n, unsigned from, unsigned to)
 }
 
 /* `to_life`: as in a flight. */
+static bool is_lost(const struct sim_net *n, unsigned from, unsigned to, unsigned to_life)
+{
+    return n->down[node_of(to)] || is_cut(n, from, to) ||
+           (to_life == 0 && way(n, node_of(from), node_of(to))->deaf > 0);
+}
+
+/* `to_life`: as in a flight. */
 static void launch(struct sim_net *n, const struct process *p, unsigned to, unsigned to_life,
                    struct bytes data)
 {
@@ -202,7 +210,7 @@ static int ship(struct process *p, unsigned to, unsigned to_life, struct bytes f
     struct sim_net *n = w->net;
     unsigned from = endpoint_of(p);
 
-    if (n->down[node_of(to)] || is_cut(n, from, to)) {
+    if (is_lost(n, from, to, to_life)) {
         record(n, from, to, w->now_ns, END_LOST, frame);
         return 0;
     }
@@ -295,17 +303,19 @@ static uint64_t digest(struct bytes data)
     return h.lo ^ h.hi;
 }
 
-/* What arrives tells its receiver what its sender had heard: that is an echo. */
+/* What arrives tells its receiver what its sender had heard: that is an echo, but of whoever cannot dial the
+ * sender: that one has answered, not asked. */
 static void note_arrival(struct sim_net *n, const struct flight *f)
 {
     struct way *there = way(n, node_of(f->from), node_of(f->to));
-    struct sim_echo *echo = &way(n, node_of(f->to), node_of(f->from))->echo;
+    struct way *back = way(n, node_of(f->to), node_of(f->from));
+    struct sim_echo *echo = &back->echo;
     uint64_t now = n->w->now_ns;
 
     there->last_ns = now;
     if (f->sent_ns > there->heard_ns)
         there->heard_ns = f->sent_ns;
-    if (f->heard_ns <= echo->sent_ns)
+    if (f->heard_ns <= echo->sent_ns || back->deaf > 0)
         return;
     if (now - echo->sent_ns >= timing_lease_ns(&n->w->config.timing) * ECHO_GAP_PERCENT / 100)
         echo->gap_end_ns = now;
@@ -346,7 +356,7 @@ static void on_frame_due(struct world *w, struct sim_event *e)
     if (p && process_hold(p, e))
         return;
     bool gone = f->to_life && (!p || p->life != f->to_life); /* and the connection with it */
-    if (f->broken || gone || is_cut(n, f->from, f->to) || n->down[node_of(f->to)]) {
+    if (f->broken || gone || is_lost(n, f->from, f->to, f->to_life)) {
         n->stats.lost++;
         record(n, f->from, f->to, f->sent_ns, END_LOST, frame);
     } else if (p) {
@@ -486,6 +496,14 @@ void sim_net_cut(struct sim_net *n, unsigned from, unsigned to, bool cut)
     at->cuts += cut ? 1u : 0u - 1u;
 }
 
+void sim_net_deafen(struct sim_net *n, unsigned from, unsigned to, bool deaf)
+{
+    struct way *at = way(n, from, to);
+
+    CHECK(deaf || at->deaf > 0);
+    at->deaf += deaf ? 1u : 0u - 1u;
+}
+
 static void tell_broken(struct sim_net *n, unsigned gone, unsigned to)
 {
     const struct process *p = n->at[to].p;
@@ -532,7 +550,7 @@ void sim_net_heal(struct sim_net *n)
 {
     for (unsigned from = 0; from < n->w->config.nodes; from++)
         for (unsigned to = 0; to < n->w->config.nodes; to++)
-            way(n, from, to)->cuts = 0;
+            way(n, from, to)->cuts = way(n, from, to)->deaf = 0;
 }
 
 void sim_net_machine(struct sim_net *n, unsigned node, bool up)

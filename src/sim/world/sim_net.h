@@ -25,6 +25,8 @@ struct process *sim_net_process(const struct sim_net *n, unsigned node, unsigned
 
 /* Messages from `from` to `to` are lost from now on, or one such cut is taken back; cuts count. */
 void sim_net_cut(struct sim_net *n, unsigned from, unsigned to, bool cut);
+/* What `from` dials to `to` is lost, though `to` gets answers of `from` on the connections that it has dialled itself. */
+void sim_net_deafen(struct sim_net *n, unsigned from, unsigned to, bool deaf);
 /* The connections between two nodes break, with what was on them; both sides are told. */
 void sim_net_reset(struct sim_net *n, unsigned a, unsigned b);
 /* What is sent from `from` to `to` waits at the end of the link until nobody clogs it; clogs count.
