@@ -180,7 +180,7 @@ void scale_crash(struct scale_world *s, size_t i)
     meter_attach(&s->meter, &v->door, v->p, n->number);
     process_enter(v->p, PROCESS_START, 1);
     v->declare =
-        declare_dead_start(&v->p->env, &s->ks, n->id, boot, (struct uuid){0}, on_declared, v);
+        declare_dead_start(&v->p->env, &s->ks, n->id, boot, (struct uuid){0}, NULL, on_declared, v);
     process_leave(v->p);
 }
 
