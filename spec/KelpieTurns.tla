@@ -34,6 +34,7 @@ CONSTANTS
    fresh       a new head row begins with own time 0
    nosweepwait a sweep does not wait
    sweepexact  a sweep waits the distance, not longer
+   sweepedge   what a sweep waited is counted from the horizon, not from the last that it forgets
    erase       erasing takes the ids along
    nofence     a commit does not read the placement
    nonumber    a commit does not read the number of the head row
@@ -385,16 +386,17 @@ Swept == UNCHANGED <<now, gen, placed, inbox, act, air, landed, requests, count,
 \* An actor without state: all its rows go, and it is as new, but for its generation.
 Strike == /\ Seen /\ head' = [n |-> 0, g |-> 0, own |-> FreshOwn, hor |-> 0] /\ mem' = {}
           /\ watch' = NoWatch /\ Swept
-(* Of another one what is remembered before `to` goes, or all. What the sweeper waited is own time that nobody
-   counted. The number grows by two: no commit can take this one for its own. *)
+(* Of another one what is remembered before `to` goes. What the sweeper waited since the last of it is own time
+   that nobody counted.
+   The number grows by two: no commit can take this one for its own. *)
 Forget(to, waited) ==
-    LET all == to = head.own
-    IN  /\ Seen /\ head.g > 0 /\ head.hor <= to /\ to <= head.own
-        /\ head' = [n |-> head.n + 2, g |-> IF all THEN 0 ELSE head.g,
-                    own |-> Max(head.own, to + waited), hor |-> to]
-        /\ mem' = IF all THEN {} ELSE {e \in mem : e.own >= to}
-        /\ watch' = [watch EXCEPT !.n = head.n + 2] /\ Swept
-Sweep == Strike \/ Forget(head.own, now - watch.since)
+    /\ Seen /\ head.g > 0 /\ head.hor <= to /\ to <= head.own + 1
+    /\ head' = [n |-> head.n + 2, g |-> IF to > head.own THEN 0 ELSE head.g,
+                own |-> Max(head.own, IF Ok("sweepedge") THEN to - 1 + waited ELSE to + waited),
+                hor |-> to]
+    /\ mem' = {e \in mem : e.own >= to}
+    /\ watch' = [watch EXCEPT !.n = head.n + 2] /\ Swept
+Sweep == Strike \/ Forget(head.own + 1, now - watch.since)
 
 Other == \/ Tick \/ Place \/ Reload \/ Void \/ Look \/ Sweep \/ Nudge \/ Hear
          \/ \E i \in Ids, aged \in BOOLEAN : Send(i, aged)
@@ -410,6 +412,18 @@ Acts == \E g \in Gens : \/ Die(g) \/ Release(g) \/ Erase(g) \/ Learn(g) \/ Read(
                         \/ \E r \in act[g].hand, works \in BOOLEAN : RunMessage(g, r, works)
 Step == Other \/ Acts
 Spec == Init /\ [][Step]_vars
+\* Sweeps alone: one request was applied at the beginning, and then its actor was let go.
+SweptInit == \E i \in Ids :
+    /\ now = 0 /\ gen = 1 /\ placed = FALSE
+    /\ head = [n |-> 1, g |-> 1, own |-> FreshOwn, hor |-> 0] /\ mem = {[id |-> i, own |-> FreshOwn]}
+    /\ first = [j \in Ids |-> IF j = i THEN 0 ELSE -1] /\ count = [j \in Ids |-> IF j = i THEN 1 ELSE 0]
+    /\ landed = [g \in Gens |-> IF g = 1 THEN 1 ELSE 0]
+    /\ act = [g \in Gens |-> Asleep] /\ air = {} /\ inbox = {} /\ socket = {} /\ box = {}
+    /\ sent = [s \in Senders |-> 0] /\ named = [s \in Senders |-> 0]
+    /\ done = {} /\ dead = {} /\ replaced = {}
+    /\ nudged = FALSE /\ erased = 0 /\ watch = NoWatch
+    /\ wronged = FALSE /\ early = FALSE /\ twice = FALSE /\ misordered = FALSE
+SweptSpec == SweptInit /\ [][Step]_vars
 
 (* What must come about when faults stop: the last generation's process does not die. *)
 Fair == /\ WF_vars(Place) /\ WF_vars(Reload) /\ WF_vars(Nudge) /\ WF_vars(Hear)

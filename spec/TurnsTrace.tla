@@ -85,7 +85,7 @@ LandBy(l, c) == /\ Says(l, "fence", Fits(c))
 RefuseBy(l) == IF l.y /\ landed[l.g] = l.n THEN UNCHANGED vars
                ELSE \E c \in air : c.g = l.g /\ c.n = l.n /\ Refuse(c)
 \* Look stands where the sweeper can have seen it so first. What it says to have waited is no longer.
-ForgetBy(l) == LET waited == IF l.own > head.own THEN l.own - l.hor ELSE 0
+ForgetBy(l) == LET waited == IF l.own > head.own THEN l.own - l.hor + 1 ELSE 0
                IN  /\ Says(l, "waited", waited <= now - watch.since + 2 \/ Near(waited, now - watch.since, waited))
                    /\ Forget(l.hor, waited) /\ RowsAre(l)
 \* Where nothing was ever committed, nothing is remembered, and nobody need wait.

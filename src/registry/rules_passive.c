@@ -145,13 +145,14 @@ static enum verdict forget(struct rule_ctx *ctx, struct sweep_actor_args *a, str
     } else {
         delete_range(ctx, keys_remembered(a->ref.ks, a->ref.type, a->ref.id));
         h->slots_until_ms = 0;
-        h->horizon_ms = h->own_ms;
+        h->horizon_ms = h->own_ms + 1; /* behind the last of them */
     }
     memset(h->buckets + h->bucket_count, 0,
            (HEAD_BUCKETS_MAX - h->bucket_count) * sizeof h->buckets[0]);
-    /* What the sweeper waited is time that no activation ran; after the first page it is counted. */
-    if (h->own_ms < h->horizon_ms + a->waited_ms)
-        h->own_ms = h->horizon_ms + a->waited_ms;
+    /* What the sweeper waited is time that no activation ran; after the first page it is counted. The last that
+     * is forgotten lies before the horizon, and is at least as old. */
+    if (h->own_ms < h->horizon_ms - 1 + a->waited_ms)
+        h->own_ms = h->horizon_ms - 1 + a->waited_ms;
     h->number = a->number + 2;
     store_head(ctx, &key, h);
     SOMETIMES("passive-actor-forgets");

@@ -150,6 +150,21 @@ static uint64_t number_in(struct small_world *w, struct key key)
     return n;
 }
 
+static struct head_record head_of(struct small_world *w, const char *type, const char *id)
+{
+    struct key key = key_head(&w->ks, type, id);
+    struct head_record head;
+    struct buf row, scratch;
+
+    buf_init(&row, w->env.mem);
+    buf_init(&scratch, w->env.mem);
+    assert_true(small_get(w, key, &row));
+    assert_int_equal(head_record_decode(key_bytes(&key), buf_bytes(&row), &scratch, &head), 0);
+    buf_deinit(&row);
+    buf_deinit(&scratch);
+    return head;
+}
+
 static void test_erase_takes_the_state_and_keeps_the_ids(void **state)
 {
     struct small_world *w = world();
@@ -214,18 +229,25 @@ static void test_what_is_erased_goes(void **state)
     small_world_free(w);
 }
 
-/* Of an actor that has state, what it remembers goes, once. */
+/* Of an actor that has state, what it remembers goes, once. All of it lies before the horizon then, and what was
+ * waited is counted from the last of it: whoever is as old is too late. */
 static void test_passive_actors_forget(void **state)
 {
     struct small_world *w = world();
+    struct head_record before, after;
 
     (void)state;
     EXPECT(ask(w, "keeps", "a", "put", "r1", 0, "1"), 0, "");
     assert_int_equal(rows_of(w, "keeps", "a"), 3);
+    before = head_of(w, "keeps", "a");
     small_run_ms(w, DISTANCE_MS - 5000);
     assert_int_equal(rows_of(w, "keeps", "a"), 3);
     small_run_ms(w, MUCH_LATER_MS);
     assert_int_equal(rows_of(w, "keeps", "a"), 2);
+    after = head_of(w, "keeps", "a");
+    assert_int_equal(after.horizon_ms, before.own_ms + 1);
+    assert_true(after.own_ms >= before.own_ms + DISTANCE_MS &&
+                after.own_ms < before.own_ms + DISTANCE_MS + MUCH_LATER_MS);
     w->commits = 0;
     small_run_ms(w, MUCH_LATER_MS);
     assert_int_equal(rows_of(w, "keeps", "a"), 2);
