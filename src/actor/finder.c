@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "actor/actor_call.h"
+#include "actor/type_hosts.h"
 
 #include "base/mark.h"
 
@@ -18,6 +19,8 @@ struct finder {
     int excluded_why;         /* others had no room, or an older class: 0, or which of both */
     bool looks;               /* it is only looked for: all that wait only read */
     bool some_without_class;
+    bool knows_hosts; /* it was looked up who hosts the type */
+    struct type_hosts hosts;
     struct place_op op;
 };
 
@@ -32,6 +35,7 @@ static bool choose_target(struct finder *f)
         .self = cluster_config_of(a->cluster)->node_id,
         .placement = class ? class->placement : KELPIE_PLACE_LEAST_LOADED,
         .excluded = &f->excluded,
+        .only = f->hosts.nodes.count > 0 ? &f->hosts.nodes : NULL,
         .load = actors_member_load,
         .load_arg = a,
         .silent = actors_member_silent,
@@ -117,6 +121,25 @@ static void finish_nowhere(struct finder *f)
     }
 }
 
+static void on_hosts(struct type_hosts *h, int status)
+{
+    struct finder *f = CONTAINER_OF(h, struct finder, hosts);
+
+    (void)status; /* without it, one node after the other is asked */
+    if (f->actors->closed)
+        finish(f, KELPIE_E_UNAVAILABLE, "the node is closing");
+    else
+        find(f);
+}
+
+/* That node does not host the type: who does? */
+static void look_for_hosts(struct finder *f)
+{
+    f->knows_hosts = true;
+    f->hosts = (struct type_hosts){.actors = f->actors, .type = f->op.type, .done = on_hosts};
+    type_hosts_start(&f->hosts, FIND_GIVE_UP_NS);
+}
+
 static void on_placed(struct place_op *op, int status)
 {
     struct finder *f = op->arg;
@@ -144,7 +167,10 @@ static void on_placed(struct place_op *op, int status)
         excluded_add(&f->excluded, op->target);
         f->some_without_class |= op->outcome == PLACE_NO_CLASS;
         f->some_gone |= op->outcome != PLACE_NO_CLASS;
-        find(f);
+        if (op->outcome == PLACE_NO_CLASS && !f->knows_hosts)
+            look_for_hosts(f);
+        else
+            find(f);
         return;
     case KELPIE_E_STORE_CORRUPT:
     case KELPIE_E_STORE_NEWER:
@@ -207,6 +233,9 @@ void finder_leave(struct actor_call *call)
 
 void finders_close(struct actors *a)
 {
-    for (struct map_node *n = map_first(&a->finders); n; n = map_next(n))
-        txn_cancel(&MAP_ENTRY(n, struct finder, node)->op.txn);
+    for (struct map_node *n = map_first(&a->finders); n; n = map_next(n)) {
+        struct finder *f = MAP_ENTRY(n, struct finder, node);
+        txn_cancel(&f->op.txn);
+        txn_cancel(&f->hosts.txn);
+    }
 }

@@ -1,4 +1,4 @@
-/* GET /v1/nodes: the node rows beside their heartbeats, page by page (api_list.c); and what operators do to nodes. */
+/* GET /v1/nodes: the node rows beside their heartbeats and what they host now, page by page (api_list.c); and what operators do to nodes. */
 #include <stdio.h>
 
 #include "http/api_internal.h"
@@ -6,9 +6,10 @@
 struct nodes_op {
     struct api_op op;
     uint32_t limit, listed;
-    char after[NODE_ID_MAX + 1]; /* the last one that was read; "": none */
-    bool more;                   /* there is one behind it */
-    json_t *list;                /* the piece that is being read */
+    char after[NODE_ID_MAX + 1];  /* the last one that was read; "": none */
+    char before[NODE_ID_MAX + 1]; /* the last of the piece before */
+    bool more;                    /* there is one behind it */
+    json_t *list;                 /* the piece that is being read */
     struct buf out;
 };
 
@@ -44,6 +45,7 @@ static json_t *node_to_json(struct api *api, const char *id, const struct node_r
     api_set_int(node, "lease_ms", r->lease_ms);
     api_set_int(node, "format_max", r->format_max);
     api_set(node, "classes", classes);
+    api_set(node, "types", json_array());
     api_set(node, "heartbeat", json_null());
     api_set(node, "ack", json_null());
     api_set(node, "load", json_null());
@@ -95,6 +97,30 @@ static void take_heartbeat(struct nodes_op *n, const struct store_row *row, stru
     api_set(node, "unreachable", unreachable);
 }
 
+/* Of those that come and go: its present life hosts them. */
+static void take_types(struct nodes_op *n, const struct store_row *row, struct buf *scratch)
+{
+    struct api *api = n->op.api;
+    struct types_record r;
+    struct key_parts parts;
+    char boot[UUID_TEXT_SIZE];
+    if (key_parse(node_keyspace(api->node), row->key, &parts) != 0 ||
+        types_record_decode(row->key, row->value, scratch, &r) != 0)
+        return;
+    json_t *node = find_node(n->list, parts.node_id);
+    const char *its_boot = json_string_value(json_object_get(node, "boot"));
+    uuid_to_text(r.boot, boot);
+    if (!its_boot || strcmp(its_boot, boot) != 0 ||
+        json_integer_value(json_object_get(node, "incarnation")) != (json_int_t)r.incarnation)
+        return;
+    for (uint32_t i = 0; i < r.count; i++) {
+        json_t *type = json_object();
+        api_set_text(type, "type", r.types[i].type);
+        api_set_int(type, "version", r.types[i].version);
+        CHECK(json_array_append_new(json_object_get(node, "types"), type) == 0);
+    }
+}
+
 /* What was read of these goes into the answer; the next rows come in a turn of their own. */
 static void write_nodes(struct nodes_op *n)
 {
@@ -115,24 +141,47 @@ static void write_nodes(struct nodes_op *n)
     nodes_end(n);
 }
 
-static void on_heartbeats(void *arg, int status, const struct store_row *rows, size_t count,
-                          bool more)
+/* Each of these rows belongs to a node of the piece. False when the answer was an error. */
+static bool take_rows(struct nodes_op *n, int status, const struct store_row *rows, size_t count,
+                      void (*take)(struct nodes_op *n, const struct store_row *row,
+                                   struct buf *scratch))
 {
-    struct nodes_op *n = arg;
     struct buf scratch;
-    (void)more;
     if (status) {
         api_reply_error(n->op.api, &n->op.req, status, NULL);
         nodes_end(n);
-        return;
+        return false;
     }
     buf_init(&scratch, n->op.api->env->mem);
     for (size_t i = 0; i < count; i++) {
         buf_clear(&scratch);
-        take_heartbeat(n, &rows[i], &scratch);
+        take(n, &rows[i], &scratch);
     }
     buf_deinit(&scratch);
-    write_nodes(n);
+    return true;
+}
+
+static void on_types(void *arg, int status, const struct store_row *rows, size_t count, bool more)
+{
+    struct nodes_op *n = arg;
+    (void)more;
+    if (take_rows(n, status, rows, count, take_types))
+        write_nodes(n);
+}
+
+static void on_heartbeats(void *arg, int status, const struct store_row *rows, size_t count,
+                          bool more)
+{
+    struct nodes_op *n = arg;
+    const struct keyspace *ks = node_keyspace(n->op.api->node);
+    struct key_range types = keys_types(ks);
+    (void)more;
+    if (!take_rows(n, status, rows, count, take_heartbeat))
+        return;
+    if (n->before[0])
+        types.begin = key_behind(key_types(ks, n->before));
+    types.end = key_behind(key_types(ks, n->after));
+    node_read_rows(n->op.api->node, &types, API_LIST_ROWS_A_TURN, on_types, n);
 }
 
 /* Takes a row into the piece. Returns 0 or an error. */
@@ -160,8 +209,9 @@ static void on_nodes(void *arg, int status, const struct store_row *rows, size_t
     struct buf scratch;
     uint32_t wanted = api_list_rows(n->limit, n->listed);
     (void)more;
-    if (n->after[0])
-        heartbeats.begin = key_behind(key_heartbeat(ks, n->after));
+    memcpy(n->before, n->after, sizeof(n->before));
+    if (n->before[0])
+        heartbeats.begin = key_behind(key_heartbeat(ks, n->before));
     n->more = count > wanted;
     buf_init(&scratch, api->env->mem);
     for (size_t i = 0; !status && i < count && i < wanted; i++) {

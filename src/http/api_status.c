@@ -68,6 +68,22 @@ static void status_health(struct api *api, json_t *body)
     api_set(body, "troubles", troubles);
 }
 
+static void add_type(void *arg, const char *type, uint32_t version, enum type_hosting hosting)
+{
+    json_t *t = json_object();
+    api_set_text(t, "type", type);
+    api_set_int(t, "version", version);
+    api_set_text(t, "hosting", type_hosting_name(hosting));
+    CHECK(json_array_append_new(arg, t) == 0);
+}
+
+static void set_types(json_t *body, const struct actors *a)
+{
+    json_t *types = json_array();
+    actors_types_each(a, add_type, types);
+    api_set(body, "types", types);
+}
+
 static json_t *status_body(struct api *api)
 {
     struct cluster *c = node_cluster(api->node);
@@ -92,6 +108,7 @@ static json_t *status_body(struct api *api)
     api_set_int(body, "lease_left_ms", cluster_lease_left_ns(c) / NS_PER_MS);
     api_set_int(body, "heartbeat_ms", config->timing.heartbeat_ms);
     api_set_int(body, "activations", actors_stats(node_actors(api->node))->activations);
+    set_types(body, node_actors(api->node));
     status_health(api, body);
     return body;
 }

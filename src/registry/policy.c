@@ -22,6 +22,8 @@ static bool is_candidate(const struct policy_input *in, const struct member *m)
 {
     if (in->silent && in->silent(in->silent_arg, m))
         return false;
+    if (in->only && !excluded_has(in->only, m->node_id))
+        return false;
     return !in->excluded || !excluded_has(in->excluded, m->node_id);
 }
 

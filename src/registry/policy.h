@@ -22,6 +22,7 @@ struct policy_input {
     const char *self;
     enum kelpie_placement placement;
     const struct excluded *excluded; /* may be NULL */
+    const struct excluded *only;     /* nobody else is chosen; NULL: anybody may be */
     /* Load of a member; 0 when not known. */
     uint64_t (*load)(void *arg, const char *node_id);
     void *load_arg;

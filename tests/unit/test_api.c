@@ -55,7 +55,7 @@ static void test_reading(void **state)
     assert_string_equal(f->c.type, "application/json");
     api_says(f, "/v1/nodes",
              "{\"nodes\":[{\"node\":\"n1\",\"state\":\"Active\",\"flagged\":false,");
-    api_says(f, "/v1/nodes", "\"classes\":[\"counter\",\"echo\"],\"heartbeat\":");
+    api_says(f, "/v1/nodes", "\"classes\":[\"counter\",\"echo\"],\"types\":[],\"heartbeat\":");
     api_says(f, "/v1/view",
              "{\"number\":1,\"count\":1,\"members\":[{\"node\":\"n1\",\"incarnation\":1,");
     api_says(f, "/v1/primary", "\"term\":1,\"here\":true}}");

@@ -17,8 +17,15 @@
 static void put_nodes(struct small_world *w, unsigned count, enum node_state state)
 {
     for (unsigned i = 0; i < count; i++) {
-        struct node_record r = {.state = state, .incarnation = 3, .lease_ms = 2000};
+        struct node_record r = {
+            .state = state, .incarnation = 3, .boot = {.b = {1}}, .lease_ms = 2000};
         struct heartbeat_record h = {.incarnation = 3, .counter = i, .load = 7};
+        /* Every second one hosts a type that has come; the row of every third is of a life before. */
+        struct types_record t = {.incarnation = i % 3 ? 3 : 2,
+                                 .boot = r.boot,
+                                 .number = 1,
+                                 .count = i % 2,
+                                 .types = {{"purse", i}}};
         char id[16];
         struct buf row;
         (void)snprintf(id, sizeof id, "o%04u", i);
@@ -29,6 +36,9 @@ static void put_nodes(struct small_world *w, unsigned count, enum node_state sta
         small_put(w, node, &row);
         heartbeat_record_encode(&h, key_bytes(&beat), &row);
         small_put(w, beat, &row);
+        struct key types = key_types(&w->ks, id);
+        types_record_encode(&t, key_bytes(&types), &row);
+        small_put(w, types, &row);
         buf_deinit(&row);
     }
 }
@@ -60,8 +70,11 @@ static void test_pages(void **state)
             at = strstr(at, id);
             assert_non_null(at);
             (void)snprintf(id, sizeof id, "\"heartbeat\":%u,", k);
-            const char *beat = strstr(at, id), *end = strchr(at, '}');
+            const char *beat = strstr(at, id), *end = strstr(at, ",\"in_view\":");
             assert_true(beat && beat < end);
+            (void)snprintf(id, sizeof id, "\"version\":%u}", k);
+            const char *type = strstr(at, id);
+            assert_int_equal(type && type < end, k % 2 == 1 && k % 3 != 0);
         }
         assert_null(strstr(at + 1, "{\"node\":"));
     }

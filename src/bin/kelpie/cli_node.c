@@ -23,6 +23,23 @@ static void unreachable_cell(struct table *t, const json_t *peers)
     table_cell(t, "%s", len ? ids : "-");
 }
 
+/* Types that come and go, with the versions of their classes. */
+static void types_cell(struct table *t, const json_t *types)
+{
+    char text[256] = "";
+    size_t i, len = 0;
+    json_t *type;
+    json_array_foreach(types, i, type)
+    {
+        int n = snprintf(text + len, sizeof(text) - len, "%s%s/%lld", i ? "," : "",
+                         json_text(type, "type"), json_number(type, "version"));
+        len += (size_t)n;
+        if (len >= sizeof(text))
+            break;
+    }
+    table_cell(t, "%s", text[0] ? text : "-");
+}
+
 /* A state is what the store says; that nothing is heard of the node is what the asked one sees. */
 static void state_cell(struct table *t, const json_t *n)
 {
@@ -36,8 +53,9 @@ static void state_cell(struct table *t, const json_t *n)
 
 static void print_nodes(const json_t *list)
 {
-    static const char *const headings[] = {"NODE",   "STATE",     "PRIMARY", "INCARNATION", "HTTP",
-                                           "ACTORS", "HEARTBEAT", "VIEW",    "UNREACHABLE", NULL};
+    static const char *const headings[] = {"NODE",        "STATE",  "PRIMARY",   "INCARNATION",
+                                           "HTTP",        "ACTORS", "HEARTBEAT", "VIEW",
+                                           "UNREACHABLE", "TYPES",  NULL};
     struct table t;
     size_t i;
     json_t *n;
@@ -54,6 +72,7 @@ static void print_nodes(const json_t *list)
         table_cell(&t, beats ? "%lld" : "-", json_number(n, "heartbeat"));
         table_cell(&t, beats ? "%lld" : "-", json_number(n, "ack"));
         unreachable_cell(&t, json_object_get(n, "unreachable"));
+        types_cell(&t, json_object_get(n, "types"));
     }
     table_print(&t);
 }

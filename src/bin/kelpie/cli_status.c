@@ -70,6 +70,27 @@ static void print_majority(FILE *out, const json_t *s)
     (void)fputc('\n', out);
 }
 
+/* In which version, and what is about to change. */
+static void print_types(FILE *out, const json_t *s)
+{
+    const json_t *types = json_object_get(s, "types");
+    size_t i;
+    json_t *type;
+    if (json_array_size(types) == 0)
+        return; /* an older node says nothing of them */
+    show(out, "types      ");
+    json_array_foreach(types, i, type)
+    {
+        const char *hosting = json_text(type, "hosting");
+        show(out, " %s", json_text(type, "type"));
+        if (json_number(type, "version"))
+            show(out, "/%lld", json_number(type, "version"));
+        if (strcmp(hosting, "hosted") != 0)
+            show(out, " (%s)", hosting);
+    }
+    (void)fputc('\n', out);
+}
+
 void status_print(FILE *out, const json_t *s)
 {
     long long up_s = json_number(s, "uptime_ms") / 1000;
@@ -92,6 +113,7 @@ void status_print(FILE *out, const json_t *s)
     show_line(out, "lease       %lld of %lld ms left", json_number(s, "lease_left_ms"),
               json_number(s, "lease_ms"));
     show_line(out, "actors      %lld active on this node", json_number(s, "activations"));
+    print_types(out, s);
     show_line(out, "addresses   http %s, rpc %s", json_text(s, "http"), json_text(s, "rpc"));
     show_line(out, "store       %s", json_text(s, "store"));
     show_line(out, "process     %lld, version %s, up %lldh %02lldm %02llds", json_number(s, "pid"),
