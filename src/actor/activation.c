@@ -149,6 +149,7 @@ struct kelpie_actor *act_new(struct actors *a, const struct kelpie_class *class,
     list_init(&act->run_link);
     list_init(&act->mailbox);
     list_init(&act->reads);
+    list_init(&act->outside);
     actor_state_init(&act->values, a->env->mem);
     list_init(&act->flying);
     list_init(&act->pending);
@@ -230,7 +231,7 @@ void act_release(struct kelpie_actor *act)
 static void remove_entry(struct kelpie_actor *act)
 {
     CHECK(!act->op && !act->current && !act->open && act->mailbox_count == 0);
-    CHECK(list_empty(&act->mailbox) && list_empty(&act->reads));
+    CHECK(list_empty(&act->mailbox) && list_empty(&act->reads) && list_empty(&act->outside));
     CHECK(list_empty(&act->flying) && list_empty(&act->pending));
     act_set_state(act, ACT_GONE);
     map_remove(&act->actors->activations, &act->node);

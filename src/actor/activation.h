@@ -114,9 +114,10 @@ struct invocation {
     int found_status;
     struct uuid found_fingerprint;
     /* Its turn has run. */
-    bool wrote;  /* it changed something, or is a domain error: it is committed and remembered */
-    bool failed; /* kelpie_fail was called, after the last reply */
-    bool erases; /* kelpie_erase was called */
+    bool wrote;     /* it changed something, or is a domain error: it is committed and remembered */
+    bool failed;    /* kelpie_fail was called, after the last reply */
+    bool erases;    /* kelpie_erase was called */
+    bool unreached; /* what it failed of lies before any handler: a message has not been tried */
     int status;
     struct buf reply; /* or a sentence, or a domain error; of a repeat: as found */
     /* Calls of its turn that left and of which nobody said that they did nothing. */
@@ -164,15 +165,16 @@ struct kelpie_actor {
     uint64_t incarnation; /* of this node when the activation began */
     uint64_t generation;  /* 0 until loaded */
     bool in_receive;
-    bool read_only;   /* the callback may not write: deactivate, a read */
-    bool reading;     /* it is shown what is committed */
-    bool erasing;     /* a turn that erases it has run: nothing runs until that has landed */
-    bool nothing;     /* LOADING: there is no such actor, and reads of it wait (reads.c) */
-    bool has_run;     /* here: `activate` returned */
-    bool counted;     /* in stats.activations */
-    bool taken_back;  /* by the planted mistake: a drain lets it be for a while */
-    bool loaded;      /* LOADING: its state is there, `activate` waits for its turn */
-    bool stop_due;    /* IDLE: it is in the run queue to be stopped */
+    bool read_only;     /* the callback may not write: deactivate, a read */
+    bool reading;       /* it is shown what is committed */
+    bool erasing;       /* a turn that erases it has run: nothing runs until that has landed */
+    bool nothing;       /* LOADING: there is no such actor, and reads of it wait (reads.c) */
+    bool nothing_begun; /* and `activate` has run for them */
+    bool has_run;       /* here: `activate` returned */
+    bool counted;       /* in stats.activations */
+    bool taken_back;    /* by the planted mistake: a drain lets it be for a while */
+    bool loaded;        /* LOADING: its state is there, `activate` waits for its turn */
+    bool stop_due;      /* IDLE: it is in the run queue to be stopped */
     uint64_t turn_ns; /* its turns took so long, on a moving average; at first those of its class */
     int stop_answer;  /* what waiting messages are told when it has stopped */
     unsigned holds;
@@ -181,7 +183,9 @@ struct kelpie_actor {
         run_link; /* in runnable or slow: it has messages, or is loaded, or is to be stopped */
     uint64_t idle_since_ns;
     struct list mailbox;
-    struct list reads; /* messages of methods that read; those that may run stand first */
+    struct list reads;   /* messages of methods that read; those that may run stand first */
+    struct list outside; /* of reads that somebody outside runs (outside.h) */
+    size_t outside_count;
     size_t
         mailbox_count; /* of both, at most mailbox_max; followers and `current` have their own place */
     size_t mail_count; /* of these, messages of the inbox, which have a bound of their own */
@@ -431,6 +435,8 @@ bool read_enqueue(struct kelpie_actor *act, struct invocation *inv);
 bool read_ready(const struct kelpie_actor *act);
 /* Runs the first of those that may; true when the next may follow at once. */
 bool read_run(struct kelpie_actor *act);
+/* Those that are outside wait again: the activation stops. */
+void reads_take_back(struct kelpie_actor *act);
 /* The commit or load that they waited for has ended, or one begins that they came before. */
 void reads_flight_over(struct kelpie_actor *act);
 /* Only reads wait, and the actor never was: they run on nothing, and leave nothing. */
@@ -509,7 +515,9 @@ void gate_turn_done(struct kelpie_actor *act, struct invocation *inv);
 /* Whatever waits: in a turn of its own, soon. */
 void gate_go_on(struct kelpie_actor *act);
 
-/* open_turn.c */
+/* open_turn.c, turn_api.c, outside.c */
+/* Takes back all that the turn did, and gives up what it called: for who runs it outside is no more. */
+void open_turn_begin_again(struct kelpie_actor *act);
 /* `receive` returned KELPIE_PENDING: true when the turn stays open; else it has ended, with inv->status. */
 bool open_turn_stays(struct kelpie_actor *act);
 /* The turn ends with its callback: calls that are not answered are given up. */

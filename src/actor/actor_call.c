@@ -3,6 +3,7 @@
  * the same request id, until there is an answer or the deadline passed.
  */
 #include "actor/actor_call.h"
+#include "actor/outside_link.h"
 
 #include "base/mark.h"
 #include "base/mutant.h"
@@ -85,7 +86,8 @@ static bool local_may_be_applied(const struct actor_call *call)
     const struct invocation *inv = call->inv;
     const struct kelpie_actor *act = act_find(call->actors, inv->type, inv->id);
 
-    return inv->calls_out > 0 || (act && mailbox_running(act, inv->hash));
+    return inv->calls_out > 0 ||
+           (act && mailbox_running(act, inv->hash) && !outside_waits_yet(act, inv->hash));
 }
 
 /* An attempt of it may have been applied, or may be yet. */

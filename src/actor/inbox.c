@@ -513,9 +513,9 @@ static void bury(struct message *m, int error)
 }
 
 /* A refusal stays one however often it is asked; a failure may pass. */
-static void decide(struct kelpie_actor *act, struct message *m, int status)
+static void decide(struct kelpie_actor *act, struct message *m, int status, bool unreached)
 {
-    m->taken.attempts = m->record.attempts + (status != 0);
+    m->taken.attempts = m->record.attempts + (status != 0 && !unreached);
     if (status == 0) {
         if (m->record.every_ms)
             next_period(m);
@@ -644,7 +644,7 @@ bool message_begins(struct kelpie_actor *act, struct invocation *inv)
 
 void message_ends(struct kelpie_actor *act, struct invocation *inv)
 {
-    decide(act, inv->mail, inv->status);
+    decide(act, inv->mail, inv->status, inv->unreached);
     buf_clear(&inv->reply);
     inv->status = 0;
     inv->wrote = true;

@@ -1,5 +1,6 @@
 /* One turn: whether the message is new, then the class's callback. What it wrote goes to gate.c. */
 #include "actor/activation.h"
+#include "actor/open_turn.h"
 #include "base/mark.h"
 #include "base/mutant.h"
 
@@ -140,7 +141,8 @@ static int call_receive(struct kelpie_actor *act, struct invocation *inv)
     status = act->class->receive(act, &inv->message);
     act->in_receive = false;
     act_callback_ends(act);
-    quarantine_returned(act, "receive", inv->method);
+    if (!act->open || !act->open->outside)
+        quarantine_returned(act, "receive", inv->method);
     took_ns = env_now_ns(a->env) - began_ns;
     if (took_ns > timing_lease_ns(&cluster_config_of(a->cluster)->timing))
         log_warn(&a->env->log, "handler_outlasted_lease", "%s method=%s took_ms=%llu",

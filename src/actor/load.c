@@ -144,6 +144,10 @@ void act_activate(struct kelpie_actor *act)
         return;
     }
     CHECK(!act->current);
+    if (act->nothing && act->nothing_begun) {
+        act_read_nothing(act);
+        return;
+    }
     error = begin(act);
     if (error) {
         SOMETIMES("activate-failed");
@@ -156,6 +160,7 @@ void act_activate(struct kelpie_actor *act)
     if (!MUTANT("dropactivate"))
         actor_state_begin(&act->values);
     if (act->nothing) {
+        act->nothing_begun = true;
         act_read_nothing(act);
         return;
     }

@@ -1,5 +1,6 @@
 /* Messages come in, wait their turn, and are taken one at a time. */
 #include "actor/activation.h"
+#include "actor/outside_link.h"
 #include "base/mark.h"
 #include "base/mutant.h"
 
@@ -27,6 +28,7 @@ void mailbox_take_all(struct kelpie_actor *act, struct list *out)
             list_append(out, l);
     while ((l = list_pop(&act->reads)))
         list_append(out, l);
+    outside_reads_take(act, out);
     act->mailbox_count = act->mail_count = 0;
 }
 

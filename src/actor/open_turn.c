@@ -6,56 +6,14 @@
  */
 #include <stdio.h>
 
-#include "actor/activation.h"
 #include "actor/actor_call.h"
 #include "actor/chain.h"
+#include "actor/open_turn.h"
 #include "base/mark.h"
 #include "base/mutant.h"
 
 /* Of what is left of the turn's time, so much is kept for its own end. */
 #define TURN_SHARE 16
-
-/* A call of the turn. */
-struct nested_call {
-    struct list link; /* in one of the turn's lists */
-    struct open_turn *turn;
-    struct actor_call *call; /* under way */
-    kelpie_call_fn answered;
-    void *arg;
-    uint64_t deadline_ns; /* UINT64_MAX: none of its own */
-    char type[ACTOR_TYPE_MAX + 1];
-    char id[ACTOR_ID_MAX + 1];
-    char method[KELPIE_METHOD_MAX + 1];
-    char request_id[REQUEST_ID_MAX + 1];
-    int status;
-    struct buf reply;
-    size_t body_len;
-    uint8_t body[];
-};
-
-struct turn_block {
-    struct turn_block *next;
-    max_align_t data[];
-};
-
-struct open_turn {
-    struct kelpie_actor *act;
-    struct invocation *inv;
-    struct timer timer; /* nobody waits for it any more; or for a message behind it */
-    struct list waiting, flying, answered;
-    size_t unanswered, bytes; /* calls that wait or fly, and their bodies */
-    size_t made;
-    struct hash128 *hashes; /* of the calls made, KELPIE_CALLS_MAX of them; NULL: none yet */
-    bool in_callback;
-    bool finished;
-    int status;
-    struct turn_block *blocks;
-};
-
-static struct mem mem_of(const struct open_turn *t)
-{
-    return t->act->actors->env->mem;
-}
 
 /* ---- nobody waits */
 
@@ -70,6 +28,8 @@ static uint64_t turn_deadline(const struct open_turn *t)
     uint64_t now = env_now_ns(t->act->actors->env);
     uint64_t last = waits(t->inv, now) ? t->inv->deadline_ns : 0;
 
+    if (t->outside && t->outside->held)
+        return now + OUTSIDE_LOOK_NS;
     LIST_FOREACH(l, &t->inv->followers)
     {
         const struct invocation *inv = LIST_ENTRY(l, const struct invocation, link);
@@ -87,7 +47,7 @@ static uint64_t tell_ns(const struct invocation *inv)
     return inv->deadline_ns - (inv->deadline_ns - inv->arrived_ns) / TURN_SHARE;
 }
 
-static void arm(struct open_turn *t)
+void open_turn_arm(struct open_turn *t)
 {
     uint64_t now = env_now_ns(t->act->actors->env), due = turn_deadline(t);
 
@@ -104,7 +64,7 @@ static void arm(struct open_turn *t)
 
 static void nested_free(struct nested_call *c)
 {
-    struct mem mem = mem_of(c->turn);
+    struct mem mem = open_turn_mem(c->turn);
 
     list_remove(&c->link);
     buf_deinit(&c->reply);
@@ -123,11 +83,11 @@ static void list_free(struct list *calls)
     }
 }
 
-static void turn_free(struct open_turn *t)
+/* What it called is given up, and who waits for it outside is told. */
+static void empty(struct open_turn *t)
 {
-    struct mem mem = mem_of(t);
+    struct mem mem = open_turn_mem(t);
 
-    timer_stop(&t->timer);
     list_free(&t->waiting);
     list_free(&t->flying);
     list_free(&t->answered);
@@ -137,13 +97,25 @@ static void turn_free(struct open_turn *t)
         mem_free(mem, b);
     }
     mem_free(mem, t->hashes);
+    t->hashes = NULL;
+    t->made = t->unanswered = t->bytes = 0;
+    outside_drop(t->outside);
+    t->outside = NULL;
+}
+
+static void turn_free(struct open_turn *t)
+{
+    struct mem mem = open_turn_mem(t);
+
+    timer_stop(&t->timer);
+    empty(t);
     t->act->open = NULL;
     mem_free(mem, t);
 }
 
 static void on_turn_timer(void *arg);
 
-static struct open_turn *turn_new(struct kelpie_actor *act)
+struct open_turn *open_turn_new(struct kelpie_actor *act)
 {
     struct open_turn *t = MEM_NEW(act->actors->env->mem, struct open_turn);
 
@@ -193,7 +165,7 @@ bool open_turn_stays(struct kelpie_actor *act)
 {
     struct open_turn *t = act->open;
 
-    if (!t || list_empty(&t->waiting)) {
+    if (!t || (list_empty(&t->waiting) && !t->outside)) {
         act->current->status = KELPIE_E_HANDLER_FAILED;
         act->actors->why_error = KELPIE_E_HANDLER_FAILED;
         (void)snprintf(act->actors->why, sizeof act->actors->why,
@@ -203,9 +175,23 @@ bool open_turn_stays(struct kelpie_actor *act)
     SOMETIMES("turn-stays-open");
     act->current = NULL;
     lay_aside(act);
-    arm(t);
+    open_turn_arm(t);
     open_turn_go_on(act);
     return true;
+}
+
+/* As if it had not begun: its callback runs outside once more. */
+void open_turn_begin_again(struct kelpie_actor *act)
+{
+    struct open_turn *t = act->open;
+
+    take_up(act);
+    actor_state_rollback(&act->values);
+    sends_drop(act->actors, t->inv);
+    buf_clear(&t->inv->reply);
+    t->inv->failed = t->inv->erases = false;
+    empty(t);
+    lay_aside(act);
 }
 
 /* Without effect: nobody waits for it. What it called is given up. */
@@ -219,6 +205,7 @@ static void give_up(struct kelpie_actor *act)
     if (MUTANT("keepgiven"))
         actor_state_keep(&act->values);
     actor_state_rollback(&act->values);
+    inv->unreached = t->outside && !t->outside->was_held;
     turn_free(t);
     if (inv->mail) {
         SOMETIMES("message-whose-calls-took-too-long");
@@ -284,7 +271,7 @@ static void answer_waiting(struct open_turn *t, struct invocation *inv)
 
 void open_turn_waited_for(struct kelpie_actor *act)
 {
-    arm(act->open);
+    open_turn_arm(act->open);
 }
 
 static void on_turn_timer(void *arg)
@@ -311,7 +298,7 @@ static void on_turn_timer(void *arg)
         act->mailbox_count--;
         list_append(&due, it);
     }
-    arm(t);
+    open_turn_arm(t);
     while ((l = list_pop(&due)))
         answer_waiting(t, LIST_ENTRY(l, struct invocation, link));
 }
@@ -321,7 +308,7 @@ void open_turn_left(struct actors *a, const struct invocation *inv)
     struct kelpie_actor *act = act_find(a, inv->type, inv->id);
 
     if (act && act->open && act->open->inv == inv)
-        arm(act->open);
+        open_turn_arm(act->open);
 }
 
 /* ---- calls leave, and answers come */
@@ -394,11 +381,16 @@ static bool may_leave(const struct open_turn *t)
     return t->act->state == ACT_IDLE || MUTANT("callearly");
 }
 
+static bool has_answer(const struct open_turn *t)
+{
+    return !list_empty(&t->answered) || (t->outside && t->outside->ready);
+}
+
 void open_turn_go_on(struct kelpie_actor *act)
 {
     const struct open_turn *t = act->open;
 
-    if (!list_empty(&t->answered) || (!list_empty(&t->waiting) && may_leave(t)))
+    if (has_answer(t) || (!list_empty(&t->waiting) && may_leave(t)))
         act_run_later(act);
     else if (!list_empty(&t->waiting))
         SOMETIMES("call-waits-at-the-gate");
@@ -427,27 +419,31 @@ static void pass_on(struct open_turn *t, const struct nested_call *c)
     buf_append_bytes(&t->inv->reply, buf_bytes(&c->reply));
 }
 
-/* One callback. */
-static void run_answer(struct kelpie_actor *act, struct nested_call *c)
+static void callback_begins(struct kelpie_actor *act)
+{
+    struct open_turn *t = act->open;
+
+    take_up(act);
+    act_callback_begins(act, "answered", t->inv);
+    act->current = t->inv;
+    act->in_receive = t->in_callback = true;
+}
+
+static void callback_ends(struct kelpie_actor *act)
+{
+    act->in_receive = act->open->in_callback = false;
+    act_callback_ends(act);
+    quarantine_returned(act, "answered", act->open->inv->method);
+}
+
+/* The callback has run: the turn ends, or waits on. */
+static void after_callback(struct kelpie_actor *act)
 {
     struct actors *a = act->actors;
     struct open_turn *t = act->open;
     struct invocation *inv = t->inv;
 
-    take_up(act);
-    act_callback_begins(act, "answered", inv);
-    note_why(a, c);
-    act->current = inv;
-    act->in_receive = t->in_callback = true;
-    c->answered(act, c->arg, c->status, c->reply.data, c->reply.len);
-    act->in_receive = t->in_callback = false;
-    act_callback_ends(act);
-    quarantine_returned(act, "answered", inv->method);
-    pass_on(t, c);
-    nested_free(c);
-    if (!MUTANT("slowlapse") && !act_may_go_on(act))
-        return;
-    if (!t->finished && t->unanswered == 0 && list_empty(&t->answered)) {
+    if (!t->finished && t->unanswered == 0 && list_empty(&t->answered) && !t->outside) {
         SOMETIMES("open-turn-forgotten");
         t->finished = true;
         t->status = a->why_error = KELPIE_E_HANDLER_FAILED;
@@ -461,7 +457,39 @@ static void run_answer(struct kelpie_actor *act, struct nested_call *c)
     }
     act->current = NULL;
     lay_aside(act);
-    arm(t);
+    open_turn_arm(t);
+}
+
+/* A call was answered. */
+static void run_answer(struct kelpie_actor *act, struct nested_call *c)
+{
+    callback_begins(act);
+    note_why(act->actors, c);
+    c->answered(act, c->arg, c->status, c->reply.data, c->reply.len);
+    callback_ends(act);
+    pass_on(act->open, c);
+    nested_free(c);
+    if (MUTANT("slowlapse") || act_may_go_on(act))
+        after_callback(act);
+}
+
+/* Somebody outside has answered. */
+static void run_outside(struct kelpie_actor *act)
+{
+    struct open_turn *t = act->open;
+    struct outside *o = t->outside;
+    int status;
+
+    t->outside = NULL;
+    callback_begins(act);
+    status = outside_call(o, act);
+    callback_ends(act);
+    if (status != KELPIE_PENDING) {
+        t->finished = true;
+        t->status = status <= 0 ? status : KELPIE_E_HANDLER_FAILED;
+    }
+    if (act_may_go_on(act))
+        after_callback(act);
 }
 
 void open_turn_run(struct kelpie_actor *act)
@@ -471,7 +499,7 @@ void open_turn_run(struct kelpie_actor *act)
     struct list *l;
     unsigned run = 0;
 
-    while ((t = act->open) && !list_empty(&t->answered)) {
+    while ((t = act->open) && has_answer(t)) {
         if (run++ > 0 && slice_over(&a->slice)) {
             act_run_later(act);
             return;
@@ -479,195 +507,13 @@ void open_turn_run(struct kelpie_actor *act)
         if (!act_may_go_on(act))
             return;
         l = list_pop(&t->answered);
-        run_answer(act, LIST_ENTRY(l, struct nested_call, link));
+        if (l)
+            run_answer(act, LIST_ENTRY(l, struct nested_call, link));
+        else
+            run_outside(act);
     }
     if (!t || list_empty(&t->waiting) || !may_leave(t) || !act_may_go_on(act))
         return;
     while ((l = list_pop(&t->waiting)))
         leave(t, LIST_ENTRY(l, struct nested_call, link));
-}
-
-/* ---- what classes call */
-
-/* A turn runs, in `receive` or in a callback of the open one. */
-static bool in_turn(const struct kelpie_actor *act)
-{
-    return act->current && act->in_receive && !act->read_only &&
-           (!act->open || act->open->inv == act->current);
-}
-
-static int refuse(struct kelpie_actor *act, int error, const char *why)
-{
-    struct actors *a = act->actors;
-    char quoted[2 * WHY_SIZE];
-
-    a->why_error = error;
-    if (why != a->why)
-        (void)snprintf(a->why, sizeof a->why, "%s", why);
-    log_warn(&a->env->log, "actor_call_refused", "%s error=%s why=%s", ACT_FIELDS(act),
-             kelpie_error_name(error), log_quote(a->why, quoted, sizeof quoted));
-    return error;
-}
-
-static int refuse_cycle(struct kelpie_actor *act, const char *type, const char *id)
-{
-    struct buf text;
-
-    SOMETIMES("call-comes-back-to-its-chain");
-    buf_init(&text, act->actors->env->mem);
-    buf_appendf(&text, "the call would come back to an actor that waits for it: ");
-    chain_to_text(act->current->chain, &text);
-    buf_appendf(&text, "%s/%s -> %s/%s", act_type(act), act_id(act), type, id);
-    (void)snprintf(act->actors->why, sizeof act->actors->why, "%.*s", (int)text.len,
-                   (const char *)text.data);
-    buf_deinit(&text);
-    return refuse(act, KELPIE_E_CALL_CYCLE, act->actors->why);
-}
-
-static int check_target(struct kelpie_actor *act, const char *type, const char *id)
-{
-    struct bytes chain = act->current->chain;
-
-    if (chain_has(chain, type, id) ||
-        (strcmp(type, act_type(act)) == 0 && strcmp(id, act_id(act)) == 0))
-        return refuse_cycle(act, type, id);
-    if (chain_depth(chain) + 1 > KELPIE_CALL_DEPTH_MAX)
-        return refuse(act, KELPIE_E_CALL_DEPTH, kelpie_error_text(KELPIE_E_CALL_DEPTH));
-    return 0;
-}
-
-static int check_bounds(struct kelpie_actor *act, size_t body_len)
-{
-    const struct open_turn *t = act->open;
-    char why[WHY_SIZE];
-
-    if (body_len > KELPIE_BODY_MAX) {
-        (void)snprintf(why, sizeof why, "the body of a call has %zu bytes; at most %u are allowed",
-                       body_len, KELPIE_BODY_MAX);
-        return refuse(act, KELPIE_E_TOO_LARGE, why);
-    }
-    if (!t)
-        return 0;
-    if (t->made >= KELPIE_CALLS_MAX)
-        (void)snprintf(why, sizeof why, "a turn makes at most %d calls", KELPIE_CALLS_MAX);
-    else if (t->unanswered >= KELPIE_CALLS_OPEN_MAX)
-        (void)snprintf(why, sizeof why, "a turn waits for at most %d calls at once",
-                       KELPIE_CALLS_OPEN_MAX);
-    else if (t->bytes + body_len > KELPIE_CALL_BYTES_MAX)
-        (void)snprintf(why, sizeof why,
-                       "the calls that a turn waits for have at most %u bytes together",
-                       KELPIE_CALL_BYTES_MAX);
-    else
-        return 0;
-    return refuse(act, KELPIE_E_LIMIT, why);
-}
-
-static int check_names(struct kelpie_actor *act, const char *type, const char *id,
-                       const char *method)
-{
-    struct actors *a = act->actors;
-    int error = KELPIE_E_INVALID;
-
-    (void)snprintf(a->why, sizeof a->why, "a call names no actor, no method or no callback");
-    if (type && id && method)
-        error = id_check("actor type", bytes_of_str(type), ACTOR_TYPE_MAX, a->why, sizeof a->why);
-    if (type && id && method && !error)
-        error = id_check("actor id", bytes_of_str(id), ACTOR_ID_MAX, a->why, sizeof a->why);
-    if (type && id && method && !error)
-        error = id_check("method", bytes_of_str(method), KELPIE_METHOD_MAX, a->why, sizeof a->why);
-    return error ? refuse(act, error, a->why) : 0;
-}
-
-static void name_call(struct open_turn *t, struct nested_call *c)
-{
-    struct kelpie_actor *act = t->act;
-    struct nested n = {.origin = t->inv->request_id,
-                       .type = act_type(act),
-                       .id = act_id(act),
-                       .to_type = c->type,
-                       .to_id = c->id,
-                       .method = c->method,
-                       .body = bytes_of(c->body, c->body_len)};
-    struct hash128 hash = nested_hash(&n);
-    uint64_t equals = 0;
-
-    if (!t->hashes)
-        t->hashes = mem_alloc(mem_of(t), KELPIE_CALLS_MAX * sizeof *t->hashes);
-    for (size_t i = 0; i < t->made; i++)
-        equals += t->hashes[i].hi == hash.hi && t->hashes[i].lo == hash.lo;
-    t->hashes[t->made++] = hash;
-    nested_request_id(hash, equals, c->request_id);
-    if (MUTANT("nestedrandom"))
-        uuid_to_text(random_uuid(act->actors->env->random), c->request_id);
-}
-
-int kelpie_call(struct kelpie_actor *actor, const char *type, const char *id, const char *method,
-                const void *body, size_t body_len, uint32_t deadline_ms, kelpie_call_fn answered,
-                void *arg)
-{
-    struct open_turn *t;
-    struct nested_call *c;
-    int error;
-
-    if (!in_turn(actor) || (actor->open && actor->open->finished))
-        return refuse(actor, KELPIE_E_REFUSED, "calls are made within a turn that changes state");
-    error = check_names(actor, answered ? type : NULL, id, method);
-    if (!error && !body && body_len > 0)
-        error = refuse(actor, KELPIE_E_INVALID, "the body of a call is NULL and has a length");
-    if (!error)
-        error = check_target(actor, type, id);
-    if (!error)
-        error = check_bounds(actor, body_len);
-    if (error)
-        return error;
-    t = actor->open ? actor->open : turn_new(actor);
-    c = mem_zalloc(mem_of(t), 1, sizeof *c + body_len);
-    c->turn = t;
-    c->answered = answered;
-    c->arg = arg;
-    c->deadline_ns =
-        deadline_ms ? env_now_ns(actor->actors->env) + deadline_ms * NS_PER_MS : UINT64_MAX;
-    buf_init(&c->reply, mem_of(t));
-    (void)snprintf(c->type, sizeof c->type, "%s", type);
-    (void)snprintf(c->id, sizeof c->id, "%s", id);
-    (void)snprintf(c->method, sizeof c->method, "%s", method);
-    c->body_len = body_len;
-    if (body_len)
-        memcpy(c->body, body, body_len);
-    name_call(t, c);
-    t->unanswered++;
-    t->bytes += body_len;
-    list_append(&t->waiting, &c->link);
-    return 0;
-}
-
-int kelpie_finish(struct kelpie_actor *actor, int code)
-{
-    struct open_turn *t = actor->open;
-
-    if (!t || !t->in_callback)
-        return refuse(actor, KELPIE_E_REFUSED, "a turn is finished within a callback of its calls");
-    t->finished = true;
-    t->status = code <= 0 ? code : KELPIE_E_HANDLER_FAILED;
-    return 0;
-}
-
-const struct kelpie_message *kelpie_turn_message(const struct kelpie_actor *actor)
-{
-    return actor->current && actor->in_receive ? &actor->current->message : NULL;
-}
-
-void *kelpie_turn_alloc(struct kelpie_actor *actor, size_t size)
-{
-    struct open_turn *t;
-    struct turn_block *b;
-
-    if (!in_turn(actor))
-        return NULL;
-    CHECK(size <= KELPIE_ALLOC_MAX);
-    t = actor->open ? actor->open : turn_new(actor);
-    b = mem_zalloc(mem_of(t), 1, sizeof *b + size);
-    b->next = t->blocks;
-    t->blocks = b;
-    return b->data;
 }

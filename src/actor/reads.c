@@ -5,6 +5,7 @@
  * once. A read of an actor that never was runs on nothing, and leaves no row.
  */
 #include "actor/activation.h"
+#include "actor/outside_link.h"
 #include "base/mark.h"
 #include "base/mutant.h"
 
@@ -14,12 +15,23 @@ static struct invocation *first_read(const struct kelpie_actor *act)
 }
 
 /* The same request, which a node repeats. */
+static bool is_same(const struct invocation *a, const struct invocation *b)
+{
+    return uuid_equal(a->hash, b->hash) && uuid_equal(a->fingerprint, b->fingerprint);
+}
+
 static struct invocation *waiting(const struct kelpie_actor *act, const struct invocation *inv)
 {
+    LIST_FOREACH(l, &act->outside)
+    {
+        struct invocation *other = LIST_ENTRY(l, const struct outside, link)->inv;
+        if (is_same(other, inv))
+            return other;
+    }
     LIST_FOREACH(l, &act->reads)
     {
         struct invocation *other = LIST_ENTRY(l, struct invocation, link);
-        if (uuid_equal(other->hash, inv->hash) && uuid_equal(other->fingerprint, inv->fingerprint))
+        if (is_same(other, inv))
             return other;
     }
     return NULL;
@@ -50,7 +62,8 @@ bool read_ready(const struct kelpie_actor *act)
 {
     const struct invocation *first = first_read(act);
 
-    return first && !first->for_flight;
+    return outside_read_ready(act) ||
+           (first && !first->for_flight && act->outside_count < OUTSIDE_READS_MAX);
 }
 
 void reads_flight_over(struct kelpie_actor *act)
@@ -59,6 +72,36 @@ void reads_flight_over(struct kelpie_actor *act)
     {
         LIST_ENTRY(l, struct invocation, link)->for_flight = false;
     }
+}
+
+/* Its callback has run. */
+static void read_ends(struct kelpie_actor *act, struct invocation *inv)
+{
+    act->current = NULL;
+    act_take_status(act, inv);
+    act_answer(act, inv, inv->status, buf_bytes(&inv->reply));
+}
+
+/* One that somebody outside has answered. What leaves is committed, and the lease is looked at as after any. */
+static void read_answered(struct kelpie_actor *act, struct outside *o)
+{
+    struct invocation *inv = o->inv;
+    int status;
+
+    act_callback_begins(act, "answered", inv);
+    act->current = inv;
+    act->in_receive = act->read_only = act->reading = true;
+    status = outside_call(o, act);
+    act->in_receive = act->read_only = act->reading = false;
+    act_callback_ends(act);
+    if (!act_may_go_on(act))
+        return;
+    if (status == KELPIE_PENDING && outside_read_stays(act, inv)) {
+        act->current = NULL;
+        return;
+    }
+    inv->status = status <= 0 ? status : KELPIE_E_HANDLER_FAILED;
+    read_ends(act, inv);
 }
 
 static void read_one(struct kelpie_actor *act, struct invocation *inv)
@@ -74,24 +117,46 @@ static void read_one(struct kelpie_actor *act, struct invocation *inv)
     act->read_only = act->reading = false;
     if (!alive)
         return;
-    act->current = NULL;
-    act_take_status(act, inv);
-    act_answer(act, inv, inv->status, buf_bytes(&inv->reply));
+    if (inv->status == KELPIE_PENDING && outside_read_stays(act, inv)) {
+        SOMETIMES("read-outside");
+        act->current = NULL;
+        return;
+    }
+    read_ends(act, inv);
 }
 
 bool read_run(struct kelpie_actor *act)
 {
     struct actors *a = act->actors;
-    struct invocation *inv = first_read(act);
+    struct outside *answered;
+    struct invocation *inv;
 
     if (!MUTANT("nolease") && !act_may_go_on(act))
         return false;
+    answered = outside_read_answered(act);
+    if (answered) {
+        read_answered(act, answered);
+        return true;
+    }
+    inv = first_read(act);
     list_remove(&inv->link);
     act->mailbox_count--;
     inv = invocation_expire(a, inv);
     if (inv)
         read_one(act, inv);
     return true;
+}
+
+void reads_take_back(struct kelpie_actor *act)
+{
+    struct list back, *l;
+
+    list_init(&back);
+    outside_reads_take(act, &back);
+    while ((l = list_pop(&back))) {
+        list_append(&act->reads, l);
+        act->mailbox_count++;
+    }
 }
 
 /* ---- of an actor that never was */
@@ -110,9 +175,11 @@ void act_read_nothing(struct kelpie_actor *act)
     while (read_ready(act) && reads++ < RUN_BATCH)
         if (!read_run(act))
             return;
+    if (!list_empty(&act->outside))
+        return;
     if (!act_deactivate(act))
         return;
-    act->nothing = false;
+    act->nothing = act->nothing_begun = false;
     if (act->mailbox_count == 0) {
         act_drop(act, KELPIE_E_NOT_HERE, NULL, "");
         return;

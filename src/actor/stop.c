@@ -227,6 +227,7 @@ void act_stop(struct kelpie_actor *act, enum stop_how how)
     if (!act_deactivate(act))
         return;
     a->stats.deactivated++;
+    reads_take_back(act);
     act_set_state(act, ACT_STOPPING);
     act_free_memory(act);
     act_stop_placement(act, how);
