@@ -227,6 +227,8 @@ void worker_hello_encode(const struct worker_type *types, size_t count, struct b
         api_set_int(type, "version", t->version);
         api_set_int(type, "idle_ms", t->idle_ms);
         api_set_int(type, "remember_ms", t->remember_ms);
+        if (t->turn_ms)
+            api_set_int(type, "turn_ms", t->turn_ms);
         api_set(type, "reads", reads);
         CHECK(json_array_append_new(list, type) == 0);
     }

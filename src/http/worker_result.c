@@ -275,11 +275,11 @@ static void take_failure(struct look *r, json_t *o)
 
 static void take_result(struct look *r, json_t *o)
 {
-    static const char *const known[] = {"ticket", "reply",   "reply64",   "puts",     "puts64",
-                                        "sends",  "deletes", "deletes64", "unsends",  "calls",
-                                        "erase",  "fail",    "error",     "sentence", NULL};
+    static const char *const known[] = {
+        "ticket",  "reply", "reply64", "puts", "puts64", "sends",    "deletes", "deletes64",
+        "unsends", "calls", "erase",   "fail", "error",  "sentence", "last",    NULL};
     struct worker_result *out = r->out;
-    json_t *erase = json_object_get(o, "erase");
+    json_t *erase = json_object_get(o, "erase"), *last = json_object_get(o, "last");
 
     if (!check_members(r, "an answer", o, known))
         return;
@@ -297,6 +297,9 @@ static void take_result(struct look *r, json_t *o)
     if (erase && !json_is_boolean(erase))
         fail(r, "says 'erase' that is not true or false");
     out->erase = json_is_true(erase);
+    if (last && !json_is_boolean(last))
+        fail(r, "says 'last' that is not true or false");
+    out->last = json_is_true(last);
     take_failure(r, o);
     if (out->call_count > 0 && (out->has_reply || out->status))
         fail(r, "says calls and how the turn ends at once");
@@ -344,7 +347,8 @@ void worker_result_free(struct worker_result *r, struct mem mem)
 
 static void take_type(struct look *r, struct worker_type *t, json_t *o)
 {
-    static const char *const known[] = {"type", "version", "idle_ms", "remember_ms", "reads", NULL};
+    static const char *const known[] = {"type",    "version", "idle_ms", "remember_ms",
+                                        "turn_ms", "reads",   NULL};
     json_t *reads = json_object_get(o, "reads"), *value;
     char fault[256];
     size_t i;
@@ -355,6 +359,7 @@ static void take_type(struct look *r, struct worker_type *t, json_t *o)
     t->version = (uint32_t)take_number(r, o, "version", INT32_MAX);
     t->idle_ms = (uint32_t)take_number(r, o, "idle_ms", INT32_MAX);
     t->remember_ms = (uint32_t)take_number(r, o, "remember_ms", 24u * 3600 * 1000);
+    t->turn_ms = (uint32_t)take_number(r, o, "turn_ms", WORKER_TURN_MS_MAX);
     if ((reads && !json_is_array(reads)) || json_array_size(reads) > WORKER_READS_MAX) {
         fail(r, "says 'reads' that is no list of at most %d methods", WORKER_READS_MAX);
         return;

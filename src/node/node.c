@@ -25,6 +25,7 @@ struct node {
     struct rpc rpc;
     struct cluster *cluster;
     struct actors *actors;
+    struct hub *hub;
     struct replace *replace; /* NULL: replaces nobody */
     struct node_events events;
     void *arg;
@@ -600,6 +601,7 @@ struct node *node_new(const struct env *env, const struct node_config *config,
     cluster.classes = types;
     n->cluster = cluster_new(env, &n->rpc, &cluster, &cluster_events, n);
     n->actors = actors_new(env, &n->rpc, n->cluster, &config->actors);
+    n->hub = hub_new(env, n->actors);
     rpc_serve(&n->rpc, RPC_ADMIN, serve_admin, n);
     if (config->replaces[0])
         n->replace = replace_new(n, config->replaces);
@@ -646,6 +648,7 @@ void node_close(struct node *n, void (*closed)(void *arg), void *arg)
     n->closed_arg = arg;
     timer_stop(&n->alive_timer);
     replace_stop(n->replace);
+    hub_close(n->hub);
     actors_close(n->actors);
     cluster_close(n->cluster);
     rpc_cancel_all(&n->rpc);
@@ -661,6 +664,7 @@ void node_free(struct node *n)
 {
     struct mem mem = n->env->mem;
     replace_free(n->replace);
+    hub_free(n->hub);
     actors_free(n->actors);
     cluster_free(n->cluster);
     rpc_deinit(&n->rpc);
@@ -675,6 +679,11 @@ struct cluster *node_cluster(struct node *n)
 struct actors *node_actors(struct node *n)
 {
     return n->actors;
+}
+
+struct hub *node_hub(struct node *n)
+{
+    return n->hub;
 }
 
 struct rpc *node_rpc(struct node *n)

@@ -9,6 +9,7 @@
 #include "cluster/cluster.h"
 #include "env/env.h"
 #include "record/message_ref.h"
+#include "worker/hub.h"
 
 struct node;
 
@@ -50,6 +51,7 @@ void node_free(struct node *n);
 
 struct cluster *node_cluster(struct node *n);
 struct actors *node_actors(struct node *n);
+struct hub *node_hub(struct node *n);
 struct rpc *node_rpc(struct node *n);
 /* Administrative requests from others that are looked up at once. */
 const struct cap *node_admin_cap(const struct node *n);

@@ -10,6 +10,7 @@
 #include "http/worker_json.h"
 #include "kelpie/error.h"
 #include "loop/loop.h"
+#include "worker/worker_apply.h"
 
 #define ABOUT_SIZE 400
 
@@ -63,74 +64,25 @@ static const char *about(const struct kelpie_actor *actor, const char *method, c
 
 /* ---- what a turn has come to */
 
-static int write_state(struct kelpie_actor *actor, const struct worker_result *r)
-{
-    int error = 0;
-
-    for (size_t i = 0; !error && i < r->delete_count; i++)
-        error = kelpie_state_delete(actor, r->deletes[i].data, r->deletes[i].len);
-    for (size_t i = 0; !error && i < r->put_count; i++)
-        error = kelpie_state_put(actor, r->puts[i].key.data, r->puts[i].key.len,
-                                 r->puts[i].value.data, r->puts[i].value.len);
-    return error;
-}
-
-static int send_all(struct kelpie_actor *actor, const struct worker_result *r)
-{
-    int error = 0;
-
-    for (size_t i = 0; !error && i < r->unsend_count; i++)
-        error = kelpie_unsend(actor, r->unsends[i]);
-    for (size_t i = 0; !error && i < r->send_count; i++) {
-        const struct worker_send *s = &r->sends[i];
-        const struct kelpie_send_options o = {
-            .after_ms = s->after_ms, .every_ms = s->every_ms, .name = s->name};
-        error = kelpie_send(actor, s->type, s->id, s->method, s->body.data, s->body.len, &o);
-    }
-    return error;
-}
-
 static void on_answered(struct kelpie_actor *actor, void *arg, int status, const uint8_t *reply,
                         size_t reply_len);
 
-static int call_all(struct kelpie_actor *actor, const struct worker_result *r)
-{
-    struct waits *t = kelpie_turn_alloc(actor, sizeof *t);
-    int error = t ? 0 : KELPIE_E_REFUSED;
-
-    for (size_t i = 0; !error && i < r->call_count; i++) {
-        const struct worker_call *c = &r->calls[i];
-        t->calls[i] = (struct waits_for){.turn = t, .number = i};
-        error = kelpie_call(actor, c->type, c->id, c->method, c->body.data, c->body.len,
-                            c->deadline_ms, on_answered, &t->calls[i]);
-    }
-    if (error)
-        return error;
-    t->ticket = r->ticket;
-    t->open = t->count = r->call_count;
-    return KELPIE_PENDING;
-}
-
 static int apply(struct kelpie_actor *actor, const struct worker_result *r)
 {
-    int error;
+    struct waits *t = r->call_count ? kelpie_turn_alloc(actor, sizeof *t) : NULL;
+    void *args[KELPIE_CALLS_OPEN_MAX];
+    int status;
 
-    if (r->status == KELPIE_E_DOMAIN)
-        return kelpie_fail(actor, r->code, r->sentence);
-    if (r->status) {
-        error = r->sentence ? kelpie_reply_text(actor, r->sentence) : 0;
-        return error ? error : r->status;
+    for (size_t i = 0; t && i < r->call_count; i++) {
+        t->calls[i] = (struct waits_for){.turn = t, .number = i};
+        args[i] = &t->calls[i];
     }
-    error = write_state(actor, r);
-    if (!error)
-        error = send_all(actor, r);
-    if (!error && r->erase)
-        error = kelpie_erase(actor);
-    if (!error && r->call_count > 0)
-        return call_all(actor, r);
-    if (!error && r->has_reply)
-        error = kelpie_reply(actor, r->reply.data, r->reply.len);
-    return error;
+    status = worker_apply(actor, r, on_answered, args);
+    if (status == KELPIE_PENDING) {
+        t->ticket = r->ticket;
+        t->open = t->count = r->call_count;
+    }
+    return status;
 }
 
 /* Says the line, and does what is answered. */
