@@ -29,6 +29,7 @@ static const struct route routes[] = {
     {GET, 5, {"v1", "messages", "*", "*", "*"}, api_message_show},
     {POST, 6, {"v1", "messages", "*", "*", "*", "retry"}, api_message_retry},
     {POST, 6, {"v1", "messages", "*", "*", "*", "drop"}, api_message_drop},
+    {POST, 3, {"v1", "worker", "next"}, api_worker_next},
     {GET, 2, {"v1", "status"}, api_status},
     {GET, 2, {"v1", "nodes"}, api_nodes},
     {GET, 2, {"v1", "view"}, api_view},

@@ -46,6 +46,10 @@ struct api_ops {
     void (*end)(void *ex);
     /* Bytes of the stream that its client has not taken. */
     size_t (*waiting)(void *ex);
+    /* Of requests that came on the node's own socket only: http_exchange_keep and the like. */
+    void *(*keep)(void *ex, void *kept, void (*gone)(void *kept));
+    void *(*kept)(void *ex);
+    void (*end_connection)(void *connection);
 };
 
 struct api_request {
@@ -54,6 +58,7 @@ struct api_request {
     const char *method;
     const char *path; /* percent-encoded, without the query */
     struct bytes body;
+    bool is_local; /* it came on the node's Unix socket: from its user */
     /* All valid until the exchange ends. */
 };
 

@@ -84,6 +84,11 @@ bool api_check_id(struct api *api, const struct api_request *req, const char *wh
 bool api_number64(const char *text, uint64_t min, uint64_t max, uint64_t *out);
 bool api_number(const char *text, uint32_t min, uint32_t max, uint32_t *out);
 
+/* ---- metrics ---- */
+/* A label's value in quotes: backslash, quote and line feed are escaped. */
+void api_metric_label(struct buf *out, const char *value);
+void api_worker_metrics(struct api *api, struct buf *out);
+
 /* ---- listings (api_list.c) ---- */
 /* One more is under way, until api_list_end; or it is refused as `limit`, and false. */
 bool api_list_begin(struct api *api, const struct api_request *req, struct api_lists *lists);
@@ -134,6 +139,7 @@ api_handler_fn api_message_list, api_message_show, api_message_retry, api_messag
 api_handler_fn api_poisoned_list, api_poison_lift;
 api_handler_fn api_status, api_nodes, api_view, api_primary;
 api_handler_fn api_drain, api_forget;
+api_handler_fn api_worker_next;
 api_handler_fn api_events, api_livez, api_readyz, api_metrics, api_page;
 
 /* A placement is on a member of the view in that life. */

@@ -27,7 +27,7 @@ static void seconds(struct buf *out, const char *name, uint64_t ns, const char *
 }
 
 /* A label's value: backslash, quote and line feed are escaped. */
-static void label_value(struct buf *out, const char *value)
+void api_metric_label(struct buf *out, const char *value)
 {
     buf_append_u8(out, '"');
     for (; *value; value++) {
@@ -47,9 +47,9 @@ static void node_metrics(struct api *api, struct buf *out)
     enum node_state state = cluster_state(c);
     family(out, "info", "gauge", "Version and node id.");
     buf_appendf(out, "kelpie_info{version=");
-    label_value(out, api->config.version);
+    api_metric_label(out, api->config.version);
     buf_appendf(out, ",node=");
-    label_value(out, cluster_config_of(c)->node_id);
+    api_metric_label(out, cluster_config_of(c)->node_id);
     buf_appendf(out, "} 1\n");
     family(out, "node_state", "gauge", "1 for the state that the node is in.");
     for (enum node_state s = NODE_LEFT; s <= NODE_FAILED; s++)
@@ -197,6 +197,7 @@ void api_metrics(struct api *api, const struct api_request *req, const struct pa
     node_metrics(api, &out);
     cluster_metrics(cluster_stats(node_cluster(api->node)), &out);
     actor_metrics(actors_stats(node_actors(api->node)), &out);
+    api_worker_metrics(api, &out);
     rpc_metrics(api, &out);
     if (api->config.metrics)
         api->config.metrics(api->config.arg, &out);

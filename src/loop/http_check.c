@@ -156,7 +156,16 @@ static struct http_fault check_headers(struct http_head *h, const char *text)
     return (struct http_fault){0};
 }
 
-void http_head_check(struct http_head *h, const char *text, struct http_fault *fault)
+struct http_fault http_body_too_long(size_t body_max)
+{
+    return (struct http_fault){413, KELPIE_E_TOO_LARGE,
+                               body_max == HTTP_BODY_MAX
+                                   ? "the body is over the limit of 1048576 bytes"
+                                   : "the body is over the limit of 8388608 bytes"};
+}
+
+void http_head_check(struct http_head *h, const char *text, size_t body_max,
+                     struct http_fault *fault)
 {
     if (h->major != 1)
         *fault = bad(505, "only HTTP/1.0 and HTTP/1.1 are spoken here");
@@ -169,7 +178,6 @@ void http_head_check(struct http_head *h, const char *text, struct http_fault *f
         *fault = bad(400, "the target is not a well-formed path");
     else
         *fault = check_headers(h, text);
-    if (!fault->status && !h->chunked && h->length > HTTP_BODY_MAX)
-        *fault = (struct http_fault){413, KELPIE_E_TOO_LARGE,
-                                     "the body is over the limit of 1048576 bytes"};
+    if (!fault->status && !h->chunked && h->length > body_max)
+        *fault = http_body_too_long(body_max);
 }

@@ -63,10 +63,12 @@ static struct list *quiet_of(const struct http_conn *c)
     return &c->server->quiet[c->is_spare ? QUIET_SPARE : c->was_used ? QUIET_USED : QUIET_FRESH];
 }
 
+/* One that is kept is never the one that goes. */
 static void be_quiet(struct http_conn *c)
 {
     list_remove(&c->quiet);
-    list_append(quiet_of(c), &c->quiet);
+    if (!c->kept)
+        list_append(quiet_of(c), &c->quiet);
 }
 
 static bool is_fresh(const struct http_conn *c)
@@ -110,6 +112,8 @@ void http_conn_free(struct http_conn *c)
 {
     struct http_server *s = c->server;
     struct http_exchange *ex = c->ex;
+    void (*gone)(void *kept) = c->kept ? c->gone : NULL;
+    void *kept = c->kept;
 
     event_free(c->reads);
     event_free(c->writes);
@@ -124,13 +128,14 @@ void http_conn_free(struct http_conn *c)
     buf_deinit(&c->out);
     s->conn_count--;
     mem_free(s->mem, c);
-    if (!ex)
-        return;
-    ex->conn = NULL;
-    if (ex->state == EXCHANGE_RECEIVING)
+    if (ex)
+        ex->conn = NULL;
+    if (ex && ex->state == EXCHANGE_RECEIVING)
         http_exchange_free(ex);
-    else
+    else if (ex)
         http_exchange_gone(ex);
+    if (gone)
+        gone(kept);
 }
 
 void http_conn_break(struct http_conn *c)
@@ -297,7 +302,7 @@ static size_t take_head(struct http_conn *c, char *text, size_t len)
         refuse(c, 400, KELPIE_E_INVALID, "a line of the head is malformed");
     else if (n == 0 || n > (long)HTTP_HEADERS_MAX)
         refuse(c, 431, KELPIE_E_TOO_LARGE, "the head of the request is too long");
-    else if (!http_head_parse(text, (size_t)n, head, &fault))
+    else if (!http_head_parse(text, (size_t)n, c->server->options.body_max, head, &fault))
         http_conn_refuse(c, &fault);
     else {
         begin_request(c, head, text, (size_t)n, (size_t)n < len);
@@ -315,8 +320,9 @@ static bool add_to_body(struct http_conn *c, struct bytes data)
     size_t total = ex->body.len + data.len;
     size_t base = ex->held - ex->body.cap;
 
-    if (total > HTTP_BODY_MAX) {
-        refuse(c, 413, KELPIE_E_TOO_LARGE, "the body is over the limit of 1048576 bytes");
+    if (total > c->server->options.body_max) {
+        struct http_fault fault = http_body_too_long(c->server->options.body_max);
+        http_conn_refuse(c, &fault);
         return false;
     }
     if (total > ex->body.cap && !http_budget_has(c->server, ex->held, base + total)) {
@@ -562,7 +568,7 @@ void http_conn_check_time(struct http_conn *c, uint64_t now_ns)
         if (waited_ns >= HTTP_HEAD_S * NS_PER_S)
             refuse_slow(c);
     } else if (c->state == HTTP_READS_HEAD) {
-        if (waited_ns >= (c->was_used ? HTTP_IDLE_S : HTTP_FIRST_S) * NS_PER_S)
+        if (!c->kept && waited_ns >= (c->was_used ? HTTP_IDLE_S : HTTP_FIRST_S) * NS_PER_S)
             http_conn_free(c);
     } else if (c->state == HTTP_READS_BODY) {
         if (now_ns >= http_transfer_deadline(c->since_ns, c->moved))

@@ -54,8 +54,10 @@ struct http_conn {
     bool closes;  /* after the answer under way */
     bool lingers; /* before it closes: more may be coming */
     bool client_closed;
-    bool turn_over;    /* it has handed a request over */
-    bool broken;       /* to be freed from the loop */
+    bool turn_over; /* it has handed a request over */
+    bool broken;    /* to be freed from the loop */
+    void *kept;     /* what a handler has kept with it (http_exchange_keep); NULL: nothing */
+    void (*gone)(void *kept);
     uint64_t since_ns; /* the reading under way began */
     uint64_t moved;    /* bytes of a body since */
     uint64_t out_since_ns;

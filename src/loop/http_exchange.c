@@ -156,6 +156,28 @@ const char *http_exchange_peer(const struct http_exchange *ex)
     return ex->conn ? transport_peer(&ex->conn->transport) : "";
 }
 
+struct http_conn *http_exchange_keep(struct http_exchange *ex, void *kept, void (*gone)(void *kept))
+{
+    struct http_conn *c = ex->conn;
+
+    if (!c || c->broken)
+        return NULL;
+    CHECK(kept && gone && !c->kept);
+    c->kept = kept;
+    c->gone = gone;
+    return c;
+}
+
+void *http_exchange_kept(const struct http_exchange *ex)
+{
+    return ex->conn ? ex->conn->kept : NULL;
+}
+
+void http_connection_end(struct http_conn *c)
+{
+    http_conn_break(c);
+}
+
 void http_exchange_on_close(struct http_exchange *ex, void (*fn)(void *arg), void *arg)
 {
     ex->on_close = fn;

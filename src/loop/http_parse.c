@@ -199,7 +199,8 @@ static bool is_one_blank_apart(const struct cutting *c)
            c->text[end + 9] == '\r';
 }
 
-bool http_head_parse(char *text, size_t len, struct http_head *out, struct http_fault *fault)
+bool http_head_parse(char *text, size_t len, size_t body_max, struct http_head *out,
+                     struct http_fault *fault)
 {
     struct cutting c = {.head = out, .text = text, .len = len};
     struct http_parser *p = &out->parser;
@@ -226,7 +227,7 @@ bool http_head_parse(char *text, size_t len, struct http_head *out, struct http_
         return false;
     }
     cut(&c);
-    http_head_check(out, text, fault);
+    http_head_check(out, text, body_max, fault);
     return fault->status == 0;
 }
 

@@ -14,7 +14,9 @@
 
 #define HTTP_HEADERS_MAX (32u * 1024)
 #define HTTP_FIELDS_MAX 100
-#define HTTP_BODY_MAX (1024u * 1024)
+#define HTTP_BODY_MAX (1024u * 1024) /* of clients */
+#define HTTP_BODY_MAX_LOCAL                                                                        \
+    (8u * 1024 * 1024) /* on a socket that only this machine's workers reach */
 /* Of a chunked body: what is not body in it (lengths, extensions, trailers) may be this long, and
  * HTTP_FRAMING_PER_BYTE for each byte of body. */
 #define HTTP_FRAMING_MAX (32u * 1024)
@@ -66,11 +68,14 @@ struct http_fault {
 
 /* Reads a head of http_head_scan's (of at most HTTP_HEADERS_MAX bytes) and cuts it: names, values and
  * the target end with NUL afterwards. Returns true, or false with what is wrong. */
-bool http_head_parse(char *text, size_t len, struct http_head *out,
+bool http_head_parse(char *text, size_t len, size_t body_max, struct http_head *out,
                      struct http_fault *fault) MUST_USE;
 
 /* The rest of the rules (http_check.c); `status` stays 0 when all is well. */
-void http_head_check(struct http_head *head, const char *text, struct http_fault *fault);
+void http_head_check(struct http_head *head, const char *text, size_t body_max,
+                     struct http_fault *fault);
+/* A body is longer than `body_max`, which is one of the two above. */
+struct http_fault http_body_too_long(size_t body_max);
 
 /* ---- the body ---- */
 

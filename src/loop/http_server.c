@@ -5,6 +5,7 @@
 
 #include "kelpie/error.h"
 #include "loop/http_conn.h"
+#include "loop/unix_socket.h"
 
 #define SWEEP_NS (NS_PER_S / 2)
 
@@ -148,8 +149,20 @@ static void set_options(struct http_server *s, const struct http_server_options 
         o->connections_max = HTTP_CONNECTIONS_MIN;
     s->places = o->connections_max -
                 (o->connections_max / 4 < HTTP_SPARE_MAX ? o->connections_max / 4 : HTTP_SPARE_MAX);
+    if (o->body_max == 0)
+        o->body_max = HTTP_BODY_MAX;
     if (o->bytes_max == 0)
         o->bytes_max = HTTP_BYTES_MAX;
+}
+
+static struct tcp_listener *listener_of(struct http_server *s, char *why, size_t why_size)
+{
+    const struct http_server_options *o = &s->options;
+
+    if (o->listener <= 0)
+        return tcp_listen(s->loop, s->mem, o->addr, on_accept, s, why, why_size);
+    return tcp_listen_on(s->loop, s->mem, o->listener, o->addr, unix_peer_may, on_accept, s, why,
+                         why_size);
 }
 
 struct http_server *http_server_new(struct loop *loop, struct mem mem,
@@ -174,7 +187,7 @@ struct http_server *http_server_new(struct loop *loop, struct mem mem,
     timer_init(&s->sweep, loop_timers(loop), "http_sweep", on_sweep, s);
     timer_init(&s->rest, loop_timers(loop), "http_rest", http_conns_on_rest, s);
     timer_init(&s->linger, loop_timers(loop), "http_linger", http_conns_on_linger, s);
-    s->listener = tcp_listen(loop, mem, options->addr, on_accept, s, why, why_size);
+    s->listener = listener_of(s, why, why_size);
     if (!s->listener) {
         http_server_free(s);
         return NULL;

@@ -28,7 +28,8 @@
 
 #define HTTP_CONNECTIONS_MAX 4096 /* the options may ask for fewer */
 #define HTTP_CONNECTIONS_MIN 4
-#define HTTP_SPARE_MAX 32                  /* of them, but a quarter at most: for what is vital */
+#define HTTP_LOCAL_MAX 512 /* on the Unix socket: of workers, and some of other programs */
+#define HTTP_SPARE_MAX 32  /* of them, but a quarter at most: for what is vital */
 #define HTTP_BYTES_MAX (64u * 1024 * 1024) /* of requests and answers, all connections together */
 #define HTTP_SMALL_MAX (8u * 1024)         /* a request up to here fits always */
 #define HTTP_OUTPUT_MAX (256u * 1024)      /* of a stream: waiting for a client that reads slowly */
@@ -49,6 +50,7 @@
 #define HTTP_CAP_LOG_S 10    /* at most one line for each bound in this time */
 
 struct http_server;
+struct http_conn;     /* a connection */
 struct http_exchange; /* one request and its answer; owned by the server until answered */
 
 /* One request has come in whole. The handler must sooner or later, now or from the loop, call
@@ -58,7 +60,9 @@ typedef void http_handler_fn(void *arg, struct http_exchange *ex);
 
 /* Copied; what is 0 or NULL has a default. */
 struct http_server_options {
-    const char *addr;
+    const char *addr; /* where a port is; */
+    int listener; /* or, if not 0, a descriptor of unix_listen_open(), which is taken over; `addr` is only shown */
+    size_t body_max; /* HTTP_BODY_MAX, or _LOCAL */
     http_handler_fn *fn;
     void *arg;
     const struct log *log;  /* of bounds that are reached; NULL: none. Outlives the server. */
@@ -118,6 +122,15 @@ size_t http_exchange_header_count(const struct http_exchange *ex, const char *na
 struct bytes http_exchange_body(const struct http_exchange *ex);
 /* The authenticated identity of who asks: "" in clear. */
 const char *http_exchange_peer(const struct http_exchange *ex);
+/* Keeps something with the exchange's connection, once: it is not closed for being quiet, or for others, any more, and
+ * `gone` runs when it has ended, from the loop or in http_server_free. Returns the connection, for
+ * http_connection_end, until then; NULL when the client is gone already: nothing is kept. */
+struct http_conn *http_exchange_keep(struct http_exchange *ex, void *kept,
+                                     void (*gone)(void *kept));
+/* What is kept with its connection; NULL: nothing. */
+void *http_exchange_kept(const struct http_exchange *ex);
+/* Ends it, from the loop, with what is under way on it. */
+void http_connection_end(struct http_conn *c);
 /* The client went away, or closed its side: `fn` runs then, from the loop, at most once, and not
  * after _reply or _end (which may be called in it; a client that closed its side gets the answer). */
 void http_exchange_on_close(struct http_exchange *ex, void (*fn)(void *arg), void *arg);

@@ -29,6 +29,7 @@ struct tcp_listener {
     bool rests;
     tcp_accept_fn *fn;
     bool (*on_no_files)(void *arg); /* or NULL */
+    bool (*takes)(int fd);          /* NULL: everybody */
     void *arg;
     char addr[NET_ADDR_SIZE];
 };
@@ -128,7 +129,9 @@ static void on_accept(evutil_socket_t listen_fd, short what, void *arg)
         char from[NET_ADDR_SIZE];
         int fd = accept4(listen_fd, (struct sockaddr *)&sa, &len, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
-        if (fd >= 0) {
+        if (fd >= 0 && l->takes && !l->takes(fd)) {
+            (void)close(fd);
+        } else if (fd >= 0) {
             set_no_delay(fd);
             addr_format(&sa, from);
             l->fn(l->arg, fd, from);
@@ -212,16 +215,22 @@ struct tcp_listener *tcp_listen(struct loop *loop, struct mem mem, const char *a
 {
     char bound[NET_ADDR_SIZE];
     int fd = tcp_listen_open(addr, bound, why, why_size);
-    struct tcp_listener *l;
 
-    if (fd < 0)
-        return NULL;
-    l = MEM_NEW(mem, struct tcp_listener);
+    return fd < 0 ? NULL : tcp_listen_on(loop, mem, fd, bound, NULL, fn, arg, why, why_size);
+}
+
+struct tcp_listener *tcp_listen_on(struct loop *loop, struct mem mem, int fd, const char *addr,
+                                   bool (*takes)(int fd), tcp_accept_fn *fn, void *arg, char *why,
+                                   size_t why_size)
+{
+    struct tcp_listener *l = MEM_NEW(mem, struct tcp_listener);
+
     l->mem = mem;
     l->fd = fd;
+    l->takes = takes;
     l->fn = fn;
     l->arg = arg;
-    memcpy(l->addr, bound, sizeof l->addr);
+    (void)snprintf(l->addr, sizeof l->addr, "%s", addr);
     timer_init(&l->pause, loop_timers(loop), "accept_pause", on_pause_over, l);
     l->event = event_new(loop_base(loop), fd, EV_READ | EV_PERSIST, on_accept, l);
     if (!l->event || event_add(l->event, NULL)) {

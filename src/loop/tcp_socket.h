@@ -17,6 +17,11 @@ typedef void tcp_accept_fn(void *arg, int fd, const char *from);
  * returns NULL with a sentence in `why` that names the address and the cause. */
 struct tcp_listener *tcp_listen(struct loop *loop, struct mem mem, const char *addr,
                                 tcp_accept_fn *fn, void *arg, char *why, size_t why_size);
+/* On a descriptor that listens already, and which it takes over; `takes` (NULL: everybody) says of each connection
+ * whether it is taken, or closed. `addr` is what tcp_listener_addr says. */
+struct tcp_listener *tcp_listen_on(struct loop *loop, struct mem mem, int fd, const char *addr,
+                                   bool (*takes)(int fd), tcp_accept_fn *fn, void *arg, char *why,
+                                   size_t why_size);
 /* `fn` runs with the listener's `arg` when the system has no descriptor (or memory) for a connection that
  * waits. True: it has given one back, and the connection is asked for again; else that is a little later. */
 void tcp_listener_on_no_files(struct tcp_listener *l, bool (*fn)(void *arg));

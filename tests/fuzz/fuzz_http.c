@@ -64,7 +64,7 @@ static size_t take_head(struct talk *t)
     if (n == 2)
         return 2;
     if (n < 0 || n > (long)HTTP_HEADERS_MAX ||
-        !http_head_parse((char *)t->in.data, (size_t)n, &t->head, &fault)) {
+        !http_head_parse((char *)t->in.data, (size_t)n, HTTP_BODY_MAX, &t->head, &fault)) {
         refuse(t, &fault);
         return 0;
     }

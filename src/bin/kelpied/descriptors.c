@@ -4,7 +4,7 @@
 #include "loop/http_server.h"
 #include "loop/net_tcp.h"
 
-#define SHARED (NET_TCP_PEERS_MAX + NET_TCP_INCOMING_MAX + HTTP_CONNECTIONS_MAX)
+#define SHARED (NET_TCP_PEERS_MAX + NET_TCP_INCOMING_MAX + HTTP_CONNECTIONS_MAX + HTTP_LOCAL_MAX)
 #define WANTED (SHARED + DESCRIPTORS_OTHER)
 
 static unsigned share(unsigned left, unsigned max)
@@ -22,6 +22,7 @@ struct descriptors descriptors_share(unsigned allowed)
         .rpc_outgoing = share(left, NET_TCP_PEERS_MAX),
         .rpc_incoming = share(left, NET_TCP_INCOMING_MAX),
         .http = share(left, HTTP_CONNECTIONS_MAX),
+        .local = share(left, HTTP_LOCAL_MAX),
     };
 }
 
@@ -34,7 +35,7 @@ struct descriptors descriptors_allow(const struct log *log)
 
     if (allowed < WANTED)
         log_warn(log, "few_open_files",
-                 "allowed=%u wanted=%u rpc_outgoing=%u rpc_incoming=%u http=%u", allowed,
-                 (unsigned)WANTED, d.rpc_outgoing, d.rpc_incoming, d.http);
+                 "allowed=%u wanted=%u rpc_outgoing=%u rpc_incoming=%u http=%u local=%u", allowed,
+                 (unsigned)WANTED, d.rpc_outgoing, d.rpc_incoming, d.http, d.local);
     return d;
 }

@@ -14,6 +14,7 @@ struct descriptors {
     unsigned rpc_outgoing; /* at most NET_TCP_PEERS_MAX */
     unsigned rpc_incoming; /* at most NET_TCP_INCOMING_MAX */
     unsigned http;         /* at most HTTP_CONNECTIONS_MAX */
+    unsigned local;        /* on the node's own socket: at most HTTP_LOCAL_MAX */
 };
 
 /* The shares of so many; each is at least 1. */

@@ -59,6 +59,21 @@ static size_t bind_waiting(void *ex)
     return http_exchange_waiting(ex);
 }
 
+static void *bind_keep(void *ex, void *kept, void (*gone)(void *kept))
+{
+    return http_exchange_keep(ex, kept, gone);
+}
+
+static void *bind_kept(void *ex)
+{
+    return http_exchange_kept(ex);
+}
+
+static void bind_end_connection(void *connection)
+{
+    http_connection_end(connection);
+}
+
 static const struct api_ops bind_ops = {
     .query = bind_query,
     .header = bind_header,
@@ -71,9 +86,12 @@ static const struct api_ops bind_ops = {
     .chunk = bind_chunk,
     .end = bind_end,
     .waiting = bind_waiting,
+    .keep = bind_keep,
+    .kept = bind_kept,
+    .end_connection = bind_end_connection,
 };
 
-void http_bind_handle(void *arg, struct http_exchange *ex)
+static void handle(void *arg, struct http_exchange *ex, bool is_local)
 {
     static const char starting[] =
         "{\"error\":\"unavailable\",\"message\":\"this node is starting or ending\","
@@ -89,8 +107,19 @@ void http_bind_handle(void *arg, struct http_exchange *ex)
         .method = http_exchange_method(ex),
         .path = http_exchange_path(ex),
         .body = http_exchange_body(ex),
+        .is_local = is_local,
     };
     api_handle(api, &req);
+}
+
+void http_bind_handle(void *arg, struct http_exchange *ex)
+{
+    handle(arg, ex, false);
+}
+
+void http_bind_handle_local(void *arg, struct http_exchange *ex)
+{
+    handle(arg, ex, true);
 }
 
 void http_bind_read(void *arg)

@@ -16,6 +16,7 @@
 #include "bin/kelpied/descriptors.h"
 #include "bin/kelpied/home_file.h"
 #include "bin/kelpied/http_bind.h"
+#include "bin/kelpied/node_socket.h"
 #include "bin/kelpied/store_preflight.h"
 #include "bin/shared/actors_load.h"
 #include "bin/shared/process_begin.h"
@@ -40,7 +41,8 @@ struct node_process {
     struct uuid home; /* as DATA/cluster says */
     struct descriptors descriptors;
     struct net_tcp *net;
-    struct http_server *http;
+    struct http_server *http, *local; /* for everybody, and on the node's own socket */
+    struct node_socket socket;
     struct api *api;
     struct node *node;
     struct timer deadline;
@@ -63,7 +65,8 @@ static void on_pending_timer(void *arg)
 {
     struct node_process *p = arg;
     uint64_t waited = env_now_ns(&p->world.env) - p->closing_since_ns;
-    if (http_server_pending(p->http) > 0 && waited < PENDING_WAIT_MS * NS_PER_MS) {
+    if (http_server_pending(p->http) + http_server_pending(p->local) > 0 &&
+        waited < PENDING_WAIT_MS * NS_PER_MS) {
         timer_start(&p->pending_timer, PENDING_POLL_MS * NS_PER_MS);
         return;
     }
@@ -79,6 +82,9 @@ static void begin_close(struct node_process *p, enum exit_status status)
     p->status = status;
     p->closing_since_ns = env_now_ns(&p->world.env);
     http_server_drain(p->http);
+    node_socket_remove(&p->socket);
+    http_server_drain(p->local);
+    hub_close(node_hub(p->node));
     timer_start(&p->pending_timer, 0);
 }
 
@@ -202,6 +208,7 @@ static void on_drop_clients(void *arg)
 {
     struct node_process *p = arg;
     http_server_drop_unread(p->http);
+    http_server_drop_unread(p->local);
 }
 
 static void on_alive(void *arg)
@@ -215,7 +222,8 @@ static void tell_ready(struct node_process *p)
     const char *http = http_server_addr(p->http), *rpc = net_tcp_addr(p->net);
     char line[LOG_TEXT_MAX], id[PRINTABLE_FACTOR * NODE_ID_MAX + 1], url[LOG_TEXT_MAX / 2];
     p->was_ready = true;
-    log_info(&p->world.env.log, "ready", "http=%s rpc=%s store=%s", http, rpc, c->store_url);
+    log_info(&p->world.env.log, "ready", "http=%s rpc=%s store=%s socket=%s", http, rpc,
+             c->store_url, p->socket.path);
     (void)snprintf(line, sizeof(line), PROGRAM ": node %s ready http=%s rpc=%s store=%s\n",
                    printable(c->node_id, id, sizeof(id)), http, rpc,
                    printable(c->store_url, url, sizeof(url)));
@@ -260,6 +268,23 @@ static const struct node_events process_events = {
 
 /* ---- the start ---- */
 
+static int open_local(struct node_process *p, char *why, size_t why_size)
+{
+    struct http_server_options local = {.addr = NODE_SOCKET,
+                                        .listener =
+                                            node_socket_open(&p->socket, p->config, why, why_size),
+                                        .body_max = HTTP_BODY_MAX_LOCAL,
+                                        .fn = http_bind_handle_local,
+                                        .on_read = http_bind_read,
+                                        .arg = &p->api,
+                                        .log = &p->world.env.log,
+                                        .connections_max = p->descriptors.local,
+                                        .is_vital = api_is_vital};
+    if (local.listener >= 0)
+        p->local = http_server_new(p->world.loop, p->world.env.mem, &local, why, why_size);
+    return p->local ? 0 : KELPIE_E_IO;
+}
+
 static int open_sockets(struct node_process *p, char *why, size_t why_size)
 {
     struct env *env = &p->world.env;
@@ -276,7 +301,7 @@ static int open_sockets(struct node_process *p, char *why, size_t why_size)
                                        .connections_max = p->descriptors.http,
                                        .is_vital = api_is_vital};
     p->http = http_server_new(p->world.loop, env->mem, &http, why, why_size);
-    return p->http ? 0 : KELPIE_E_IO;
+    return p->http ? open_local(p, why, why_size) : KELPIE_E_IO;
 }
 
 static void make_node(struct node_process *p)
@@ -366,6 +391,7 @@ static void finish(struct node_process *p)
         node_free(p->node);
     }
     http_server_free(p->http);
+    http_server_free(p->local);
     if (p->net)
         net_tcp_free(p->net);
     (void)log_writer_free(p->output, LOG_FLUSH_MS);
