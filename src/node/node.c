@@ -7,6 +7,7 @@
 #include "base/mutant.h"
 #include "env/txn.h"
 #include "kelpie/error.h"
+#include "node/bad_frame.h"
 #include "node/replace.h"
 #include "registry/rules_letter.h"
 
@@ -15,10 +16,8 @@ enum admin_request { ADMIN_DRAIN = 1, ADMIN_FORGET = 2 };
 #define WHY_SIZE 256
 #define ALIVE_NS_MAX NS_PER_S
 #define STALLED_NS (REMEMBER_SOCKET_MS / 2 * NS_PER_MS)
-#define BAD_KINDS 4
 #define ADMIN_TIMEOUT_MS 5000
 #define ADMIN_LOOKUPS_MAX 4 /* of rows of those who command without being in the view */
-#define BAD_TELL_MS 10000   /* until the same kind of bad frame is told again */
 
 struct node {
     const struct env *env;
@@ -35,12 +34,7 @@ struct node {
     size_t pending; /* reads and admin calls under way */
     size_t admin_lookups;
     struct cap admin_cap;
-    struct bad_told {
-        int error;
-        bool told;
-        uint64_t at_ns;
-        uint64_t more; /* since then */
-    } bad_told[BAD_KINDS];
+    struct bad_frames bad_frames;
     struct list txns;
     bool closing, told_closed;
     void (*closed)(void *arg);
@@ -181,33 +175,10 @@ static void on_alive(void *arg)
     cluster_tick(n->cluster);
 }
 
-static struct bad_told *bad_told_of(struct node *n, int error)
-{
-    for (size_t i = 0; i + 1 < BAD_KINDS; i++) {
-        struct bad_told *t = &n->bad_told[i];
-        if (!t->told || t->error == error)
-            return t;
-    }
-    return &n->bad_told[BAD_KINDS - 1];
-}
-
-/* One line a kind and BAD_TELL_MS, however many frames strangers send: the next line, and the
- * metric, say how many there were. */
 static void on_bad_frame(void *arg, const char *from, int error, const char *why)
 {
     struct node *n = arg;
-    struct bad_told *t = bad_told_of(n, error);
-    uint64_t now = env_now_ns(n->env);
-    char quoted[WHY_SIZE];
-    char addr[4 * NET_ADDR_SIZE + 3];
-    if (t->told && now - t->at_ns < BAD_TELL_MS * NS_PER_MS) {
-        t->more++;
-        return;
-    }
-    log_warn(&n->env->log, "bad_frame", "from=%s error=%s untold=%llu why=%s",
-             log_quote(from, addr, sizeof(addr)), kelpie_error_name(error),
-             (unsigned long long)t->more, log_quote(why, quoted, sizeof(quoted)));
-    *t = (struct bad_told){.error = error, .told = true, .at_ns = now};
+    bad_frame_tell(&n->bad_frames, n->env, from, error, why);
 }
 
 /* ---- what operators ask ---- */
