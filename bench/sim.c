@@ -152,6 +152,8 @@ static struct figure rest(enum sim_store_kind store, uint64_t hours)
     until(&w, hosts_converged);
     workload_probe(&w);
     until(&w, probed);
+    workload_probe_writes(&w); /* who only reads places nobody */
+    until(&w, probed);
 
     uint64_t events = w.events, sim_ns = w.now_ns;
     double begun = cpu_s();
