@@ -254,6 +254,9 @@ struct shards {
     size_t count, asked, pages;          /* of these, so many are asked for */
     unsigned rounds;
     bool clocks; /* other nodes' are asked for too */
+    bool
+        all; /* whoever was to nudge may be gone: this round nudges for all that lies in inboxes, */
+    bool anew; /* and so will the next, which begins at once */
     struct txn txn;
     struct timer timer;
     bool mine_first[SHARDS_MAX]; /* of the planted mistake "shardleft" */

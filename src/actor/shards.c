@@ -41,6 +41,8 @@ static void begin_round(struct actors *a)
     uint64_t until_ms = actors_wall_ms(a) + SHARDS_AHEAD_MS;
 
     s->count = s->pages = 0;
+    s->all = s->anew;
+    s->anew = false;
     s->clocks = s->rounds++ % WALL_ROUNDS == 0;
     for (uint32_t i = 0; i < count && i < SHARDS_MAX; i++) {
         if (MUTANT("shardleft") ? !s->mine_first[i] : !is_mine(a, i))
@@ -129,7 +131,7 @@ static void see_inbox(struct actors *a, struct shard_look *look, struct store_re
         if (last.family && same_actor(&last, &p))
             continue;
         last = p;
-        if (is_stale(a, &rows.rows[i], &scratch)) {
+        if (a->shards.all || is_stale(a, &rows.rows[i], &scratch)) {
             SOMETIMES("message-lies-longer");
             nudge_now(a, p.type, p.id, 0);
         }
@@ -172,6 +174,12 @@ static void on_looked(struct txn *txn, int status)
 
     if (a->closed || !s->on)
         return;
+    if (s->anew) {
+        SOMETIMES("shards-looked-at-anew");
+        s->count = 0;
+        timer_start(&s->timer, 0);
+        return;
+    }
     if (status || !cluster_may_act(a->cluster)) {
         s->count = 0;
         if (s->on)
@@ -232,7 +240,7 @@ void shards_start(struct actors *a)
     if (!s->on && MUTANT("shardleft"))
         for (uint32_t i = 0; i < SHARDS_MAX; i++)
             s->mine_first[i] = is_mine(a, i);
-    s->on = true;
+    s->on = s->anew = true;
     if (txn_active(&s->txn))
         return;
     s->count = 0;
@@ -243,7 +251,7 @@ void shards_stop(struct actors *a)
 {
     struct shards *s = &a->shards;
 
-    s->on = false;
+    s->on = s->anew = false;
     s->count = 0;
     timer_stop(&s->timer);
     txn_cancel(&s->txn);

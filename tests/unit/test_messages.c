@@ -382,6 +382,50 @@ static void a_dead_node_does_not_stop_the_clock(void **state)
     small_world_free(w);
 }
 
+/* A message whose sender's node has died before it could nudge. */
+static void put_in_inbox(struct small_world *w, const char *id, uint64_t number)
+{
+    const struct message_at at = {
+        .sender = actor_hash("post", "gone"), .generation = 1, .number = number};
+    struct message_record r = {.sender_type = "post",
+                               .sender_id = "gone",
+                               .method = "note",
+                               .sent_ms = w->now_ns / NS_PER_MS,
+                               .body = bytes_of_str("x")};
+    struct key key = key_inbox(&w->ks, actor_shard("post", id, SHARDS_DEFAULT), "post", id, &at);
+    struct buf value;
+
+    buf_init(&value, w->env.mem);
+    message_record_encode(&r, key_bytes(&key), &value);
+    small_put(w, key, &value);
+    buf_deinit(&value);
+}
+
+/* Whose nudge was lost waits for a second and more; with a new view it is looked for at once, also when the shards
+ * are just being looked at as they were. */
+static void a_new_view_nudges_at_once(void **state)
+{
+    struct small_world *w = small_world_of(1, classes);
+    struct actors *a = node_actors(w->nodes[0].node);
+
+    (void)state;
+    assert_got(w, "b", "");
+    small_run_ms(w, 1500);
+    put_in_inbox(w, "b", 1);
+    small_run_ms(w, 900);
+    assert_got(w, "b", "");
+    shards_start(a);
+    small_run_ms(w, 20);
+    assert_got(w, "b", "x ");
+    while (!txn_active(&a->shards.txn))
+        assert_true(small_step(w));
+    put_in_inbox(w, "b", 2);
+    shards_start(a);
+    small_run_ms(w, 20);
+    assert_got(w, "b", "x x ");
+    small_world_free(w);
+}
+
 /* The age of a message says nothing of that of the calls that its turn makes. */
 static void a_message_calls_who_remembers_for_less(void **state)
 {
@@ -467,6 +511,7 @@ int main(void)
         cmocka_unit_test(order_is_kept_whatever_a_read_says),
         cmocka_unit_test(what_is_tried_by_itself_can_be_withdrawn),
         cmocka_unit_test(a_dead_node_does_not_stop_the_clock),
+        cmocka_unit_test(a_new_view_nudges_at_once),
         cmocka_unit_test(a_message_calls_who_remembers_for_less),
         cmocka_unit_test(an_actor_arms_its_own_timer_anew),
         cmocka_unit_test(many_come_in_order),
