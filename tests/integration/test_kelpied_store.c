@@ -449,6 +449,49 @@ static void test_messages(void **state)
     check(f, 0, " 0 problems\n");
 }
 
+/* A request that counter/x remembers in that bucket. */
+static void put_remembered(struct fixture *f, uint64_t bucket, const char *id)
+{
+    struct remembered_record r = {.number = 1, .generation = 1};
+    (void)snprintf(r.request_id, sizeof(r.request_id), "%s", id);
+    f->key = key_remembered(&f->ks, "counter", "x", bucket, request_hash(id));
+    remembered_record_encode(&r, key_bytes(&f->key), &f->value);
+    put(f);
+}
+
+static void put_buckets(struct fixture *f, uint64_t number, uint64_t ids)
+{
+    struct head_record h = {.number = number,
+                            .generation = 1,
+                            .own_ms = 9000,
+                            .bucket_count = 2,
+                            .buckets = {{.begin = 10, .ids = ids}, {.begin = 5000, .ids = 1}}};
+    f->key = key_head(&f->ks, "counter", "x");
+    head_record_encode(&h, key_bytes(&f->key), &f->value);
+    put(f);
+}
+
+/* What a head row counts of the requests that are remembered. */
+static void test_remembered(void **state)
+{
+    struct fixture *f = *state;
+    put_cluster(f, RECORD_VERSION);
+    put_view(f, 1, 0);
+    put_remembered(f, 10, "r1");
+    check(f, 1, "state/counter/x/h: there is none, but 1 remembered requests\n");
+    put_buckets(f, 1, 2);
+    check(f, 1,
+          "state/counter/x/h: it counts 2 remembered requests from 10 ms on, but there are 1\n");
+    put_remembered(f, 10, "r2");
+    check(f, 1,
+          "state/counter/x/h: it counts 1 remembered requests from 5000 ms on, but there are 0\n");
+    put_remembered(f, 5000, "r3");
+    check(f, 0, " 0 problems\n");
+    put_remembered(f, 4000, "r4");
+    check(f, 1, "state/counter/x/h: it names no bucket of 1 remembered requests\n");
+    check(f, 1, " 1 problems\n");
+}
+
 /* A message of room/s for room/r in that place. */
 static void put_message(struct fixture *f, struct key key)
 {
@@ -572,6 +615,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_heads, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_messages, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_senders, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_remembered, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_raised, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_sound, set_up_fdb, tear_down),
         cmocka_unit_test_setup_teardown(test_by_node, set_up_fdb, tear_down),

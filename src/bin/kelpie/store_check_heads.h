@@ -1,6 +1,7 @@
 /*
- * Head rows against the state rows that they count and sum. The rows of an actor may lie in two pages of a
- * scan, each a snapshot of its own: who does not match there is read again, in one.
+ * Head rows against the state rows that they count and sum, and the remembered requests that they count by bucket.
+ * The rows of an actor may lie in two pages of a scan, each a snapshot of its own: who does not match there is read
+ * again, head and state in one; the requests by pages, as long as the head row says that nothing came in between.
  */
 #ifndef KELPIE_BIN_STORE_CHECK_HEADS_H
 #define KELPIE_BIN_STORE_CHECK_HEADS_H
@@ -17,6 +18,7 @@ struct head_sums {
     bool has_head, has_slots, unreadable;
     struct head_record head;
     uint64_t rows, sum;
+    uint64_t ids[HEAD_BUCKETS_MAX], strays; /* remembered requests: of each bucket, and of none */
 };
 
 struct heads {
