@@ -373,7 +373,8 @@ static void limit_files(struct siege *s)
 static void nodes_begin(struct siege *s)
 {
     static char actors[BENCH_PATH_MAX + 16];
-    static const char *options[] = {"--actors", actors, "--activations-max", ACTIVATIONS_MAX, NULL};
+    static const char *options[] = {"--actors-in-node", actors, "--activations-max",
+                                    ACTIVATIONS_MAX, NULL};
     char *slash;
 
     bench_nodes_init(&s->nodes, &s->b, BENCH_NODES_MAX, s->o->dir, NULL);

@@ -126,7 +126,7 @@ def main():
     p.add_argument("--keep", action="store_true", help="keep the nodes' logs")
     options = p.parse_args()
     build = os.path.realpath(options.build)
-    cluster = Cluster(build, "failover", ["--actors", os.path.join(build, "bench", "mail.so")])
+    cluster = Cluster(build, "failover", ["--actors-in-node", os.path.join(build, "bench", "mail.so")])
     out = {"ok": False}
     try:
         out = asyncio.run(All(cluster, options).run())

@@ -69,6 +69,8 @@ struct api_config {
     const char *http_addr;
     long pid;
     long supervisor_pid; /* 0: none */
+    /* While true, the workers of the node's own classes have not registered, and it is not ready; NULL: it has none. */
+    const bool *workers_due;
     /* More for /metrics, of what the API does not know; NULL: nothing. */
     void (*metrics)(void *arg, struct buf *out);
     void *arg;

@@ -269,6 +269,11 @@ void api_readyz(struct api *api, const struct api_request *req, const struct pat
     if (!wants_majority(api, req, &majority))
         return;
     cluster_health(c, &h);
+    if (api->config.workers_due && *api->config.workers_due) {
+        api_reply_error(api, req, KELPIE_E_UNAVAILABLE,
+                        "the workers of this node's actors (--actors) have not registered yet");
+        return;
+    }
     if (health_ready(&h, majority, timing_window_ns(&config->timing), troubles, sizeof(troubles))) {
         (void)snprintf(text, sizeof(text), "ready\n%s%s", troubles, troubles[0] ? "\n" : "");
         api_reply(api, req, 200, "text/plain; charset=utf-8", bytes_of_str(text));

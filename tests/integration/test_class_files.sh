@@ -9,7 +9,7 @@ command -v "$cxx" >/dev/null || { echo "no $cxx"; exit 77; }
 refuses() { # FILE PATTERN
     local text
     text=$(timeout 20 "$kelpied" --log-level error --data-dir "$work/none" --store memory: \
-        --listen 127.0.0.1:0 --rpc-listen 127.0.0.1:0 --actors "$1" 2>&1 </dev/null)
+        --listen 127.0.0.1:0 --rpc-listen 127.0.0.1:0 --actors-in-node "$1" 2>&1 </dev/null)
     is "status with $1" $? 1
     like "what is said of $1" "$text" "^kelpied: .*$2"
 }
@@ -66,8 +66,8 @@ const kelpie_class till = make();
 const kelpie_class *const kelpie_classes[] = {&till, nullptr};
 END
 says 0 '' "$cxx" -std=c++11 "${flags[@]}" -o "$work/till.so" "$work/till.cc"
-node_start n1 --actors "$work/till.so"
-node_start n2 --actors "$work/till.so"
+node_start n1 --actors-in-node "$work/till.so"
+node_start n2 --actors-in-node "$work/till.so"
 for id in n1 n2; do node_wait $id; done
 within 10 active_is n1 2
 
@@ -144,7 +144,7 @@ window over 86400001
 refuses "$work/over.so" 'a class remembers requests for 86400001 ms; at most 86400000, a day, are allowed$'
 for name in short newer; do
     rm -rf "$work/data"
-    node_start $name --actors "$work/$name.so"
+    node_start $name --actors-in-node "$work/$name.so"
     node_wait $name
     is "a class that is $name" "$(ask $name call plain/1 hello)" hello
     kill -TERM "${supervisor[$name]}"

@@ -48,7 +48,7 @@ store_pid() { pgrep -f -- "--store-process $work/" | head -n 1; }
 deaths() { grep -c 'event=node_died' "$work/$1.log"; }
 
 # ---- exit() in a class is a death, whatever its status; the supervisor ends when the store says Left.
-node_start n1 --actors "$work/ends.so"
+node_start n1 --actors-in-node "$work/ends.so"
 node_wait n1
 for code in 0 1 2 4; do
     times=$(($(ready_count n1) + 1))

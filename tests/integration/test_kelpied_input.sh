@@ -102,15 +102,15 @@ class deaf "$(list '.abi = KELPIE_ABI_VERSION, .size = sizeof(struct kelpie_clas
 class none "$(list)"
 class other 'int nothing;'
 printf 'no object' >"$work/text.so"
-refuses 1 'nowhere.so' --node-id x --actors "$work/nowhere.so"
-refuses 1 'text.so' --node-id x --actors "$work/text.so"
-refuses 1 'has no symbol kelpie_classes' --node-id x --actors "$work/other.so"
-refuses 1 'built for interface version 99, this program has version 2' --node-id x --actors "$work/old.so"
-refuses 1 'a class of type echo already' --node-id x --actors "$work/twice.so"
-refuses 1 'actor type is empty' --node-id x --actors "$work/untyped.so"
-refuses 1 'actor type .* 65 bytes' --node-id x --actors "$work/wordy.so"
-refuses 1 'deaf has no receive function' --node-id x --actors "$work/deaf.so"
-refuses 1 'kelpie_classes is empty' --node-id x --actors "$work/none.so"
+refuses 1 'nowhere.so' --node-id x --actors-in-node "$work/nowhere.so"
+refuses 1 'text.so' --node-id x --actors-in-node "$work/text.so"
+refuses 1 'has no symbol kelpie_classes' --node-id x --actors-in-node "$work/other.so"
+refuses 1 'built for interface version 99, this program has version 2' --node-id x --actors-in-node "$work/old.so"
+refuses 1 'a class of type echo already' --node-id x --actors-in-node "$work/twice.so"
+refuses 1 'actor type is empty' --node-id x --actors-in-node "$work/untyped.so"
+refuses 1 'actor type .* 65 bytes' --node-id x --actors-in-node "$work/wordy.so"
+refuses 1 'deaf has no receive function' --node-id x --actors-in-node "$work/deaf.so"
+refuses 1 'kelpie_classes is empty' --node-id x --actors-in-node "$work/none.so"
 
 # A class whose handler fails, one that fills its state, one that does not activate.
 class bad 'static int fails(struct kelpie_actor *a, const struct kelpie_message *m)
@@ -134,7 +134,7 @@ static const struct kelpie_class bad = {.abi = KELPIE_ABI_VERSION, .size = sizeo
 static const struct kelpie_class dead = {.abi = KELPIE_ABI_VERSION, .size = sizeof(struct kelpie_class), .type = "dead", .receive = fails,
                                          .activate = never};
 const struct kelpie_class *const kelpie_classes[] = {&bad, &dead, NULL};'
-node_start n2 --actors "$work/bad.so"
+node_start n2 --actors-in-node "$work/bad.so"
 node_wait n2
 within 10 active_is n1 2
 refused 500 handler_failed '.' n1 POST /v1/actors/bad/a/fail

@@ -120,7 +120,7 @@ static const struct kelpie_class forks = {
 const struct kelpie_class *const kelpie_classes[] = {&forks, NULL};
 END
 "${CC:-cc}" -std=c11 -shared -fPIC -I "$KELPIE_SOURCE/include" -o "$work/forks.so" "$work/forks.c" || exit 1
-listen=${http[c1]} node_start f1 --actors "$work/forks.so"
+listen=${http[c1]} node_start f1 --actors-in-node "$work/forks.so"
 node_wait f1
 is "the parent" "$(ask f1 call forks/a return)" "child ended"
 is "the child wrote nothing" "$(ask f1 call forks/a get)" unset

@@ -30,7 +30,7 @@ END
 "${CC:-cc}" -std=c11 -shared -fPIC -I "$KELPIE_SOURCE/include" -o "$work/poison.so" \
     "$work/poison.c" || exit 1
 
-for id in n1 n2 n3; do node_start $id --actors "$work/poison.so"; done
+for id in n1 n2 n3; do node_start $id --actors-in-node "$work/poison.so"; done
 for id in n1 n2 n3; do node_wait $id; done
 for id in n1 n2 n3; do within 10 active_is $id 3; done
 

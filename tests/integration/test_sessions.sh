@@ -26,7 +26,7 @@ static const struct kelpie_class session = {
 const struct kelpie_class *const kelpie_classes[] = {&session, NULL};
 C
 ${CC:-cc} -shared -fPIC -I"$KELPIE_SOURCE/include" -o "$work/session.so" "$work/session.c" || exit 1
-for id in n1 n2; do node_start $id --actors "$work/session.so"; done
+for id in n1 n2; do node_start $id --actors-in-node "$work/session.so"; done
 for id in n1 n2; do node_wait $id; done
 within 10 active_is n1 2
 

@@ -187,6 +187,8 @@ class WorkerNode(Server):
                     if answers is not None:
                         return answer({"ticket": said["ticket"], "answers": answers})
             self._holds.pop(me, None)
+            if said.get("last"):
+                return answer({})
             if not self._changed.wait_for(lambda: self._turns, self.POLL_S):
                 return answer({})
             turn = self._turns.pop(0)

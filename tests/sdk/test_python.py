@@ -219,7 +219,7 @@ class Connections(unittest.TestCase):
         ticket = self.node.give("thing", "x", "waits", "0.5")
         time.sleep(0.2)
         self.process.send_signal(signal.SIGTERM)
-        self.assertTrue(self.node.said(ticket)[0]["reply"])
+        self.assertTrue(self.node.said(ticket)[0]["last"])
         self.assertEqual(self.process.wait(60), 0)
 
     def test_refused_hello(self):

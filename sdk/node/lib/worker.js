@@ -14,7 +14,6 @@ const ANSWERS_MS = 30000; // beyond the deadline of the turn that calls
 const PAUSE_MS_MIN = 50;
 const PAUSE_MS_MAX = 5000;
 const STOP_MS = 10000; // for the turns under way
-const LAST_MS = 500; // for the last answer to be taken: no further turn is wanted
 
 const log = (text) => process.stderr.write(`${new Date().toISOString()} ${text}\n`);
 
@@ -123,7 +122,8 @@ class Slot {
       if (!late.length) throw new Lost('the connection ended in the midst of a turn', true);
       return late[0];
     }
-    return this.ask(Buffer.from(JSON.stringify(answer)), this.worker.stopped ? LAST_MS : POLL_MS);
+    if (this.worker.stopped) answer.last = true;
+    return this.ask(Buffer.from(JSON.stringify(answer)), POLL_MS);
   }
 
   async exchange(turn, said, late) {

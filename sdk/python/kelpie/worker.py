@@ -20,7 +20,6 @@ ANSWERS_S = 30      # beyond the deadline of the turn that calls
 PAUSE_MS_MIN = 50
 PAUSE_MS_MAX = 5000
 STOP_S = 10         # for the turns under way
-LAST_S = 0.5        # for the last answer to be taken: no further turn is wanted
 
 log = logging.getLogger("kelpie")
 
@@ -129,7 +128,9 @@ class _Slot:
             if not late:
                 raise Lost("the connection ended in the midst of a turn", True) from None
             return late[0]
-        return self._ask(json.dumps(answer).encode(), LAST_S if self._worker.stopping.is_set() else POLL_S)
+        if self._worker.stopping.is_set():
+            answer["last"] = True
+        return self._ask(json.dumps(answer).encode(), POLL_S)
 
     def _exchange(self, turn, said, late):
         said["ticket"] = turn["ticket"]

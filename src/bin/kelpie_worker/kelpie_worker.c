@@ -45,14 +45,20 @@ static int load(const char *file, struct class_list *list, char *why, size_t why
     return err ? err : class_list_take(list, file, copy.handle, why, why_size);
 }
 
-/* The built-in classes are the node's own. */
-static size_t own_classes(struct class_list *list, const struct kelpie_class *const **own)
+/* Copies, with all members that this program knows; the built-in classes are the node's own. */
+static size_t own_classes(const struct class_list *list, const struct kelpie_class **own)
 {
+    static struct kelpie_class rooms[CLASS_COUNT_MAX];
     struct class_list built_in;
+    size_t count = 0;
 
     class_list_init(&built_in);
-    *own = list->classes + built_in.count;
-    return list->count - built_in.count;
+    for (size_t i = built_in.count; i < list->count; i++, count++) {
+        const struct kelpie_class *given = list->classes[i];
+        memcpy(&rooms[count], given, given->size < sizeof *given ? given->size : sizeof *given);
+        own[count] = &rooms[count];
+    }
+    return count;
 }
 
 /* By which a node cannot tell what is asked of it. */
@@ -64,10 +70,9 @@ static int check_asks(const char *file, const struct kelpie_class *const *classe
         const char *what = NULL;
         if (c->placement != KELPIE_PLACE_LEAST_LOADED)
             what = "a placement";
-        if (c->size >= offsetof(struct kelpie_class, upgrade) + sizeof c->upgrade && c->upgrade)
+        if (c->upgrade)
             what = "an upgrade";
-        if (c->size >= offsetof(struct kelpie_class, expire_after_ms) + sizeof c->expire_after_ms &&
-            c->expire_after_ms)
+        if (c->expire_after_ms)
             what = "an expiry";
         if (what) {
             (void)snprintf(why, why_size,
@@ -86,6 +91,7 @@ int main(int argc, char **argv)
     static struct logsink sink;
     static struct log log;
     static struct worker_options o;
+    static const struct kelpie_class *classes[CLASS_COUNT_MAX];
     char why[WHY] = "", quoted[2 * WHY];
 
     process_begin(ROLE_COMMAND);
@@ -114,7 +120,8 @@ int main(int argc, char **argv)
     CHECK(pthread_atfork(NULL, NULL, in_child) == 0);
     class_list_init(&list);
     int err = load(argv[3], &list, why, sizeof why);
-    o.class_count = own_classes(&list, &o.classes);
+    o.classes = classes;
+    o.class_count = own_classes(&list, classes);
     if (!err)
         err = check_asks(argv[3], o.classes, o.class_count, why, sizeof why);
     if (err) {

@@ -14,6 +14,7 @@
 #include "env/env.h"
 #include "kelpie/error.h"
 #include "loop/loop.h"
+#include "worker/worker_turn.h"
 
 #define PAUSE_MS_MIN 20
 #define PAUSE_MS_MAX 2000
@@ -151,8 +152,7 @@ static void callback_begins(void *ctx, const struct kelpie_class *class,
     (void)snprintf(what.method, sizeof what.method, "%s", turn->method);
     (void)snprintf(what.request_id, sizeof what.request_id, "%s", turn->request_id);
     what.since_ns = now_ns();
-    atomic_store(&page_of(slot)->limit_ms,
-                 class->turn_ms ? class->turn_ms : WORKER_TURN_MS_DEFAULT);
+    atomic_store(&page_of(slot)->limit_ms, class->turn_ms ? class->turn_ms : WORKER_CALLBACK_MS);
     page.begin(page.ctx, &what);
 }
 
@@ -324,14 +324,12 @@ static void *run_slot(void *arg)
 
 static void fill_type(struct worker_type *t, const struct kelpie_class *class)
 {
-    struct kelpie_class c = {.abi = 0};
-
-    memcpy(&c, class, class->size < sizeof c ? class->size : sizeof c);
     *t = (struct worker_type){.type = class->type,
-                              .version = c.version,
-                              .idle_ms = c.idle_ms,
-                              .remember_ms = c.remember_ms};
-    for (const struct kelpie_method *m = c.methods; m && m->name; m++)
+                              .version = class->version,
+                              .idle_ms = class->idle_ms,
+                              .remember_ms = class->remember_ms,
+                              .turn_ms = class->turn_ms};
+    for (const struct kelpie_method *m = class->methods; m && m->name; m++)
         if ((m->flags & KELPIE_METHOD_READ) && t->read_count < WORKER_READS_MAX)
             t->reads[t->read_count++] = m->name;
 }

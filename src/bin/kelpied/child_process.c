@@ -16,8 +16,8 @@
 #include "bin/shared/process_begin.h"
 #include "kelpie/error.h"
 
-#define FLAGS_SIZE (4 * CONFIG_PATH_MAX + OPTION_LIST_MAX * 512)
-#define FLAGS_MAX (OPTIONS_MAX + OPTION_LIST_MAX)
+#define FLAGS_SIZE (4 * CONFIG_PATH_MAX + 2 * OPTION_LIST_MAX * 512)
+#define FLAGS_MAX (OPTIONS_MAX + 2 * OPTION_LIST_MAX)
 #define SELF "/proc/self/exe"
 
 /* What the child needs between fork and exec, made before: there only calls that are safe in the
@@ -60,7 +60,7 @@ _Noreturn static void become_node(const struct launch *l, int fd, int page)
 }
 
 /* A page that stays as long as it is: whoever has it cannot cut it off under the other. */
-static int page_new(struct running_page **page)
+static int page_new(struct node_page **page)
 {
     int fd = memfd_create("kelpie-running", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     void *at = MAP_FAILED;
@@ -100,7 +100,7 @@ int child_process_start(struct child_process *p, const struct config *config, st
         return KELPIE_E_IO;
     }
     p->life_fd = ends[0];
-    page = page_new(&p->running);
+    page = page_new(&p->page);
     if (page >= 0)
         pid = launch(config, boot, ends[1], page);
     if (pid < 0)
@@ -160,9 +160,9 @@ void child_process_close(struct child_process *p)
     if (p->life_fd >= 0)
         (void)close(p->life_fd);
     p->life_fd = -1;
-    if (p->running)
-        (void)munmap(p->running, sizeof(*p->running));
-    p->running = NULL;
+    if (p->page)
+        (void)munmap(p->page, sizeof(*p->page));
+    p->page = NULL;
 }
 
 bool child_process_signs(struct child_process *p)
@@ -181,11 +181,10 @@ bool child_process_signs(struct child_process *p)
     return any;
 }
 
-void child_process_tell_end(const struct child_process *p)
+void child_process_tell(const struct child_process *p, char what)
 {
-    static const char end = NODE_TOLD_TO_END;
-    /* The only byte that ever goes there. A node that is gone is about to be found dead. */
-    if (p->life_fd >= 0 && write(p->life_fd, &end, 1) < 0)
+    /* Few bytes ever go there. A node that is gone is about to be found dead. */
+    if (p->life_fd >= 0 && write(p->life_fd, &what, 1) < 0)
         return;
 }
 

@@ -5,14 +5,14 @@
 #include <sys/types.h>
 
 #include "base/uuid.h"
+#include "bin/kelpied/node_main.h"
 #include "bin/shared/config.h"
-#include "loop/running_page.h"
 
 struct child_process {
-    pid_t pid;   /* 0: none; also its process group and session */
-    int life_fd; /* the supervisor's end of what they tell each other through */
-    int verdict; /* the enum exit_status that it said it ends with; -1: it said none */
-    struct running_page *running; /* shared with it, until child_process_close() */
+    pid_t pid;              /* 0: none; also its process group and session */
+    int life_fd;            /* the supervisor's end of what they tell each other through */
+    int verdict;            /* the enum exit_status that it said it ends with; -1: it said none */
+    struct node_page *page; /* shared with it, until child_process_close() */
 };
 
 /* Runs this program again as a node process with that boot id, in a session of its own; no descriptor
@@ -30,8 +30,8 @@ void child_process_kill(const struct child_process *p);
 bool child_process_is_stopped(const struct child_process *p);
 /* Reads what it said. True when there was a sign of life. */
 bool child_process_signs(struct child_process *p);
-/* Asks it to leave and end. */
-void child_process_tell_end(const struct child_process *p);
+/* Tells it one of NODE_TOLD_...: to leave and end, that the workers are there. */
+void child_process_tell(const struct child_process *p, char what);
 /* "exit status 3" or "signal 9 (Killed)". */
 void child_process_how(const struct child_process *p, int wait_status, char *out, size_t size);
 

@@ -18,6 +18,7 @@
 #include "bin/kelpied/http_bind.h"
 #include "bin/kelpied/node_socket.h"
 #include "bin/kelpied/store_preflight.h"
+#include "bin/kelpied/worker_children.h"
 #include "bin/shared/actors_load.h"
 #include "bin/shared/process_begin.h"
 #include "bin/shared/world_bind.h"
@@ -48,7 +49,10 @@ struct node_process {
     struct timer deadline;
     struct timer pending_timer;
     uint64_t closing_since_ns, told_ns;
+    struct worker_children *workers; /* where there is no supervisor to have them */
     bool leaving, closing, was_ready;
+    bool acts;        /* it has begun to */
+    bool workers_due; /* the node is not ready before they have registered, or failed */
     enum exit_status status;
 };
 
@@ -133,10 +137,21 @@ static void on_terminate(void *arg)
     }
 }
 
-static void on_orphan(void *arg)
+static void tell_ready(struct node_process *p);
+
+static void on_workers(void *arg)
 {
-    (void)arg;
-    process_reap(0);
+    struct node_process *p = arg;
+    p->workers_due = false;
+    if (p->acts && !p->was_ready)
+        tell_ready(p);
+}
+
+static void on_child(void *arg)
+{
+    worker_children_reap(((struct node_process *)arg)->workers);
+    if (getpid() == 1)
+        process_reap(0);
 }
 
 static void on_supervisor(void *arg)
@@ -146,6 +161,8 @@ static void on_supervisor(void *arg)
     ssize_t n = read(p->origin.life_fd, &byte, 1);
     if (n == 1 && byte == NODE_TOLD_TO_END && !p->leaving)
         leave(p);
+    else if (n == 1 && byte == NODE_TOLD_WORKERS)
+        on_workers(p);
     else if (n == 0) /* it has ended, and the kernel is about to end this process */
         (void)!loop_on_readable(p->world.loop, p->origin.life_fd, NULL, NULL);
 }
@@ -155,7 +172,7 @@ static int hear_of_the_end(struct node_process *p)
     struct loop *loop = p->world.loop;
     if (p->origin.life_fd >= 0)
         return loop_on_readable(loop, p->origin.life_fd, on_supervisor, p);
-    int err = getpid() == 1 ? loop_on_signal(loop, SIGCHLD, on_orphan, p) : 0;
+    int err = getpid() == 1 || p->workers ? loop_on_signal(loop, SIGCHLD, on_child, p) : 0;
     if (!err)
         err = loop_on_signal(loop, SIGTERM, on_terminate, p);
     return err ? err : loop_on_signal(loop, SIGINT, on_terminate, p);
@@ -236,7 +253,9 @@ static void on_event(void *arg, uint64_t seq, enum log_level level, const char *
     struct node_process *p = arg;
     if (p->api)
         api_event(p->api, seq, level, name, fields);
-    if (!p->was_ready && strcmp(name, "resumed") == 0)
+    if (strcmp(name, "resumed") == 0)
+        p->acts = true;
+    if (!p->was_ready && p->acts && !p->workers_due)
         tell_ready(p);
     /* Asked to leave from outside: the deadline is the same. */
     if (strcmp(name, "leaving") == 0 && !p->deadline.armed)
@@ -322,6 +341,7 @@ static void make_node(struct node_process *p)
         .http_addr = http_server_addr(p->http),
         .pid = getpid(),
         .supervisor_pid = p->origin.supervisor_pid,
+        .workers_due = &p->workers_due,
         .metrics = http_bind_metrics,
         .arg = p->http,
     };
@@ -332,6 +352,22 @@ static void make_node(struct node_process *p)
                    http_server_addr(p->http));
     p->node = node_new(&p->world.env, &nc, &process_events, p);
     p->api = api_new(p->node, &ac);
+}
+
+/* Its supervisor has them, or else it has them itself. */
+static int have_workers(struct node_process *p, char *why, size_t why_size)
+{
+    const struct config *c = p->config;
+    p->workers_due = c->actor_count > 0;
+    if (p->origin.page)
+        memcpy(p->origin.page->socket, p->socket.path, sizeof(p->socket.path));
+    if (p->origin.page || !p->workers_due)
+        return 0;
+    p->workers = worker_children_new(c, &p->world.env, p->world.loop, on_workers, p, why, why_size);
+    if (!p->workers)
+        return KELPIE_E_INVALID;
+    worker_children_node(p->workers, p->socket.path);
+    return 0;
 }
 
 static const struct log_writer_ops no_ops = {0};
@@ -351,14 +387,14 @@ static enum exit_status start(struct node_process *p, char *why, size_t why_size
         .wait_option = "--wait-for-store",
     };
     class_list_init(&p->classes);
-    for (size_t i = 0; i < c->actor_count; i++)
-        if (class_list_load(&p->classes, c->actors[i], why, why_size))
+    for (size_t i = 0; i < c->in_node_count; i++)
+        if (class_list_load(&p->classes, c->in_node[i], why, why_size))
             return EXIT_STATUS_FAILED;
     if ((is_kept(c) && home_file_read(c->data_dir, &p->home, why, why_size)) ||
         world_bind_init(&p->world, &o, why, why_size))
         return EXIT_STATUS_REFUSED;
-    if (p->origin.running)
-        p->world.env.running = running_page_told(p->origin.running);
+    if (p->origin.page)
+        p->world.env.running = running_page_told(&p->origin.page->running);
     p->descriptors = descriptors_allow(&p->world.env.log);
     fork_guard_install();
     p->output = log_writer_new(STDOUT_FILENO, &no_ops, NULL);
@@ -369,6 +405,8 @@ static enum exit_status start(struct node_process *p, char *why, size_t why_size
     if (store_preflight(&p->world, &c->keyspace, c->store_url, p->home, why, why_size) ||
         open_sockets(p, why, why_size))
         return EXIT_STATUS_REFUSED;
+    if (have_workers(p, why, why_size))
+        return EXIT_STATUS_FAILED;
     if (hear_of_the_end(p)) {
         (void)snprintf(why, why_size, "the system refuses to tell of signals");
         return EXIT_STATUS_REFUSED;
@@ -383,6 +421,7 @@ static enum exit_status start(struct node_process *p, char *why, size_t why_size
 
 static void finish(struct node_process *p)
 {
+    worker_children_free(p->workers);
     if (p->node) {
         timer_stop(&p->deadline);
         timer_stop(&p->pending_timer);
@@ -425,9 +464,9 @@ static bool die_with_supervisor(pid_t supervisor)
 }
 
 /* It stays for the life of the process. */
-static struct running_page *page_of(int fd)
+static struct node_page *page_of(int fd)
 {
-    void *at = mmap(NULL, sizeof(struct running_page), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    void *at = mmap(NULL, sizeof(struct node_page), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     return at == MAP_FAILED ? NULL : at;
 }
 
@@ -441,7 +480,7 @@ enum exit_status node_process_main(int argc, char **argv)
     }
     origin.life_fd = atoi(argv[2]);
     origin.supervisor_pid = (pid_t)atol(argv[5]);
-    origin.running = page_of(atoi(argv[3]));
+    origin.page = page_of(atoi(argv[3]));
     process_close_others(origin.life_fd);
     if (!die_with_supervisor(origin.supervisor_pid))
         return EXIT_STATUS_FAILED;

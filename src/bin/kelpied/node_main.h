@@ -19,14 +19,23 @@
 #define NODE_SAYS_ALIVE 'a'
 #define NODE_SAYS_STATUS '0' /* and an enum exit_status: what it is about to end with */
 #define NODE_TOLD_TO_END 'e'
+#define NODE_TOLD_WORKERS 'w' /* those of its `--actors` have registered, or will not */
 
 #define FORCE_AFTER_MS 1000 /* a second signal to end forces, the same one told twice does not */
 
+#define NODE_SOCKET_SIZE 108
+
+/* What a node says to its supervisor in memory that both have. */
+struct node_page {
+    struct running_page running;
+    char socket[NODE_SOCKET_SIZE]; /* where workers find it; said before the first sign of life */
+};
+
 struct node_origin {
-    struct uuid boot;             /* zero: make one */
-    int life_fd;                  /* to the supervisor; -1: there is none */
-    pid_t supervisor_pid;         /* 0: none */
-    struct running_page *running; /* the supervisor's; NULL: none */
+    struct uuid boot;       /* zero: make one */
+    int life_fd;            /* to the supervisor; -1: there is none */
+    pid_t supervisor_pid;   /* 0: none */
+    struct node_page *page; /* the supervisor's; NULL: none */
 };
 
 /* Runs the node until it has left, or cannot go on. */

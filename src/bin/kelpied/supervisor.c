@@ -11,6 +11,7 @@
 #include "bin/kelpied/daemon_say.h"
 #include "bin/kelpied/home_file.h"
 #include "bin/kelpied/node_main.h"
+#include "bin/kelpied/worker_children.h"
 #include "bin/shared/process_begin.h"
 #include "bin/shared/world_bind.h"
 #include "cluster/cluster.h"
@@ -24,13 +25,14 @@ struct supervisor {
     const struct config *config;
     struct world_bind world;
     struct child_process child;
-    struct uuid boot; /* of the child */
-    struct uuid home; /* the cluster that its node is of; zero: not known */
-    bool has_sign;    /* this child gave one: it may have joined */
-    bool was_up;      /* some child did */
-    bool ending;      /* told to end */
-    bool finishing;   /* no further child */
-    uint64_t told_ns; /* to end, the first time */
+    struct worker_children *workers; /* NULL: no actors have any */
+    struct uuid boot;                /* of the child */
+    struct uuid home;                /* the cluster that its node is of; zero: not known */
+    bool has_sign;                   /* this child gave one: it may have joined */
+    bool was_up;                     /* some child did */
+    bool ending;                     /* told to end */
+    bool finishing;                  /* no further child */
+    uint64_t told_ns;                /* to end, the first time */
     uint64_t child_since_ns;
     uint32_t backoff_ms; /* before the next start; 0: at once */
     uint64_t died_ns;
@@ -75,12 +77,28 @@ static void forget_pipe(struct supervisor *s)
         log_warn(log_of(s), "descriptor_kept", "reason=\"the loop does not let go of it\"");
 }
 
+static void start_workers(struct supervisor *s)
+{
+    char socket[NODE_SOCKET_SIZE];
+    memcpy(socket, s->child.page->socket, sizeof(socket));
+    socket[sizeof(socket) - 1] = '\0';
+    if (s->workers)
+        worker_children_node(s->workers, socket);
+}
+
 static bool take_signs(struct supervisor *s)
 {
     bool any = child_process_signs(&s->child);
-    if (any)
+    if (any && !s->has_sign) {
         s->has_sign = s->was_up = true;
+        start_workers(s);
+    }
     return any;
+}
+
+static void on_workers(void *arg)
+{
+    child_process_tell(&((struct supervisor *)arg)->child, NODE_TOLD_WORKERS);
 }
 
 static void on_life(void *arg)
@@ -103,7 +121,7 @@ static void on_life(void *arg)
 
 static bool runs(const struct supervisor *s, uint64_t now_ns, struct running *r)
 {
-    return s->child.running && running_page_read(s->child.running, r) && r->since_ns <= now_ns;
+    return s->child.page && running_page_read(&s->child.page->running, r) && r->since_ns <= now_ns;
 }
 
 static uint64_t look_ns(const struct supervisor *s)
@@ -335,6 +353,7 @@ static void on_child_signal(void *arg)
     struct supervisor *s = arg;
     int wait_status;
     pid_t pid = s->child.pid;
+    worker_children_reap(s->workers);
     bool ended = child_process_reap(&s->child, &wait_status);
     if (getpid() == 1)
         process_reap(s->child.pid);
@@ -349,6 +368,8 @@ static void on_child_signal(void *arg)
     child_process_how(&s->child, wait_status, s->how, HOW_SIZE);
     tell_died(s, pid, WIFEXITED(wait_status) && s->child.verdict == EXIT_STATUS_OK);
     child_process_close(&s->child);
+    if (s->workers)
+        worker_children_node_gone(s->workers);
     /* A process that ended by itself without a sign of life has never begun to join. One that says it
      * has left is declared dead all the same: only the store knows. */
     if (WIFEXITED(wait_status) && !s->has_sign)
@@ -418,7 +439,7 @@ static void on_terminate(void *arg)
     else if (again)
         kill_child(s, "a second signal to end");
     else if (s->has_sign || take_signs(s))
-        child_process_tell_end(&s->child);
+        child_process_tell(&s->child, NODE_TOLD_TO_END);
     else
         kill_child(s, "told to end before it had begun");
 }
@@ -450,7 +471,10 @@ static int start(struct supervisor *s, char *why, size_t why_size)
         (void)snprintf(why, why_size, "the system refuses to tell of signals");
         return KELPIE_E_IO;
     }
-    return 0;
+    if (c->actor_count == 0)
+        return 0;
+    s->workers = worker_children_new(c, &s->world.env, s->world.loop, on_workers, s, why, why_size);
+    return s->workers ? 0 : KELPIE_E_INVALID;
 }
 
 enum exit_status supervisor_main(const struct config *config)
@@ -468,6 +492,7 @@ enum exit_status supervisor_main(const struct config *config)
         loop_run(s->world.loop);
     }
     enum exit_status status = s->status;
+    worker_children_free(s->workers);
     if (s->watchdog.fn) {
         timer_stop(&s->watchdog);
         timer_stop(&s->look);

@@ -9,6 +9,7 @@
 
 #define CLASS_SIZE_MAX 4096 /* more members than any version will have */
 #define SYMBOL "kelpie_classes"
+#define PATH_SIZE 4098
 
 void class_list_init(struct class_list *l)
 {
@@ -157,19 +158,41 @@ int class_list_take(struct class_list *l, const char *file, void *object, char *
     return err;
 }
 
+/* A node has one thread for all. */
+static int check_waits(const struct class_list *l, size_t from, const char *file, char *why,
+                       size_t why_size)
+{
+    for (size_t i = from; i < l->count; i++) {
+        const struct kelpie_method *m = l->classes[i]->size > offsetof(struct kelpie_class, methods)
+                                            ? l->classes[i]->methods
+                                            : NULL;
+        for (; m && m->name; m++) {
+            if (!(m->flags & KELPIE_METHOD_BLOCKS))
+                continue;
+            (void)snprintf(why, why_size,
+                           "%s: method %s of class %s blocks, and would hold up the whole node; "
+                           "run it with --actors",
+                           file, m->name, l->classes[i]->type);
+            return KELPIE_E_INVALID;
+        }
+    }
+    return 0;
+}
+
 int class_list_load(struct class_list *l, const char *file, char *why, size_t why_size)
 {
-    int err = 0;
-    /* A name alone is looked for where the system's libraries are. */
-    if (strchr(file, '/')) {
-        err = file_trusted(file, -1, why, why_size);
-        if (err)
-            return err;
-    }
-    void *object = dlopen(file, RTLD_NOW | RTLD_LOCAL | ACTORS_OWN_NAMES_FIRST);
+    char here[PATH_SIZE];
+    int err = file_trusted(file, -1, why, why_size);
+    if (err)
+        return err;
+    /* A name alone would be looked for where the system's libraries are. */
+    (void)snprintf(here, sizeof(here), "%s%s", strchr(file, '/') ? "" : "./", file);
+    void *object = dlopen(here, RTLD_NOW | RTLD_LOCAL | ACTORS_OWN_NAMES_FIRST);
     if (!object) {
         (void)snprintf(why, why_size, "actor classes cannot be loaded: %s", dlerror());
         return KELPIE_E_INVALID;
     }
-    return class_list_take(l, file, object, why, why_size);
+    size_t before = l->count;
+    err = class_list_take(l, file, object, why, why_size);
+    return err ? err : check_waits(l, before, file, why, why_size);
 }

@@ -27,7 +27,7 @@ struct class_list {
 void class_list_init(struct class_list *l);
 /* Adds the classes of a shared object, which stays loaded. Returns 0, or KELPIE_E_INVALID with a
  * sentence: no such file, one that others may write, no symbol kelpie_classes, another interface version, a type that is empty,
- * too long, not UTF-8 or taken, too many classes. */
+ * too long, not UTF-8 or taken, too many classes, a method that blocks. */
 int class_list_load(struct class_list *l, const char *file, char *why, size_t why_size) MUST_USE;
 /* Adds the classes of an object that is loaded (dlopen's handle); the same errors. */
 int class_list_take(struct class_list *l, const char *file, void *object, char *why,

@@ -38,7 +38,13 @@ const struct option_spec kelpied_options[] = {
     {"drain-deadline-ms", 0, OPTION_NUMBER, "N", "leaving gives up after that (default: 30000)"},
     {"activations-max", 0, OPTION_NUMBER, "N", "actors active at a time (default: 100000)"},
     {"idle-ms", 0, OPTION_NUMBER, "N", "an idle actor is passivated (default: 300000)"},
-    {"actors", 0, OPTION_LIST, "FILE", "shared object with actor classes; may be repeated"},
+    {"actors", 0, OPTION_LIST, "FILE",
+     "shared object with actor classes, run in a process\nof its own; may be repeated"},
+    {"actor-workers", 0, OPTION_NUMBER, "N", "processes for each of them (default: 1)"},
+    {"actor-memory-mb", 0, OPTION_NUMBER, "N", "what each of these may take (default: 512)"},
+    {"actors-in-node", 0, OPTION_LIST, "FILE",
+     "the same, loaded into the node: faster, but a class that\ncrashes or waits there ends the node, again and "
+     "again"},
     {"log-level", 0, OPTION_TEXT, "LEVEL", "debug, info, warn or error (default: info)"},
     {"log-format", 0, OPTION_TEXT, "FORMAT", "text or json (default: text)"},
     {"found-new", 0, OPTION_FLAG, "",
@@ -243,6 +249,12 @@ static int take_numbers(struct config *c, char *why, size_t why_size)
         err = options_number(o, "activations-max", 1, ACTIVATIONS_MAX_MAX, &c->activations_max, why,
                              why_size);
     if (!err)
+        err = options_number(o, "actor-workers", 1, ACTOR_WORKERS_MAX, &c->actor_workers, why,
+                             why_size);
+    if (!err)
+        err = options_number(o, "actor-memory-mb", ACTOR_MEMORY_MB_MIN, ACTOR_MEMORY_MB_MAX,
+                             &c->actor_memory_mb, why, why_size);
+    if (!err)
         err = options_number(o, "idle-ms", IDLE_MS_MIN, UINT32_MAX, &c->idle_ms, why, why_size);
     return err ? err : timing_check(t, why, why_size);
 }
@@ -295,6 +307,13 @@ static int read_sources(struct config *c, bool only_flags, char *why, size_t why
     return err;
 }
 
+static void take_list(const struct config *c, const char *name, const char **out, size_t *count)
+{
+    const struct option_value *v = options_value(&c->options, name);
+    for (size_t i = 0; i < v->count; i++)
+        out[(*count)++] = v->texts[i];
+}
+
 int config_load(struct config *c, int argc, char *const *argv, bool only_flags, char *why,
                 size_t why_size)
 {
@@ -303,6 +322,8 @@ int config_load(struct config *c, int argc, char *const *argv, bool only_flags, 
     c->timing = timing_default();
     c->activations_max = ACTIVATIONS_MAX_DEFAULT;
     c->idle_ms = IDLE_MS_DEFAULT;
+    c->actor_workers = 1;
+    c->actor_memory_mb = ACTOR_MEMORY_MB_DEFAULT;
     int err = options_flags(&c->options, argc, argv, false, why, why_size);
     if (!err && c->options.operand_count > 0) {
         (void)snprintf(why, why_size, "'%.80s' is not an option; --help lists them",
@@ -332,9 +353,8 @@ int config_load(struct config *c, int argc, char *const *argv, bool only_flags, 
         err = take_numbers(c, why, why_size);
     if (!err)
         err = take_log(c, why, why_size);
-    const struct option_value *actors = options_value(&c->options, "actors");
-    for (size_t i = 0; i < actors->count; i++)
-        c->actors[c->actor_count++] = actors->texts[i];
+    take_list(c, "actors", c->actors, &c->actor_count);
+    take_list(c, "actors-in-node", c->in_node, &c->in_node_count);
     return err;
 }
 

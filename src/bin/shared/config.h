@@ -10,6 +10,10 @@
 
 #define CONFIG_PATH_MAX 4096
 #define CONFIG_WHY_SIZE 1024
+#define ACTOR_WORKERS_MAX 16
+#define ACTOR_MEMORY_MB_MIN 16u
+#define ACTOR_MEMORY_MB_MAX (1024u * 1024)
+#define ACTOR_MEMORY_MB_DEFAULT 512u
 #define LISTEN_DEFAULT "127.0.0.1:7400"
 #define RPC_LISTEN_DEFAULT "127.0.0.1:7401"
 
@@ -27,8 +31,12 @@ struct config {
     struct timing timing;
     uint32_t activations_max;
     uint32_t idle_ms;
-    const char *actors[OPTION_LIST_MAX];
+    const char *actors[OPTION_LIST_MAX]; /* run in processes of their own */
     size_t actor_count;
+    uint32_t actor_workers; /* for each of them */
+    uint32_t actor_memory_mb;
+    const char *in_node[OPTION_LIST_MAX]; /* loaded into the node */
+    size_t in_node_count;
     enum log_level log_level;
     bool log_json;
     bool insecure;

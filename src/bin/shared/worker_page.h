@@ -11,7 +11,7 @@
 #define WORKER_SLOTS_ASKING 4 /* that ask for work at a time */
 #define WORKER_SLOTS_MAX 64
 #define WORKER_STACK_BYTES (2u * 1024 * 1024)
-#define WORKER_TURN_MS_DEFAULT 30000u
+#define WORKER_CALLBACK_MS 30000u /* that one may take, where its class says nothing else */
 
 /* A byte each: */
 #define WORKER_SAYS_REGISTERED 'r' /* the node has taken its types */
