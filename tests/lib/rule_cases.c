@@ -109,7 +109,8 @@ static bool is_own_signs(const struct rig_row *row)
     struct keyspace ks;
     assert_int_equal(keyspace_init(&ks, "kelpie"), 0);
     return key_parse(&ks, key_bytes(&row->key), &parts) == 0 &&
-           (parts.family == KEY_HEARTBEAT || parts.family == KEY_PROBE);
+           (parts.family == KEY_HEARTBEAT || parts.family == KEY_PROBE ||
+            parts.family == KEY_TYPES);
 }
 
 static bool run_damaged(const struct rule_case *c, rule_start_fn *start, size_t row, bool newer)
@@ -130,7 +131,7 @@ static bool run_damaged(const struct rule_case *c, rule_start_fn *start, size_t 
     if (!found && !newer && signs) {
         /* What was refused is not done for it, but that the owner writes it anew; what was done may
          * wait for that. */
-        bool alone = !strchr(rig_written(&r, text), ' ') && strchr(text, '~');
+        bool alone = !strchr(rig_written(&r, text), ' ') && strpbrk(text, "~:");
         if (c->status && !alone)
             assert_int_equal(r.status, c->status);
     } else if (found) {

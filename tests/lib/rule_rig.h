@@ -11,6 +11,7 @@
  *   view=5(3)   view 5 with three members; without (n): counted and hashed from the Active nodes
  *   a/4 -/4     as "primary=a/4": a in its present life is primary of term 4; "primary=-/4": vacant
  *   floor=12    generations=12: the floor of generations    founded=x: of cluster x; placed:b: some actor is placed on b in its present life
+ *   types:a=4>room.1>bar.0   change 4 of the types of a: room of version 1, bar; types:a=4#2b1: by another life
  *   term=4      format=1      probe:a=2b1      +a6 -a6: change 6 added, dropped a
  */
 #ifndef KELPIE_TESTS_RULE_RIG_H

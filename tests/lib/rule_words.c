@@ -110,6 +110,7 @@ RIG_DECODER(probe)
 RIG_DECODER(incarnation_floor)
 RIG_DECODER(founded)
 RIG_DECODER(generation_floor)
+RIG_DECODER(types)
 
 static struct life life_of(struct rig *r, const char *id)
 {
@@ -227,6 +228,30 @@ static void scene_probe(struct rig *r, const char *word)
     RIG_PUT(r, probe, key_probe(&r->ks, l.node_id), &p);
 }
 
+static void scene_types(struct rig *r, const char *word)
+{
+    char id[NODE_ID_MAX + 1];
+    (void)take_id(&word, id, "=");
+    struct life l = life_of(r, id);
+    CHECK(take(&word, '='));
+    struct types_record t = {.number = number(&word)};
+    if (take(&word, '#'))
+        take_life(&word, &l);
+    while (take(&word, '>')) {
+        CHECK(t.count < CLASS_COUNT_MAX);
+        struct hosted_type *h = &t.types[t.count++];
+        size_t len = strcspn(word, ".");
+        CHECK(len <= ACTOR_TYPE_MAX);
+        memcpy(h->type, word, len);
+        word += len + 1;
+        h->version = (uint32_t)number(&word);
+    }
+    CHECK(*word == '\0');
+    t.incarnation = l.incarnation;
+    t.boot = l.boot;
+    RIG_PUT(r, types, key_types(&r->ks, id), &t);
+}
+
 static void scene_placed(struct rig *r, const char *id)
 {
     struct by_node_record b = {.generation = 1};
@@ -262,6 +287,8 @@ static void scene_word(struct rig *r, const char *word)
     } else if ((rest = after(word, "founded="))) {
         struct founded_record f = {.cluster_id = rig_boot(rest, 1)};
         RIG_PUT(r, founded, key_founded(&r->ks), &f);
+    } else if ((rest = after(word, "types:"))) {
+        scene_types(r, rest);
     } else if ((rest = after(word, "placed:"))) {
         scene_placed(r, rest);
     } else if ((rest = after(word, "probe:"))) {
@@ -310,6 +337,8 @@ static struct key key_by_word(const struct rig *r, const char *name)
         return key_by_node(&r->ks, after(name, "placed:"),
                            life_of((struct rig *)(uintptr_t)r, after(name, "placed:")).incarnation,
                            "counter", "x");
+    if (after(name, "types:"))
+        return key_types(&r->ks, after(name, "types:"));
     if (after(name, "probe:"))
         return key_probe(&r->ks, after(name, "probe:"));
     if (name[0] == '+')
@@ -384,6 +413,18 @@ static void say_heartbeat(struct rig *r, struct words *w, const char *id,
         say(w, ">%s%llu", h->unreachable[i].node_id, LLU(h->unreachable[i].incarnation));
 }
 
+static void say_types(struct rig *r, struct words *w, const char *id, const struct types_record *t)
+{
+    struct life l = life_of(r, id);
+    say(w, "types:%s=%llu", id, LLU(t->number));
+    if (t->incarnation != l.incarnation || !uuid_equal(t->boot, l.boot)) {
+        say(w, "#");
+        say_life(w, t->incarnation, t->boot);
+    }
+    for (uint32_t i = 0; i < t->count; i++)
+        say(w, ">%s.%u", t->types[i].type, t->types[i].version);
+}
+
 static void say_primary(struct rig *r, struct words *w, const struct primary_record *p)
 {
     if (p->vacant) {
@@ -411,6 +452,7 @@ union any_record {
     struct incarnation_floor_record floor;
     struct founded_record founded;
     struct generation_floor_record generations;
+    struct types_record types;
 };
 
 static void say_row(struct rig *r, struct words *w, const struct rig_row *row)
@@ -424,6 +466,7 @@ static void say_row(struct rig *r, struct words *w, const struct rig_row *row)
         say(w, "gone:%s%s",
             parts.family == KEY_HEARTBEAT ? "~"
             : parts.family == KEY_PROBE   ? "?"
+            : parts.family == KEY_TYPES   ? "types:"
                                           : "",
             parts.node_id);
     else if (row->deleted)
@@ -432,6 +475,8 @@ static void say_row(struct rig *r, struct words *w, const struct rig_row *row)
         say_node(w, parts.node_id, &u.node);
     else if (parts.family == KEY_HEARTBEAT && heartbeat_of(r, row, &u.heartbeat))
         say_heartbeat(r, w, parts.node_id, &u.heartbeat);
+    else if (parts.family == KEY_TYPES && types_of(r, row, &u.types))
+        say_types(r, w, parts.node_id, &u.types);
     else if (parts.family == KEY_VIEW && view_of(r, row, &u.view))
         say(w, "view=%llu(%llu)", LLU(u.view.number), LLU(u.view.count));
     else if (parts.family == KEY_VIEW_CHANGE && view_change_of(r, row, &u.change))

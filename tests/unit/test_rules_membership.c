@@ -107,8 +107,8 @@ static void node_join(void **state)
         rig_free(&r);
     }
     static const struct rule_case swept = {
-        "swept", "format=2 founded=first floor=7 b=A1 view=1", "@first", 0, 0, ""};
-    rule_conflicts(&swept, start_join, "format founded floor b view", "");
+        "swept", "format=2 founded=first floor=7 b=A1 view=1 types:b=1>room.0", "@first", 0, 0, ""};
+    rule_conflicts(&swept, start_join, "format founded floor b view", "types:b");
     rule_conflicts(&join_cases[6], start_join, "format a b view ~a", "");
 }
 

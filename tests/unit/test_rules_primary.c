@@ -100,9 +100,11 @@ static void elect_primary(void **state)
 static void elect_primary_conflicts(void **state)
 {
     static const struct rule_case c = {
-        "silent", AB "c=A1 c~1/5 d=J1 view=5 primary=b/3", "c1~1|b1~7", 3, 0, ""};
+        "silent",    AB "c=A1 c~1/5 d=J1 view=5 primary=b/3 types:a=1>room.0 types:b=3",
+        "c1~1|b1~7", 3,
+        0,           ""};
     (void)state;
-    rule_conflicts(&c, start_elect, "primary term view a b c d ~b", "~c ~a");
+    rule_conflicts(&c, start_elect, "primary term view a b c d ~b", "~c ~a types:a types:b");
 }
 
 /* One letter a node: self; A answers, a Active but silent to us, V Leaving, F Failed, J Joining, L
