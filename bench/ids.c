@@ -182,7 +182,7 @@ static bool measure(const struct options *o, struct bench_nodes *n, struct load 
 static bool run(const struct options *o, struct bench_loop *b, struct figures *f)
 {
     static char classes[BENCH_PATH_MAX];
-    static const char *const further[] = {"--actors", classes, NULL};
+    static const char *const further[] = {"--actors-in-node", classes, NULL};
     struct bench_nodes nodes;
     struct load l = {.b = b};
     char *slash;

@@ -51,6 +51,17 @@ void worker_set_bytes(json_t *o, const char *name, const char *name64, struct by
         api_set(o, name64, worker_base64_json(b, mem));
 }
 
+const char *worker_placement_name(enum kelpie_placement p)
+{
+    static const char *const names[] = {
+        [KELPIE_PLACE_LEAST_LOADED] = "least_loaded",
+        [KELPIE_PLACE_LOCAL] = "local",
+        [KELPIE_PLACE_ROUND_ROBIN] = "round_robin",
+    };
+
+    return names[p];
+}
+
 static void set_state(json_t *o, const struct worker_turn *t, struct mem mem)
 {
     json_t *state = json_object(), *state64 = json_object();

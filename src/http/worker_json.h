@@ -20,6 +20,9 @@ void worker_turn_encode(const struct worker_turn *t, struct buf *out);
 void worker_answers_encode(uint64_t ticket, const struct worker_answer *a, size_t count,
                            struct buf *out);
 
+/* As it stands in a hello. */
+const char *worker_placement_name(enum kelpie_placement p);
+
 /* ---- from a worker */
 
 /* Both return 0, or KELPIE_E_INVALID with a sentence, which fits behind "the worker": it "says no JSON",

@@ -229,6 +229,10 @@ void worker_hello_encode(const struct worker_type *types, size_t count, struct b
         api_set_int(type, "remember_ms", t->remember_ms);
         if (t->turn_ms)
             api_set_int(type, "turn_ms", t->turn_ms);
+        if (t->placement)
+            api_set_text(type, "placement", worker_placement_name(t->placement));
+        if (t->expire_after_ms)
+            api_set_int(type, "expire_after_ms", t->expire_after_ms);
         api_set(type, "reads", reads);
         CHECK(json_array_append_new(list, type) == 0);
     }

@@ -345,10 +345,25 @@ void worker_result_free(struct worker_result *r, struct mem mem)
 
 /* ---- hello */
 
+static void take_placement(struct look *r, struct worker_type *t, json_t *value)
+{
+    const char *text = json_string_value(value);
+
+    for (int i = KELPIE_PLACE_LEAST_LOADED; text && i <= KELPIE_PLACE_ROUND_ROBIN; i++) {
+        if (strcmp(worker_placement_name((enum kelpie_placement)i), text) == 0) {
+            t->placement = (enum kelpie_placement)i;
+            return;
+        }
+    }
+    if (value)
+        fail(r, "says a 'placement' that is not least_loaded, local or round_robin");
+}
+
 static void take_type(struct look *r, struct worker_type *t, json_t *o)
 {
-    static const char *const known[] = {"type",    "version", "idle_ms", "remember_ms",
-                                        "turn_ms", "reads",   NULL};
+    static const char *const known[] = {"type",    "version",   "idle_ms",         "remember_ms",
+                                        "turn_ms", "placement", "expire_after_ms", "reads",
+                                        NULL};
     json_t *reads = json_object_get(o, "reads"), *value;
     char fault[256];
     size_t i;
@@ -360,6 +375,8 @@ static void take_type(struct look *r, struct worker_type *t, json_t *o)
     t->idle_ms = (uint32_t)take_number(r, o, "idle_ms", INT32_MAX);
     t->remember_ms = (uint32_t)take_number(r, o, "remember_ms", 24u * 3600 * 1000);
     t->turn_ms = (uint32_t)take_number(r, o, "turn_ms", WORKER_TURN_MS_MAX);
+    t->expire_after_ms = take_number(r, o, "expire_after_ms", WORKER_EXPIRE_MS_MAX);
+    take_placement(r, t, json_object_get(o, "placement"));
     if ((reads && !json_is_array(reads)) || json_array_size(reads) > WORKER_READS_MAX) {
         fail(r, "says 'reads' that is no list of at most %d methods", WORKER_READS_MAX);
         return;

@@ -21,7 +21,8 @@ bool hub_type_is(const struct hub_type *t, const struct worker_type *said)
 
     return strcmp(is->type, said->type) == 0 && is->version == said->version &&
            is->idle_ms == said->idle_ms && is->remember_ms == said->remember_ms &&
-           is->turn_ms == said->turn_ms && same_reads(is, said);
+           is->turn_ms == said->turn_ms && is->placement == said->placement &&
+           is->expire_after_ms == said->expire_after_ms && same_reads(is, said);
 }
 
 uint64_t hub_type_turn_ns(const struct hub_type *t)
@@ -139,10 +140,11 @@ static struct hub_type *type_new(struct hub *h, const struct worker_type *said)
         .abi = KELPIE_ABI_VERSION,
         .size = sizeof(struct kelpie_class),
         .type = t->is.type,
-        .placement = KELPIE_PLACE_LEAST_LOADED,
+        .placement = said->placement,
         .idle_ms = said->idle_ms,
         .remember_ms = said->remember_ms,
         .version = said->version,
+        .expire_after_ms = said->expire_after_ms,
         .methods = t->methods,
         .arg = t,
         .activate = activate,
@@ -169,8 +171,8 @@ static int differs(const struct hub_type *t, const struct worker_type *said, cha
                        said->version, said->type, t->is.version);
     else
         (void)snprintf(why, why_size,
-                       "the worker says of type %s another 'idle_ms', 'remember_ms', 'turn_ms' or "
-                       "'reads' than others of this node",
+                       "the worker says of type %s another 'idle_ms', 'remember_ms', 'turn_ms', "
+                       "'placement', 'expire_after_ms' or 'reads' than others of this node",
                        said->type);
     return KELPIE_E_REFUSED;
 }

@@ -6,8 +6,9 @@
 #include "kelpie/kelpie.h"
 
 #define WORKER_TYPES_MAX 16
-#define WORKER_READS_MAX 32
+#define WORKER_READS_MAX KELPIE_METHODS_MAX
 #define WORKER_TURN_MS_MAX (3600u * 1000)
+#define WORKER_EXPIRE_MS_MAX KELPIE_SEND_DELAY_MS_MAX
 
 /* ---- to a worker */
 
@@ -74,6 +75,8 @@ struct worker_result {
 struct worker_type {
     const char *type;
     uint32_t version, idle_ms, remember_ms;
+    enum kelpie_placement placement;
+    uint64_t expire_after_ms;
     uint32_t turn_ms; /* that a turn of it may take; 0: HUB_TURN_MS_DEFAULT */
     const char
         *reads[WORKER_READS_MAX + 1]; /* methods that are declared as reads; ends with NULL */

@@ -91,6 +91,12 @@ class Thing extends Actor {
 
 class Another extends Actor {
   static type = 'Other';
+
+  static turnMs = 500;
+
+  static methods = ['hangs'];
+
+  hangs() { return sleep(100); }
 }
 
 run(Thing, Another, { slots: 3 }).catch((e) => {

@@ -106,6 +106,11 @@ class Thing(Actor):
 
 class Another(Actor):
     type = "Other"
+    turn_ms = 500
+
+    @method
+    def hangs(self):
+        time.sleep(100)
 
 
 run(Thing, Another, slots=3)

@@ -75,8 +75,9 @@ class CWorker(unittest.TestCase):
         eventually(lambda: len(self.node.hellos) >= 4)
         self.assertEqual(len(self.node.workers), 1)
         thing = self.node.hellos[0]["types"][0]
-        self.assertEqual((thing["type"], thing["version"], thing["remember_ms"], thing["reads"]),
-                         ("thing", 2, 9000, ["get", "writing_read"]))
+        self.assertEqual(thing, {"type": "thing", "version": 2, "idle_ms": 0, "remember_ms": 9000, "turn_ms": 1000,
+                                 "placement": "round_robin", "expire_after_ms": 3600000,
+                                 "reads": ["get", "writing_read"]})
         eventually(lambda: "worker_registered" in self.worker.text())
 
     def test_reply(self):

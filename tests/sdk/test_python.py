@@ -58,7 +58,7 @@ class Worker(unittest.TestCase):
         self.assertEqual(len(self.node.workers), 1)
         self.assertEqual(self.node.hellos[0], {"worker": 1, "types": [
             {"type": "thing", "version": 2, "remember_ms": 9000, "reads": ["get", "raw_get", "writing_read"]},
-            {"type": "Other"}]})
+            {"type": "Other", "turn_ms": 500}]})
 
     def test_reply(self):
         self.assertEqual(self.turn("echo", "hällo"), {"reply": "hällo"})
@@ -157,7 +157,7 @@ class Pipes(Worker):
         return said
 
     def test_hello(self):
-        self.assertEqual(self.said_first["types"][1], {"type": "Other"})
+        self.assertEqual(self.said_first["types"][1], {"type": "Other", "turn_ms": 500})
 
     def test_calls(self):
         """Two turns wait, and go on in another order; one is forgotten when its actor gets another."""
@@ -221,6 +221,14 @@ class Connections(unittest.TestCase):
         self.process.send_signal(signal.SIGTERM)
         self.assertTrue(self.node.said(ticket)[0]["last"])
         self.assertEqual(self.process.wait(60), 0)
+
+    def test_hangs(self):
+        """What takes longer than it may ends the process, and is named."""
+        eventually(lambda: len(self.node.hellos) == 3)
+        self.node.give("Other", "slow", "hangs")
+        self.assertEqual(self.process.wait(60), 70)
+        self.log.seek(0)
+        self.assertIn("Other/slow hangs", self.log.read())
 
     def test_refused_hello(self):
         self.node.close()

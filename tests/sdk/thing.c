@@ -169,6 +169,8 @@ static const struct kelpie_class thing = {
     .remember_ms = 9000,
     .methods = methods,
     .turn_ms = 1000,
+    .placement = KELPIE_PLACE_ROUND_ROBIN,
+    .expire_after_ms = 3600000,
 };
 
 const struct kelpie_class *const kelpie_classes[] = {&thing, NULL};

@@ -157,7 +157,7 @@ function answerOf(said) {
 
 // The base of classes. One object for each turn: what is to stay is in `state`. Static members: `methods` and `reads`, the names
 // of what others may call; `raw`, which of these are given bytes; `type` (the class's name in small letters), `version`,
-// `idleMs`, `rememberMs`, `turnMs`.
+// `idleMs`, `rememberMs`, `turnMs`, `placement`, `expireAfterMs`.
 class Actor {
   static methods = [];
 
@@ -271,7 +271,8 @@ function hello(classes) {
         throw new TypeError(`${c.name} says the method '${name}', and has none of that name of its own`);
       }
     }
-    const told = { type: typeOf(c), version: c.version, idle_ms: c.idleMs, remember_ms: c.rememberMs, turn_ms: c.turnMs };
+    const told = { type: typeOf(c), version: c.version, idle_ms: c.idleMs, remember_ms: c.rememberMs, turn_ms: c.turnMs,
+      placement: c.placement, expire_after_ms: c.expireAfterMs };
     const known = Object.fromEntries(Object.entries(told).filter(([, v]) => v));
     return c.reads.length ? { ...known, reads: [...c.reads].sort() } : known;
   });

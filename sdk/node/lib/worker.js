@@ -3,6 +3,7 @@
 const crypto = require('crypto');
 const fs = require('fs');
 const readline = require('readline');
+const { performance } = require('perf_hooks');
 const { Abandoned, hello, runTurn, typeOf } = require('./actor');
 const { errorOf } = require('./client');
 const { Connection, Lost, address, socketPath } = require('./connection');
@@ -14,6 +15,9 @@ const ANSWERS_MS = 30000; // beyond the deadline of the turn that calls
 const PAUSE_MS_MIN = 50;
 const PAUSE_MS_MAX = 5000;
 const STOP_MS = 10000; // for the turns under way
+const TURN_MS = 30000; // that one may take, where its class says nothing else
+const WATCH_MS = 500;
+const EXIT_HANGS = 70; // the status with which a process ends in which a turn hangs
 
 const log = (text) => process.stderr.write(`${new Date().toISOString()} ${text}\n`);
 
@@ -47,7 +51,9 @@ class Worker {
     const onSignal = () => this.end(null);
     process.on('SIGTERM', onSignal).on('SIGINT', onSignal);
     const all = Promise.all(this.slots.map((s) => s.run()));
+    const watch = setInterval(() => this.slots.forEach((s) => s.watch()), WATCH_MS);
     await this.stopping;
+    clearInterval(watch);
     await Promise.race([all, new Promise((done) => setTimeout(done, STOP_MS).unref())]);
     process.off('SIGTERM', onSignal).off('SIGINT', onSignal);
     if (this.failed) throw this.failed;
@@ -73,6 +79,16 @@ class Slot {
     this.worker = worker;
     this.connection = new Connection(worker.address);
     this.polls = false;
+    this.runs = null; // the turn, since when
+  }
+
+  // What takes longer than it may, may do so for ever: the process ends, and whoever started it starts it again.
+  watch() {
+    const { runs, worker } = this;
+    if (!runs || performance.now() - runs.since < (worker.classes.get(runs.turn.type).turnMs || TURN_MS)) return;
+    const { type, id, method, request_id: request } = runs.turn;
+    log(`${type}/${id} ${method} (${request}) takes longer than it may: the process ends`);
+    process.exit(EXIT_HANGS);
   }
 
   stop() {
@@ -115,12 +131,15 @@ class Slot {
     if (message.method === undefined) return this.ask(Buffer.from('{}'), POLL_MS);
     const late = []; // what came instead of the answers
     let answer;
+    this.runs = { turn: message, since: performance.now() };
     try {
       answer = await runTurn(this.worker.classes, message, (said) => this.exchange(message, said, late), log);
     } catch (e) {
       if (!(e instanceof Abandoned)) throw e;
       if (!late.length) throw new Lost('the connection ended in the midst of a turn', true);
       return late[0];
+    } finally {
+      this.runs = null;
     }
     if (this.worker.stopped) answer.last = true;
     return this.ask(Buffer.from(JSON.stringify(answer)), POLL_MS);
@@ -128,6 +147,7 @@ class Slot {
 
   async exchange(turn, said, late) {
     let message;
+    this.runs = null;
     try {
       message = await this.ask(Buffer.from(JSON.stringify({ ...said, ticket: turn.ticket })), (turn.deadline_ms || 0) + ANSWERS_MS);
     } catch (e) {
@@ -137,6 +157,7 @@ class Slot {
       late.push(message);
       throw new Abandoned();
     }
+    this.runs = { turn, since: performance.now() };
     return message;
   }
 

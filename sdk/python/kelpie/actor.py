@@ -153,12 +153,15 @@ class Actor:
     """The base of classes. One object for each turn: what is to stay is in `state`.
 
     Class attributes: `type` (the class's name in small letters), `version` of the state that it writes,
-    `idle_ms`, `remember_ms`; see docs/workers.md."""
+    `idle_ms`, `remember_ms`, `turn_ms`, `placement`, `expire_after_ms`; see docs/workers.md."""
 
     type = None
     version = 0
     idle_ms = 0
     remember_ms = 0
+    turn_ms = 0
+    placement = None
+    expire_after_ms = 0
     kelpie_methods = {}
 
     def __init_subclass__(cls, **options):
@@ -289,6 +292,7 @@ def hello(classes):
     types = []
     for c in classes:
         told = {"type": c.type, "version": c.version, "idle_ms": c.idle_ms, "remember_ms": c.remember_ms,
+                "turn_ms": c.turn_ms, "placement": c.placement, "expire_after_ms": c.expire_after_ms,
                 "reads": sorted(n for n, m in c.kelpie_methods.items() if m.read)}
         types.append({k: v for k, v in told.items() if v})
     return {"worker": 1, "types": types}

@@ -20,6 +20,9 @@ ANSWERS_S = 30      # beyond the deadline of the turn that calls
 PAUSE_MS_MIN = 50
 PAUSE_MS_MAX = 5000
 STOP_S = 10         # for the turns under way
+TURN_MS = 30000     # that one may take, where its class says nothing else
+WATCH_S = 0.5
+EXIT_HANGS = 70     # the status with which a process ends in which a turn hangs
 
 log = logging.getLogger("kelpie")
 
@@ -65,7 +68,9 @@ class Worker:
         threads = [threading.Thread(target=slot.run, name="slot", daemon=True) for slot in self._slots]
         for thread in threads:
             thread.start()
-        self.stopping.wait()
+        while not self.stopping.wait(WATCH_S):
+            for slot in self._slots:
+                slot.watch()
         for slot in self._slots:
             slot.stop()
         end = time.monotonic() + STOP_S
@@ -94,6 +99,17 @@ class _Slot:
         self._worker = worker
         self._connection = Connection(worker.address)
         self._polls = False
+        self._runs = None  # the turn, since when
+
+    def watch(self):
+        """What takes longer than it may, may do so for ever: the process ends, and whoever started it starts it again."""
+        runs = self._runs
+        if not runs or time.monotonic() - runs[1] < (self._worker.classes[runs[0]["type"]].turn_ms or TURN_MS) / 1000:
+            return
+        log.critical("%s/%s %s (%s) takes longer than it may: the process ends", runs[0]["type"], runs[0]["id"],
+                     runs[0]["method"], runs[0]["request_id"])
+        logging.shutdown()
+        os._exit(EXIT_HANGS)
 
     def stop(self):
         if self._polls:
@@ -122,22 +138,27 @@ class _Slot:
         if "type" not in message:
             return self._ask(b"{}", POLL_S)
         late = []  # what came instead of the answers
+        self._runs = message, time.monotonic()
         try:
             answer = run_turn(self._worker.classes, message, lambda said: self._exchange(message, said, late), log)
         except Abandoned:
             if not late:
                 raise Lost("the connection ended in the midst of a turn", True) from None
             return late[0]
+        finally:
+            self._runs = None
         if self._worker.stopping.is_set():
             answer["last"] = True
         return self._ask(json.dumps(answer).encode(), POLL_S)
 
     def _exchange(self, turn, said, late):
         said["ticket"] = turn["ticket"]
+        self._runs = None
         try:
             message = self._ask(json.dumps(said).encode(), turn.get("deadline_ms", 0) / 1000 + ANSWERS_S)
         except Lost:
             raise Abandoned from None
+        self._runs = turn, time.monotonic()
         if message.get("ticket") != turn["ticket"]:
             late.append(message)
             raise Abandoned

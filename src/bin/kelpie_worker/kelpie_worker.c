@@ -61,26 +61,18 @@ static size_t own_classes(const struct class_list *list, const struct kelpie_cla
     return count;
 }
 
-/* By which a node cannot tell what is asked of it. */
-static int check_asks(const char *file, const struct kelpie_class *const *classes, size_t count,
-                      char *why, size_t why_size)
+/* The protocol does not say of a state which version wrote it. */
+static int check_upgrade(const char *file, const struct kelpie_class *const *classes, size_t count,
+                         char *why, size_t why_size)
 {
     for (size_t i = 0; i < count; i++) {
-        const struct kelpie_class *c = classes[i];
-        const char *what = NULL;
-        if (c->placement != KELPIE_PLACE_LEAST_LOADED)
-            what = "a placement";
-        if (c->upgrade)
-            what = "an upgrade";
-        if (c->expire_after_ms)
-            what = "an expiry";
-        if (what) {
-            (void)snprintf(why, why_size,
-                           "%s: class %s has %s of its own, which workers cannot have yet; "
-                           "--actors-in-node FILE loads it into the node",
-                           file, c->type, what);
-            return KELPIE_E_INVALID;
-        }
+        if (!classes[i]->upgrade)
+            continue;
+        (void)snprintf(why, why_size,
+                       "%s: class %s has an upgrade, which workers cannot have yet; "
+                       "--actors-in-node FILE loads it into the node",
+                       file, classes[i]->type);
+        return KELPIE_E_INVALID;
     }
     return 0;
 }
@@ -123,7 +115,7 @@ int main(int argc, char **argv)
     o.classes = classes;
     o.class_count = own_classes(&list, classes);
     if (!err)
-        err = check_asks(argv[3], o.classes, o.class_count, why, sizeof why);
+        err = check_upgrade(argv[3], o.classes, o.class_count, why, sizeof why);
     if (err) {
         log_error(&log, "worker_cannot_run", "file=%s why=%s", argv[3],
                   log_quote(why, quoted, sizeof quoted));

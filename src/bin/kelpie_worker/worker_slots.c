@@ -328,7 +328,9 @@ static void fill_type(struct worker_type *t, const struct kelpie_class *class)
                               .version = class->version,
                               .idle_ms = class->idle_ms,
                               .remember_ms = class->remember_ms,
-                              .turn_ms = class->turn_ms};
+                              .turn_ms = class->turn_ms,
+                              .placement = class->placement,
+                              .expire_after_ms = class->expire_after_ms};
     for (const struct kelpie_method *m = class->methods; m && m->name; m++)
         if ((m->flags & KELPIE_METHOD_READ) && t->read_count < WORKER_READS_MAX)
             t->reads[t->read_count++] = m->name;
