@@ -275,6 +275,13 @@ const struct mutant_info mutant_table[] = {
      "FoundsNoOther", NULL},
     {"noreplace", "who takes another's place leaves it a voter", "EventualMembershipConvergence",
      NULL},
+    /* what ends processes */
+    {"noblame", "a supervisor does not note what its node died of", "DeathsAreBounded", NULL},
+    {"poisonunread", "an activation does not read what is blamed", "DeathsAreBounded", NULL},
+    {"poisonsame", "a quarantine is as long after each death", "DeathsAreBounded", NULL},
+    {"blameall", "the whole actor is blamed for a method", "InnocentRun", NULL},
+    {"forgivesoon", "a return forgives, however soon it comes", "DeathsAreBounded", NULL},
+    {"unforgiven", "what returns is never forgiven", "Forgiven", NULL},
     /* who is believed */
     {"answerbyid", "an answer is taken from anybody who knows the id of the call",
      "StrangersAreNobody", NULL},

@@ -183,6 +183,9 @@ static bool had_to_compare(const struct world *w, enum check c)
     case CHECK_FOUNDS_ONCE:
     case CHECK_FORGETS:
     case CHECK_TYPES_PACE:
+    case CHECK_DEATHS:
+    case CHECK_INNOCENT:
+    case CHECK_FORGIVEN:
         return false;
     case CHECK_HOSTED:
         return w->config.types_ms > 0 && w->shadow->placements > 0;

@@ -78,6 +78,9 @@
     X(LEAVE, "LeaveIsLeave")                                                                       \
     X(FRESH_LIFE, "FreshLifeStays")                                                                \
     X(DAMAGE, "DamageIsAFault")                                                                    \
+    X(DEATHS, "DeathsAreBounded")                                                                  \
+    X(INNOCENT, "InnocentRun")                                                                     \
+    X(FORGIVEN, "Forgiven")                                                                        \
     X(USERS, "WhatUsersExpect")
 
 enum check {

@@ -5,6 +5,7 @@
 
 #include "sim/checkers/checks.h"
 #include "sim/workload/sim_chains.h"
+#include "sim/workload/sim_deadly.h"
 #include "sim/workload/sim_posts.h"
 #include "sim/workload/sim_trial.h"
 #include "sim/workload/sim_users.h"
@@ -568,6 +569,7 @@ static void apply_one(struct shadow *s, struct shadow_change *c, const struct st
         return;
     posts_row(s->w, &parts, w, &s->scratch);
     users_row(s->w, &parts, w, &s->scratch);
+    deadlies_row(s->w, &parts, w, &s->scratch);
     switch (parts.family) {
     case KEY_INBOX:
     case KEY_LATER:

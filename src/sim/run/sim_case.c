@@ -74,6 +74,8 @@
     X("waiting", waiting, 0, 100000)                                                               \
     X("links", links, 0, SIM_LINKS_MAX)                                                            \
     X("sessions", sessions, 0, SIM_SESSIONS_MAX)                                                   \
+    X("deadly", deadly, 0, SIM_DEADLY_MAX)                                                         \
+    X("quarantine_ms", timing.quarantine_ms, 1, 86400000)                                          \
     X("users", users, 0, SIM_USERS_MAX)                                                            \
     X("deaf", deaf, 0, 1)                                                                          \
     X("slow_in", slow_in, 0, 1024)                                                                 \
@@ -237,6 +239,7 @@ static int take_line(struct sim_case *c, char *line, bool *seeded, char *why, si
         c->config.store = SIM_STORE_EMBEDDED;
         c->config.aim_per_16 = c->config.room = c->config.mailbox = c->config.links = 0;
         c->config.successors = c->config.posts = c->config.sessions = c->config.users = 0;
+        c->config.deadly = 0;
         c->config.trial_hosts = SIM_ALL_NODES;
         c->config.slow_in = c->config.remembered = c->config.windows = c->config.deaf = 0;
         c->config.types_ms = 0;

@@ -68,6 +68,11 @@ static const struct {
     {"sweep-tried-again",
      "a batch waits a store's refusals out; only a damaged row of the primary or of a node, read in that "
      "moment, ends one"},
+    {"poison-of-the-whole-actor", "its classes have one method that ends processes, not 17"},
+    {"poison-cannot-be-read",
+     "where actors end processes rows are not damaged: their account would be wrong"},
+    {"poison-swept",
+     "clients ask on, so what ended a process once does so again, or is forgiven, before its row is stale"},
     {"sweep-by-a-stale-primary",
      "its transaction is cancelled with the claim; only a clock beyond the bound of drift"},
     {"trim-by-a-stale-primary",

@@ -14,6 +14,7 @@
 #include "sim/steps/sim_turns.h"
 #include "sim/stores/sim_store.h"
 #include "sim/workload/sim_chains.h"
+#include "sim/workload/sim_deadly.h"
 #include "sim/workload/sim_operator.h"
 #include "sim/workload/sim_posts.h"
 #include "sim/workload/sim_sessions.h"
@@ -35,6 +36,7 @@
 #define DRAINS_MS_MAX 1000    /* until nobody drains who does not leave */
 #define SWEPT_MS_MAX 5000     /* until no placement is void */
 #define USERS_MS_MAX 60000    /* all questions of a workload in the end */
+#define DEADLY_MS_MAX 20000   /* beyond the longest quarantine */
 #define RESTORE_MS_MAX 120000 /* of a restore that had begun before the calm */
 
 void sim_build(struct world *w, const struct sim_config *config)
@@ -50,6 +52,7 @@ void sim_build(struct world *w, const struct sim_config *config)
     w->chains = chains_new(w);
     w->posts = posts_new(w);
     w->sessions = sessions_new(w);
+    w->deadlies = deadlies_new(w);
     w->users = users_new(w);
     w->operators = operators_new(w);
     w->restore = restore_new(w);
@@ -71,6 +74,7 @@ void sim_tear_down(struct world *w)
     chains_free(w->chains);
     posts_free(w->posts);
     sessions_free(w->sessions);
+    deadlies_free(w->deadlies);
     users_free(w->users);
     nemesis_free(w->nemesis);
     checks_free(w->checks);
@@ -132,6 +136,18 @@ static void run_users(struct world *w)
     run_until(w, CHECK_QUIET, quiet_ms_max(w), check_quiet);
     users_ask_at_end(w);
     run_until(w, CHECK_ANSWERS, USERS_MS_MAX, users_done);
+}
+
+/* What ended processes is well now; the last of its quarantines goes by. */
+static void run_deadlies(struct world *w)
+{
+    deadlies_probe(w);
+    if (w->config.deadly)
+        run_until(w, CHECK_FORGIVEN,
+                  DEADLY_MS_MAX + 2ull * w->config.call_deadline_ms +
+                      (POISON_UNITS_MAX + 2) * w->config.timing.quarantine_ms,
+                  deadlies_settled);
+    deadlies_stop(w);
 }
 
 /* A node leaves, undisturbed, and its next life stays. */
@@ -259,6 +275,7 @@ void sim_run(const struct sim_config *config, struct sim_result *r)
     chains_start(&w);
     posts_start(&w);
     sessions_start(&w);
+    deadlies_start(&w);
     users_start(&w);
     nemesis_start(&w);
     strangers_start(&w);
@@ -276,6 +293,8 @@ void sim_run(const struct sim_config *config, struct sim_result *r)
     r->converge_bound_ms =
         SIM_WINDOWS_MAX * timing_window_ns(&config->timing) / NS_PER_MS + SIM_START_MS_MAX;
     r->converge_ms = run_until(&w, CHECK_CONVERGENCE, r->converge_bound_ms, hosts_converged);
+    if (!w.stop)
+        run_deadlies(&w);
     workload_stop(&w);
     chains_stop(&w);
     sessions_stop(&w);

@@ -33,6 +33,8 @@
 #define DRAW_USERS (1ull << 51)
 #define DRAW_TYPES (1ull << 52)
 #define DRAW_DEAF (1ull << 53)
+#define DRAW_DEADLY (1ull << 54)
+#define UNIT_MS_MAX 1200 /* of a quarantine */
 #define CROWD_CALLS_A_SECOND 100
 /* With the least, one tenth: 24 hours of it still fit (process_clock). */
 #define SKEW_PPM_MAX 90000
@@ -449,6 +451,35 @@ static void draw_types(struct sim_config *c)
     c->linger_ms = linger;
 }
 
+/* The account of actors that end processes is exact where clocks are right, and rows are as they were written. */
+static void fit_deadly(struct sim_config *c)
+{
+    const uint64_t unfit = 1ull << FAULT_WALL_JUMP | 1ull << FAULT_RESTORE | 1ull << FAULT_EMPTIED |
+                           1ull << FAULT_ROT | 1ull << FAULT_CORRUPTION;
+
+    if (!c->deadly)
+        return;
+    c->faults &= ~unfit;
+    if (c->timing.quarantine_ms > UNIT_MS_MAX) /* as in production: a run would last for hours */
+        c->timing.quarantine_ms = UNIT_MS_MAX;
+}
+
+/* One in eight has some. */
+static void draw_deadly(struct sim_config *c)
+{
+    struct rng r;
+
+    rng_seed(&r, c->seed, DRAW_DEADLY);
+    bool some = rng_chance(&r, 1, 8) && c->faults && c->actors;
+    uint32_t deadly = draw(&r, 1, SIM_DEADLY_MAX);
+    uint32_t unit_ms = draw(&r, UNIT_MS_MAX / 4, UNIT_MS_MAX);
+    if (!some || is_slow_alone(c) || sim_fault_on(c, FAULT_LATE_REPEATS) || c->room)
+        return;
+    c->deadly = deadly;
+    c->timing.quarantine_ms = unit_ms;
+    fit_deadly(c);
+}
+
 /* One seed in forty has nothing but callbacks that take up to a quarter of the lease (twice an eighth), of
  * many actors at once: they must cost nobody its lease. */
 static void draw_slow_alone(struct sim_config *c)
@@ -497,6 +528,7 @@ void sim_config_draw(struct sim_config *c, uint64_t seed)
     draw_types(c);
     draw_slow_alone(c);
     draw_deaf(c);
+    draw_deadly(c);
 }
 
 void sim_config_draw_users(struct sim_config *c)
@@ -508,7 +540,7 @@ void sim_config_draw_users(struct sim_config *c)
     c->duration_ms = USERS_DURATION_MS;
     c->actors = c->actors < 2 ? c->actors : 2;
     c->clients = c->clients < 2 ? c->clients : 2;
-    c->echo_actors = c->trial_actors = c->links = c->posts = c->sessions = 0;
+    c->echo_actors = c->trial_actors = c->links = c->posts = c->sessions = c->deadly = 0;
     c->waiting = 0;
     c->types_ms = 0;
     c->faults &= ~(1ull << FAULT_RESTORE);
@@ -555,6 +587,7 @@ int sim_faults_parse(const char *list, uint64_t *out, char *why, size_t why_size
 
 int sim_config_check(struct sim_config *c, char *why, size_t why_size)
 {
+    fit_deadly(c);
     if (c->nodes < SIM_NODES_MIN || c->nodes > SIM_NODES_MAX)
         (void)snprintf(why, why_size, "--nodes must be %d to %d, not %u", SIM_NODES_MIN,
                        SIM_NODES_MAX, c->nodes);
@@ -637,6 +670,8 @@ void sim_config_to_text(const struct sim_config *c, struct buf *out)
         buf_appendf(out, " types_ms=%u linger_ms=%u", c->types_ms, c->linger_ms);
     if (c->deaf)
         buf_appendf(out, " deaf=1");
+    if (c->deadly)
+        buf_appendf(out, " deadly=%u quarantine_ms=%u", c->deadly, c->timing.quarantine_ms);
     if (c->users)
         buf_appendf(out, " users=%u", c->users);
 }

@@ -18,6 +18,7 @@
 #define SIM_LINKS_MAX 6
 #define SIM_POSTS_MAX 6
 #define SIM_USERS_MAX 64
+#define SIM_DEADLY_MAX 3
 #define SIM_ALL_NODES ((1u << SIM_NODES_MAX) - 1)
 #define SIM_ACTORS_MAX 10000
 #define SIM_CLIENTS_MAX 512
@@ -164,6 +165,7 @@ struct sim_config {
     uint32_t posts;       /* actors that send each other messages; 0: none */
     uint32_t waiting;     /* messages that wait for one actor; 0: as in production */
     uint32_t sessions;    /* actors that come and go; 0: none */
+    uint32_t deadly;      /* actors with a method that ends processes; 0: none */
     uint32_t slow_in;     /* ACTOR_SLOW: one callback in so many; 0: in some */
     uint32_t remembered;  /* an actor remembers so many young requests; 0: as in production */
     uint32_t windows;     /* 1: every second node remembers trials' requests for longer */

@@ -5,6 +5,7 @@
 
 #include "sim/faults/sim_emptied.h"
 #include "sim/report/sim_record.h"
+#include "sim/workload/sim_deadly.h"
 #include "sim/world/sim_host_link.h"
 
 #define WAITPID_MS_MAX 10 /* until a supervisor knows that its child is dead */
@@ -32,12 +33,19 @@ static bool lives(const struct host *h)
 
 /* ---- supervisor */
 
+/* What its child is known to have died of. */
+static bool blames(const struct host *h)
+{
+    return h->blame.type[0] && uuid_equal(h->blame.boot, h->dead_boot);
+}
+
 static void on_declared(void *arg, int status, const char *why)
 {
     struct host *h = arg;
-    (void)status;
     (void)why;
     h->declared = true;
+    if (status == 0 && blames(h))
+        deadlies_declared(h->w, &h->blame);
 }
 
 static void supervisor_after(struct process *p)
@@ -57,8 +65,10 @@ static void on_waitpid(struct world *w, struct sim_event *e)
     h->declared = false;
     h->supervisor = process_new(w, h->number, SIM_SLOT_SUPERVISOR, &supervisor_ops, h);
     process_enter(h->supervisor, PROCESS_START, 1);
+    h->blame.now_ms = clock_wall_ms(h->supervisor->env.clock);
+    h->blame.unit_ms = w->config.timing.quarantine_ms;
     h->declare = declare_dead_start(&h->supervisor->env, &w->shadow->ks, h->id, h->dead_boot,
-                                    h->home, h->blame.type[0] ? &h->blame : NULL, on_declared, h);
+                                    h->home, blames(h) ? &h->blame : NULL, on_declared, h);
     process_leave(h->supervisor);
 }
 
@@ -188,6 +198,17 @@ static void machine_down(struct host *h)
         else if (h->process[slot])
             life_end(h->process[slot]);
     }
+}
+
+void host_dies_itself(struct process *p)
+{
+    struct host *h = &p->world->hosts->host[p->node];
+
+    if (p->slot == SIM_SLOT_NODE) {
+        CHECK(blame_of(&p->running, &h->blame));
+        h->blame.boot = p->boot;
+    }
+    process_stop(p);
 }
 
 void host_kill(struct world *w, unsigned node, unsigned slot, enum host_end how)

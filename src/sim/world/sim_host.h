@@ -34,6 +34,8 @@ const struct users_life *process_users(const struct process *p);
  * lives. */
 struct process *hosts_pick(struct world *w, enum sim_stream stream, bool primary);
 
+/* What runs in it ends it: its supervisor will say so. */
+void host_dies_itself(struct process *p);
 void host_kill(struct world *w, unsigned node, unsigned slot, enum host_end how);
 /* kill_all: every process of every machine; all come back soon, but a minority only in the calm. */
 void hosts_kill_all(struct world *w);

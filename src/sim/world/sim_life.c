@@ -5,6 +5,7 @@
 #include "sim/steps/sim_steps.h"
 #include "sim/steps/sim_turns.h"
 #include "sim/workload/sim_chains.h"
+#include "sim/workload/sim_deadly.h"
 #include "sim/workload/sim_operator.h"
 #include "sim/workload/sim_posts.h"
 #include "sim/workload/sim_sessions.h"
@@ -151,6 +152,7 @@ void life_end(struct process *p)
     chains_process_gone(w, p);
     posts_process_gone(w, p);
     sessions_process_gone(w, p);
+    deadlies_process_gone(w, p);
     users_process_gone(w, p);
     operators_process_gone(w, p);
     checks_on_end(p);
@@ -185,11 +187,11 @@ static void free_node(struct process *p)
             sim_store_holds(p));
     COMPARE(w, CHECK_COMPLETION,
             workload_calls_of(w, p) + chains_calls_of(w, p) + posts_calls_of(w, p) +
-                    sessions_calls_of(w, p) + users_calls_of(w, p) ==
+                    sessions_calls_of(w, p) + users_calls_of(w, p) + deadlies_calls_of(w, p) ==
                 0,
             "n%u closed in an orderly way with %zu calls not completed", p->node + 1,
             workload_calls_of(w, p) + chains_calls_of(w, p) + posts_calls_of(w, p) +
-                sessions_calls_of(w, p) + users_calls_of(w, p));
+                sessions_calls_of(w, p) + users_calls_of(w, p) + deadlies_calls_of(w, p));
     COMPARE(w, CHECK_COMPLETION, operators_orders_of(w, p) == 0,
             "n%u closed in an orderly way with %zu orders not answered", p->node + 1,
             operators_orders_of(w, p));
@@ -263,9 +265,9 @@ static uint32_t trial_version(const struct world *w, unsigned host)
     return version < TRIAL_VERSIONS_MAX ? (uint32_t)version : TRIAL_VERSIONS_MAX;
 }
 
-static const struct kelpie_class *const own_classes[] = {&kelpie_class_counter, &kelpie_class_echo,
-                                                         &sim_class_link,       &sim_class_post,
-                                                         &sim_class_session,    &sim_class_visit};
+static const struct kelpie_class *const own_classes[] = {
+    &kelpie_class_counter, &kelpie_class_echo, &sim_class_link,  &sim_class_post,
+    &sim_class_session,    &sim_class_visit,   &sim_class_deadly};
 
 static void life_class(struct life_of *l, const struct kelpie_class *class)
 {

@@ -27,10 +27,15 @@ static uint64_t clock_now(void *ctx)
     return process_clock(p, p->world->now_ns);
 }
 
+uint64_t process_wall_ms(const struct world *w)
+{
+    return WALL_START_MS + w->now_ns / NS_PER_MS;
+}
+
 static uint64_t clock_wall(void *ctx)
 {
     const struct process *p = ctx;
-    return WALL_START_MS + p->world->now_ns / NS_PER_MS + (uint64_t)p->wall_jump_ms;
+    return process_wall_ms(p->world) + (uint64_t)p->wall_jump_ms;
 }
 
 static const struct clock_ops clock_ops = {.now_ns = clock_now, .wall_ms = clock_wall};
@@ -117,6 +122,20 @@ void process_timer_due(const struct sim_item *item)
     process_leave(p);
 }
 
+/* ---- what runs */
+
+static void running_begin(void *ctx, const struct running *what)
+{
+    struct process *p = ctx;
+    p->running = *what;
+}
+
+static void running_end(void *ctx)
+{
+    struct process *p = ctx;
+    p->running.callback[0] = '\0';
+}
+
 /* ---- randomness and log */
 
 static uint64_t random_next(void *ctx)
@@ -195,6 +214,7 @@ struct process *process_new(struct world *w, unsigned node, unsigned slot,
     p->env.timers = (struct timers){.ops = &timer_ops, .ctx = p};
     p->env.random = (struct random){.ops = &random_ops, .ctx = p};
     p->env.net = sim_net_of(p);
+    p->env.running = (struct running_told){.begin = running_begin, .end = running_end, .ctx = p};
     if (w->config.log && w->config.say)
         p->env.log = (struct log){.ops = &log_ops, .ctx = p, .min = w->config.log_level};
     p->env.store = sim_store_of(p);

@@ -65,8 +65,9 @@ struct process {
     bool overslept;        /* a pause lasted longer than asked, for others began within it */
     struct sim_item *held; /* what came due while frozen */
     size_t held_count, held_cap;
-    unsigned depth; /* > 0 while node code runs */
-    bool stopped;   /* killed while it ran */
+    unsigned depth;         /* > 0 while node code runs */
+    bool stopped;           /* killed while it ran */
+    struct running running; /* what of an actor does; callback "": nothing */
 
     const struct net_events *net_events;
     void *net_arg;
@@ -95,6 +96,8 @@ static inline uint64_t process_event(const struct process *p, enum process_event
     return (uint64_t)p->life << 16 | p->node << 8 | p->slot << 6 | kind;
 }
 
+/* What the wall clock of a process says that did not jump. */
+uint64_t process_wall_ms(const struct world *w);
 /* Brackets each dispatch into the code of `p`; after process_leave() it may be gone. */
 void process_enter(struct process *p, enum process_event kind, uint64_t digest);
 void process_leave(struct process *p);

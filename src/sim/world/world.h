@@ -40,6 +40,7 @@ enum sim_stream {
     STREAM_SESSION,
     STREAM_USERS, /* of users' clients and actors */
     STREAM_TYPES, /* of types that come and go */
+    STREAM_DEADLY,
     STREAM_COUNT
 };
 
@@ -86,6 +87,7 @@ struct world {
     struct chains *chains;
     struct posts *posts;
     struct sessions *sessions;
+    struct deadlies *deadlies;
     struct kelpie_sim *users;
     struct operators *operators;
     struct restore *restore;
