@@ -30,6 +30,8 @@
 #define BYTES_MAX 32.0
 #define RATIO_MAX 2.0
 #define ANSWER_MS 10000
+#define REFUSED_MAX 100000u
+#define PAUSE_MS 50
 #define LOAD_MS_MAX (30u * 60 * 1000)
 
 struct options {
@@ -41,17 +43,43 @@ struct options {
 struct load {
     struct bench_loop *b;
     struct http_client *client;
-    unsigned left, busy;
-    uint64_t answered, errors;
+    unsigned left, busy, resting; /* resting: refused, and asked again after a pause */
+    uint64_t answered, refused, errors;
+    struct timer pause;
 };
 
 static void send_one(struct load *l);
+
+static void on_pause_over(void *arg)
+{
+    struct load *l = arg;
+    unsigned count = l->resting;
+
+    l->resting = 0;
+    l->left += count;
+    for (unsigned i = 0; i < count; i++)
+        send_one(l);
+}
+
+/* A node that is too busy to keep its lease, say. */
+static bool surely_not_applied(const struct http_response *r)
+{
+    static const char says[] = "\"retry\":true,\"applied\":\"no\"";
+
+    return !r->error && memmem(r->body.data, r->body.len, says, sizeof says - 1);
+}
 
 static void on_answer(void *arg, const struct http_response *r)
 {
     struct load *l = arg;
 
     l->busy--;
+    if (surely_not_applied(r) && l->refused++ < REFUSED_MAX) {
+        l->resting++;
+        if (!l->pause.armed)
+            timer_start(&l->pause, PAUSE_MS * NS_PER_MS);
+        return;
+    }
     if (r->error || r->status != 200) {
         if (l->errors++ == 0)
             (void)fprintf(stderr, "ids: error %d, status %d: %.*s\n", r->error, r->status,
@@ -74,7 +102,9 @@ static void send_one(struct load *l)
 
 static bool is_quiet(void *arg)
 {
-    return ((const struct load *)arg)->busy == 0;
+    const struct load *l = arg;
+
+    return l->busy == 0 && l->resting == 0;
 }
 
 /* So many requests, each with an id that its node makes. */
@@ -103,7 +133,7 @@ static double rss_of(pid_t pid)
 }
 
 struct first {
-    bool done, ok;
+    bool done, ok, refused;
 };
 
 static void on_first(void *arg, const struct http_response *r)
@@ -112,6 +142,7 @@ static void on_first(void *arg, const struct http_response *r)
 
     f->done = true;
     f->ok = r->error == 0 && r->status == 200;
+    f->refused = surely_not_applied(r);
 }
 
 static bool is_done(void *arg)
@@ -122,14 +153,20 @@ static bool is_done(void *arg)
 /* The time of one request, under an id of its own and without an age. */
 static bool ask_first(struct load *l, const char *actor, unsigned round, struct samples *us)
 {
-    uint64_t begun = bench_now_ns(l->b);
+    uint64_t begun;
     char path[128], id[64];
-    struct first f = {.done = false};
+    struct first f;
 
     (void)snprintf(path, sizeof path, "/v1/actors/ids/%s/add", actor);
     (void)snprintf(id, sizeof id, "first-%s-%u", actor, round);
-    http_client_send(l->client, "POST", path, id, bytes_of(NULL, 0), ANSWER_MS, on_first, &f);
-    if (!bench_wait(l->b, is_done, &f, 2 * ANSWER_MS) || !f.ok)
+    do {
+        f = (struct first){.done = false};
+        begun = bench_now_ns(l->b);
+        http_client_send(l->client, "POST", path, id, bytes_of(NULL, 0), ANSWER_MS, on_first, &f);
+        if (!bench_wait(l->b, is_done, &f, 2 * ANSWER_MS))
+            return false;
+    } while (f.refused && l->refused++ < REFUSED_MAX && bench_sleep(l->b, PAUSE_MS));
+    if (!f.ok)
         return false;
     samples_add(us, (double)(bench_now_ns(l->b) - begun) / 1e3);
     return true;
@@ -188,6 +225,7 @@ static bool run(const struct options *o, struct bench_loop *b, struct figures *f
     char *slash;
     bool ok;
 
+    timer_init(&l.pause, b->timers, "pause", on_pause_over, &l);
     bench_nodes_init(&nodes, b, 1, o->dir, o->program);
     (void)snprintf(classes, sizeof classes, "%.*s", BENCH_PATH_MAX - 32, nodes.program);
     slash = strrchr(classes, '/');
@@ -197,6 +235,7 @@ static bool run(const struct options *o, struct bench_loop *b, struct figures *f
     ok = bench_nodes_start(&nodes) && bench_nodes_ready(&nodes);
     l.client = nodes.node[0].client;
     ok = ok && measure(o, &nodes, &l, f);
+    timer_stop(&l.pause);
     bench_nodes_deinit(&nodes, !ok && !b->interrupted);
     return ok;
 }
