@@ -45,6 +45,26 @@ static void check_told(struct bytes line, const struct worker_turn *t, struct me
     worker_told_free(&told);
 }
 
+/* A domain error, whatever bytes its sentence is of. */
+static void check_domain_answer(struct bytes sentence, struct buf *out, struct mem mem)
+{
+    static struct worker_told told;
+    struct worker_answer a = {.status = KELPIE_E_DOMAIN};
+    struct buf reply;
+
+    buf_init(&reply, mem);
+    buf_append(&reply, "code\0", 5);
+    buf_append_bytes(&reply, sentence);
+    a.reply = buf_bytes(&reply);
+    buf_clear(out);
+    worker_answers_encode(7, &a, 1, out);
+    CHECK(worker_told_decode(buf_bytes(out), mem, &told) == 0 && told.answer_count == 1);
+    CHECK(told.answers[0].status == KELPIE_E_DOMAIN);
+    CHECK(bytes_equal(told.answers[0].reply, a.reply));
+    worker_told_free(&told);
+    buf_deinit(&reply);
+}
+
 static void check_answers(struct bytes input, struct mem mem)
 {
     static struct worker_told told;
@@ -57,6 +77,7 @@ static void check_answers(struct bytes input, struct mem mem)
     CHECK(told.kind == WORKER_TOLD_ANSWERS && told.answer_count == 1);
     CHECK(bytes_equal(told.answers[0].reply, input));
     worker_told_free(&told);
+    check_domain_answer(input, &out, mem);
     buf_deinit(&out);
     (void)!worker_told_decode(input, mem, &told);
     worker_told_free(&told);

@@ -109,6 +109,7 @@ int main(int argc, char **argv)
     CHECK(loop != NULL);
     loop_fill_env(loop, &env);
     o.worker = random_uuid(env.random);
+    loop_free(loop);
     CHECK(pthread_atfork(NULL, NULL, in_child) == 0);
     class_list_init(&list);
     int err = load(argv[3], &list, why, sizeof why);
