@@ -13,7 +13,7 @@ timeout 1 cat /dev/zero >&8 2>/dev/null
     --log-level debug >&8 2>&8 8>&- &
 supervisor[b1]=$!
 find_b1() {
-    http[b1]=$(ask w1 node list | awk '$1 == "b1" && $2 == "Active" {print $(NF - 4)}')
+    http[b1]=$(ask w1 node list | awk '$1 == "b1" && $2 == "Active" {print $5}')
     [ "${http[b1]}" ] && [ "$(child_of b1)" ]
 }
 within 15 find_b1
