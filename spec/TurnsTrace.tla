@@ -6,7 +6,8 @@
 (* A line:                                                                                           *)
 (*   i number, a action, t true time in ms (of a turn, when it began), g generation, x request, n number of a commit or of the  *)
 (*   head row, own, hor own time and horizon of the node or of the row, age of the request as the    *)
-(*   node counts it, o outcome of a turn, y whether the request is remembered,                       *)
+(*   node counts it, so the longest that a socket held an attempt of it, o outcome of a turn,        *)
+(*   y whether the request is remembered,                                                            *)
 (*   s pairs: at Commit the requests that wait in the mailbox, with their ages; at Land, Forget and  *)
 (*   Strike those whose rows come (1) and go (0).                                                    *)
 EXTENDS KelpieTurns, TurnsData, Sequences, TLC
@@ -33,6 +34,8 @@ AgeOf(l, i) == CHOOSE a \in {p[2] : p \in {q \in l.s : q[1] = i}} : TRUE
 TraceAge(b) == IF Line.a = "Commit" THEN IF b.id \in Waiting(Line) THEN AgeOf(Line, b.id) ELSE TraceMaxAge
                ELSE Line.age
 AgeIs(l, i, age) == Says(l, "age", first[i] >= 0 => Reach(age) >= l.t - first[i])
+\* Of what was held, all but what the socket held is in the age.
+Counted(l, i) == Says(l, "age on the way", first[i] >= 0 => l.age + l.age \div 100 + l.so + 2 >= l.t - first[i])
 \* It was b.age when it came.
 Raised(l, b, age) == Says(l, "age in the mailbox", Near(age, b.age + l.t - b.arr, l.t - b.arr))
 
@@ -103,7 +106,7 @@ StepOf(l) ==
       [] l.a = "Begin"   -> Load(l)
       [] l.a = "Stop"    -> Stop(l.g)
       [] l.a = "End"     -> Die(l.g)
-      [] l.a = "Arrive"  -> OwnIs(l) /\ AgeIs(l, l.x, l.age) /\ Come(l.x, l.age, l.g) /\ UNCHANGED socket
+      [] l.a = "Arrive"  -> OwnIs(l) /\ AgeIs(l, l.x, l.age) /\ Counted(l, l.x) /\ Come(l.x, l.age, l.g) /\ UNCHANGED socket
       [] l.a = "Find"    -> Boxed(l, LAMBDA b : Looks(l, b))
       [] l.a = "Drop"    -> Boxed(l, Drop)
       [] l.a = "TooLate" -> OwnIs(l) /\ Boxed(l, LAMBDA b : Says(l, "too late", ~IsNew(b)) /\ Turn(b, "write"))

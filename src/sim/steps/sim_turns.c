@@ -131,11 +131,29 @@ struct turn_id *turn_id_of(struct turns *t, const char *request_id)
     return id;
 }
 
+static bool follows(const struct turns *t, const char *type, const char *id)
+{
+    return strcmp(type, t->type) == 0 && strcmp(id, t->id) == 0;
+}
+
+void turns_on_read(struct world *w, const char *type, const char *id, const char *request_id,
+                   uint64_t sent_ns)
+{
+    uint64_t ms = (w->now_ns - sent_ns + NS_PER_MS - 1) / NS_PER_MS;
+    struct turn_id *r;
+
+    if (!follows(w->turns, type, id))
+        return;
+    r = turn_id_of(w->turns, request_id);
+    if (ms > r->socket_ms)
+        r->socket_ms = ms;
+}
+
 void turns_on_send(struct world *w, const char *type, const char *id, const char *request_id)
 {
     struct turns *t = w->turns;
 
-    if (strcmp(type, t->type) == 0 && strcmp(id, t->id) == 0)
+    if (follows(t, type, id))
         turn_add(t, TURN_Send, 0)->number = turn_id_of(t, request_id)->number;
 }
 
@@ -196,6 +214,7 @@ static void on_arrived(struct turns *t, const struct process *p, const struct ke
                                .id = turn_id_of(t, inv->request_id),
                                .generation = generation_of(t, act)};
     struct turn_line *l = about(t, TURN_Arrive, m);
+    l->socket_ms = m->id->socket_ms;
     l->age_ms = invocation_age_ms(act, inv);
     l->own_ms = own_now(act);
 }
@@ -355,10 +374,8 @@ static struct turn_line *on_known(struct turns *t, enum turn_action a, const str
 
 static bool is_followed(const struct turns *t, const struct act_sight *s)
 {
-    const char *type = s->act ? act_type(s->act) : s->inv->type;
-    const char *id = s->act ? act_id(s->act) : s->inv->id;
-
-    return strcmp(type, t->type) == 0 && strcmp(id, t->id) == 0;
+    return s->act ? follows(t, act_type(s->act), act_id(s->act))
+                  : follows(t, s->inv->type, s->inv->id);
 }
 
 static void on_sight(void *ctx, const struct act_sight *s)

@@ -62,6 +62,9 @@ void turns_on_life(struct process *p);
 void turns_on_end(const struct process *p);
 /* A client asks for the first time. */
 void turns_on_send(struct world *w, const char *type, const char *id, const char *request_id);
+/* A node has read an attempt, which was sent then, from its socket. */
+void turns_on_read(struct world *w, const char *type, const char *id, const char *request_id,
+                   uint64_t sent_ns);
 struct shadow_change;
 /* A commit has landed; the checkers' rows have it already. */
 void turns_on_commit(struct world *w, const struct shadow_change *change);

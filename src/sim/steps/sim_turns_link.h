@@ -13,7 +13,8 @@ struct turn_id {
     struct map_node node;
     struct turn_id *next; /* of all */
     uint32_t number;
-    bool remembered; /* there is a row of it: */
+    uint64_t socket_ms; /* what a socket held an attempt of it, at most */
+    bool remembered;    /* there is a row of it: */
     struct key key;
     char request_id[REQUEST_ID_MAX + 1];
 };
@@ -29,7 +30,7 @@ struct turn_line {
     enum turn_action action;
     bool yes;
     uint32_t generation, number; /* of the request; 0: none */
-    uint64_t at_ms, commit, own_ms, horizon_ms, age_ms;
+    uint64_t at_ms, commit, own_ms, horizon_ms, age_ms, socket_ms;
     const char *outcome;
     size_t pairs, pair_count; /* from there on */
 };

@@ -21,11 +21,12 @@ void turns_to_tla(const struct turns *t, struct buf *out)
         const struct turn_line *l = &t->lines[i];
         buf_appendf(out,
                     "%s[i|->%zu,a|->\"%s\",t|->%llu,g|->%u,x|->%u,n|->%llu,own|->%llu,hor|->%llu,"
-                    "age|->%llu,o|->\"%s\",y|->%s,s|->{",
+                    "age|->%llu,so|->%llu,o|->\"%s\",y|->%s,s|->{",
                     i ? ",\n" : "", i + 1, turn_name(l->action), (unsigned long long)l->at_ms,
                     l->generation, l->number, (unsigned long long)l->commit,
                     (unsigned long long)l->own_ms, (unsigned long long)l->horizon_ms,
-                    (unsigned long long)l->age_ms, l->outcome, l->yes ? "TRUE" : "FALSE");
+                    (unsigned long long)l->age_ms, (unsigned long long)l->socket_ms, l->outcome,
+                    l->yes ? "TRUE" : "FALSE");
         pairs(t, l, out);
         buf_appendf(out, "}]");
     }

@@ -165,6 +165,8 @@ static void deliver(struct attempt *a)
     if (is_under_way(w, a)) {
         a->in_socket = false;
         a->started_ns = w->now_ns;
+        if (w->turns)
+            turns_on_read(w, op->actor->type, op->actor->id, op->request_id, a->sent_ns);
         op->expires_ns = w->now_ns + timing_window_ns(&w->config.timing) +
                          w->config.fault_ms_max * NS_PER_MS +
                          (w->config.call_deadline_ms + LATE_MS) * NS_PER_MS;
