@@ -439,7 +439,7 @@ static void draw_sessions(struct sim_config *c)
     c->think_ms = c->think_ms > 400 ? c->think_ms : 400;
 }
 
-/* In a sixth of the runs nodes' types come and go. */
+/* In a sixth of the runs nodes' types come and go; in half of these all the time, with actors that seldom stay. */
 static void draw_types(struct sim_config *c)
 {
     struct rng r;
@@ -447,8 +447,15 @@ static void draw_types(struct sim_config *c)
     rng_seed(&r, c->seed, DRAW_TYPES);
     bool some = rng_chance(&r, 1, 6) && c->faults && !is_slow_alone(c);
     uint32_t ms = draw_skewed(&r, 200, 20000), linger = draw_skewed(&r, 1, 5000);
+    bool often = rng_chance(&r, 1, 2);
+    uint32_t idle = draw(&r, 500, 2000);
     c->types_ms = some ? ms : 0;
     c->linger_ms = linger;
+    if (!some || !often)
+        return;
+    c->types_ms = 200 + ms / 20;
+    c->linger_ms = 1 + linger / 100;
+    c->idle_ms = idle;
 }
 
 /* The account of actors that end processes is exact where clocks are right, and rows are as they were written. */
