@@ -10,13 +10,13 @@
 #include "loop/loop.h"
 
 #define WORKER_STARTS_MAX 3     /* without having registered: the node is ready all the same */
-#define WORKERS_SETTLE_MS 15000 /* likewise */
-#define WORKER_START_MS 10000   /* to say anything at all */
+#define WORKERS_SETTLE_MS 30000 /* likewise */
+#define WORKER_START_MS 20000   /* to say anything at all */
 #define WORKER_RESTART_MS_MIN 100
 #define WORKER_RESTART_MS_MAX 1000   /* of one that had registered */
 #define WORKER_HOPELESS_MS_MAX 30000 /* of one that had not */
 #define WORKER_HEALTHY_MS 10000      /* who lived so long is started again at once */
-#define WORKER_NICE 5                /* lower priority than the node's */
+#define WORKER_NICE 5                /* so much lower a priority than the node's */
 
 struct worker_children;
 

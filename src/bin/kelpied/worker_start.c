@@ -75,7 +75,7 @@ _Noreturn static void become_worker(const struct launch *l)
 {
     (void)setsid();
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-    (void)setpriority(PRIO_PROCESS, 0, WORKER_NICE);
+    (void)!nice(WORKER_NICE);
     /* A sanitizer has more than any bound. */
     if (ACTORS_OWN_NAMES_FIRST)
         (void)setrlimit(RLIMIT_DATA, &l->memory);
