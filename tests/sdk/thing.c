@@ -89,7 +89,7 @@ static int misbehave(struct kelpie_actor *actor, const struct kelpie_message *m)
     }
     if (strcmp(m->method, "leaks") == 0)
         for (;;) {
-            void *p = malloc(1u << 20);
+            void *volatile p = malloc(16u << 20); /* volatile: else nothing is allocated */
             if (!p)
                 abort();
         }

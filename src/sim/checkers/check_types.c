@@ -81,11 +81,11 @@ static bool is_of_members(const struct shadow *s, struct bytes key)
 
 void checks_on_send(struct world *w, const struct store_req *req)
 {
-    struct key_range types = keys_types(&w->shadow->ks);
     bool members = false, reads = false;
 
     if (!w->config.types_ms)
         return;
+    struct key_range types = keys_types(&w->shadow->ks);
     for (size_t i = 0; i < req->write_count && !members; i++)
         members = is_of_members(w->shadow, req->writes[i].key);
     for (size_t i = 0; i < req->read_count && members; i++) {
