@@ -211,6 +211,7 @@ static void check_change(struct posts *ps, unsigned post)
     check_sent(ps, post);
     while ((l = list_pop(&c->gone))) {
         struct post_row *r = LIST_ENTRY(l, struct post_row, link);
+        ps->moved |= r->at.due_ms == 0 && !map_find(&ps->rows, bytes_of(r->key, r->key_len));
         if (c->commits && !ps->fresh)
             check_order(ps, r);
         mem_free(mem_of(ps), r);
@@ -275,4 +276,19 @@ bool posts_settled(struct world *w, char *why, size_t why_size)
         return false;
     }
     return true;
+}
+
+/*
+ * Dead letters count in the bound of a receiver, and nobody drops them here: one that is full may stay so. Who
+ * would send it more then fails MESSAGE_ATTEMPTS_MAX times, which takes 7 s, and those of its sender that are
+ * behind it wait; so a full inbox may empty itself by one message in 7 s, and all of it has no bound of use. What
+ * is bounded is the time from one to the next: what is lost moves nothing, and those in order are so many and
+ * no more, since none asks for new ones and each hop has one hop less to go (periods have a time, and send nothing).
+ */
+bool posts_moved(struct world *w, char *why, size_t why_size)
+{
+    bool moved = w->posts->moved && w->config.waiting > 0;
+
+    w->posts->moved = false;
+    return posts_settled(w, why, why_size) || moved;
 }

@@ -129,6 +129,16 @@ static void run_orderly(struct world *w)
     run_until(w, CHECK_TYPES, TYPES_MS_MAX, check_types);
 }
 
+/* All that is due; where receivers are full, one after the other. */
+static void run_posts(struct world *w)
+{
+    char why[256];
+
+    do
+        run_until(w, CHECK_NOTHING_LOST, MESSAGES_MS_MAX, posts_moved);
+    while (!w->stop && !posts_settled(w, why, sizeof why));
+}
+
 /* What their actors say in the end. */
 static void run_users(struct world *w)
 {
@@ -310,7 +320,7 @@ void sim_run(const struct sim_config *config, struct sim_result *r)
         r->answer_ms = run_until(&w, CHECK_ANSWERS, r->answer_bound_ms, probed);
     }
     if (!w.stop)
-        run_until(&w, CHECK_NOTHING_LOST, MESSAGES_MS_MAX, posts_settled);
+        run_posts(&w);
     if (!w.stop)
         run_orderly(&w);
     if (!w.stop && config->users_source)

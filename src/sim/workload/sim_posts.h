@@ -18,6 +18,8 @@ void posts_start(struct world *w);
 void posts_stop(struct world *w);
 /* Nothing that is due lies in an inbox. */
 bool posts_settled(struct world *w, char *why, size_t why_size);
+/* Or receivers are full, and since this was asked last a message that waited in its sender's order is gone. */
+bool posts_moved(struct world *w, char *why, size_t why_size);
 void posts_process_gone(struct world *w, const struct process *p);
 size_t posts_calls_of(const struct world *w, const struct process *p);
 

@@ -42,6 +42,7 @@ struct posts {
     uint64_t sent[SIM_POSTS_MAX][SIM_POSTS_MAX]; /* at once, as the sender counts */
     unsigned dead_ticks[SIM_POSTS_MAX];
     bool fresh; /* the commit that comes is the whole store */
+    bool moved; /* one of those in order is gone, since posts_moved was asked */
     struct list attempts;
     struct sim_event event;
     unsigned asked;    /* the last request, */
