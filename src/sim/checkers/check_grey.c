@@ -140,6 +140,10 @@ void check_grey(struct shadow *s, const struct shadow_change *c)
     for (unsigned n = 0; n < SIM_NODES_MAX; n++) {
         const struct node_record *rec = &s->nodes[n].rec;
         bool flagged = c->flagged_before >> n & 1u;
+        /* A row that is struck takes its flag along (docs/protocol.md, section 10): the next join of that
+         * id reads none, and needs one answer. What a join drops of a row that is there is still found. */
+        if (!s->nodes[n].there)
+            g->nodes[n].was_flagged = false;
         if (!(c->nodes >> n & 1u))
             continue;
         changed |= rec->state != c->before[n] || rec->flagged != flagged;

@@ -94,7 +94,7 @@ enum check {
 struct grey_seen {
     uint64_t beat_ns, steady_ns; /* its last heartbeat; since when there was none late */
     uint64_t flagged_ns;
-    bool was_flagged; /* and has not been Active in a later life */
+    bool was_flagged; /* and has not been Active in a later life, nor was its row struck */
 };
 
 struct grey {
