@@ -66,7 +66,7 @@ static bool surely_not_applied(const struct http_response *r)
 {
     static const char says[] = "\"retry\":true,\"applied\":\"no\"";
 
-    return !r->error && memmem(r->body.data, r->body.len, says, sizeof says - 1);
+    return !r->error && r->body.len > 0 && memmem(r->body.data, r->body.len, says, sizeof says - 1);
 }
 
 static void on_answer(void *arg, const struct http_response *r)
