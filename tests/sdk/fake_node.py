@@ -3,8 +3,10 @@ beforehand. It says POST /v1/worker/next as docs/workers.md has it, and no more 
 import json
 import os
 import socket
+import sys
 import threading
 import time
+import unittest
 
 
 WAIT_S = 60  # for what comes at once, on a machine that is not busy
@@ -48,6 +50,15 @@ def error(name, status, retry, applied, message="for a test", **headers):
     if "code" in headers:
         said["code"] = headers.pop("code")
     return answer(said, status, Kelpie_Error=name, **headers)
+
+
+def run_tests():
+    """Of the program. It ends at once: threads may still wait for connections, and the interpreter can crash when it is
+    taken down under them."""
+    ran = unittest.main("__main__", warnings="ignore", exit=False)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0 if ran.result.wasSuccessful() else 1)
 
 
 CLOSE = object()  # instead of an answer

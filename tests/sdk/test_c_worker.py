@@ -10,7 +10,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 BUILD, SOURCE = os.environ["KELPIE_BUILD"], os.environ["KELPIE_SOURCE"]
 sys.path.insert(0, HERE)
 
-from fake_node import WorkerNode, eventually
+from fake_node import WorkerNode, eventually, run_tests
 
 PAGES = 4 << 16  # more than the slots need
 b64 = lambda b: base64.b64encode(b).decode()
@@ -189,4 +189,4 @@ class Replaced(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    unittest.main(warnings="ignore")
+    run_tests()

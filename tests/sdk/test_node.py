@@ -1,12 +1,12 @@
 """The worker of the package for Node.js, against the fake node: the tests of the package for Python, with another program."""
 import os
 import sys
-import unittest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 
 import test_python
+from fake_node import run_tests
 
 test_python.COMMAND = [os.environ.get("NODE", "node"), os.path.join(HERE, "all_of_it.js")]
 
@@ -31,4 +31,4 @@ class NodeConnections(test_python.Connections):
 
 
 if __name__ == "__main__":
-    unittest.main(warnings="ignore")
+    run_tests()

@@ -17,8 +17,7 @@ SOURCE = os.environ.get("KELPIE_SOURCE", os.path.dirname(os.path.dirname(HERE)))
 PYTHON = os.path.join(SOURCE, "sdk/python")
 sys.path[:0] = [HERE, PYTHON]
 
-import fake_node
-from fake_node import CLOSE, Server, WorkerNode, answer, error, eventually
+from fake_node import CLOSE, Server, WorkerNode, answer, error, eventually, run_tests
 from kelpie import Actor, Client, Error, Fail, errors, method, read, run
 from kelpie.client import _Age
 from kelpie.connection import Address
@@ -433,4 +432,4 @@ def start(dir, log):
 
 
 if __name__ == "__main__":
-    unittest.main(warnings="ignore")
+    run_tests()
