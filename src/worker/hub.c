@@ -75,9 +75,12 @@ void hub_free(struct hub *h)
 
 /* ---- who gets what */
 
-void hub_worker_rests(struct hub *h, struct hub_worker *w)
+void hub_worker_rests(struct hub *h, struct hub_worker *w, uint64_t ms)
 {
-    w->rests_until_ns = env_now_ns(h->env) + HUB_REST_MS * NS_PER_MS;
+    uint64_t until = env_now_ns(h->env) + ms * NS_PER_MS;
+
+    if (until > w->rests_until_ns)
+        w->rests_until_ns = until;
     hub_look_soon(h);
 }
 

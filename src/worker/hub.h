@@ -27,6 +27,7 @@
 #define HUB_ABSENT_MS 2000        /* turns wait so long for the first worker of their type */
 #define HUB_ALONE_DEATHS_MAX 2    /* workers that a turn may end, alone in them */
 #define HUB_REST_MS 100    /* a worker whose connection ended is given nothing through its others */
+#define HUB_ENDING_MS 2000 /* likewise when a turn took too long there: the process is to end */
 #define HUB_COUNTS_MAX 256 /* methods with counts of their own; all others are counted together */
 #define HUB_WHY_SIZE 512
 

@@ -162,8 +162,8 @@ void hub_counts_free(struct hub *h);
 void hub_place(struct hub_turn *t);
 /* Finds a turn for it; false when there is none. */
 bool hub_feed(struct hub_slot *s);
-/* The worker is given nothing for HUB_REST_MS. */
-void hub_worker_rests(struct hub *h, struct hub_worker *w);
+/* The worker is given nothing for so long at least. */
+void hub_worker_rests(struct hub *h, struct hub_worker *w, uint64_t ms);
 /* Workers are kept free for those that must be alone, and whoever waits for something is looked after. */
 void hub_look(struct hub *h);
 void hub_look_soon(struct hub *h);

@@ -408,7 +408,7 @@ void hub_leave(struct hub_slot *s)
     list_remove(&s->waiting);
     list_remove(&s->link);
     h->slot_count--;
-    hub_worker_rests(h, w);
+    hub_worker_rests(h, w, s->too_long ? HUB_ENDING_MS : HUB_REST_MS);
     if (s->does == SLOT_RUNS || s->does == SLOT_CALLS)
         w->busy--;
     if (t && w->alone_for == t)

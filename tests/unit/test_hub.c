@@ -410,6 +410,9 @@ static void test_too_long(void **state)
     small_run_ms(r.w, 600);
     assert_true(r.a.ended);
     played_leave(&r.a);
+    /* Its process is to be ended by whoever watches it: nothing is given to its other slots before. */
+    small_run_ms(r.w, HUB_ENDING_MS - 100);
+    assert_int_equal(r.b.told, TOLD_NO);
     played_wait(r.w, &r.b, TOLD_TURN);
     played_put(r.n, &r.b, "1");
     answered(&r, &r.got2, 0, "1");
