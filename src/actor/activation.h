@@ -478,10 +478,6 @@ void quarantine_sweep(struct actors *a, uint64_t term);
 void quarantine_cancel(struct actors *a);
 bool quarantine_idle(const struct actors *a);
 
-/* class_methods.c */
-/* What the class declares of a method; 0: nothing. */
-uint32_t class_method_flags(const struct kelpie_class *class, const char *method);
-
 /* actor_api.c */
 /* Before and after every callback of the class, so that whoever watches the process knows what runs; `inv`
  * may be NULL. */

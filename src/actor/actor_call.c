@@ -3,6 +3,8 @@
  * the same request id, until there is an answer or the deadline passed.
  */
 #include "actor/actor_call.h"
+
+#include "actor/class_methods.h"
 #include "actor/outside_link.h"
 
 #include "base/mark.h"

@@ -1,5 +1,6 @@
-/* What a class declares of its methods. */
-#include "actor/activation.h"
+#include "actor/class_methods.h"
+
+#include <string.h>
 
 uint32_t class_method_flags(const struct kelpie_class *class, const char *method)
 {

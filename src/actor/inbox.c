@@ -5,6 +5,7 @@
  */
 #include "actor/activation.h"
 #include "actor/chain.h"
+#include "actor/class_methods.h"
 #include "base/hash128.h"
 #include "base/mark.h"
 #include "base/mutant.h"

@@ -1,5 +1,6 @@
 /* Messages come in, wait their turn, and are taken one at a time. */
 #include "actor/activation.h"
+#include "actor/class_methods.h"
 #include "actor/outside_link.h"
 #include "base/mark.h"
 #include "base/mutant.h"

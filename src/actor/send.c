@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "actor/activation.h"
+#include "actor/class_methods.h"
 #include "base/mark.h"
 #include "base/mutant.h"
 

@@ -8,12 +8,12 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "http/worker_json.h"
 #include "kelpie/error.h"
 #include "loop/loop.h"
+#include "loop/unix_socket.h"
 
 #define READ_SIZE 65536
 #define HEAD_MAX (32u * 1024)
@@ -35,21 +35,11 @@ void node_link_close(struct node_link *l)
 
 int node_link_open(struct node_link *l, const char *path, char *why, size_t why_size)
 {
-    struct sockaddr_un at = {.sun_family = AF_UNIX};
-
-    if (strlen(path) >= sizeof at.sun_path) {
-        (void)snprintf(why, why_size, "the socket's path has %zu bytes, and the system allows %zu",
-                       strlen(path), sizeof at.sun_path - 1);
-        return KELPIE_E_IO;
-    }
-    memcpy(at.sun_path, path, strlen(path));
-    l->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (l->fd < 0 || connect(l->fd, (const struct sockaddr *)&at, sizeof at)) {
-        (void)snprintf(why, why_size, "%s: %s", path, strerror(errno));
-        node_link_close(l);
-        return KELPIE_E_IO;
-    }
-    return 0;
+    l->fd = unix_connect(path);
+    if (l->fd >= 0)
+        return 0;
+    (void)snprintf(why, why_size, "%s: %s", path, strerror(errno));
+    return KELPIE_E_IO;
 }
 
 static bool send_all(int fd, struct bytes b)
@@ -132,7 +122,12 @@ static bool take_line(const char *line, size_t len, struct head *h)
 /* `end`: behind the head. */
 static bool take_head(const char *text, const char *end, struct head *h)
 {
-    bool ok = sscanf(text, "HTTP/1.%*1u %3u", &h->status) == 1;
+    char first[sizeof "HTTP/1.1 200"]; /* what was received ends without a NUL */
+    size_t len = (size_t)(end - text);
+
+    (void)snprintf(first, sizeof first, "%.*s", (int)(len < sizeof first ? len : sizeof first),
+                   text);
+    bool ok = sscanf(first, "HTTP/1.%*1u %3u", &h->status) == 1;
 
     for (const char *line = text; ok && line < end;) {
         const char *next = memchr(line, '\r', (size_t)(end - line));

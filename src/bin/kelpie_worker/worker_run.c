@@ -4,6 +4,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "actor/class_methods.h"
 #include "actor/domain_error.h"
 #include "bin/kelpie_worker/worker_actor.h"
 #include "env/env.h"
@@ -28,14 +29,6 @@ static bool load(struct actor_state *s, const struct worker_turn *t)
     return true;
 }
 
-static uint32_t flags_of(const struct kelpie_class *class, const char *method)
-{
-    for (const struct kelpie_method *m = class->methods; m && m->name; m++)
-        if (strcmp(m->name, method) == 0)
-            return m->flags;
-    return 0;
-}
-
 static void actor_begin(struct kelpie_actor *a, const struct run_world *w,
                         const struct kelpie_class *class, const struct worker_turn *t)
 {
@@ -52,7 +45,7 @@ static void actor_begin(struct kelpie_actor *a, const struct run_world *w,
                 .body = t->body.len ? t->body.data : (const uint8_t *)"",
                 .body_len = t->body.len,
                 .remaining_ms = t->deadline_ms,
-                .flags = flags_of(class, t->method),
+                .flags = class_method_flags(class, t->method),
                 .sender_type = t->sender_type,
                 .sender_id = t->sender_id,
                 .due_ms = t->due_ms,

@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "actor/class_methods.h"
 #include "bin/kelpie_worker/node_link.h"
 #include "bin/kelpie_worker/worker_run.h"
 #include "env/env.h"
@@ -219,14 +220,6 @@ static const struct kelpie_class *class_of(const struct worker_options *o, const
     return NULL;
 }
 
-static bool blocks(const struct kelpie_class *class, const char *method)
-{
-    for (const struct kelpie_method *m = class->methods; m && m->name; m++)
-        if (strcmp(m->name, method) == 0)
-            return (m->flags & KELPIE_METHOD_BLOCKS) != 0;
-    return false;
-}
-
 static bool run(struct slot *slot, const struct worker_turn *turn)
 {
     const struct worker_options *o = slot->all->o;
@@ -245,7 +238,7 @@ static bool run(struct slot *slot, const struct worker_turn *turn)
         mem_free(loop_mem(), r);
         return true;
     }
-    slot->beside = blocks(class, turn->method);
+    slot->beside = (class_method_flags(class, turn->method) & KELPIE_METHOD_BLOCKS) != 0;
     if (slot->beside)
         stays_away(slot);
     bool ended = run_turn(&w, class, turn, &slot->line);

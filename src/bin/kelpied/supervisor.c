@@ -296,13 +296,12 @@ static void learn_home(struct supervisor *s)
  * long, in a process that was not stopped. */
 static bool is_own_doing(const struct supervisor *s, int wait_status)
 {
-    static const int own[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGSYS};
     const struct running *r = &s->ended_in;
     if (WIFEXITED(wait_status))
         return s->child.verdict < 0;
-    for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
-        if (WTERMSIG(wait_status) == own[i])
-            return true;
+    int signum = WTERMSIG(wait_status);
+    if (process_is_fault(signum) || signum == SIGABRT || signum == SIGSYS)
+        return true;
     return !s->forced && s->held_since_ns != r->since_ns && s->died_ns - r->since_ns >= look_ns(s);
 }
 

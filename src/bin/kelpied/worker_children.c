@@ -194,7 +194,7 @@ static void start_later(struct worker_child *c)
 static void start(struct worker_child *c)
 {
     struct worker_children *w = c->all;
-    char why[CONFIG_WHY_SIZE];
+    char why[CONFIG_WHY_SIZE] = "what it says cannot be read";
 
     c->spoke = c->registered = false;
     c->starts++;

@@ -43,8 +43,8 @@ static void act(int signum, void (*fn)(int signum))
     (void)sigaction(signum, &action, NULL);
 }
 
-/* Those end whoever causes them, also where they are ignored; a sanitizer has handlers for them. */
-static bool is_fault(int signum)
+/* A sanitizer has handlers for them. */
+bool process_is_fault(int signum)
 {
     return signum == SIGSEGV || signum == SIGBUS || signum == SIGFPE || signum == SIGILL ||
            signum == SIGTRAP;
@@ -57,7 +57,7 @@ static void set_actions(enum process_role role)
     static const int supervised[] = {SIGTERM, SIGINT};
     sigset_t none;
     for (int signum = 1; signum < NSIG; signum++)
-        if (!is_fault(signum))
+        if (!process_is_fault(signum))
             act(signum, SIG_DFL);
     (void)sigemptyset(&none);
     (void)sigprocmask(SIG_SETMASK, &none, NULL);

@@ -28,6 +28,8 @@ enum process_role {
 void process_begin(enum process_role role);
 /* Closes every descriptor beyond the standard ones but `keep` (-1: none). */
 void process_close_others(int keep);
+/* Of signals: those that the kernel sends for what a process does itself; they end it, also where they are ignored. */
+bool process_is_fault(int signum);
 /* As many open files as `wanted`, if the system allows it. Returns how many there may be. */
 unsigned process_allow_files(unsigned wanted);
 /* For process 1, to whom every orphan goes: waits for all that have ended, but for `but`, whose own
