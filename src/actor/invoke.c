@@ -141,7 +141,7 @@ static int call_receive(struct kelpie_actor *act, struct invocation *inv)
     status = act->class->receive(act, &inv->message);
     act->in_receive = false;
     act_callback_ends(act);
-    if (!act->open || !act->open->outside)
+    if (status != KELPIE_PENDING || (act->open && !act->open->outside)) /* else it is outside */
         quarantine_returned(act, "receive", inv->method);
     took_ns = env_now_ns(a->env) - began_ns;
     if (took_ns > timing_lease_ns(&cluster_config_of(a->cluster)->timing))

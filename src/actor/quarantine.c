@@ -201,9 +201,17 @@ static const struct poison *held(const struct kelpie_actor *act, const char *met
     return holds(act, whole) ? whole : holds(act, one) ? one : NULL;
 }
 
+/* Until it is run again; 0: since it was found to hold, its time has come. */
+static uint64_t left_ms_of(const struct kelpie_actor *act, const struct poison *p)
+{
+    uint64_t now_ms = actors_wall_ms(act->actors);
+
+    return p->record.until_ms > now_ms ? p->record.until_ms - now_ms : 0;
+}
+
 static void tell(const struct kelpie_actor *act, const struct poison *p, char *out, size_t size)
 {
-    uint64_t left_ms = p->record.until_ms - actors_wall_ms(act->actors);
+    uint64_t left_ms = left_ms_of(act, p);
 
     (void)snprintf(out, size,
                    "%s%s ended %u processes of nodes, one after the other, and is not run for %llu "
@@ -247,7 +255,7 @@ uint64_t quarantine_wait_ms(struct kelpie_actor *act, const char *method)
     if (!p)
         return 0;
     SOMETIMES("message-waits-for-a-quarantine");
-    left_ms = p->record.until_ms - actors_wall_ms(act->actors);
+    left_ms = left_ms_of(act, p);
     look_if_old(act);
     return left_ms < HELD_BACK_MS_MAX ? left_ms : HELD_BACK_MS_MAX;
 }

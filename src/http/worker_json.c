@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/utf8.h"
 #include "http/api_internal.h"
 #include "http/base64.h"
 #include "http/worker_text.h"
@@ -11,15 +12,7 @@
 
 bool worker_is_text(struct bytes b)
 {
-    json_t *s;
-
-    if (b.len == 0)
-        return true;
-    if (memchr(b.data, '\0', b.len))
-        return false;
-    s = json_stringn((const char *)b.data, b.len); /* NULL: not UTF-8 */
-    json_decref(s);
-    return s != NULL;
+    return utf8_valid(b);
 }
 
 json_t *worker_text_json(struct bytes b)
