@@ -38,6 +38,7 @@ void erase_finish(struct kelpie_actor *act)
         return;
     act->actors->stats.deactivated++;
     act->actors->stats.erased++;
+    reads_take_back(act); /* what they were shown is gone */
     act_free_memory(act);
     if (act->mailbox_count > 0 && !act_leaves(act)) {
         SOMETIMES("erased-actor-comes-back");

@@ -68,6 +68,10 @@ void on_idle_timer(void *arg)
         while ((act = longest_idle(a, i))) {
             if (env_now_ns(a->env) < act->idle_since_ns + idle_ns(a, i))
                 break;
+            if (!list_empty(&act->outside)) { /* a read takes long */
+                idle_begin(act);
+                continue;
+            }
             more = ++stopped > PASSIVATE_BATCH || !stops_have_room(a);
             if (more)
                 break;
