@@ -1,5 +1,6 @@
 #include "worker/hub.h"
 
+#include "actor/chain.h"
 #include "base/mark.h"
 #include "kelpie/error.h"
 #include "worker/hub_internal.h"
@@ -90,6 +91,16 @@ void hub_look_soon(struct hub *h)
         timer_start(&h->look, 0);
 }
 
+/* A worker that is kept free for a suspect runs what that calls, and so waits for. */
+static bool may_have(const struct hub_worker *w, const struct hub_turn *t)
+{
+    const struct hub_turn *alone = w->alone_for;
+
+    return !alone ||
+           (alone->is == TURN_CALLS && chain_has(outside_chain(t->outside), alone->type->is.type,
+                                                 kelpie_actor_id(outside_actor(alone->outside))));
+}
+
 void hub_place(struct hub_turn *t)
 {
     struct hub *h = t->hub;
@@ -97,7 +108,7 @@ void hub_place(struct hub_turn *t)
     LIST_FOREACH(l, &h->waiting)
     {
         struct hub_slot *s = LIST_ENTRY(l, struct hub_slot, waiting);
-        if (hub_worker_has(s->worker, t->type) && !s->worker->alone_for && !rests(h, s->worker)) {
+        if (hub_worker_has(s->worker, t->type) && may_have(s->worker, t) && !rests(h, s->worker)) {
             hub_slot_give(s, t);
             return;
         }
@@ -105,31 +116,30 @@ void hub_place(struct hub_turn *t)
     list_append(&t->type->waiting, &t->link);
 }
 
-static void drop_unwanted(struct list *waiting)
+static bool drop_unwanted(struct hub_turn *t)
 {
-    while (!list_empty(waiting)) {
-        struct hub_turn *t = LIST_ENTRY(waiting->next, struct hub_turn, link);
-        if (outside_wanted(t->outside))
-            return;
-        hub_turn_fail(t, KELPIE_E_TIMEOUT, true,
-                      "the deadline passed while the turn waited for a worker");
-    }
+    if (outside_wanted(t->outside))
+        return false;
+    hub_turn_fail(t, KELPIE_E_TIMEOUT, true,
+                  "the deadline passed while the turn waited for a worker");
+    return true;
 }
 
-/* The first in line of all that the worker can run. */
+/* The first in line of all that the worker can run, and may. */
 static struct hub_turn *next_for(const struct hub_worker *w)
 {
     struct hub_turn *best = NULL;
 
     for (size_t i = 0; i < w->type_count; i++) {
-        struct list *waiting = &w->types[i]->waiting;
-        struct hub_turn *t;
-        drop_unwanted(waiting);
-        if (list_empty(waiting))
-            continue;
-        t = LIST_ENTRY(waiting->next, struct hub_turn, link);
-        if (!best || t->number < best->number)
-            best = t;
+        LIST_FOREACH_SAFE(l, tmp, &w->types[i]->waiting)
+        {
+            struct hub_turn *t = LIST_ENTRY(l, struct hub_turn, link);
+            if (drop_unwanted(t) || !may_have(w, t))
+                continue;
+            if (!best || t->number < best->number)
+                best = t;
+            break;
+        }
     }
     return best;
 }
@@ -142,8 +152,8 @@ static void reserve(struct hub *h, struct hub_turn *t)
     LIST_FOREACH(l, &h->workers)
     {
         struct hub_worker *w = LIST_ENTRY(l, struct hub_worker, link);
-        if (!w->alone_for && !list_empty(&w->slots) && hub_worker_has(w, t->type) && !rests(h, w) &&
-            (!best || w->busy < best->busy))
+        if ((!w->alone_for || w->alone_for->is == TURN_CALLS) && !list_empty(&w->slots) &&
+            hub_worker_has(w, t->type) && !rests(h, w) && (!best || w->busy < best->busy))
             best = w;
     }
     if (!best)
@@ -154,11 +164,10 @@ static void reserve(struct hub *h, struct hub_turn *t)
 
 static void reserve_all(struct hub *h)
 {
-    drop_unwanted(&h->suspects);
-    LIST_FOREACH(l, &h->suspects)
+    LIST_FOREACH_SAFE(l, tmp, &h->suspects)
     {
         struct hub_turn *t = LIST_ENTRY(l, struct hub_turn, link);
-        if (!t->reserved)
+        if (!drop_unwanted(t) && !t->reserved)
             reserve(h, t);
     }
 }
@@ -171,7 +180,7 @@ bool hub_feed(struct hub_slot *s)
     if (rests(s->hub, w))
         return false;
     reserve_all(s->hub);
-    if (!w->alone_for)
+    if (!w->alone_for || w->alone_for->is == TURN_CALLS)
         t = next_for(w);
     else if (w->alone_for->is == TURN_WAITS && w->busy == 0)
         t = w->alone_for;

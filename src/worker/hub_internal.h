@@ -34,9 +34,11 @@ struct hub_worker {
     struct list slots;
     struct hub_type *types[WORKER_TYPES_MAX];
     size_t type_count;
-    size_t busy;                /* slots that have a turn, or still run one that is gone */
-    uint64_t rests_until_ns;    /* one of its slots has ended: others may be about to */
-    struct hub_turn *alone_for; /* given to nobody else until that turn has run */
+    size_t
+        busy; /* slots that run a turn, or still one that is gone; not those whose turn waits for its calls */
+    uint64_t rests_until_ns; /* one of its slots has ended: others may be about to */
+    struct hub_turn
+        *alone_for; /* given to nobody else until that turn has run, but to whom it calls */
 };
 
 enum slot_does {
@@ -140,6 +142,8 @@ void hub_types_free(struct hub *h);
 /* The worker is done with what it was given through it, or that is gone. */
 void hub_slot_rests(struct hub_slot *s);
 void hub_slot_give(struct hub_slot *s, struct hub_turn *t);
+/* It runs the turn, from its beginning or from the answers of its calls on. */
+void hub_slot_runs(struct hub_slot *s, struct hub_turn *t);
 /* Its turn is over, or gone, and it waits: it asks. */
 void hub_slot_asks(struct hub_slot *s);
 bool hub_worker_has(const struct hub_worker *w, const struct hub_type *t);

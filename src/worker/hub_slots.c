@@ -104,6 +104,25 @@ static void give_turn(struct hub_slot *s, struct hub_turn *t)
     s->ops->turn(s->ctx, &w);
 }
 
+void hub_slot_runs(struct hub_slot *s, struct hub_turn *t)
+{
+    struct hub_worker *w = s->worker;
+
+    LIST_FOREACH(l, &w->slots)
+    {
+        struct hub_slot *other = LIST_ENTRY(l, struct hub_slot, link);
+        if (other->turn && other->turn != t)
+            other->turn->alone = false;
+    }
+    t->alone = w->busy++ == 0;
+    t->is = TURN_OUT;
+    s->does = SLOT_RUNS;
+    s->since_ns = now_ns(s);
+    s->hub->out_count++;
+    outside_hold(t->outside, true);
+    timer_start(&s->timer, hub_type_turn_ns(t->type));
+}
+
 void hub_slot_give(struct hub_slot *s, struct hub_turn *t)
 {
     struct hub *h = s->hub;
@@ -112,27 +131,15 @@ void hub_slot_give(struct hub_slot *s, struct hub_turn *t)
     CHECK(s->does == SLOT_ASKS && t->is == TURN_WAITS);
     hub_turn_unlist(t);
     list_remove(&s->waiting);
-    t->alone = s->worker->busy == 0;
-    if (s->worker->busy++ > 0)
-        LIST_FOREACH(l, &s->worker->slots)
-        {
-            struct hub_slot *other = LIST_ENTRY(l, struct hub_slot, link);
-            if (other->turn)
-                other->turn->alone = false;
-        }
     if (t->suspect)
         s->worker->alone_for = t;
     t->count->turns++;
     t->count->waiting_ns += now - t->since_ns;
-    t->since_ns = s->since_ns = now;
-    t->is = TURN_OUT;
+    t->since_ns = now;
     t->slot = s;
     t->ticket = s->ticket = ++h->last_ticket;
     s->turn = t;
-    s->does = SLOT_RUNS;
-    h->out_count++;
-    outside_hold(t->outside, true);
-    timer_start(&s->timer, hub_type_turn_ns(t->type));
+    hub_slot_runs(s, t);
     give_turn(s, t);
 }
 
@@ -171,6 +178,7 @@ static void worker_free(struct hub_worker *w, struct hub *h)
 {
     list_remove(&w->link);
     h->worker_count--;
+    CHECK(w->busy == 0);
     if (w->alone_for)
         w->alone_for->reserved = NULL;
     for (size_t i = 0; i < w->type_count; i++)
@@ -297,8 +305,10 @@ void hub_slot_rests(struct hub_slot *s)
     struct hub_worker *w = s->worker;
 
     timer_stop(&s->timer);
-    CHECK(w->busy > 0);
-    w->busy--;
+    if (s->does == SLOT_RUNS) {
+        CHECK(w->busy > 0);
+        w->busy--;
+    }
     if (w->alone_for)
         hub_look_soon(s->hub);
     if (w->alone_for && w->alone_for == s->turn)
@@ -365,6 +375,9 @@ void hub_answer(struct hub_slot *s, struct worker_result *r,
     if (r->call_count > 0) {
         timer_stop(&s->timer);
         s->does = SLOT_CALLS;
+        s->worker->busy--;
+        if (s->worker->alone_for)
+            hub_look_soon(s->hub);
         return;
     }
     t->slot = NULL;
@@ -409,7 +422,7 @@ void hub_leave(struct hub_slot *s)
     list_remove(&s->link);
     h->slot_count--;
     hub_worker_rests(h, w, s->too_long ? HUB_ENDING_MS : HUB_REST_MS);
-    if (s->does == SLOT_RUNS || s->does == SLOT_CALLS)
+    if (s->does == SLOT_RUNS)
         w->busy--;
     if (t && w->alone_for == t)
         w->alone_for = NULL;

@@ -32,8 +32,10 @@ static void turn_free(struct hub_turn *t)
 void hub_turn_unlist(struct hub_turn *t)
 {
     list_remove(&t->link);
-    if (t->reserved)
+    if (t->reserved) {
         t->reserved->alone_for = NULL;
+        hub_look_soon(t->hub);
+    }
     t->reserved = NULL;
 }
 
@@ -92,8 +94,10 @@ static void on_gone(void *arg)
         hub_slot_rests(s);
         s->ops->nothing(s->ctx);
     } else if (s) {
-        if (s->worker->alone_for == t)
+        if (s->worker->alone_for == t) {
             s->worker->alone_for = NULL;
+            hub_look_soon(h);
+        }
         s->turn = NULL;
     }
     turn_free(t);
@@ -180,12 +184,7 @@ static void on_call_answered(struct kelpie_actor *actor, void *arg, int status,
         (struct worker_answer){.status = status, .reply = bytes_of(copy, reply_len)};
     if (--t->answers->open > 0)
         return;
-    t->is = TURN_OUT;
-    t->hub->out_count++;
-    s->does = SLOT_RUNS;
-    s->since_ns = env_now_ns(t->hub->env);
-    outside_hold(t->outside, true);
-    timer_start(&s->timer, hub_type_turn_ns(t->type));
+    hub_slot_runs(s, t);
     s->ops->answers(s->ctx, t->ticket, t->answers->list, t->answers->count);
 }
 

@@ -1,6 +1,12 @@
 #include "lib/hub_rig.h"
 
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
+
+#include <cmocka.h>
 
 #include "kelpie/error.h"
 
@@ -154,4 +160,58 @@ void played_wait(struct small_world *w, struct played_slot *s, enum told what)
     if (s->told != what)
         (void)fprintf(stderr, "told %d (%s), not %d\n", (int)s->told, s->why, (int)what);
     CHECK(s->told == what);
+}
+
+/* ---- a world for them */
+
+static const struct kelpie_class *const classes[] = {&kelpie_class_counter, NULL};
+
+void rig_begin(struct rig *r)
+{
+    *r = (struct rig){.w = small_world_of(1, classes)};
+    r->n = &r->w->nodes[0];
+}
+
+/* Two slots of worker 1 are there, and the type is hosted. */
+void rig_begin_two(struct rig *r)
+{
+    struct worker_hello h = played_hello(1);
+
+    rig_begin(r);
+    played_join(r->n, &r->a, 1, &h);
+    played_join(r->n, &r->b, 1, &h);
+    small_run_ms(r->w, 2000);
+}
+
+void rig_end(struct rig *r)
+{
+    struct played_slot *slots[] = {&r->a, &r->b, &r->c};
+
+    for (size_t i = 0; i < 3; i++)
+        if (slots[i]->slot)
+            played_leave(slots[i]);
+    small_world_free(r->w);
+}
+
+void rig_call_as(struct rig *r, struct small_answer *got, const char *id, const char *method,
+                 const char *request_id, uint32_t deadline_ms)
+{
+    *got = (struct small_answer){0};
+    actors_call(node_actors(r->n->node), "purse", id, method, request_id, 0, bytes_of_str("x"),
+                deadline_ms, small_on_answer, got);
+}
+
+void rig_call(struct rig *r, struct small_answer *got, const char *id, const char *method)
+{
+    rig_call_as(r, got, id, method, "", 8000);
+}
+
+void rig_answered(struct rig *r, const struct small_answer *got, int status, const char *text)
+{
+    assert_true(small_run_until(r->w, &got->done, 20000));
+    if (got->status != status)
+        print_message("%s\n", got->text);
+    assert_int_equal(got->status, status);
+    if (!strstr(got->text, text))
+        fail_msg("'%s' does not say '%s'", got->text, text);
 }

@@ -39,4 +39,23 @@ void played_leave(struct played_slot *s);
 /* Until it is told something, at most 30 s. */
 void played_wait(struct small_world *w, struct played_slot *s, enum told told);
 
+/* One node, and slots of workers. */
+struct rig {
+    struct small_world *w;
+    struct small_node *n;
+    struct played_slot a, b, c;
+    struct small_answer got, got2;
+};
+
+void rig_begin(struct rig *r);
+/* Two slots of worker 1 are there, and the type is hosted. */
+void rig_begin_two(struct rig *r);
+void rig_end(struct rig *r);
+/* Calls a purse; `got` is what is answered. */
+void rig_call_as(struct rig *r, struct small_answer *got, const char *id, const char *method,
+                 const char *request_id, uint32_t deadline_ms);
+void rig_call(struct rig *r, struct small_answer *got, const char *id, const char *method);
+/* It is, with that status and a text that has `text` in it. */
+void rig_answered(struct rig *r, const struct small_answer *got, int status, const char *text);
+
 #endif

@@ -11,87 +11,28 @@
 #include "kelpie/error.h"
 #include "lib/hub_rig.h"
 
-static const struct kelpie_class *const classes[] = {&kelpie_class_counter, NULL};
-
-struct rig {
-    struct small_world *w;
-    struct small_node *n;
-    struct played_slot a, b, c;
-    struct small_answer got, got2;
-};
-
-static void begin(struct rig *r)
-{
-    *r = (struct rig){.w = small_world_of(1, classes)};
-    r->n = &r->w->nodes[0];
-}
-
-/* Two slots of worker 1 are there, and the type is hosted. */
-static void begin_two(struct rig *r)
-{
-    struct worker_hello h = played_hello(1);
-
-    begin(r);
-    played_join(r->n, &r->a, 1, &h);
-    played_join(r->n, &r->b, 1, &h);
-    small_run_ms(r->w, 2000);
-}
-
-static void end(struct rig *r)
-{
-    struct played_slot *slots[] = {&r->a, &r->b, &r->c};
-
-    for (size_t i = 0; i < 3; i++)
-        if (slots[i]->slot)
-            played_leave(slots[i]);
-    small_world_free(r->w);
-}
-
-static void call_as(struct rig *r, struct small_answer *got, const char *id, const char *method,
-                    const char *request_id, uint32_t deadline_ms)
-{
-    *got = (struct small_answer){0};
-    actors_call(node_actors(r->n->node), "purse", id, method, request_id, 0, bytes_of_str("x"),
-                deadline_ms, small_on_answer, got);
-}
-
-static void call(struct rig *r, struct small_answer *got, const char *id, const char *method)
-{
-    call_as(r, got, id, method, "", 8000);
-}
-
-static void answered(struct rig *r, const struct small_answer *got, int status, const char *text)
-{
-    assert_true(small_run_until(r->w, &got->done, 20000));
-    if (got->status != status)
-        print_message("%s\n", got->text);
-    assert_int_equal(got->status, status);
-    if (!strstr(got->text, text))
-        fail_msg("'%s' does not say '%s'", got->text, text);
-}
-
 static void test_turns(void **state)
 {
     struct rig r;
 
     (void)state;
-    begin_two(&r);
-    call(&r, &r.got, "p", "add");
+    rig_begin_two(&r);
+    rig_call(&r, &r.got, "p", "add");
     played_wait(r.w, &r.a, TOLD_TURN);
     assert_string_equal(r.a.method, "add");
     assert_string_equal(r.a.body, "x");
     assert_string_equal(r.a.state, "");
     assert_int_equal(r.a.attempt, 1);
     played_put(r.n, &r.a, "5");
-    answered(&r, &r.got, 0, "5");
+    rig_answered(&r, &r.got, 0, "5");
     /* It asks: the next turn goes to the one that has waited for longest. */
-    call(&r, &r.got, "p", "add");
+    rig_call(&r, &r.got, "p", "add");
     played_wait(r.w, &r.b, TOLD_TURN);
     assert_string_equal(r.b.state, "n=5 ");
     assert_int_equal(r.b.run, r.a.run);
     played_put(r.n, &r.b, "6");
-    answered(&r, &r.got, 0, "6");
-    end(&r);
+    rig_answered(&r, &r.got, 0, "6");
+    rig_end(&r);
 }
 
 /* An actor has one turn at a time; another one's goes to another slot. */
@@ -100,19 +41,19 @@ static void test_one_at_a_time(void **state)
     struct rig r;
 
     (void)state;
-    begin_two(&r);
-    call(&r, &r.got, "p", "add");
+    rig_begin_two(&r);
+    rig_call(&r, &r.got, "p", "add");
     played_wait(r.w, &r.a, TOLD_TURN);
-    call(&r, &r.got2, "p", "add");
+    rig_call(&r, &r.got2, "p", "add");
     small_run_ms(r.w, 500);
     assert_int_equal(r.b.told, TOLD_NO);
     played_put(r.n, &r.a, "1");
     played_wait(r.w, &r.b, TOLD_TURN);
     assert_string_equal(r.b.state, "n=1 ");
     played_put(r.n, &r.b, "2");
-    answered(&r, &r.got, 0, "1");
-    answered(&r, &r.got2, 0, "2");
-    end(&r);
+    rig_answered(&r, &r.got, 0, "1");
+    rig_answered(&r, &r.got2, 0, "2");
+    rig_end(&r);
 }
 
 /* A read goes on beside a long turn, and is shown what is committed. */
@@ -121,35 +62,35 @@ static void test_reads(void **state)
     struct rig r;
 
     (void)state;
-    begin_two(&r);
-    call(&r, &r.got2, "never", "balance");
+    rig_begin_two(&r);
+    rig_call(&r, &r.got2, "never", "balance");
     played_wait(r.w, &r.a, TOLD_TURN);
     assert_true(r.a.read);
     played_put(r.n, &r.a, "9");
-    answered(&r, &r.got2, KELPIE_E_REFUSED, "");
-    call(&r, &r.got2, "never", "balance");
+    rig_answered(&r, &r.got2, KELPIE_E_REFUSED, "");
+    rig_call(&r, &r.got2, "never", "balance");
     played_wait(r.w, &r.b, TOLD_TURN);
     assert_string_equal(r.b.state, "");
     struct worker_result *none = played_result(r.n, &r.b);
     none->has_reply = true;
     none->reply = bytes_of_str("none");
     played_answer(&r.b, none);
-    answered(&r, &r.got2, 0, "none");
+    rig_answered(&r, &r.got2, 0, "none");
 
-    call(&r, &r.got, "p", "add");
+    rig_call(&r, &r.got, "p", "add");
     played_wait(r.w, &r.a, TOLD_TURN);
-    call(&r, &r.got2, "p", "balance");
+    rig_call(&r, &r.got2, "p", "balance");
     played_wait(r.w, &r.b, TOLD_TURN);
     assert_true(r.b.read);
     struct worker_result *read = played_result(r.n, &r.b);
     read->has_reply = true;
     read->reply = bytes_of_str("seen");
     played_answer(&r.b, read);
-    answered(&r, &r.got2, 0, "seen");
+    rig_answered(&r, &r.got2, 0, "seen");
     assert_false(r.got.done);
     played_put(r.n, &r.a, "1");
-    answered(&r, &r.got, 0, "1");
-    end(&r);
+    rig_answered(&r, &r.got, 0, "1");
+    rig_end(&r);
 }
 
 static void test_errors(void **state)
@@ -158,47 +99,47 @@ static void test_errors(void **state)
     struct worker_result *x;
 
     (void)state;
-    begin_two(&r);
-    call(&r, &r.got, "p", "take");
+    rig_begin_two(&r);
+    rig_call(&r, &r.got, "p", "take");
     played_wait(r.w, &r.a, TOLD_TURN);
     x = played_result(r.n, &r.a);
     x->status = KELPIE_E_DOMAIN;
     x->code = "too_little";
     x->sentence = "there is not so much";
     played_answer(&r.a, x);
-    answered(&r, &r.got, KELPIE_E_DOMAIN, "too_little");
+    rig_answered(&r, &r.got, KELPIE_E_DOMAIN, "too_little");
 
-    call(&r, &r.got, "p", "nope");
+    rig_call(&r, &r.got, "p", "nope");
     played_wait(r.w, &r.b, TOLD_TURN);
     x = played_result(r.n, &r.b);
     x->status = KELPIE_E_UNKNOWN_METHOD;
     x->sentence = "a purse has add";
     played_answer(&r.b, x);
-    answered(&r, &r.got, KELPIE_E_UNKNOWN_METHOD, "a purse has add");
+    rig_answered(&r, &r.got, KELPIE_E_UNKNOWN_METHOD, "a purse has add");
 
     /* What is no answer is the handler's failure, and its slot is told why. */
-    call(&r, &r.got, "p", "add");
+    rig_call(&r, &r.got, "p", "add");
     played_wait(r.w, &r.a, TOLD_TURN);
     r.a.told = TOLD_NO;
     hub_bad_answer(r.a.slot, "says no JSON");
     assert_int_equal(r.a.told, TOLD_REFUSED);
     assert_int_equal(r.a.error, KELPIE_E_INVALID);
-    answered(&r, &r.got, KELPIE_E_HANDLER_FAILED, "the worker says no JSON");
+    rig_answered(&r, &r.got, KELPIE_E_HANDLER_FAILED, "the worker says no JSON");
 
     /* A write over a bound is the turn's error, and nothing of it stays. */
-    call(&r, &r.got, "p", "add");
+    rig_call(&r, &r.got, "p", "add");
     played_wait(r.w, &r.b, TOLD_TURN);
     x = played_result(r.n, &r.b);
     static uint8_t big[KELPIE_STATE_VALUE_MAX + 1];
     x->puts[x->put_count++] = (struct worker_entry){bytes_of_str("a"), bytes_of_str("1")};
     x->puts[x->put_count++] = (struct worker_entry){bytes_of_str("b"), bytes_of(big, sizeof big)};
     played_answer(&r.b, x);
-    answered(&r, &r.got, KELPIE_E_STATE_FULL, "32768");
+    rig_answered(&r, &r.got, KELPIE_E_STATE_FULL, "32768");
     played_ask(&r.a);
-    call(&r, &r.got, "p", "add");
+    rig_call(&r, &r.got, "p", "add");
     played_wait(r.w, &r.b, TOLD_TURN);
     assert_string_equal(r.b.state, "");
-    end(&r);
+    rig_end(&r);
 }
 
 static void test_calls(void **state)
@@ -207,8 +148,8 @@ static void test_calls(void **state)
     struct worker_result *x;
 
     (void)state;
-    begin_two(&r);
-    call(&r, &r.got, "p", "pass");
+    rig_begin_two(&r);
+    rig_call(&r, &r.got, "p", "pass");
     played_wait(r.w, &r.a, TOLD_TURN);
     x = played_result(r.n, &r.a);
     x->puts[x->put_count++] = (struct worker_entry){bytes_of_str("n"), bytes_of_str("7")};
@@ -224,199 +165,13 @@ static void test_calls(void **state)
     x->has_reply = true;
     x->reply = bytes_of_str("done");
     played_answer(&r.a, x);
-    answered(&r, &r.got, 0, "done");
-    call(&r, &r.got, "p", "add");
+    rig_answered(&r, &r.got, 0, "done");
+    rig_call(&r, &r.got, "p", "add");
     played_wait(r.w, &r.b, TOLD_TURN);
     assert_string_equal(r.b.state, "n=7 ");
     played_put(r.n, &r.b, "8");
-    answered(&r, &r.got, 0, "8");
-    end(&r);
-}
-
-/* A worker that ends while its turn calls: it runs again from its beginning, with the same calls. */
-static void test_dies_in_calls(void **state)
-{
-    struct rig r;
-    struct worker_hello h = played_hello(1);
-    struct worker_result *x;
-
-    (void)state;
-    begin_two(&r);
-    played_join(r.n, &r.c, 2, &h);
-    for (unsigned i = 0; i < 2; i++) {
-        struct played_slot *s = i == 0 ? &r.a : &r.c;
-        if (i == 0)
-            call_as(&r, &r.got, "p", "pass", "req-1", 8000);
-        played_wait(r.w, s, TOLD_TURN);
-        assert_int_equal(s->attempt, 1 + i);
-        assert_string_equal(s->request_id, "req-1");
-        assert_string_equal(s->state, "");
-        x = played_result(r.n, s);
-        x->puts[x->put_count++] = (struct worker_entry){bytes_of_str("n"), bytes_of_str("7")};
-        x->calls[x->call_count++] =
-            (struct worker_call){.type = "counter", .id = "k", .method = "add"};
-        r.w->store_cut = i == 0; /* it is not answered */
-        played_answer(s, x);
-        if (i > 0)
-            break;
-        small_run_ms(r.w, 50);
-        assert_int_equal(r.a.told, TOLD_NO);
-        played_leave(&r.a);
-        r.w->store_cut = false;
-    }
-    played_wait(r.w, &r.c, TOLD_ANSWERS);
-    assert_string_equal(r.c.answers, "0:1 ");
-    x = played_result(r.n, &r.c);
-    x->has_reply = true;
-    x->reply = bytes_of_str("done");
-    played_answer(&r.c, x);
-    answered(&r, &r.got, 0, "done");
-    end(&r);
-}
-
-/* A worker that ends in the middle of a turn: another slot is given it, with the same request id. */
-static void test_dies(void **state)
-{
-    struct rig r;
-    struct worker_hello h = played_hello(1);
-    uint64_t before;
-
-    (void)state;
-    begin_two(&r);
-    played_join(r.n, &r.c, 2, &h);
-    call_as(&r, &r.got, "p", "add", "req-9", 8000);
-    played_wait(r.w, &r.a, TOLD_TURN);
-    before = r.w->now_ns;
-    played_leave(&r.a);
-    played_leave(&r.b); /* of the same process */
-    played_wait(r.w, &r.c, TOLD_TURN);
-    assert_true(r.w->now_ns - before < NS_PER_S);
-    assert_string_equal(r.c.request_id, "req-9");
-    assert_int_equal(r.c.attempt, 2);
-    assert_true(r.c.ticket > r.a.ticket);
-    played_put(r.n, &r.c, "1");
-    answered(&r, &r.got, 0, "1");
-    end(&r);
-}
-
-/* Through a connection of a process that is ending nothing is given. */
-static void test_rests(void **state)
-{
-    struct rig r;
-
-    (void)state;
-    begin_two(&r);
-    call(&r, &r.got, "p", "add");
-    played_wait(r.w, &r.a, TOLD_TURN);
-    played_leave(&r.a);
-    small_run_ms(r.w, HUB_REST_MS / 2);
-    assert_int_equal(r.b.told, TOLD_NO);
-    played_wait(r.w, &r.b, TOLD_TURN);
-    played_put(r.n, &r.b, "1");
-    answered(&r, &r.got, 0, "1");
-    end(&r);
-}
-
-/* All are gone, and one comes later than all that could be about to end. */
-static void test_starts_anew(void **state)
-{
-    struct rig r;
-    struct worker_hello h = played_hello(1);
-
-    (void)state;
-    begin_two(&r);
-    call(&r, &r.got, "p", "add");
-    played_wait(r.w, &r.a, TOLD_TURN);
-    played_leave(&r.a);
-    played_leave(&r.b);
-    small_run_ms(r.w, 1000);
-    played_join(r.n, &r.c, 2, &h);
-    assert_int_equal(r.c.told, TOLD_TURN);
-    assert_int_equal(r.c.attempt, 2);
-    played_put(r.n, &r.c, "1");
-    answered(&r, &r.got, 0, "1");
-    end(&r);
-}
-
-/* It waits for a worker again after one has ended: nothing of it is done, and its caller is told so. */
-static void test_surely_not(void **state)
-{
-    struct rig r;
-
-    (void)state;
-    begin_two(&r);
-    call_as(&r, &r.got, "p", "add", "", 1500);
-    played_wait(r.w, &r.a, TOLD_TURN);
-    played_leave(&r.a);
-    played_leave(&r.b);
-    answered(&r, &r.got, KELPIE_E_TIMEOUT, "");
-    end(&r);
-}
-
-/* Two workers end alone with it: that is its failure. The one beside it was innocent. */
-static void test_deadly(void **state)
-{
-    struct rig r;
-    struct worker_hello h = played_hello(1);
-
-    (void)state;
-    begin_two(&r);
-    call(&r, &r.got, "deadly", "add");
-    played_wait(r.w, &r.a, TOLD_TURN);
-    call(&r, &r.got2, "innocent", "add");
-    played_wait(r.w, &r.b, TOLD_TURN);
-    played_leave(&r.a);
-    played_leave(&r.b);
-    for (unsigned i = 0; i < 2; i++) {
-        played_join(r.n, &r.a, 2 + i, &h);
-        played_wait(r.w, &r.a, TOLD_TURN);
-        if (strcmp(r.a.id, "innocent") == 0) { /* it is its turn first, or in between: alone too */
-            played_put(r.n, &r.a, "1");
-            played_wait(r.w, &r.a, TOLD_TURN);
-        }
-        assert_string_equal(r.a.id, "deadly");
-        played_join(r.n, &r.b, 2 + i, &h); /* and its other slots are given nothing meanwhile */
-        small_run_ms(r.w, 50);
-        assert_int_equal(r.b.told, TOLD_NO);
-        played_leave(&r.a);
-        played_leave(&r.b);
-    }
-    answered(&r, &r.got, KELPIE_E_HANDLER_FAILED, "2 workers ended");
-    if (!r.got2.done) {
-        played_join(r.n, &r.a, 9, &h);
-        played_wait(r.w, &r.a, TOLD_TURN);
-        assert_string_equal(r.a.id, "innocent");
-        played_put(r.n, &r.a, "1");
-    }
-    answered(&r, &r.got2, 0, "1");
-    end(&r);
-}
-
-/* A turn over its time: its connection is ended, whatever its caller waits for. */
-static void test_too_long(void **state)
-{
-    struct rig r;
-
-    (void)state;
-    begin_two(&r);
-    call_as(&r, &r.got, "p", "add", "long", 500);
-    played_wait(r.w, &r.a, TOLD_TURN);
-    answered(&r, &r.got, KELPIE_E_UNKNOWN_RESULT, "");
-    /* Nobody waits, and it is at it: a repeat waits for the same run. */
-    call_as(&r, &r.got2, "p", "add", "long", 8000);
-    small_run_ms(r.w, 100);
-    assert_int_equal(r.b.told, TOLD_NO);
-    assert_false(r.a.ended);
-    small_run_ms(r.w, 600);
-    assert_true(r.a.ended);
-    played_leave(&r.a);
-    /* Its process is to be ended by whoever watches it: nothing is given to its other slots before. */
-    small_run_ms(r.w, HUB_ENDING_MS - 100);
-    assert_int_equal(r.b.told, TOLD_NO);
-    played_wait(r.w, &r.b, TOLD_TURN);
-    played_put(r.n, &r.b, "1");
-    answered(&r, &r.got2, 0, "1");
-    end(&r);
+    rig_answered(&r, &r.got, 0, "8");
+    rig_end(&r);
 }
 
 /* It comes to its end after its caller's deadline: the repeat is told what it came to. */
@@ -425,17 +180,17 @@ static void test_late_but_done(void **state)
     struct rig r;
 
     (void)state;
-    begin_two(&r);
-    call_as(&r, &r.got, "p", "add", "late", 300);
+    rig_begin_two(&r);
+    rig_call_as(&r, &r.got, "p", "add", "late", 300);
     played_wait(r.w, &r.a, TOLD_TURN);
-    answered(&r, &r.got, KELPIE_E_UNKNOWN_RESULT, "");
+    rig_answered(&r, &r.got, KELPIE_E_UNKNOWN_RESULT, "");
     played_put(r.n, &r.a, "1");
     small_run_ms(r.w, 100);
     actors_call(node_actors(r.n->node), "purse", "p", "add", "late", 1000, bytes_of_str("x"), 2000,
                 small_on_answer, &r.got2);
-    answered(&r, &r.got2, 0, "1");
+    rig_answered(&r, &r.got2, 0, "1");
     assert_int_equal(r.b.told, TOLD_NO);
-    end(&r);
+    rig_end(&r);
 }
 
 /* A turn whose deadline passed is not handed out, and surely was not applied. */
@@ -444,18 +199,18 @@ static void test_expires(void **state)
     struct rig r;
 
     (void)state;
-    begin_two(&r);
-    call(&r, &r.got, "p", "add");
+    rig_begin_two(&r);
+    rig_call(&r, &r.got, "p", "add");
     played_wait(r.w, &r.a, TOLD_TURN);
-    call(&r, &r.got2, "q", "add");
+    rig_call(&r, &r.got2, "q", "add");
     played_wait(r.w, &r.b, TOLD_TURN);
     struct small_answer late = {0};
-    call_as(&r, &late, "r", "add", "", 300);
-    answered(&r, &late, KELPIE_E_TIMEOUT, "");
+    rig_call_as(&r, &late, "r", "add", "", 300);
+    rig_answered(&r, &late, KELPIE_E_TIMEOUT, "");
     played_put(r.n, &r.a, "1");
     small_run_ms(r.w, 200);
     assert_int_equal(r.a.told, TOLD_NO);
-    end(&r);
+    rig_end(&r);
 }
 
 static void test_tickets(void **state)
@@ -463,8 +218,8 @@ static void test_tickets(void **state)
     struct rig r;
 
     (void)state;
-    begin_two(&r);
-    call(&r, &r.got, "p", "add");
+    rig_begin_two(&r);
+    rig_call(&r, &r.got, "p", "add");
     played_wait(r.w, &r.a, TOLD_TURN);
     /* It owes an answer. */
     played_ask(&r.a);
@@ -477,7 +232,7 @@ static void test_tickets(void **state)
     assert_int_equal(r.a.told, TOLD_REFUSED);
     assert_non_null(strstr(r.a.why, "none that was handed out"));
     played_put(r.n, &r.a, "1");
-    answered(&r, &r.got, 0, "1");
+    rig_answered(&r, &r.got, 0, "1");
     /* Twice. */
     played_wait(r.w, &r.a, TOLD_NOTHING); /* after 20 s */
     r.a.ticket = 1;
@@ -488,7 +243,7 @@ static void test_tickets(void **state)
     played_ask(&r.a);
     played_ask(&r.b);
     r.b.told = TOLD_NO;
-    call_as(&r, &r.got, "p", "add", "", 5000);
+    rig_call_as(&r, &r.got, "p", "add", "", 5000);
     played_wait(r.w, r.b.told == TOLD_TURN ? &r.b : &r.a, TOLD_TURN);
     struct played_slot *s = r.a.told == TOLD_TURN ? &r.a : &r.b;
     small_run_ms(r.w, 50);
@@ -498,7 +253,7 @@ static void test_tickets(void **state)
     assert_int_equal(s->error, KELPIE_E_REFUSED);
     assert_non_null(strstr(s->why, "is of an earlier run"));
     actors_resume(node_actors(r.n->node));
-    end(&r);
+    rig_end(&r);
 }
 
 /* A commit that did not land: the next turn has another run, and the state of before. */
@@ -508,26 +263,26 @@ static void test_run_ends(void **state)
     uint64_t run;
 
     (void)state;
-    begin_two(&r);
-    call(&r, &r.got, "p", "add");
+    rig_begin_two(&r);
+    rig_call(&r, &r.got, "p", "add");
     played_wait(r.w, &r.a, TOLD_TURN);
     run = r.a.run;
     played_put(r.n, &r.a, "1");
-    answered(&r, &r.got, 0, "1");
+    rig_answered(&r, &r.got, 0, "1");
     r.w->store_full = true;
-    call(&r, &r.got, "p", "add");
+    rig_call(&r, &r.got, "p", "add");
     played_wait(r.w, &r.b, TOLD_TURN);
     assert_int_equal(r.b.run, run);
     played_put(r.n, &r.b, "2");
-    answered(&r, &r.got, KELPIE_E_STORE_FULL, "");
+    rig_answered(&r, &r.got, KELPIE_E_STORE_FULL, "");
     r.w->store_full = false;
-    call(&r, &r.got, "p", "add");
+    rig_call(&r, &r.got, "p", "add");
     played_wait(r.w, &r.a, TOLD_TURN);
     assert_int_not_equal(r.a.run, run);
     assert_string_equal(r.a.state, "n=1 ");
     played_put(r.n, &r.a, "2");
-    answered(&r, &r.got, 0, "2");
-    end(&r);
+    rig_answered(&r, &r.got, 0, "2");
+    rig_end(&r);
 }
 
 /* Nobody is there: calls wait for 2 s, so that a worker may start anew. */
@@ -537,31 +292,31 @@ static void test_absent(void **state)
     struct worker_hello h = played_hello(1);
 
     (void)state;
-    begin_two(&r);
+    rig_begin_two(&r);
     played_leave(&r.a);
     played_leave(&r.b);
-    call(&r, &r.got, "p", "add");
+    rig_call(&r, &r.got, "p", "add");
     small_run_ms(r.w, 1000);
     assert_false(r.got.done);
     played_join(r.n, &r.a, 2, &h);
     played_wait(r.w, &r.a, TOLD_TURN);
     played_put(r.n, &r.a, "1");
-    answered(&r, &r.got, 0, "1");
+    rig_answered(&r, &r.got, 0, "1");
     played_leave(&r.a);
-    call_as(&r, &r.got, "p", "add", "", 3000);
-    answered(&r, &r.got, KELPIE_E_UNAVAILABLE, "no worker of type purse is connected");
+    rig_call_as(&r, &r.got, "p", "add", "", 3000);
+    rig_answered(&r, &r.got, KELPIE_E_UNAVAILABLE, "no worker of type purse is connected");
     /* After some seconds the node does not host it any more. */
     small_run_ms(r.w, 10000);
-    call(&r, &r.got, "p", "add");
-    answered(&r, &r.got, KELPIE_E_UNKNOWN_TYPE, "purse");
+    rig_call(&r, &r.got, "p", "add");
+    rig_answered(&r, &r.got, KELPIE_E_UNKNOWN_TYPE, "purse");
     played_join(r.n, &r.a, 3, &h);
     small_run_ms(r.w, 2000);
-    call(&r, &r.got, "p", "add");
+    rig_call(&r, &r.got, "p", "add");
     played_wait(r.w, &r.a, TOLD_TURN);
     assert_string_equal(r.a.state, "n=1 ");
     played_put(r.n, &r.a, "2");
-    answered(&r, &r.got, 0, "2");
-    end(&r);
+    rig_answered(&r, &r.got, 0, "2");
+    rig_end(&r);
 }
 
 static void refused(struct rig *r, unsigned worker, const struct worker_hello *h, int error,
@@ -579,7 +334,7 @@ static void test_hellos(void **state)
     struct worker_hello h = played_hello(2);
 
     (void)state;
-    begin_two(&r);
+    rig_begin_two(&r);
     refused(&r, 2, &h, KELPIE_E_REFUSED,
             "the worker has version 2 of type purse, and others of this node version 1");
     refused(&r, 1, &h, KELPIE_E_REFUSED, "other connections of this worker");
@@ -605,7 +360,7 @@ static void test_hellos(void **state)
     small_run_ms(r.w, 10000);
     played_join(r.n, &r.a, 2, &h);
     assert_int_equal(r.a.told, TOLD_NO);
-    end(&r);
+    rig_end(&r);
 }
 
 /* A message is not counted as tried when no worker was there. */
@@ -615,23 +370,23 @@ static void test_sends(void **state)
     struct worker_result *x;
 
     (void)state;
-    begin_two(&r);
-    call(&r, &r.got, "p", "give");
+    rig_begin_two(&r);
+    rig_call(&r, &r.got, "p", "give");
     played_wait(r.w, &r.a, TOLD_TURN);
     x = played_result(r.n, &r.a);
     x->sends[x->send_count++] = (struct worker_send){
         .type = "purse", .id = "q", .method = "add", .body = bytes_of_str("3")};
     played_answer(&r.a, x);
-    answered(&r, &r.got, 0, "");
+    rig_answered(&r, &r.got, 0, "");
     played_wait(r.w, &r.b, TOLD_TURN);
     assert_string_equal(r.b.id, "q");
     assert_string_equal(r.b.body, "3");
     played_put(r.n, &r.b, "3");
     small_run_ms(r.w, 500);
-    call(&r, &r.got, "q", "balance");
+    rig_call(&r, &r.got, "q", "balance");
     played_wait(r.w, &r.a, TOLD_TURN);
     assert_string_equal(r.a.state, "n=3 ");
-    end(&r);
+    rig_end(&r);
 }
 
 static void count_one(void *arg, const struct hub_count *c)
@@ -649,34 +404,31 @@ static void test_counts(void **state)
     uint64_t seen = 0;
 
     (void)state;
-    begin_two(&r);
-    call(&r, &r.got, "p", "add");
+    rig_begin_two(&r);
+    rig_call(&r, &r.got, "p", "add");
     played_wait(r.w, &r.a, TOLD_TURN);
     assert_int_equal(hub_stats(node_hub(r.n->node)).turns_out, 1);
     played_leave(&r.a);
     played_wait(r.w, &r.b, TOLD_TURN);
     played_put(r.n, &r.b, "1");
-    answered(&r, &r.got, 0, "1");
+    rig_answered(&r, &r.got, 0, "1");
     hub_counts_each(node_hub(r.n->node), count_one, &seen);
     assert_int_equal(seen, 211);
     assert_int_equal(hub_stats(node_hub(r.n->node)).turns_out, 0);
     assert_int_equal(hub_stats(node_hub(r.n->node)).turns_waiting, 0);
-    end(&r);
+    rig_end(&r);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_turns),         cmocka_unit_test(test_one_at_a_time),
-        cmocka_unit_test(test_reads),         cmocka_unit_test(test_errors),
-        cmocka_unit_test(test_calls),         cmocka_unit_test(test_dies_in_calls),
-        cmocka_unit_test(test_dies),          cmocka_unit_test(test_rests),
-        cmocka_unit_test(test_starts_anew),   cmocka_unit_test(test_surely_not),
-        cmocka_unit_test(test_deadly),        cmocka_unit_test(test_too_long),
-        cmocka_unit_test(test_late_but_done), cmocka_unit_test(test_expires),
-        cmocka_unit_test(test_tickets),       cmocka_unit_test(test_run_ends),
-        cmocka_unit_test(test_absent),        cmocka_unit_test(test_hellos),
-        cmocka_unit_test(test_sends),         cmocka_unit_test(test_counts),
+        cmocka_unit_test(test_turns),    cmocka_unit_test(test_one_at_a_time),
+        cmocka_unit_test(test_reads),    cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_calls),    cmocka_unit_test(test_late_but_done),
+        cmocka_unit_test(test_expires),  cmocka_unit_test(test_tickets),
+        cmocka_unit_test(test_run_ends), cmocka_unit_test(test_absent),
+        cmocka_unit_test(test_hellos),   cmocka_unit_test(test_sends),
+        cmocka_unit_test(test_counts),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
