@@ -91,6 +91,10 @@ test('ids of the caller, ages, messages, pages', async (t) => {
   await client.call('t', 'i', 'm', '', { requestId: 'r1', ageMs: 90000 });
   assert.ok(Number(asked[0].headers['kelpie-request-age-ms']) >= 90000);
   assert.throws(() => client.askOnce('/', '', { requestId: 'r1' }), RangeError);
+  // What is no header's value, and no time, is the caller's mistake, and is asked of nobody.
+  await assert.rejects(client.call('t', 'i', 'm', '', { requestId: 'r2\r\n\r\nPOST /x HTTP/1.1', ageMs: 0 }), /Kelpie-Request-Id has a line's end/);
+  await assert.rejects(client.send('t', 'i', 'm', '', { afterMs: '0 HTTP/1.1\r\nx: y' }), RangeError);
+  assert.equal(asked.length, 1);
   const age = new Age(0);
   age.wall -= 50000;
   assert.ok(age.ms() >= 50000);

@@ -2,6 +2,7 @@
 import ast
 import base64
 import json
+import logging
 import os
 import re
 import signal
@@ -19,6 +20,7 @@ sys.path[:0] = [HERE, PYTHON]
 
 from fake_node import CLOSE, Server, WorkerNode, answer, error, eventually, run_tests
 from kelpie import Actor, Client, Error, Fail, errors, method, read, run
+from kelpie.actor import run_turn
 from kelpie.client import _Age
 from kelpie.connection import Address
 
@@ -332,6 +334,10 @@ class Clients(unittest.TestCase):
         self.assertGreaterEqual(int(asked[0].headers["kelpie-request-age-ms"]), 90000)
         with self.assertRaises(ValueError):
             Client(server.path).call("t", "i", "m", request_id="r1")
+        # What is no header's value is the caller's mistake, and is asked of nobody.
+        with self.assertRaisesRegex(ValueError, "Kelpie-Request-Id has a line's end in it"):
+            Client(server.path).call("t", "i", "m", request_id="r2\r\n\r\nPOST /x HTTP/1.1", age_ms=0)
+        self.assertEqual(len(asked), 1)
 
     def test_age(self):
         """By whichever clock has gone further."""
@@ -384,6 +390,18 @@ class Clients(unittest.TestCase):
 
 
 class Package(unittest.TestCase):
+    def test_exit_in_a_handler(self):
+        class Leaves(Actor):
+            @method
+            def leave(self):
+                sys.exit(3)
+
+        turn = {"ticket": 1, "run": 1, "type": "leaves", "id": "x", "method": "leave", "request_id": "r", "attempt": 1,
+                "deadline_ms": 1000, "body": "", "state": {}, "now_ms": 1, "random": 1}
+        quiet = logging.getLogger("quiet")
+        quiet.disabled = True
+        self.assertEqual(run_turn({"leaves": Leaves}, turn, None, quiet)["error"], "handler_failed")
+
     def test_hidden(self):
         with self.assertRaisesRegex(TypeError, "hide kelpie.Actor.send"):
             type("Hides", (Actor,), {"send": method(lambda self: None)})

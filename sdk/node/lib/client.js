@@ -4,7 +4,7 @@ const crypto = require('crypto');
 const net = require('net');
 const { performance } = require('perf_hooks');
 const errors = require('./errors');
-const { Connection, Lost, address, parseHead, socketPath } = require('./connection');
+const { Connection, Lost, address, field, parseHead, socketPath } = require('./connection');
 
 const DEADLINE_MS = 5000;
 const DEADLINE_MS_MAX = 600000;
@@ -84,6 +84,7 @@ class Client {
 
   // Sends a message, that comes after so many milliseconds and is applied exactly once. Resolves when it is durable.
   async send(type, id, method, body = '', { afterMs = 0, ...options } = {}) {
+    if (!Number.isSafeInteger(afterMs) || afterMs < 0) throw new RangeError(`afterMs is ${afterMs}; a whole number of milliseconds is allowed`);
     await this.askOnce(`${pathOf('/v1/actors', type, id, method)}?after_ms=${afterMs}`, body, options);
   }
 
@@ -95,6 +96,7 @@ class Client {
       throw new RangeError(`deadlineMs is ${deadlineMs}; 1 to ${DEADLINE_MS_MAX} are allowed`);
     }
     const headers = [['Kelpie-Request-Id', requestId || crypto.randomUUID()]];
+    headers.forEach(([name, value]) => field(name, value)); // refused before anything is asked
     return this.untilDeadline('POST', path, headers, bytesOf(body), deadlineMs, new Age(ageMs || 0));
   }
 
@@ -213,11 +215,13 @@ class Client {
 }
 
 async function* stream(node, after) {
+  const from = after ? field('Last-Event-ID', after) : '';
   const socket = net.connect(node.path ? { path: node.path } : { host: node.host, port: node.port });
   let head = null, text = '', event = {};
   try {
+    socket.setEncoding('utf8');
     socket.setTimeout(EVENTS_SILENCE_MS, () => socket.destroy());
-    socket.write(`GET /v1/events HTTP/1.1\r\nHost: ${node.path ? 'localhost' : node.text}\r\n${after ? `Last-Event-ID: ${after}\r\n` : ''}\r\n`);
+    socket.write(`GET /v1/events HTTP/1.1\r\nHost: ${node.path ? 'localhost' : node.text}\r\n${from}\r\n`);
     for await (const data of socket) {
       text += data;
       if (!head && text.includes('\r\n\r\n')) {

@@ -55,6 +55,12 @@ function parseHead(text) {
   return { status: Number(found[1]), headers };
 }
 
+// A line of a head.
+function field(name, value) {
+  if (/[\r\n]/.test(value)) throw new RangeError(`${name} has a line's end in it: ${JSON.stringify(String(value))}`);
+  return `${name}: ${value}\r\n`;
+}
+
 class Connection {
   constructor(to) {
     this.address = to;
@@ -68,6 +74,7 @@ class Connection {
 
   // Resolves to {status, headers, body}; rejects with Lost when there is no answer within the time, and the connection is closed.
   ask(method, path, headers, body, timeoutMs) {
+    const fields = headers.map(([name, value]) => field(name, value)).join('');
     return new Promise((resolve, reject) => {
       const fail = (why) => {
         this.close(true);
@@ -82,8 +89,7 @@ class Connection {
       } };
       this.sent = this.isOpen;
       if (!this.isOpen) this.open();
-      let head = `${method} ${path} HTTP/1.1\r\nHost: ${this.address.path ? 'localhost' : this.address.text}\r\nContent-Length: ${body.length}\r\n`;
-      for (const [name, value] of headers) head += `${name}: ${value}\r\n`;
+      const head = `${method} ${path} HTTP/1.1\r\nHost: ${this.address.path ? 'localhost' : this.address.text}\r\nContent-Length: ${body.length}\r\n${fields}`;
       this.socket.write(Buffer.concat([Buffer.from(`${head}\r\n`), body]));
     });
   }
@@ -144,4 +150,4 @@ class Connection {
   }
 }
 
-module.exports = { Connection, Lost, address, parseHead, socketPath };
+module.exports = { Connection, Lost, address, field, parseHead, socketPath };

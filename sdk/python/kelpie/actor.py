@@ -333,7 +333,7 @@ def run_turn(classes, message, exchange, log):
         answer = _call(classes[message["type"]], message, exchange)
     except errors.Error as e:
         answer = _failed(e)
-    except Exception as e:
+    except (Exception, SystemExit) as e:  # nothing that a handler calls ends the slot
         log.exception("%s/%s %s failed", message["type"], message["id"], message["method"])
         answer = _failed(e)
     answer["ticket"] = message["ticket"]

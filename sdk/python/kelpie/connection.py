@@ -81,11 +81,11 @@ class Connection:
 
     def ask(self, method, path, headers=(), body=b"", timeout_s=None):
         """Lost when there is no answer within the time; then the connection is closed."""
-        sent = False
+        request, sent = self._request(method, path, headers, body), False
         try:
             self._open(timeout_s)
             sent = True
-            self._send(method, path, headers, body)
+            self._socket.sendall(request)
             return self._answer()
         except (OSError, ValueError) as e:
             self.close(abort=True)
@@ -93,9 +93,10 @@ class Connection:
 
     def stream(self, path, headers, timeout_s):
         """The lines of an answer without an end, after its status. An answer that is an error has a body."""
+        request = self._request("GET", path, headers, b"")
         try:
             self._open(timeout_s)
-            self._send("GET", path, headers, b"")
+            self._socket.sendall(request)
             status, got = self._answer_head()
             if status != 200:
                 return Answer(status, got, self._body(got)), iter(())
@@ -119,13 +120,13 @@ class Connection:
             self._read = self._socket.makefile("rb", 64 * 1024)
         self._socket.settimeout(timeout_s)
 
-    def _send(self, method, path, headers, body):
+    def _request(self, method, path, headers, body):
         head = "%s %s HTTP/1.1\r\n%sContent-Length: %d\r\n" % (method, path, self._head, len(body))
         for name, value in headers:
             if "\r" in value or "\n" in value:
-                raise ValueError("a header's value has a line's end in it")
+                raise ValueError("%s has a line's end in it: %r" % (name, value))
             head += "%s: %s\r\n" % (name, value)
-        self._socket.sendall((head + "\r\n").encode() + body)
+        return (head + "\r\n").encode() + body
 
     def _answer_head(self):
         line = self._read.readline(HEAD_MAX)
