@@ -140,6 +140,7 @@ class WorkerNode(Server):
     def __init__(self, path):
         self.hellos, self.seen, self.workers = [], {}, set()
         self.refuses = None  # an answer for hellos
+        self.calls_take_s = 0
         self._turns, self._holds, self._known, self._answers = [], {}, set(), {}
         self._changed = threading.Condition()
         self._ticket = 0
@@ -195,6 +196,7 @@ class WorkerNode(Server):
                 self._changed.notify_all()
                 if "calls" in said and self._answers[said["ticket"]]:
                     answers = self._answers[said["ticket"]].pop(0)
+                    self._changed.wait_for(lambda: False, self.calls_take_s)
                     if answers is not None:
                         return answer({"ticket": said["ticket"], "answers": answers})
             self._holds.pop(me, None)

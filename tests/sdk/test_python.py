@@ -223,6 +223,17 @@ class Connections(unittest.TestCase):
         self.assertTrue(self.node.said(ticket)[0]["last"])
         self.assertEqual(self.process.wait(60), 0)
 
+    def test_term_in_calls(self):
+        """So does one that waits for what it called."""
+        eventually(lambda: len(self.node.hellos) == 3)
+        self.node.calls_take_s = 0.3
+        two = [{"reply": ""}, {"error": "timeout", "applied": "unknown", "sentence": "late"}]
+        ticket = self.node.give("thing", "x", "calls", calls=[[{"reply": "5"}], two])
+        self.node.said(ticket)
+        self.process.send_signal(signal.SIGTERM)
+        self.assertTrue(self.node.said(ticket, 3)[2]["last"])
+        self.assertEqual(self.process.wait(60), 0)
+
     def test_hangs(self):
         """What takes longer than it may ends the process, and is named."""
         eventually(lambda: len(self.node.hellos) == 3)

@@ -105,7 +105,7 @@ class Slot {
         let message = await this.ask(worker.hello, POLL_MS);
         worker.tell(`hosts ${[...worker.classes.keys()].sort().join(', ')} at ${worker.address.text}`);
         pauseMs = PAUSE_MS_MIN;
-        while (!worker.stopped) message = await this.next(message);
+        while (message.method !== undefined || !worker.stopped) message = await this.next(message);
       } catch (e) {
         if (!(e instanceof Lost)) worker.end(e);
         if (worker.stopped) break;
@@ -149,7 +149,7 @@ class Slot {
     let message;
     this.runs = null;
     try {
-      message = await this.ask(Buffer.from(JSON.stringify({ ...said, ticket: turn.ticket })), (turn.deadline_ms || 0) + ANSWERS_MS);
+      message = await this.ask(Buffer.from(JSON.stringify({ ...said, ticket: turn.ticket })), (turn.deadline_ms || 0) + ANSWERS_MS, false);
     } catch (e) {
       throw new Abandoned();
     }
@@ -161,11 +161,12 @@ class Slot {
     return message;
   }
 
-  // What the node says next. A refusal of what a turn came to is told, and all goes on.
-  async ask(body, timeoutMs) {
+  // What the node says next. `polls`: nothing is lost when the process ends meanwhile. A refusal of what a turn came to is told,
+  // and all goes on.
+  async ask(body, timeoutMs, polls = true) {
     const isHello = body === this.worker.hello;
     if (!isHello && !this.connection.isOpen) throw new Lost('the node closed the connection', true);
-    this.polls = body.length === 2 || isHello;
+    this.polls = polls;
     let answer;
     try {
       answer = await Promise.race([

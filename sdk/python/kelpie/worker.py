@@ -122,7 +122,7 @@ class _Slot:
                 message = self._ask(worker.hello, POLL_S)
                 worker.tell("hosts %s at %s" % (", ".join(sorted(worker.classes)), worker.address.text))
                 pause_ms = PAUSE_MS_MIN
-                while not worker.stopping.is_set():
+                while "type" in message or not worker.stopping.is_set():
                     message = self._next(message)
             except Lost as e:
                 if not worker.stopping.is_set():
@@ -155,7 +155,7 @@ class _Slot:
         said["ticket"] = turn["ticket"]
         self._runs = None
         try:
-            message = self._ask(json.dumps(said).encode(), turn.get("deadline_ms", 0) / 1000 + ANSWERS_S)
+            message = self._ask(json.dumps(said).encode(), turn.get("deadline_ms", 0) / 1000 + ANSWERS_S, polls=False)
         except Lost:
             raise Abandoned from None
         self._runs = turn, time.monotonic()
@@ -164,12 +164,12 @@ class _Slot:
             raise Abandoned
         return message
 
-    def _ask(self, body, timeout_s):
-        """What the node says next. A refusal of what a turn came to is told, and all goes on."""
+    def _ask(self, body, timeout_s, polls=True):
+        """What the node says next. `polls`: nothing is lost when the process ends meanwhile. A refusal of what a turn came to is told, and all goes on."""
         hello = body is self._worker.hello
         if not hello and not self._connection.is_open():
             raise Lost("the node closed the connection", True)
-        self._polls = True
+        self._polls = polls
         try:
             answer = self._connection.ask("POST", "/v1/worker/next", [("Kelpie-Worker", self._worker.name)], body,
                                           timeout_s)
