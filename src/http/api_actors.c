@@ -111,10 +111,9 @@ static void list_answer(struct list_op *l, bool more)
 {
     char cursor[CURSOR_MAX];
     if (more) {
-        path_encode(l->after_type, cursor);
-        size_t at = strlen(cursor);
-        cursor[at++] = '/';
-        path_encode(l->after_id, cursor + at);
+        char *at = path_encode(l->after_type, cursor);
+        *at++ = '/';
+        path_encode(l->after_id, at);
     }
     api_list_reply(l->op.api, &l->op.req, &l->out, more ? cursor : NULL);
     list_end(l);

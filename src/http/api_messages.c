@@ -124,18 +124,15 @@ static struct key_range place_range(const struct messages_op *l)
 static void set_next(struct messages_op *l, const struct key_parts *parts)
 {
     struct message_ref ref = message_ref_of(parts);
-    char text[MESSAGE_REF_SIZE];
-    size_t n = 0;
+    char text[MESSAGE_REF_SIZE], *at = l->next;
     message_ref_to_text(&ref, text);
     if (!l->type[0]) {
-        path_encode(parts->type, l->next);
-        n = strlen(l->next);
-        l->next[n++] = '/';
-        path_encode(parts->id, l->next + n);
-        n += strlen(l->next + n);
-        l->next[n++] = '/';
+        at = path_encode(parts->type, at);
+        *at++ = '/';
+        at = path_encode(parts->id, at);
+        *at++ = '/';
     }
-    (void)snprintf(l->next + n, sizeof(l->next) - n, "%s", text);
+    (void)snprintf(at, sizeof(l->next) - (size_t)(at - l->next), "%s", text);
 }
 
 static void page_answer(struct messages_op *l, bool more)

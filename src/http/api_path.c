@@ -59,7 +59,7 @@ int path_parse(const char *raw, struct path *out, char *why, size_t why_size)
     }
 }
 
-void path_encode(const char *text, char *out)
+char *path_encode(const char *text, char *out)
 {
     static const char digits[] = "0123456789ABCDEF";
     static const char plain[] = "-._~";
@@ -76,4 +76,5 @@ void path_encode(const char *text, char *out)
         }
     }
     *out = '\0';
+    return out;
 }

@@ -22,7 +22,7 @@ struct path {
  * KELPIE_E_NOT_FOUND for more parts than any path has. An empty part is kept. */
 int path_parse(const char *raw, struct path *out, char *why, size_t why_size) MUST_USE;
 /* Appends `text` percent-encoded: everything but letters, digits and -._~ . `out` has room for three
- * times its length and a NUL. */
-void path_encode(const char *text, char *out);
+ * times its length and a NUL. Returns where that is. */
+char *path_encode(const char *text, char *out);
 
 #endif

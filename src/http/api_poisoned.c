@@ -53,7 +53,7 @@ static json_t *row_to_json(struct api *api, const struct store_row *row, struct 
 static bool add_row(struct poisoned_op *l, const struct store_row *row)
 {
     struct key_parts parts;
-    size_t n;
+    char *at;
     json_t *m = row_to_json(l->op.api, row, &parts);
     if (!m)
         return false;
@@ -61,13 +61,11 @@ static bool add_row(struct poisoned_op *l, const struct store_row *row)
         buf_append_u8(&l->out, ',');
     api_json_text(m, &l->out);
     json_decref(m);
-    path_encode(parts.type, l->next);
-    n = strlen(l->next);
-    l->next[n++] = '/';
-    path_encode(parts.id, l->next + n);
-    n += strlen(l->next + n);
-    l->next[n++] = '/';
-    path_encode(parts.method, l->next + n);
+    at = path_encode(parts.type, l->next);
+    *at++ = '/';
+    at = path_encode(parts.id, at);
+    *at++ = '/';
+    path_encode(parts.method, at);
     l->after = key_poison(node_keyspace(l->op.api->node), parts.type, parts.id, parts.method);
     return true;
 }

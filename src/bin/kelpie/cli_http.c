@@ -132,11 +132,9 @@ int cli_actor_path(const char *actor, char *out, size_t size)
     }
     (void)snprintf(type, sizeof(type), "%.*s", (int)(slash - actor), actor);
     CHECK(size > 3 * (strlen(actor) + 8));
-    int n = snprintf(out, size, "/v1/actors/");
-    path_encode(type, out + n);
-    n = (int)strlen(out);
-    out[n++] = '/';
-    path_encode(slash + 1, out + n);
+    char *at = path_encode(type, out + snprintf(out, size, "/v1/actors/"));
+    *at++ = '/';
+    path_encode(slash + 1, at);
     return CLI_OK;
 }
 
